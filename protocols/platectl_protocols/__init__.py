@@ -1,0 +1,1 @@
+"""Bundled assay protocols, labware, lab and sample files, as data."""

@@ -1,0 +1,91 @@
+"""Choose between two fits of the same points: extra sum of squares and AICc."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import fdtrc
+
+from platectl.analysis.errors import AnalysisError
+from platectl.analysis.fit import Fit
+
+
+@dataclass(frozen=True, slots=True)
+class NestedTest:
+    """Extra-sum-of-squares F test; a small p speaks for the fuller model."""
+
+    f: float
+    df_extra: int
+    df_full: int
+    p: float
+
+
+@dataclass(frozen=True, slots=True)
+class AiccComparison:
+    """AICc of the first minus the second fit.
+
+    `evidence_ratio` is exp(|difference|/2): how much likelier the better model is.
+    `first_probability` is that of the first model, given that one of the two is right.
+    """
+
+    difference: float
+    evidence_ratio: float
+    first_probability: float
+
+
+def aicc(fitted: Fit) -> float:
+    """N ln(SS/N) + 2k + 2k(k+1)/(N-k-1), k = free parameters + 1; infinite when N <= k + 1."""
+    n, k = fitted.points, fitted.layout.free.size + 1
+    if n <= k + 1:
+        return math.inf
+    fit_term = n * math.log(fitted.ss / n) if fitted.ss > 0.0 else -math.inf
+    return fit_term + 2.0 * k + 2.0 * k * (k + 1) / (n - k - 1)
+
+
+def extra_sum_of_squares(simple: Fit, full: Fit) -> NestedTest:
+    """F test of nested models on the same points with the same weights.
+
+    `F = ((SS1-SS2)/(df1-df2))/(SS2/df2)`.
+
+    Raises:
+        AnalysisError: Different points or weights, equal degrees of freedom, none left, or a
+            fuller model that fits worse and so cannot contain the simpler one.
+    """
+    _same_points(simple, full)
+    extra = simple.df - full.df
+    if extra < 1:
+        message = "The F test needs a fuller model with more parameters; use AICc instead."
+        raise AnalysisError(message)
+    if full.df < 1 or full.ss <= 0.0:
+        message = "The fuller model leaves no residual to test against."
+        raise AnalysisError(message)
+    gain = simple.ss - full.ss
+    if gain < -1e-9 * full.ss:
+        message = "The fuller model fits worse: the models are not nested or one fit failed."
+        raise AnalysisError(message)
+    f = max(gain, 0.0) / extra / (full.ss / full.df)
+    return NestedTest(f, extra, full.df, float(fdtrc(extra, full.df, f)))
+
+
+def compare_aicc(first: Fit, second: Fit) -> AiccComparison:
+    """Compare any two models of the same points and weights.
+
+    Raises:
+        AnalysisError: Different points or weights.
+    """
+    _same_points(first, second)
+    difference = aicc(first) - aicc(second)
+    ratio = math.exp(min(0.5 * abs(difference), 700.0))
+    better = ratio / (1.0 + ratio)
+    return AiccComparison(difference, ratio, better if difference < 0.0 else 1.0 - better)
+
+
+def _same_points(a: Fit, b: Fit) -> None:
+    if a.y.shape != b.y.shape or not np.array_equal(a.y, b.y):
+        message = "Only fits of the same points can be compared."
+        raise AnalysisError(message)
+    if not np.allclose(a.weights, b.weights, rtol=1e-9, atol=0.0):
+        message = "Only fits with the same weights can be compared; give both the same weights."
+        raise AnalysisError(message)

@@ -1,0 +1,161 @@
+"""Profile-likelihood intervals: `SS(theta) = SSmin (1 + F(0.95; 1, df)/df)`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from platectl.analysis.errors import AnalysisError
+from platectl.analysis.fit import Fit, Problem, t_quantile
+from platectl.analysis.model import FloatArray
+
+_WIDENINGS = 24
+_REFINEMENTS = 60
+_LOG_SPAN = 30.0
+_WIDEST_IN_SE = 4096.0
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A confidence interval; a side without bound is -inf or +inf."""
+
+    name: str
+    value: float
+    lower: float
+    upper: float
+    confidence: float
+    kind: str = "profile"
+
+    @property
+    def bounded(self) -> bool:
+        """Whether both sides are finite."""
+        return bool(np.isfinite(self.lower) and np.isfinite(self.upper))
+
+    @property
+    def width(self) -> float:
+        """Upper minus lower."""
+        return self.upper - self.lower
+
+
+class _Profile:
+    """Signed root of the rise of SS when one parameter is held: linear for a linear model."""
+
+    def __init__(self, fitted: Fit, name: str) -> None:
+        layout, self._place = fitted.layout.fixing(name)
+        self._full_index = fitted.layout.names.index(name)
+        self._fit = fitted
+        self._layout = layout
+        self.value = fitted[name].value
+        self.error = fitted[name].standard_error
+        self._variance = fitted.residual_variance
+        self._others = np.delete(fitted.free_values, self._place)
+        self._follow = self._tangent()
+
+    def _tangent(self) -> FloatArray:
+        column = np.delete(self._fit.covariance[:, self._place], self._place)
+        variance = self._fit.covariance[self._place, self._place]
+        if not np.isfinite(variance) or variance <= 0.0 or not np.isfinite(column).all():
+            return np.zeros_like(self._others)
+        follow: FloatArray = column / variance
+        return follow
+
+    def root(self, held: float, near: FloatArray | None) -> tuple[float, FloatArray]:
+        """Root of the rise of SS in residual SD, never negative, and the other parameters."""
+        values = self._layout.values.copy()
+        values[self._full_index] = held
+        layout = type(self._layout)(self._layout.names, self._layout.index, self._layout.free, values)
+        problem = Problem(self._fit.model, self._fit.x, self._fit.y, layout, self._fit.options)
+        start = self._others + self._follow * (held - self.value) if near is None else near
+        found = problem.solve(start, self._fit.weights, tolerance=1e-5, damping=0.0)
+        if not np.isfinite(found.ss):
+            return np.inf, start
+        rise = (found.ss - self._fit.ss) / self._variance
+        return float(np.sqrt(max(rise, 0.0))), found.theta
+
+
+def profile_interval(fitted: Fit, name: str, confidence: float | None = None) -> Interval:
+    """Interval of one parameter with all others refitted, weights held at the optimum.
+
+    Raises:
+        AnalysisError: The parameter is not free in this fit.
+    """
+    level = fitted.options.confidence if confidence is None else confidence
+    value = fitted[name].value
+    if fitted.df <= 0 or not fitted.ss > 0.0:
+        if name not in fitted.layout.names:
+            message = f"'{name}' is not a free parameter of this fit."
+            raise AnalysisError(message)
+        wide = np.inf if fitted.df <= 0 else 0.0
+        return Interval(name, value, value - wide, value + wide, level)
+    profile = _Profile(fitted, name)
+    target = t_quantile(fitted.df, level)
+    lower = _side(profile, target, -1.0)
+    upper = _side(profile, target, +1.0)
+    return Interval(name, value, lower, upper, level)
+
+
+def _limits(profile: _Profile, target: float, name_is_log: bool) -> tuple[float, float]:  # noqa: FBT001
+    """First step and furthest step to look at."""
+    step = target * profile.error
+    widest = _LOG_SPAN if name_is_log else np.inf
+    if not np.isfinite(step) or step <= 0.0:
+        step = 0.1 * (abs(profile.value) + 1e-300)
+        return min(step, widest), widest if name_is_log else 1e6 * step
+    return min(step, 0.1 * widest), min(_WIDEST_IN_SE * step, widest)
+
+
+def _side(profile: _Profile, target: float, sign: float) -> float:
+    name = profile._layout.names[profile._full_index]  # noqa: SLF001 one concept, two shapes
+    step, furthest = _limits(profile, target, name.startswith("Log"))
+    inside, inside_root, others = 0.0, 0.0, None
+    reach, reach_root = step, 0.0
+    for _ in range(_WIDENINGS):
+        reach_root, found = profile.root(profile.value + sign * reach, others)
+        if reach_root >= target:
+            break
+        inside, inside_root, others = reach, reach_root, found
+        if reach >= furthest:
+            return float(sign * np.inf)
+        reach = min(_next_reach(reach, reach_root, target), furthest)
+    else:
+        return float(sign * np.inf)
+    return profile.value + sign * _close_in(
+        profile, target, sign, (inside, inside_root, reach, reach_root, others)
+    )
+
+
+def _next_reach(reach: float, root: float, target: float) -> float:
+    """Aim a little past the target by proportion, at least doubling the gap when far off."""
+    aim = reach * target / root if root > 0.0 else 2.0 * reach
+    return min(max(aim + 0.02 * (aim - reach), 1.0001 * reach), 4.0 * reach)
+
+
+def _close_in(
+    profile: _Profile,
+    target: float,
+    sign: float,
+    bracket: tuple[float, float, float, float, FloatArray | None],
+) -> float:
+    """Secant steps kept inside the bracket (Illinois), to 1e-5 of the step in root units."""
+    low, low_root, high, high_root, others = bracket
+    low_gap, high_gap = low_root - target, high_root - target
+    for _ in range(_REFINEMENTS):
+        if abs(high_gap) <= 1e-5 * target:
+            return high
+        if low > 0.0 and abs(low_root - target) <= 1e-5 * target:
+            return low
+        if not np.isfinite(high_gap) or high_gap == low_gap:
+            middle = 0.5 * (low + high)
+        else:
+            middle = (low * high_gap - high * low_gap) / (high_gap - low_gap)
+        root, found = profile.root(profile.value + sign * middle, others)
+        if abs(root - target) <= 1e-5 * target or high - low <= 1e-12 * abs(high):
+            return middle
+        if root < target:
+            low, low_root, low_gap, others = middle, root, root - target, found
+            high_gap *= 0.5 if np.isfinite(high_gap) else 1.0
+        else:
+            high, high_root, high_gap = middle, root, root - target
+            low_gap *= 0.5
+    return 0.5 * (low + high)

@@ -1,0 +1,1 @@
+"""The composition root: files to streams, drivers, engine, analysis and reports."""

@@ -1,0 +1,76 @@
+"""Every deliberate exception, sorted by what is known about the physical world.
+
+::
+
+    PlatectlError
+    ├── UserInputError               a file, option or layout is wrong; nothing was attempted
+    ├── RefusedError                 checked before sending; the world is unchanged
+    ├── InstrumentError (.instrument)
+    │   ├── InstrumentFaultError (.code)   the instrument answered with a fault; state known
+    │   └── LinkError                      the conversation broke; state UNKNOWN
+    │       ├── ReplyTimeoutError
+    │       ├── MalformedReplyError
+    │       └── DisconnectedError
+    ├── RunAbortedError              an operator or an interlock stopped the run
+    └── StoreError                   the ledger or the index cannot be read or written
+"""
+
+from __future__ import annotations
+
+
+class PlatectlError(Exception):
+    """Root of every error that platectl raises on purpose."""
+
+
+class UserInputError(PlatectlError):
+    """A file, option or layout is wrong; nothing was attempted."""
+
+
+class RefusedError(PlatectlError):
+    """The request was checked before anything was sent; the world is unchanged."""
+
+
+class InstrumentError(PlatectlError):
+    """Something went wrong in talking to an instrument.
+
+    `instrument` is the name in the lab file; drivers leave it empty and the engine fills it in.
+    """
+
+    def __init__(self, message: str, *, instrument: str = "") -> None:
+        super().__init__(message)
+        self.instrument = instrument
+
+
+class InstrumentFaultError(InstrumentError):
+    """The instrument answered with a fault of its own; its state is known.
+
+    `code` is the maker's code, as text, exactly as it stood on the wire.
+    """
+
+    def __init__(self, message: str, *, code: str = "", instrument: str = "") -> None:
+        super().__init__(message, instrument=instrument)
+        self.code = code
+
+
+class LinkError(InstrumentError):
+    """The conversation broke; what the instrument did is unknown."""
+
+
+class ReplyTimeoutError(LinkError):
+    """No complete answer within the allowed time."""
+
+
+class MalformedReplyError(LinkError):
+    """An answer arrived that the published format does not allow."""
+
+
+class DisconnectedError(LinkError):
+    """The other side closed the connection or the port vanished."""
+
+
+class RunAbortedError(PlatectlError):
+    """An operator or an interlock stopped the run."""
+
+
+class StoreError(PlatectlError):
+    """The ledger or the index cannot be read or written."""

@@ -1,0 +1,109 @@
+"""Quantities in operators' files: `"50 uL"` becomes a float in the unit that the name carries.
+
+Inside platectl a quantity is a plain float and its name ends in the unit: `volume_ul`,
+`duration_s`, `concentration_molar`. The table below is the whole vocabulary of the files.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Annotated
+
+from pydantic import BeforeValidator, WithJsonSchema
+
+from platectl.domain.errors import UserInputError
+
+#: dimension -> (unit of the float in code, unit in a file -> factor)
+DIMENSIONS: dict[str, tuple[str, dict[str, float]]] = {
+    "volume": ("uL", {"nL": 1e-3, "uL": 1.0, "µL": 1.0, "mL": 1e3, "L": 1e6}),
+    "duration": ("s", {"s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}),
+    "concentration": ("M", {"pM": 1e-12, "nM": 1e-9, "uM": 1e-6, "µM": 1e-6, "mM": 1e-3, "M": 1.0}),
+    "temperature": ("C", {"C": 1.0, "°C": 1.0}),
+    "protein": ("mg/mL", {"ug/mL": 1e-3, "mg/mL": 1.0, "g/L": 1.0}),
+    "activity": ("Ci/mmol", {"Ci/mmol": 1.0, "mCi/mmol": 1e-3, "TBq/mmol": 27.027027}),
+    "fraction": ("1", {"%": 0.01}),
+    "speed": ("rpm", {"rpm": 1.0}),
+    "pressure": ("mbar", {"mbar": 1.0, "kPa": 10.0, "bar": 1000.0}),
+    "density": ("fmol/mg", {"fmol/mg": 1.0, "pmol/mg": 1e3}),
+    "association": ("1/M/min", {"/M/min": 1.0, "/M/s": 60.0}),
+    "rate": ("1/min", {"/min": 1.0, "/s": 60.0}),
+}  # fmt: skip
+
+_QUANTITY = re.compile(r"([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*(\S+)")
+
+
+def parse_quantity(value: object, dimension: str) -> float:
+    """Return `value` as a float in the unit of `dimension`.
+
+    Text must carry a unit; a bare number is refused, except for fractions, because it hides
+    the unit that the writer had in mind.
+
+    Raises:
+        UserInputError: No unit, a unit of another dimension, or not a number.
+    """
+    base, units = DIMENSIONS[dimension]
+    wanted = " or ".join(u for u in units if u.isascii())
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        raise UserInputError(f"{value!r} is not a {dimension}; write a number and a unit ({wanted})")
+    if not isinstance(value, str):
+        if dimension == "fraction" and math.isfinite(value):
+            return float(value)
+        raise UserInputError(f"{value!r} has no unit; write for example \"{value} {base}\" ({wanted})")
+    match = _QUANTITY.fullmatch(value.strip())
+    if not match:
+        raise UserInputError(f"{value!r} is not a {dimension}; write a number and a unit ({wanted})")
+    number, unit = match.groups()
+    if unit not in units:
+        raise UserInputError(f"{value!r}: {unit!r} is not a unit of {dimension}; use {wanted}")
+    return float(number) * units[unit]
+
+
+def format_molar(molar: float) -> str:
+    """Write a concentration with the prefix that people use: `4.6 nM`, `31.6 pM`."""
+    if not math.isfinite(molar):
+        return str(molar)
+    for factor, unit in ((1e-3, "mM"), (1e-6, "uM"), (1e-9, "nM")):
+        if molar >= factor:
+            return f"{molar / factor:.3g} {unit}"
+    return f"{molar / 1e-12:.3g} pM"
+
+
+def format_duration(seconds: float) -> str:
+    """Write a duration for people: `45 s`, `2 min 30 s`, `3 h 05 min`."""
+    whole = round(seconds)
+    if whole < 60:  # noqa: PLR2004
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:  # noqa: PLR2004
+        return f"{minutes} min" + (f" {rest} s" if rest else "")
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def _field(dimension: str) -> tuple[BeforeValidator, WithJsonSchema]:
+    base, units = DIMENSIONS[dimension]
+
+    def convert(value: object) -> float:
+        try:
+            return parse_quantity(value, dimension)
+        except UserInputError as error:
+            raise ValueError(str(error)) from None
+
+    pattern = r"^[+-]?\d+(\.\d+)?([eE][+-]?\d+)?\s*(" + "|".join(map(re.escape, units)) + ")$"
+    schema = {"type": "string", "pattern": pattern, "description": f"a {dimension}; {base} in code"}
+    return BeforeValidator(convert), WithJsonSchema(schema)
+
+
+VolumeUl = Annotated[float, *_field("volume")]
+DurationS = Annotated[float, *_field("duration")]
+ConcentrationMolar = Annotated[float, *_field("concentration")]
+TemperatureC = Annotated[float, *_field("temperature")]
+ProteinMgPerMl = Annotated[float, *_field("protein")]
+ActivityCiPerMmol = Annotated[float, *_field("activity")]
+SpeedRpm = Annotated[float, *_field("speed")]
+PressureMbar = Annotated[float, *_field("pressure")]
+Fraction = Annotated[float, *_field("fraction")]
+DensityFmolPerMg = Annotated[float, *_field("density")]
+AssociationPerMolarMin = Annotated[float, *_field("association")]
+RatePerMin = Annotated[float, *_field("rate")]

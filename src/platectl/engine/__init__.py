@@ -1,0 +1,1 @@
+"""Runs a compiled run: ledger first, then the wire."""

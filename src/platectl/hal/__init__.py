@@ -1,0 +1,1 @@
+"""What instruments promise: interfaces and capability data only."""

@@ -1,0 +1,89 @@
+"""What every instrument promises, and what a driver says about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from pydantic import BaseModel
+
+from platectl.domain.clock import Clock
+from platectl.hal.stream import Connector, DropFolder
+
+Maturity = Literal["paper", "captured", "bench", "field"]
+
+
+@dataclass(frozen=True, slots=True)
+class DriverInfo:
+    """What `platectl instruments` prints about a driver.
+
+    `interfaces` are names of the HAL interfaces it satisfies (`LiquidHandler`, `Counter`, …).
+    `source` says where the wire facts come from; `unattested` lists the parts that have none.
+    """
+
+    name: str
+    makes: str
+    interfaces: tuple[str, ...]
+    wire: Literal["serial", "tcp", "http", "files", "console"]
+    source: str
+    maturity: Maturity = "paper"
+    baud: int | None = None
+    unattested: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who answered: model, serial number and firmware as the instrument states them."""
+
+    model: str
+    serial_number: str = ""
+    firmware: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DriverSetup:
+    """What a driver is built with.
+
+    `settings` is the validated `Settings` model of the driver class; `open_stream` opens a
+    conversation and may be called again for a second one; `folder` is there for instruments
+    that answer by dropped files.
+    """
+
+    name: str
+    clock: Clock
+    open_stream: Connector
+    settings: BaseModel
+    folder: DropFolder | None = None
+    extras: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Instrument(Protocol):
+    """Promises common to all instruments.
+
+    Lifetime: built without talking; `connect` starts the conversation and moves nothing;
+    `aclose` may be called twice and in any state.
+    Concurrency: one verb at a time, except `abort`, which may be called while a verb runs.
+    """
+
+    info: DriverInfo
+
+    async def connect(self) -> Identity:
+        """Open the conversation, take remote control and say who answered; nothing moves.
+
+        Raises:
+            LinkError: No usable answer; nothing was moved.
+            InstrumentFaultError: It answered with a standing fault.
+        """
+        ...
+
+    async def abort(self) -> None:
+        """Stop motion and flow at once, by the fastest way the instrument has; never raises LinkError.
+
+        What had been dispensed or moved by then stays so; the engine marks the step in doubt.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Give back remote control and close; harmless when repeated."""
+        ...

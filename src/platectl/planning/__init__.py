@@ -1,0 +1,1 @@
+"""From an assay protocol to a checked, frozen and timed run."""

@@ -1,0 +1,1 @@
+"""The toolbox that simulators are written with."""

@@ -1,0 +1,61 @@
+"""Two connected byte streams in memory: what one sends, the other receives."""
+
+from __future__ import annotations
+
+import asyncio
+
+from platectl.domain.errors import DisconnectedError, ReplyTimeoutError
+
+
+class PipeEnd:
+    """One end of an in-memory conversation; satisfies `ByteStream`."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._arrived = asyncio.Event()
+        self._closed = False
+        self._peer: PipeEnd = self
+
+    async def send(self, data: bytes) -> None:
+        """Hand the bytes to the other end."""
+        if self._closed or self._peer._closed:
+            raise DisconnectedError("the other side closed the conversation")
+        self._peer._buffer += data
+        self._peer._arrived.set()
+
+    async def receive(self, *, timeout_s: float | None = None) -> bytes:
+        """Return all bytes that have arrived, waiting for the first."""
+        if not self._buffer:
+            await self._wait(timeout_s)
+        if not self._buffer:
+            raise DisconnectedError("the other side closed the conversation")
+        data = bytes(self._buffer)
+        self._buffer.clear()
+        self._arrived.clear()
+        return data
+
+    async def _wait(self, timeout_s: float | None) -> None:
+        if self._closed or self._peer._closed:
+            return
+        self._arrived.clear()
+        if timeout_s is None:
+            await self._arrived.wait()
+            return
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._arrived.wait()
+        except TimeoutError:
+            raise ReplyTimeoutError(f"nothing came within {timeout_s:g} s") from None
+
+    async def aclose(self) -> None:
+        """Close; a waiting other end wakes up and sees the end."""
+        self._closed = True
+        self._arrived.set()
+        self._peer._arrived.set()
+
+
+def pipe() -> tuple[PipeEnd, PipeEnd]:
+    """Return two connected ends: the driver's and the simulator's."""
+    driver, simulator = PipeEnd(), PipeEnd()
+    driver._peer, simulator._peer = simulator, driver  # noqa: SLF001  # the pair is one object
+    return driver, simulator

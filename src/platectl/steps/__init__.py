@@ -1,0 +1,1 @@
+"""Step kinds: one module each, with parameters, effect class, duration, volumes and execution."""

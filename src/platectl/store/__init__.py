@@ -1,0 +1,1 @@
+"""The ledger of a run and the index of all runs."""

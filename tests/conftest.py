@@ -1,0 +1,35 @@
+"""Every asynchronous test runs in virtual time; leftover tasks fail the test that left them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from platectl.simkit.virtual_time import VirtualTimeLoop
+
+TRANSCRIPTS = Path(__file__).parent / "transcripts"
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> dict[str, object]:
+    """Run async tests in virtual time, unless marked `wall_time`."""
+    del config
+    if item.get_closest_marker("wall_time"):
+        return {"wall": asyncio.SelectorEventLoop}
+    return {"virtual": VirtualTimeLoop}
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def _no_leftover_tasks(request: pytest.FixtureRequest) -> AsyncIterator[None]:
+    yield
+    left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    assert not left, f"{request.node.name} left tasks behind: {left}"
+
+
+@pytest.fixture
+def transcripts() -> Path:
+    """Folder of recorded conversations."""
+    return TRANSCRIPTS
