@@ -38,7 +38,7 @@ def heterologous_with_depletion(added_cpm: float, kd_cpm: float) -> Model:
     )
 
 
-def _smaller_root(a: Any, b: Any, c: Any) -> Any:  # noqa: ANN401 scalar or array
+def _smaller_root(a: Any, b: Any, c: Any) -> Any:
     """(-b+sqrt(b^2-4ac))/(2a) without the cancellation of its printed form."""
     return -2.0 * c / (b + np.sqrt(b * b - 4.0 * a * c))
 
@@ -79,7 +79,7 @@ def _exact_free_receptor(
     return ki, receptor, kd, free_receptor(receptor, total, constant)
 
 
-def _exact_bound(setting: CompetitionSetting, free: FloatArray, ns: Any) -> FloatArray:  # noqa: ANN401
+def _exact_bound(setting: CompetitionSetting, free: FloatArray, ns: Any) -> FloatArray:
     """Gross cpm: `background + cpm*L*u/(1+u)` with u = R/Kd + NS."""
     held = free / setting.kd_molar + ns
     counts: FloatArray = setting.background_cpm + setting.added_cpm * held / (1.0 + held)
@@ -130,7 +130,7 @@ def competition_mass_action(setting: CompetitionSetting) -> Model:
 def competition_dose_slope(
     setting: CompetitionSetting, competitor_molar: FloatArray, theta: FloatArray
 ) -> FloatArray:
-    """dY / d log10(competitor), cpm per decade, shape (points,)."""
+    """Slope of Y against log10 competitor in cpm per decade, shape (points,)."""
     return _exact_derivatives(setting, competitor_molar, theta)[1]
 
 
@@ -152,11 +152,31 @@ def start_from_plateaus(
         )
         raise AnalysisError(message)
     ns = low / (added - low)
-    bound = high / (added - high) - ns
-    free = bound * setting.kd_molar
-    specific = bound * (added - high) / setting.cpm_per_molar
+    bound_over_free = high / (added - high) - ns
+    specific = bound_over_free * (added - high) / setting.cpm_per_molar
+    receptor = bound_over_free * setting.kd_molar + specific
     ratio = setting.radioligand_molar / setting.kd_molar
-    return np.array([math.log10(ic50_molar / (1.0 + ratio)), math.log10(free + specific), ns])
+    return np.array([math.log10(ic50_molar / (1.0 + ratio)), math.log10(receptor), ns])
+
+
+@dataclass(frozen=True, slots=True)
+class ZeroCompetitor:
+    """Binding without competitor: specific bound/free, and free radioligand at 0 and 50 %."""
+
+    bound_over_free: float
+    free_zero_molar: float
+    free_half_molar: float
+
+
+def without_competitor(setting: CompetitionSetting, theta: FloatArray) -> ZeroCompetitor:
+    """What Munson-Rodbard and Goldstein-Barrett need, from (LogKi, LogBmax, NS)."""
+    ns = float(theta[2])
+    free_receptor_molar = float(_exact_free_receptor(setting, np.zeros(1), theta)[3][0])
+    y0 = free_receptor_molar / setting.kd_molar
+    total = setting.radioligand_molar
+    free_zero = total / (1.0 + ns + y0)
+    free_half = (total - 0.5 * y0 * free_zero) / (1.0 + ns)
+    return ZeroCompetitor(y0, free_zero, free_half)
 
 
 def _saturation_guess(x: FloatArray, y: FloatArray) -> FloatArray:

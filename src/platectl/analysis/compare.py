@@ -6,10 +6,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import fdtrc
+from scipy.special import fdtrc, stdtr
 
 from platectl.analysis.errors import AnalysisError
-from platectl.analysis.fit import Fit
+from platectl.analysis.fit import Fit, t_quantile
+from platectl.analysis.model import FloatArray
+
+FEWEST_PAIRS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,3 +92,36 @@ def _same_points(a: Fit, b: Fit) -> None:
     if not np.allclose(a.weights, b.weights, rtol=1e-9, atol=0.0):
         message = "Only fits with the same weights can be compared; give both the same weights."
         raise AnalysisError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class PairedTest:
+    """Paired t test of a mean difference with its confidence interval."""
+
+    difference: float
+    lower: float
+    upper: float
+    t: float
+    df: int
+    p: float
+
+
+def paired_t(first: FloatArray, second: FloatArray, confidence: float = 0.95) -> PairedTest:
+    """Mean of first minus second over paired experiments, such as Bmax before and after.
+
+    Raises:
+        AnalysisError: Fewer than two pairs, unequal lengths, or differences that do not vary.
+    """
+    if first.shape != second.shape or first.size < FEWEST_PAIRS:
+        message = "A paired test needs two or more pairs."
+        raise AnalysisError(message)
+    gap = first - second
+    df = gap.size - 1
+    error = float(gap.std(ddof=1)) / math.sqrt(gap.size)
+    if not error > 0.0:
+        message = "All differences are equal, so their scatter cannot be judged."
+        raise AnalysisError(message)
+    mean = float(gap.mean())
+    half = t_quantile(df, confidence) * error
+    p = 2.0 * float(stdtr(df, -abs(mean / error)))
+    return PairedTest(mean, mean - half, mean + half, mean / error, df, p)

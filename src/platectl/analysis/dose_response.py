@@ -17,7 +17,7 @@ LN10 = math.log(10.0)
 ONE_SITE_HILL = -1.0
 
 
-def _fraction(x: FloatArray, log_ic50: Any, hill: Any) -> FloatArray:  # noqa: ANN401 scalar or array
+def _fraction(x: FloatArray, log_ic50: Any, hill: Any) -> FloatArray:
     """1/(1+10^((LogIC50-X)*Hill)), safe for any exponent."""
     value: FloatArray = expit(-LN10 * hill * (log_ic50 - x))
     return value
@@ -49,14 +49,17 @@ def _three_derivatives(x: FloatArray, theta: FloatArray) -> FloatArray:
     return stack_columns((part, 1.0 - part, slope), x.shape[-1])
 
 
-def sigmoid_grid(x: FloatArray, y: FloatArray, hills: tuple[float, ...]) -> FloatArray:
+def sigmoid_grid(
+    x: FloatArray, y: FloatArray, hills: tuple[float, ...], middle: FloatArray | None = None
+) -> FloatArray:
     """Best (Top, Bottom, LogIC50, Hill) for each Hill slope over a grid of LogIC50.
 
     Top and Bottom are linear, so they are solved exactly for each grid point (variable
     projection). A grid point that no plateau pair can improve on a flat line is dropped by
     its sum of squares. Shape of the result: (hills, 4), lowest sum of squares first.
     """
-    middle = np.linspace(float(np.quantile(x, 0.02)), float(np.quantile(x, 0.98)), 31)
+    if middle is None:
+        middle = np.linspace(float(np.quantile(x, 0.02)), float(np.quantile(x, 0.98)), 31)
     grid_hill = np.repeat(np.asarray(hills), middle.size)[:, None]
     grid_middle = np.tile(middle, len(hills))[:, None]
     part = _fraction(x[None, :], grid_middle, grid_hill)
@@ -114,7 +117,8 @@ def one_site_ki(radioligand_molar: float, kd_molar: float) -> Model:
     offset = np.array([0.0, 0.0, shift])
 
     def moved(theta: FloatArray) -> FloatArray:
-        return theta + (offset if theta.ndim == 1 else offset[:, None])
+        shifted: FloatArray = theta + (offset if theta.ndim == 1 else offset[:, None])
+        return shifted
 
     return Model(
         name="One site - Fit Ki",
@@ -135,9 +139,7 @@ def _five_curve(x: FloatArray, theta: FloatArray) -> FloatArray:
 
 def _five_guess(x: FloatArray, y: FloatArray) -> FloatArray:
     four = _four_guess(x, y)
-    return np.concatenate(
-        [np.column_stack((four, np.full(len(four), s))) for s in (1.0, 0.5, 2.0)]
-    )
+    return np.concatenate([np.column_stack((four, np.full(len(four), s))) for s in (1.0, 0.5, 2.0)])
 
 
 FIVE_PARAMETER = Model(
@@ -187,7 +189,7 @@ def _log_logistic_curve(dose: FloatArray, theta: FloatArray) -> FloatArray:
 
 
 def log_logistic(*, lower: bool = True, asymmetric: bool = False) -> Model:
-    """drc's LL.3 (no lower limit), LL.4 and LL.5; dose zero is allowed.
+    """Log-logistic curves as drc's LL.3 (no lower limit), LL.4 and LL.5; dose zero is allowed.
 
     `Y = c + (d-c)/(1+exp(b*(log(dose)-log(e))))^f`, parameters in drc's order.
     """

@@ -10,15 +10,16 @@ import numpy as np
 from scipy.special import stdtrit
 
 from platectl.analysis.errors import AnalysisError
-from platectl.analysis.least_squares import Optimum, minimise
+from platectl.analysis.least_squares import Optimum, inverse_information, minimise
 from platectl.analysis.model import FloatArray, Model
-from platectl.analysis.parameters import ParameterLayout, grouped_layout, single_layout
+from platectl.analysis.parameters import ParameterLayout, parameter_layout
 from platectl.analysis.weighting import UNWEIGHTED, Weighting
 
 Status = Literal["converged", "ambiguous", "hit constraint", "interrupted", "not converged"]
 
 AMBIGUOUS_DEPENDENCY = 0.9999
 _WEIGHT_ROUNDS = 200
+_EXACT_FIT = 1e-26
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +134,11 @@ class Fit:
         return curve - half, curve + half
 
 
+def rounding_ss(y: FloatArray, weights: FloatArray) -> float:
+    """Sum of squares below which residuals are nothing but rounding of y."""
+    return _EXACT_FIT * float(weights @ np.square(y))
+
+
 def t_quantile(df: int, confidence: float) -> float:
     """Two-sided Student quantile; infinite without degrees of freedom."""
     return float(stdtrit(df, 0.5 * (1.0 + confidence))) if df > 0 else float("inf")
@@ -145,7 +151,7 @@ def fit(
     *,
     start: FloatArray | Mapping[str, float] | None = None,
     groups: Sequence[str] | None = None,
-    options: FitOptions = FitOptions(),  # noqa: B008 frozen
+    options: FitOptions = FitOptions(),
 ) -> Fit:
     """Least-squares fit.
 
@@ -164,11 +170,7 @@ def fit(
         AnalysisError: Fewer points than parameters, values that are not finite, no start.
     """
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    layout = (
-        single_layout(model, options.fixed)
-        if groups is None
-        else grouped_layout(model, groups, options.shared, options.fixed)
-    )
+    layout = parameter_layout(model, groups, options.shared, options.fixed)
     _check(model, x, y, layout)
     problem = Problem(model, x, y, layout, options)
     starts = _starts(problem, start, groups)
@@ -193,7 +195,8 @@ class Problem:
 
     def curve(self, free: FloatArray) -> FloatArray:
         """Curve values, shape (points,)."""
-        return self.model.curve(self.x, self.layout.theta(free))
+        with np.errstate(all="ignore"):
+            return self.model.curve(self.x, self.layout.theta(free))
 
     def solve(
         self, start: FloatArray, weights: FloatArray, *, tolerance: float, damping: float = 1e-3
@@ -214,6 +217,7 @@ class Problem:
             tolerance=tolerance,
             max_steps=self.options.max_steps,
             damping=damping,
+            exact_ss=rounding_ss(self.y, weights),
         )
 
 
@@ -300,9 +304,7 @@ def _ss(problem: Problem, free: FloatArray, weights: FloatArray) -> float:
     return ss if np.isfinite(ss) else np.inf
 
 
-def _polish(
-    problem: Problem, best: Optimum, weights: FloatArray
-) -> tuple[Optimum, FloatArray]:
+def _polish(problem: Problem, best: Optimum, weights: FloatArray) -> tuple[Optimum, FloatArray]:
     options = problem.options
     if not options.weighting.depends_on_curve:
         if best.offset > options.tolerance:
@@ -332,8 +334,8 @@ def _named(layout: ParameterLayout, free: FloatArray) -> dict[str, float]:
 def _assemble(problem: Problem, optimum: Optimum, weights: FloatArray) -> Fit:
     df = problem.y.size - problem.layout.free.size
     variance = optimum.ss / df if df > 0 else float("nan")
-    inverse, dependency = _inverse_information(optimum.jacobian)
-    covariance = variance * inverse
+    inverse, dependency = inverse_information(optimum.jacobian)
+    covariance = np.where(np.isinf(inverse), np.inf, variance * np.nan_to_num(inverse, posinf=0.0))
     parameters = _estimates(problem, optimum, covariance, dependency, df)
     root = np.sqrt(weights)
     return Fit(
@@ -354,24 +356,6 @@ def _assemble(problem: Problem, optimum: Optimum, weights: FloatArray) -> Fit:
         status=_status(problem, optimum, dependency),
         iterations=optimum.iterations,
     )
-
-
-def _inverse_information(jacobian: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """(J'J)^-1 and the dependency 1 - 1/((J'J)_ii (J'J)^-1_ii); infinite where undetermined."""
-    count = jacobian.shape[1]
-    if not count:
-        return np.empty((0, 0)), np.empty(0)
-    lengths = np.sqrt(np.einsum("ij,ij->j", jacobian, jacobian))
-    scale = np.where(lengths > 0.0, lengths, 1.0)
-    _, singular, right = np.linalg.svd(jacobian / scale, full_matrices=False)
-    solid = singular > 1e-13 * singular.max(initial=1e-300)
-    half = right[solid] / singular[solid, None]
-    inverse = half.T @ half
-    loose = (np.abs(right[~solid]) > 1e-8).any(axis=0) | (lengths == 0.0)
-    dependency = np.where(loose, 1.0, 1.0 - 1.0 / np.where(loose, 1.0, np.diag(inverse)))
-    inverse = inverse / np.outer(scale, scale)
-    inverse[loose, loose] = np.inf
-    return inverse, dependency
 
 
 def _estimates(

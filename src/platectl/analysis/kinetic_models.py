@@ -58,6 +58,22 @@ def association_plate(background_cpm: float) -> Model:
     )
 
 
+def association_rates(background_cpm: float) -> Model:
+    """`association_plate` with log kon (per nanomolar per min) in place of log Kd."""
+    by_kd = association_plate(background_cpm)
+
+    def curve(x: FloatArray, theta: FloatArray) -> FloatArray:
+        log_kon, log_koff, bmax, ns = theta
+        return by_kd.curve(x, (log_koff - log_kon, log_koff, bmax, ns))
+
+    return Model(
+        name=by_kd.name,
+        equation=by_kd.equation,
+        parameters=("LogKon_per_nM_min", "LogKoff", "Bmax", "NS"),
+        curve=curve,
+    )
+
+
 def _association_guess(x: FloatArray, y: FloatArray) -> FloatArray:
     """Grid over Kd and koff with Bmax and NS, which are linear, solved for each."""
     ligand, time_min, is_total = x
@@ -126,15 +142,15 @@ DISSOCIATION_TWO_PHASE = Model(
 )
 
 
-def motulsky_mahan(  # noqa: PLR0913 the eight quantities of the published equation
-    time_min: Any,  # noqa: ANN401 scalar or array, as all below
+def motulsky_mahan(
+    time_min: Any,
     *,
     k1_per_molar_min: float,
     k2_per_min: float,
     k3_per_molar_min: float,
     k4_per_min: float,
     radioligand_molar: float,
-    competitor_molar: Any,  # noqa: ANN401
+    competitor_molar: Any,
     bmax: float = 1.0,
 ) -> FloatArray:
     """Radioligand bound when it and a competitor are added together at time zero.

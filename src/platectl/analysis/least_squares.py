@@ -19,7 +19,10 @@ Residuals: TypeAlias = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
 _FIRST_DAMPING = 1e-3
 _LAST_DAMPING = 1e16
 _ROUNDING_OF_SS = 1e-13
-_EXACT_FIT = 1e-28
+_NEAR_OFFSET = 1e-3
+_GOOD_GAIN = 0.9
+_NULL_DIRECTION = 1e-8
+_STALLED_OFFSET = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ def minimise(
     tolerance: float = 1e-9,
     max_steps: int = 200,
     damping: float = _FIRST_DAMPING,
+    exact_ss: float = 0.0,
 ) -> Optimum:
     """Minimise the sum of squared weighted residuals.
 
@@ -71,20 +75,21 @@ def minimise(
         start: First parameters, shape (parameters,); may be empty.
         tolerance: Relative offset at which to stop.
         max_steps: Accepted steps at most.
+        exact_ss: Sum of squares that is nothing but rounding of the data: reached, it is the end.
         damping: First damping; zero tries the full Gauss-Newton step first.
     """
     residuals, jacobian = evaluate(start)
     state = _State(
         start, residuals, jacobian, float(residuals @ residuals), np.zeros(start.size), damping
     )
-    floor = _EXACT_FIT * state.ss if start.size else 0.0
+    offset = float(np.inf)
     for step in range(max_steps):
-        offset, stalled = _advance(evaluate, state, tolerance, floor)
+        offset, stalled = _advance(evaluate, state, tolerance, exact_ss)
         if stalled:
-            return _stopped(state, offset, step, met=offset <= max(tolerance, 1e-5))
-        if offset <= tolerance or state.ss <= floor:
+            return _stopped(state, offset, step, met=offset <= max(tolerance, _STALLED_OFFSET))
+        if offset <= tolerance or state.ss <= exact_ss:
             return _stopped(state, offset, step, met=True)
-    return _stopped(state, offset if max_steps else np.inf, max_steps, met=False)
+    return _stopped(state, offset, max_steps, met=False)
 
 
 def _stopped(state: _State, offset: float, step: int, *, met: bool) -> Optimum:
@@ -127,9 +132,9 @@ def _search(
     parts: tuple[FloatArray, FloatArray, FloatArray],
     offset: float,
 ) -> bool:
-    """Raise the damping until a step lowers the sum of squares; near the optimum rounding passes."""
+    """Raise the damping until a step lowers the sum of squares, rounding allowed for at the end."""
     singular, along, right = parts
-    slack = _ROUNDING_OF_SS * state.ss if offset < 1e-3 else 0.0
+    slack = _ROUNDING_OF_SS * state.ss if offset < _NEAR_OFFSET else 0.0
     keep = singular > 1e-14 * singular.max()
     while state.damping < _LAST_DAMPING:
         bent = np.where(keep, singular / np.where(keep, singular**2 + state.damping, 1.0), 0.0)
@@ -143,10 +148,29 @@ def _search(
         if np.isfinite(ss) and ss < state.ss + slack and np.isfinite(jacobian).all():
             gain = (state.ss - ss) / foreseen if foreseen > 0.0 else 1.0
             shrink = 1.0 - (2.0 * min(gain, 1.0) - 1.0) ** 3
-            state.damping *= max(0.05, shrink) if gain < 0.9 else 0.05
+            state.damping *= max(0.05, shrink) if gain < _GOOD_GAIN else 0.05
             state.theta, state.residuals, state.jacobian, state.ss = theta, residuals, jacobian, ss
             state.growth = 2.0
             return True
         state.damping = max(state.damping, 1e-8) * state.growth
         state.growth *= 2.0
     return False
+
+
+def inverse_information(jacobian: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(J'J)^-1 and the dependency 1 - 1/((J'J)_ii (J'J)^-1_ii); infinite where undetermined."""
+    count = jacobian.shape[1]
+    if not count:
+        return np.empty((0, 0)), np.empty(0)
+    lengths = np.sqrt(np.einsum("ij,ij->j", jacobian, jacobian))
+    scale = np.where(lengths > 0.0, lengths, 1.0)
+    _, singular, right = np.linalg.svd(jacobian / scale, full_matrices=False)
+    solid = singular > 1e-13 * singular.max(initial=1e-300)
+    half = right[solid] / singular[solid, None]
+    inverse = half.T @ half
+    loose = (np.abs(right[~solid]) > _NULL_DIRECTION).any(axis=0) | (lengths == 0.0)
+    dependency = np.where(loose, 1.0, 1.0 - 1.0 / np.where(loose, 1.0, np.diag(inverse)))
+    with np.errstate(over="ignore", under="ignore"):
+        inverse = inverse / np.outer(scale, scale)
+    inverse[loose, loose] = np.inf
+    return inverse, dependency

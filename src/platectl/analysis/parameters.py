@@ -42,7 +42,7 @@ class ParameterLayout:
         """Derivatives by the free parameters from those by theta, shape (points, free)."""
         if self.index.ndim == 1:
             return jacobian[:, self.free]
-        chosen = [(jacobian * (self.index.T == k)).sum(axis=1) for k in self.free]
+        chosen = [(jacobian * (k == self.index.T)).sum(axis=1) for k in self.free]
         return np.stack(chosen, axis=1) if chosen else np.empty((jacobian.shape[0], 0))
 
     def fixing(self, name: str) -> tuple[ParameterLayout, int]:
@@ -53,6 +53,22 @@ class ParameterLayout:
         place = int(np.flatnonzero(self.free == self.names.index(name))[0])
         rest = np.delete(self.free, place)
         return ParameterLayout(self.names, self.index, rest, self.values), place
+
+
+def parameter_layout(
+    model: Model,
+    groups: Sequence[str] | None,
+    shared: Sequence[str],
+    fixed: Mapping[str, float],
+) -> ParameterLayout:
+    """Layout of one group of points, or of several when `groups` labels them.
+
+    Raises:
+        AnalysisError: A shared or fixed name is unknown, or a fixed value is not finite.
+    """
+    if groups is None:
+        return single_layout(model, fixed)
+    return grouped_layout(model, groups, shared, fixed)
 
 
 def single_layout(model: Model, fixed: Mapping[str, float]) -> ParameterLayout:

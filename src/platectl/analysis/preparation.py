@@ -39,7 +39,7 @@ def concentration_covariance(
 def estimate_sensitivity(
     jacobian: FloatArray, weights: FloatArray, place: int, dose_slope: FloatArray
 ) -> FloatArray:
-    """d estimate / d log10(nominal concentration) of each point, shape (points,).
+    """Change of the estimate per decade of the true concentration of each point, shape (points,).
 
     The linearised least-squares estimate answers a change of y_j with
     `[(J'WJ)^-1 J'W]_{place,j}`; an error of the true log concentration changes y_j by
@@ -57,6 +57,6 @@ def preparation_variance(sensitivity: FloatArray, covariance: FloatArray) -> flo
 
 
 def radioligand_share(radioligand_molar: float, kd_molar: float) -> float:
-    """d log Ki / d log L = -r/(1+r), and + for Kd, with r = L/Kd; the magnitude."""
+    """Share r/(1+r), r = L/Kd, of an error of log L (or log Kd) that reaches log Ki."""
     r = radioligand_molar / kd_molar
     return r / (1.0 + r)

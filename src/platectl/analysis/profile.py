@@ -6,14 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from platectl.analysis.errors import AnalysisError
-from platectl.analysis.fit import Fit, Problem, t_quantile
+from platectl.analysis.fit import Fit, Problem, rounding_ss, t_quantile
 from platectl.analysis.model import FloatArray
 
 _WIDENINGS = 24
 _REFINEMENTS = 60
 _LOG_SPAN = 30.0
 _WIDEST_IN_SE = 4096.0
+_SUSPICIOUS = 1.5
+_ROUNDINGS = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Interval:
 class _Profile:
     """Signed root of the rise of SS when one parameter is held: linear for a linear model."""
 
-    def __init__(self, fitted: Fit, name: str) -> None:
+    def __init__(self, fitted: Fit, name: str, target: float) -> None:
         layout, self._place = fitted.layout.fixing(name)
         self._full_index = fitted.layout.names.index(name)
         self._fit = fitted
@@ -51,6 +52,9 @@ class _Profile:
         self._variance = fitted.residual_variance
         self._others = np.delete(fitted.free_values, self._place)
         self._follow = self._tangent()
+        self._target = target
+        far = _SUSPICIOUS * target * self.error
+        self._far = far if np.isfinite(far) else 0.0
 
     def _tangent(self) -> FloatArray:
         column = np.delete(self._fit.covariance[:, self._place], self._place)
@@ -61,17 +65,32 @@ class _Profile:
         return follow
 
     def root(self, held: float, near: FloatArray | None) -> tuple[float, FloatArray]:
-        """Root of the rise of SS in residual SD, never negative, and the other parameters."""
+        """Root of the rise of SS in residual SD, never negative, and the other parameters.
+
+        Far out or high up, the refit also starts from the optimum and from its tangent, since a
+        refit stuck elsewhere would look like a bound.
+        """
         values = self._layout.values.copy()
         values[self._full_index] = held
-        layout = type(self._layout)(self._layout.names, self._layout.index, self._layout.free, values)
+        layout = type(self._layout)(
+            self._layout.names, self._layout.index, self._layout.free, values
+        )
         problem = Problem(self._fit.model, self._fit.x, self._fit.y, layout, self._fit.options)
-        start = self._others + self._follow * (held - self.value) if near is None else near
-        found = problem.solve(start, self._fit.weights, tolerance=1e-5, damping=0.0)
-        if not np.isfinite(found.ss):
-            return np.inf, start
-        rise = (found.ss - self._fit.ss) / self._variance
-        return float(np.sqrt(max(rise, 0.0))), found.theta
+        tangent = self._others + self._follow * (held - self.value)
+        first = tangent if near is None else near
+        found = problem.solve(first, self._fit.weights, tolerance=1e-5, damping=0.0)
+        root = self._rise(found.ss)
+        if root > _SUSPICIOUS * self._target or abs(held - self.value) > self._far:
+            for start in (self._others, tangent):
+                again = problem.solve(start, self._fit.weights, tolerance=1e-5)
+                if again.ss < found.ss or not np.isfinite(found.ss):
+                    found, root = again, self._rise(again.ss)
+        return root, found.theta
+
+    def _rise(self, ss: float) -> float:
+        if not np.isfinite(ss):
+            return np.inf
+        return float(np.sqrt(max((ss - self._fit.ss) / self._variance, 0.0)))
 
 
 def profile_interval(fitted: Fit, name: str, confidence: float | None = None) -> Interval:
@@ -81,15 +100,14 @@ def profile_interval(fitted: Fit, name: str, confidence: float | None = None) ->
         AnalysisError: The parameter is not free in this fit.
     """
     level = fitted.options.confidence if confidence is None else confidence
+    fitted.layout.fixing(name)
     value = fitted[name].value
-    if fitted.df <= 0 or not fitted.ss > 0.0:
-        if name not in fitted.layout.names:
-            message = f"'{name}' is not a free parameter of this fit."
-            raise AnalysisError(message)
+    exact = fitted.ss <= _ROUNDINGS * rounding_ss(fitted.y, fitted.weights)
+    if fitted.df <= 0 or exact:
         wide = np.inf if fitted.df <= 0 else 0.0
         return Interval(name, value, value - wide, value + wide, level)
-    profile = _Profile(fitted, name)
     target = t_quantile(fitted.df, level)
+    profile = _Profile(fitted, name, target)
     lower = _side(profile, target, -1.0)
     upper = _side(profile, target, +1.0)
     return Interval(name, value, lower, upper, level)

@@ -12,6 +12,7 @@ from platectl.analysis.errors import AnalysisError
 from platectl.analysis.model import FloatArray
 
 MAD_TO_SD = 1.4826
+FEWEST_WELLS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def control_statistics(high: Sequence[float], low: Sequence[float]) -> ControlSt
     """
     a, b = np.asarray(high, dtype=np.float64), np.asarray(low, dtype=np.float64)
     for name, values in (("total binding", a), ("nonspecific binding", b)):
-        if values.size < 2 or not np.isfinite(values).all():
+        if values.size < FEWEST_WELLS or not np.isfinite(values).all():
             message = f"Plate statistics need at least two finite counts of {name}."
             raise AnalysisError(message)
     mean_a, mean_b = float(a.mean()), float(b.mean())

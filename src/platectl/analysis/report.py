@@ -57,12 +57,13 @@ class FitReport:
 def report(
     fitted: Fit,
     *,
-    profiles: tuple[str, ...] | None = None,
+    profiles: tuple[Interval, ...] | None = None,
     excluded: tuple[tuple[str, str], ...] = (),
 ) -> FitReport:
-    """Report a fit, with profile intervals of the named parameters (all free ones if None)."""
+    """Report a fit with these profile intervals; those of all free parameters if None."""
     if profiles is None:
-        profiles = tuple(p.name for p in fitted.parameters if not p.fixed)
+        free = [p.name for p in fitted.parameters if not p.fixed]
+        profiles = tuple(profile_interval(fitted, name) for name in free)
     options = fitted.options
     held = tuple(f"{name} = {value:g}" for name, value in options.fixed.items())
     bounds = tuple(f"{low:g} <= {name} <= {high:g}" for name, (low, high) in options.bounds.items())
@@ -76,7 +77,7 @@ def report(
         df=fitted.df,
         excluded=excluded,
         parameters=fitted.parameters,
-        profiles=tuple(profile_interval(fitted, name) for name in profiles),
+        profiles=profiles,
         covariance=tuple(tuple(row) for row in fitted.covariance.tolist()),
         ss=fitted.ss,
         sy_x=math.sqrt(fitted.residual_variance) if fitted.df > 0 else math.nan,

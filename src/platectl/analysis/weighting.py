@@ -53,7 +53,9 @@ class Weighting:
         """
         variance = self._variance(curve)
         if not np.isfinite(variance).all() or (variance <= 0.0).any():
-            message = f"Weighting '{self.kind}' needs a curve (or values) away from zero everywhere."
+            message = (
+                f"Weighting '{self.kind}' needs a curve (or values) away from zero everywhere."
+            )
             raise AnalysisError(message)
         return 1.0 / variance
 

@@ -86,5 +86,7 @@ def parse_transcript(text: str) -> tuple[Turn, ...]:
 def format_transcript(turns: Iterable[Turn], *, header: str = "") -> str:
     """Write turns as text."""
     head = "".join(f"# {line}\n" for line in header.splitlines())
-    times = ("" if t.at_s is None else f"@{t.at_s:.6f} " for t in (turns := tuple(turns)))
-    return head + "".join(f"{at}{t.side} {escape(t.data)}\n" for at, t in zip(times, turns, strict=True))
+    return head + "".join(
+        f"{'' if turn.at_s is None else f'@{turn.at_s:.6f} '}{turn.side} {escape(turn.data)}\n"
+        for turn in turns
+    )

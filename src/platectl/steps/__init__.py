@@ -1,1 +1,31 @@
-"""Step kinds: one module each, with parameters, effect class, duration, volumes and execution."""
+"""Step kinds: parameters, effect class, duration, liquid moves and execution, side by side.
+
+To add a kind, write its class and list it here; compiler, checks and engine find it by name.
+"""
+
+from __future__ import annotations
+
+from platectl.domain.steps import Step
+from platectl.steps.climate import Preheat, Shake, Wait
+from platectl.steps.dispense import Dispense, Prime
+from platectl.steps.harvest import Filter, ServedHarvest
+from platectl.steps.kind import StepKind
+from platectl.steps.people import Load, Manual
+from platectl.steps.plates import Count, MovePlate, Seal
+from platectl.steps.transfer import Transfer
+
+_KINDS = (
+    Count, Dispense, Filter, Load, Manual, MovePlate, Preheat, Prime, Seal, ServedHarvest, Shake,
+    Transfer, Wait,
+)  # fmt: skip
+KINDS = {kind.name: kind for kind in _KINDS}
+
+
+def kind_of(step: Step) -> StepKind:
+    """Return the step's parameters as an object of its kind.
+
+    Raises:
+        KeyError: No kind of that name.
+        pydantic.ValidationError: The parameters do not fit the kind.
+    """
+    return KINDS[step.kind].model_validate(step.params)

@@ -13,6 +13,8 @@ import h11
 from platectl.domain.errors import DisconnectedError, MalformedReplyError, ReplyTimeoutError
 from platectl.hal.stream import ByteStream, Connector
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
@@ -38,14 +40,20 @@ class HttpLink:
     """A keep-alive connection; opened at the first request and again after a close.
 
     A request is never sent twice by the link: when the connection breaks before the answer is
-    whole, the caller learns so and decides.
+    whole, the caller learns so and decides. Because servers close idle connections without a
+    word (uvicorn after 5 s), one that has been idle for `idle_s` is replaced before a request
+    is sent, not after it was lost.
+
+    Concurrency: one request at a time; `aclose` may be called at any time.
     """
 
-    def __init__(self, connect: Connector, *, host: str) -> None:
+    def __init__(self, connect: Connector, *, host: str, idle_s: float = 2.0) -> None:
         self._connect = connect
         self._host = host
+        self._idle_s = idle_s
         self._stream: ByteStream | None = None
         self._connection = h11.Connection(h11.CLIENT)
+        self._used_at_s = 0.0
 
     async def request(
         self,
@@ -56,7 +64,7 @@ class HttpLink:
         body: Any = None,
         timeout_s: float,
     ) -> HttpAnswer:
-        """Send one request and return the whole answer.
+        """Send one request and return the whole answer; connecting counts into `timeout_s`.
 
         `body` is sent as JSON unless it is None.
 
@@ -65,63 +73,97 @@ class HttpLink:
             DisconnectedError: The connection broke; the server may have acted.
             MalformedReplyError: The answer is not HTTP.
         """
-        stream = await self._ready()
-        data = b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
-        fields = [("host", self._host), ("accept", "application/json"), *(headers or {}).items()]
-        if body is not None:
-            fields += [("content-type", "application/json"), ("content-length", str(len(data)))]
+        head, data = self._request(method, target, headers or {}, body)
+        whole = False
         try:
             async with asyncio.timeout(timeout_s):
-                out = self._connection.send(h11.Request(method=method, target=target, headers=fields))
-                out = (out or b"") + (self._connection.send(h11.Data(data)) or b"" if data else b"")
-                await stream.send(out + (self._connection.send(h11.EndOfMessage()) or b""))
-                return await self._answer(stream)
+                stream = await self._ready()
+                await stream.send(self._bytes_of(head, data))
+                answer = await self._answer(stream)
+            whole = True
         except TimeoutError:
-            await self.aclose()
-            raise ReplyTimeoutError(f"{method} {target}: no answer within {timeout_s:g} s") from None
+            raise ReplyTimeoutError(
+                f"{method} {target}: no answer within {timeout_s:g} s"
+            ) from None
         except h11.RemoteProtocolError as error:
-            await self.aclose()
             raise MalformedReplyError(f"{method} {target}: not HTTP: {error}") from error
-        except DisconnectedError:
-            await self.aclose()
-            raise
+        except DisconnectedError as error:
+            raise DisconnectedError(f"{method} {target}: {error}") from error
+        finally:
+            if not whole:  # also when the caller was cancelled: a late answer must find no reader
+                await self.aclose()
+        await self._keep()
+        return answer
 
     async def aclose(self) -> None:
         """Close the connection; the next request opens a new one."""
-        if self._stream is not None:
-            await self._stream.aclose()
-            self._stream = None
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            await stream.aclose()
+
+    async def _keep(self) -> None:
+        """Keep the connection for the next request if both sides may go on."""
+        self._used_at_s = asyncio.get_running_loop().time()
+        if (
+            self._connection.our_state is not h11.DONE
+            or self._connection.their_state is not h11.DONE
+        ):
+            await self.aclose()
+
+    def _request(
+        self, method: str, target: str, headers: Mapping[str, str], body: Any
+    ) -> tuple[h11.Request, bytes]:
+        data = b"" if body is None else _encode(body).encode()
+        fields = [("host", self._host), ("accept", "application/json"), *headers.items()]
+        if body is not None:
+            fields += [("content-type", "application/json"), ("content-length", str(len(data)))]
+        return h11.Request(method=method, target=target, headers=fields), data
+
+    def _bytes_of(self, head: h11.Request, data: bytes) -> bytes:
+        out = self._connection.send(head) or b""
+        if data:
+            out += self._connection.send(h11.Data(data)) or b""
+        return out + (self._connection.send(h11.EndOfMessage()) or b"")
 
     async def _ready(self) -> ByteStream:
-        if self._stream is not None and self._connection.our_state is h11.DONE:
+        idle_s = asyncio.get_running_loop().time() - self._used_at_s
+        if self._stream is not None and idle_s < self._idle_s:
             self._connection.start_next_cycle()
-        if self._stream is None or self._connection.our_state is not h11.IDLE:
-            await self.aclose()
-            self._stream = await self._connect()
-            self._connection = h11.Connection(h11.CLIENT)
-        return self._stream
+            return self._stream
+        await self.aclose()
+        self._stream = stream = await self._connect()
+        self._connection = h11.Connection(h11.CLIENT)
+        return stream
 
     async def _answer(self, stream: ByteStream) -> HttpAnswer:
         head: h11.Response | None = None
         body = bytearray()
+        ended = False
         while True:
-            event = self._connection.next_event()
+            try:
+                event = self._connection.next_event()
+            except h11.RemoteProtocolError as error:
+                if ended:
+                    raise DisconnectedError("closed before the answer was whole") from error
+                raise
             if event is h11.NEED_DATA:
-                self._connection.receive_data(await self._bytes(stream))
+                data = await _bytes(stream)
+                ended = not data
+                self._connection.receive_data(data)
             elif isinstance(event, h11.Response):
                 head = event
             elif isinstance(event, h11.Data):
                 body += event.data
             elif isinstance(event, h11.EndOfMessage) and head is not None:
                 headers = {name.decode(): value.decode("latin-1") for name, value in head.headers}
-                if self._connection.our_state is h11.MUST_CLOSE:
+                if ended:
                     await self.aclose()
                 return HttpAnswer(head.status_code, headers, bytes(body))
-            elif isinstance(event, h11.ConnectionClosed):
-                raise DisconnectedError("the server closed the connection before it answered")
 
-    async def _bytes(self, stream: ByteStream) -> bytes:
-        try:
-            return await stream.receive()
-        except DisconnectedError:
-            return b""
+
+async def _bytes(stream: ByteStream) -> bytes:
+    """Receive; an end of the stream is the empty piece that h11 expects."""
+    try:
+        return await stream.receive()
+    except DisconnectedError:
+        return b""

@@ -1,0 +1,314 @@
+"""The verbs of a liquid handler, as commands of the robot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import count
+from typing import Any, ClassVar
+
+from platectl.domain.errors import InstrumentFaultError, RefusedError
+from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
+from platectl.hal.liquids import Channels, DeckItem, PipettingLimits
+from platectl_drivers.opentrons import wire
+from platectl_drivers.opentrons.conversation import RunConversation
+from platectl_drivers.opentrons.settings import Settings as _Settings
+from platectl_drivers.opentrons.settings import pipette_limits
+
+PIPETTE = "pipette"
+
+
+class Opentrons:
+    """Drives one Flex or OT-2; satisfies `platectl.hal.liquids.LiquidHandler`.
+
+    `record` holds `/health`, `/instruments` and `/modules` as they were at `connect`.
+    """
+
+    info: ClassVar[DriverInfo] = DriverInfo(
+        name="opentrons",
+        makes="Opentrons Flex, Opentrons OT-2",
+        interfaces=("LiquidHandler",),
+        wire="http",
+        source="robot server 8.1.0 run in simulation; schemas of opentrons 8.8.2 and 10.1.0",
+        unattested=(
+            "awaiting-recovery and the open door as seen by setup commands",
+            "fields of /instruments on a Flex",
+            "body of 503 during start-up",
+            "tipPhysicallyMissing (3003)",
+        ),
+    )
+    Settings = _Settings
+
+    def __init__(self, setup: DriverSetup) -> None:
+        assert isinstance(setup.settings, _Settings)  # noqa: S101  # the registry built it from Settings
+        self._settings = setup.settings
+        self._setup = setup
+        self._limits = pipette_limits(setup.settings)
+        self._numbers = count(1)
+        self._stamp = ""
+        self._robot = RunConversation(
+            setup.open_stream,
+            settings=setup.settings,
+            clock=setup.clock,
+            new_key=lambda: f"{setup.name}-{self._stamp}-{next(self._numbers)}",
+        )
+        self.record: dict[str, Any] = {}
+        self._forget()
+
+    def _forget(self) -> None:
+        """Start with an empty deck and bare nozzles, as a new run does."""
+        self._slots: dict[str, str | None] = {}
+        self._adapters: set[str] = set()
+        self._pipette_loaded = False
+        self._wanted: Channels = self._limits.channels[0]
+        self._configured: Channels | None = self._limits.channels[0]
+        self._tips_fitted = False
+
+    @property
+    def limits(self) -> PipettingLimits:
+        """Volume limits of the pipette, unless the settings narrow them, and its channel sets."""
+        return self._limits
+
+    @property
+    def last_key(self) -> str:
+        """Key of the command that was posted last; what `find_command` takes."""
+        return self._robot.last_key
+
+    async def connect(self) -> Identity:
+        """Wait until the robot is up, check its pipette and start a run; nothing moves.
+
+        Raises:
+            LinkError: No usable answer; nothing was moved.
+            InstrumentFaultError: `wrong_robot`, `wrong_pipette`, or another client's run is active.
+        """
+        health = await self._robot.wait_until_up()
+        self.record = {"health": health}
+        self.record["instruments"] = await self._robot.get("/instruments")
+        self.record["modules"] = await self._robot.get("/modules")
+        model = str(health.get("robot_model", ""))
+        if ("OT-2" in model) != (self._settings.robot_type == "ot2"):
+            raise InstrumentFaultError(
+                f"the robot is a {model!r}, the lab file says {self._settings.robot_type}",
+                code="wrong_robot",
+            )
+        check_pipette(self.record["instruments"], self._settings)
+        self._stamp = self._setup.clock.now().strftime("%Y%m%dT%H%M%S")
+        self._forget()
+        await self._robot.start()
+        return Identity(
+            model, str(health.get("robot_serial", "")), str(health.get("api_version", ""))
+        )
+
+    async def load_deck(self, items: Sequence[DeckItem]) -> None:
+        """Load the pipette (once in a run) and each labware; nothing moves.
+
+        A labware that this run knows already is moved on the robot's map instead of loaded
+        again. The slot `offDeck` declares labware that an arm will bring later.
+
+        Raises:
+            RefusedError: A slot that no robot has; nothing was sent.
+            InstrumentFaultError: Unknown labware or slot taken; the deck description is unusable.
+            LinkError: The description may be incomplete; nothing moved.
+        """
+        for item in items:
+            if not wire.is_slot(item.slot):
+                raise RefusedError(f"{item.labware}: a robot has no slot {item.slot!r}")
+        await self._load_pipette()
+        for item in items:
+            if item.labware in self._slots:
+                await self.note_move(item.labware, item.slot)
+                continue
+            params = self._loading(item.load_name)
+            params["location"] = await self._place(item.slot)
+            params |= {"labwareId": item.labware, "displayName": item.labware}
+            await self._robot.execute("loadLabware", params)
+            self._slots[item.labware] = item.slot
+
+    async def use_channels(self, channels: Channels) -> None:
+        """Choose the nozzles; sent at once, or before the next pick-up while tips are fitted.
+
+        Raises:
+            RefusedError: The pipette has no such set of channels.
+        """
+        if channels not in self._limits.channels:
+            raise RefusedError(
+                f"{self._settings.pipette_name} cannot use {channels!r} channels; "
+                f"it has {', '.join(self._limits.channels)}"
+            )
+        self._wanted = channels
+        if not self._tips_fitted:
+            await self._configure()
+
+    async def pick_up_tips(self, rack: str, well: str) -> None:
+        """Fit tips; see `LiquidHandler`."""
+        await self._configure()
+        self._tips_fitted = True  # also when the answer is lost: no layout change until dropped
+        try:
+            await self._robot.execute("pickUpTip", self._at(rack, well))
+        except InstrumentFaultError:
+            self._tips_fitted = False
+            raise
+
+    async def drop_tips(self) -> None:
+        """Discard the tips into the waste; see `LiquidHandler`."""
+        area = {"pipetteId": PIPETTE, "addressableAreaName": self._settings.trash_area}
+        await self._robot.execute("moveToAddressableAreaForDropTip", area)
+        await self._robot.execute("dropTipInPlace", {"pipetteId": PIPETTE})
+        self._tips_fitted = False
+
+    async def return_tips(self, rack: str, well: str) -> None:
+        """Put the tips back into their rack; see `LiquidHandler`."""
+        await self._robot.execute("dropTip", self._at(rack, well))
+        self._tips_fitted = False
+
+    async def aspirate(
+        self, labware: str, well: str, *, volume_ul: float, flow_ul_per_s: float, height_mm: float
+    ) -> None:
+        """Draw liquid above the well bottom; see `LiquidHandler`."""
+        params = self._pumping(labware, well, volume_ul, flow_ul_per_s, height_mm)
+        await self._robot.execute("aspirate", params)
+
+    async def dispense(
+        self, labware: str, well: str, *, volume_ul: float, flow_ul_per_s: float, height_mm: float
+    ) -> None:
+        """Deliver liquid above the well bottom; see `LiquidHandler`."""
+        params = self._pumping(labware, well, volume_ul, flow_ul_per_s, height_mm)
+        await self._robot.execute("dispense", params)
+
+    async def note_move(self, labware: str, slot: str | None) -> None:
+        """Tell the robot that a foreign hand moved labware; labware it never knew cannot leave.
+
+        Raises:
+            RefusedError: Labware that `load_deck` did not name; nothing was sent.
+            InstrumentFaultError: The robot believes the slot is taken; its map is unchanged.
+            LinkError: The robot's map is unknown.
+        """
+        if labware not in self._slots:
+            if slot is None:
+                return
+            raise RefusedError(f"the robot does not know {labware}; name it in load_deck first")
+        slot = None if slot == "offDeck" else slot
+        if self._slots[labware] == slot:
+            return
+        params = {
+            "labwareId": labware,
+            "newLocation": await self._place(slot),
+            "strategy": "manualMoveWithoutPause",
+        }
+        self._slots[labware] = ""  # unknown until the robot has answered
+        await self._robot.execute("moveLabware", params)
+        self._slots[labware] = slot
+
+    async def find_command(self, key: str) -> str | None:
+        """Say what became of a posted command; None when the robot has no record of it.
+
+        For the time after a `LinkError`, whose message names the key: `succeeded` and `failed`
+        settle the matter, `queued` and `running` may yet happen, None means it never arrived.
+
+        Raises:
+            InstrumentFaultError: 4008: the robot restarted and forgot; the matter stays open.
+            LinkError: No usable answer; asking again is harmless.
+        """
+        return await self._robot.find(key)
+
+    async def abort(self) -> None:
+        """Stop the run, over a second connection if a verb is waiting; never raises LinkError."""
+        if self._robot.run_id:
+            await self._robot.stop()
+
+    async def aclose(self) -> None:
+        """Give back the run and close; harmless when repeated."""
+        await self._robot.release()
+        self._forget()
+
+    async def _load_pipette(self) -> None:
+        if not self._pipette_loaded:
+            params = {
+                "pipetteName": self._settings.pipette_name,
+                "mount": self._settings.mount,
+                "pipetteId": PIPETTE,
+            }
+            await self._robot.execute("loadPipette", params)
+            self._pipette_loaded = True
+
+    async def _configure(self) -> None:
+        """Send the wanted layout if it is not the present one; repeating it is harmless."""
+        if self._wanted == self._configured or len(self._limits.channels) == 1:
+            return
+        await self._load_pipette()
+        layout = wire.nozzle_layout(self._wanted, self._settings.primary_nozzles)
+        if self._wanted == self._limits.channels[0]:
+            layout = {"style": "ALL"}
+        self._configured = None
+        params = {"pipetteId": PIPETTE, "configurationParams": layout}
+        await self._robot.execute("configureNozzleLayout", params)
+        self._configured = self._wanted
+
+    async def _place(self, slot: str | None) -> Any:
+        """Encode a slot; where an adapter stands, it is loaded first and the place is on it."""
+        adapter = self._settings.adapters.get(slot or "")
+        if slot is None or adapter is None:
+            return wire.location(slot)
+        name = f"adapter.{slot}"
+        if name not in self._adapters:
+            params = self._loading(adapter)
+            params |= {"location": wire.location(slot), "labwareId": name, "displayName": name}
+            await self._robot.execute("loadLabware", params)
+            self._adapters.add(name)
+        return {"labwareId": name}
+
+    def _loading(self, load_name: str) -> dict[str, Any]:
+        definition = self._settings.definition(load_name)
+        return {
+            "loadName": load_name,
+            "namespace": definition.namespace,
+            "version": definition.version,
+        }
+
+    def _at(self, labware: str, well: str) -> dict[str, Any]:
+        return {"pipetteId": PIPETTE, "labwareId": labware, "wellName": well}
+
+    def _pumping(
+        self, labware: str, well: str, volume_ul: float, flow_ul_per_s: float, height_mm: float
+    ) -> dict[str, Any]:
+        """Check and encode a stroke.
+
+        Raises:
+            RefusedError: Volume outside the limits, no flow or a height below the bottom.
+        """
+        low, high = self._limits.min_volume_ul, self._limits.max_volume_ul
+        if not low <= volume_ul <= high:
+            raise RefusedError(
+                f"{volume_ul:g} uL is outside {low:g} to {high:g} uL, "
+                f"the range of {self._settings.pipette_name}"
+            )
+        if not flow_ul_per_s > 0 or not height_mm >= 0:
+            raise RefusedError(
+                f"flow {flow_ul_per_s:g} uL/s and height {height_mm:g} mm must be positive"
+            )
+        return self._at(labware, well) | {
+            "volume": volume_ul,
+            "flowRate": flow_ul_per_s,
+            "wellLocation": wire.above_bottom(height_mm),
+        }
+
+
+def check_pipette(instruments: Any, settings: _Settings) -> None:
+    """Compare what hangs on the mount with what the lab file says.
+
+    Raises:
+        InstrumentFaultError: `wrong_pipette`.
+        MalformedReplyError: Not a list of instruments.
+    """
+    listed = wire.decode_list(instruments)
+    there = next((i for i in listed if i.get("mount") == settings.mount), dict[str, Any]())
+    name = there.get("instrumentName", "nothing")
+    if name != settings.pipette_name:
+        raise InstrumentFaultError(
+            f"the {settings.mount} mount carries {name}, the lab file says {settings.pipette_name}",
+            code="wrong_pipette",
+        )
+    if there.get("ok") is False:
+        raise InstrumentFaultError(
+            f"the pipette on the {settings.mount} mount is not ready (firmware or calibration)",
+            code="wrong_pipette",
+        )

@@ -1,0 +1,106 @@
+"""What the robot's hands meet: tips, liquids and time in the world, whatever the robot believes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from platectl.simkit.simulator import SimulatorSetup
+from platectl.simkit.world import Tips, WorldError
+from platectl_simulators.opentrons.options import Options
+
+
+class Hands:
+    """The gantry and the head; survives runs, and keeps its tips through a restart.
+
+    `mishaps` lists what the robot did not notice (nothing there, overflow), for tests.
+    """
+
+    def __init__(self, setup: SimulatorSetup, options: Options) -> None:
+        self._name = setup.name
+        self._world = setup.world
+        self._clock = setup.clock
+        self._slots = options.slots
+        self.timing = options.timing
+        self.tips: Tips | None = None
+        self.mishaps: list[str] = []
+        self._at: tuple[str, str] = ("", "")
+
+    def go_s(self, slot: str, well: str) -> float:
+        """Time to reach a spot from where the head is; it counts as being there."""
+        if (slot, well) == self._at:
+            return 0.0
+        self._at = (slot, well)
+        return self.timing.move_s
+
+    def pick_up(self, slot: str, wells: Sequence[str]) -> bool:
+        """Press onto the rack that stands there; False when a tip is missing."""
+        rack = self._standing(slot)
+        if rack is None:
+            return False
+        try:
+            self.tips = self._world.new_tips(self._name, rack=rack, wells=wells)
+        except WorldError as error:
+            self.mishaps.append(f"pick up at {slot}: {error}")
+            return False
+        return True
+
+    def let_go(self, slot: str | None, wells: Sequence[str] = ()) -> None:
+        """Push the tips off: into the rack that stands on a slot, or (None) into the waste."""
+        tips, self.tips = self.tips, None
+        rack = self._standing(slot) if slot else None
+        if tips is not None and rack is not None:
+            try:
+                self._world.put_back_tips(tips, rack=rack, wells=wells)
+            except WorldError as error:
+                self.mishaps.append(f"return to {slot}: {error}")
+
+    async def stroke(
+        self, act: Callable[[float], None], *, volume_ul: float, flow_ul_per_s: float, go_s: float
+    ) -> None:
+        """Move and pump; when stopped in the middle, the part that was pumped by then counts."""
+        began_s = self._clock.monotonic_s()
+        try:
+            await asyncio.sleep(go_s + volume_ul / flow_ul_per_s + self.timing.stroke_s)
+        except asyncio.CancelledError:
+            pumping_s = self._clock.monotonic_s() - began_s - go_s
+            if (part_ul := min(volume_ul, pumping_s * flow_ul_per_s)) > 0:
+                act(part_ul)
+            raise
+        act(volume_ul)
+
+    def aspirate(self, slot: str, wells: Sequence[str], volume_ul: float) -> None:
+        """Draw from what stands there: liquid, or air."""
+        labware = self._standing(slot)
+        if labware is None or self.tips is None:
+            return
+        try:
+            self._world.aspirate(self.tips, labware, wells, volume_ul)
+        except WorldError as error:
+            self.mishaps.append(f"aspirate at {slot}: {error}")
+
+    def dispense(self, slot: str, wells: Sequence[str], volume_ul: float) -> None:
+        """Deliver into what stands there, or onto the deck."""
+        labware = self._standing(slot)
+        if self.tips is None:
+            return
+        try:
+            if labware is not None:
+                self._world.dispense(self.tips, labware, wells, volume_ul)
+                return
+        except WorldError as error:
+            self.mishaps.append(f"dispense at {slot}: {error}")
+        spill(self.tips, volume_ul)
+
+    def _standing(self, slot: str) -> str | None:
+        labware = self._world.plate_at(self._slots.get(slot, f"{self._name}.{slot}"))
+        if labware is None:
+            self.mishaps.append(f"nothing stands at {slot}")
+        return labware
+
+
+def spill(tips: Tips, volume_ul: float) -> None:
+    """Let a volume out of the tips onto the deck."""
+    left = 1.0 - (volume_ul / tips.volume_ul.clip(min=volume_ul or 1.0)).clip(max=1.0)
+    tips.volume_ul *= left
+    tips.amounts *= left

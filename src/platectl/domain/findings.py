@@ -1,0 +1,49 @@
+"""Findings of checks: what is wrong, where, and what would be right. All of them, not the first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from platectl.domain.errors import UserInputError
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One fault or warning in the operator's input.
+
+    `where` is the field, step or well; `fix` says what would be right.
+    """
+
+    message: str
+    file: str = ""
+    line: int | None = None
+    where: str = ""
+    fix: str = ""
+    severity: Literal["error", "warning"] = "error"
+
+    def __str__(self) -> str:
+        place = self.file + (f":{self.line}" if self.line else "")
+        head = ": ".join(part for part in (place, self.where) if part)
+        text = f"{head}: {self.message}" if head else self.message
+        return f"{text}; {self.fix}" if self.fix else text
+
+
+class InputRefusedError(UserInputError):
+    """One or more findings forbid the run; nothing was sent to any instrument."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self.findings = tuple(findings)
+        super().__init__("\n".join(map(str, self.findings)))
+
+
+def refuse_if_any(findings: Iterable[Finding]) -> None:
+    """Raise when there is at least one error among the findings.
+
+    Raises:
+        InputRefusedError: With all findings, warnings included.
+    """
+    found = tuple(findings)
+    if any(finding.severity == "error" for finding in found):
+        raise InputRefusedError(found)

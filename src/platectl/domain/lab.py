@@ -1,0 +1,59 @@
+"""The lab file: which instruments stand where, on which addresses, with which labware and people."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from platectl.domain.labware import LabwareKind
+from platectl.domain.units import TemperatureC
+
+
+class InstrumentEntry(BaseModel):
+    """One instrument. `settings` are the driver's, `simulator` the simulator's own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    driver: str
+    address: str = Field(description='"sim:", "serial:/dev/ttyUSB0?baud=9600", "tcp:host:port", …')
+    position: str | None = Field(default=None, description="where a plate stands in it")
+    liquids: tuple[str, ...] = Field(default=(), description="liquids that a dispenser may carry")
+    settings: dict[str, Any] = Field(default_factory=dict)
+    simulator: dict[str, Any] = Field(default_factory=dict)
+    allow_paper: bool = Field(
+        default=False, description="allow a driver that was never verified on a real instrument"
+    )
+
+
+class PositionEntry(BaseModel):
+    """A place where labware can stand. `slot` is its name on a handler's deck."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    handler: str | None = None
+    slot: str | None = None
+    temperature: TemperatureC | None = None
+    dark: bool = False
+    use: Literal["deck", "nest", "hotel", "dryer", "lid_park"] = "nest"
+
+
+class Lab(BaseModel):
+    """A lab. `simulated` labs run in virtual time on one simulated world."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    platectl: Literal[1]
+    name: str
+    simulated: bool = False
+    people: tuple[str, ...] = ()
+    instruments: dict[str, InstrumentEntry]
+    positions: dict[str, PositionEntry]
+    placement: dict[str, str] = Field(
+        default_factory=dict, description="labware of a protocol -> position where it is loaded"
+    )
+    labware: dict[str, LabwareKind] = Field(default_factory=dict)
+
+    def instrument_at(self, position: str) -> str | None:
+        """Name of the instrument whose nest a position is."""
+        return next((n for n, e in self.instruments.items() if e.position == position), None)

@@ -1,0 +1,102 @@
+"""Plate maps: what every well means. The map, never the position, defines a well."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from platectl.domain.wells import PlateFormat, expand_wells, parse_well
+
+Role = Literal["test", "reference", "total", "nsb", "blank", "empty"]
+PLATE = PlateFormat.of(96)
+
+
+class Series(BaseModel):
+    """One dilution series: wells from the highest concentration to the lowest.
+
+    `slot` is `reference` or `test1`, `test2`, …: the sample sheet says which compound that is.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    slot: str = Field(pattern=r"^(reference|test[1-9]\d?)$")
+    replicate: int = Field(ge=1)
+    wells: tuple[str, ...] = Field(min_length=1)
+
+    @field_validator("wells", mode="before")
+    @classmethod
+    def _expand(cls, value: object) -> object:
+        return expand_wells(value, PLATE) if isinstance(value, str) else value
+
+
+class Block(BaseModel):
+    """Control wells. `levels` numbers their radioligand level, `times` their time point.
+
+    Both go along the rows of the block from the top when they are `by_row`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    role: Literal["total", "nsb", "blank"]
+    wells: tuple[str, ...] = Field(min_length=1)
+    level: int | Literal["by_row"] = 0
+    time: int | Literal["by_row"] | None = None
+    lot: int = 0
+
+    @field_validator("wells", mode="before")
+    @classmethod
+    def _expand(cls, value: object) -> object:
+        return expand_wells(value, PLATE) if isinstance(value, str) else value
+
+
+class Layout(BaseModel):
+    """A plate map before compounds are known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    description: str = ""
+    series: tuple[Series, ...] = ()
+    controls: tuple[Block, ...] = ()
+
+    @model_validator(mode="after")
+    def _every_well_once(self) -> Layout:
+        seen: set[str] = set()
+        for wells in [s.wells for s in self.series] + [b.wells for b in self.controls]:
+            for well in wells:
+                PLATE.index(well)
+                if well in seen:
+                    raise ValueError(f"well {well} is used twice; give each well one meaning")
+                seen.add(well)
+        keys = [(s.slot, s.replicate) for s in self.series]
+        if len(keys) != len(set(keys)):
+            raise ValueError("two series have the same slot and replicate; number the replicates")
+        return self
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """Test slots of the layout, in order."""
+        return tuple(dict.fromkeys(s.slot for s in self.series if s.slot != "reference"))
+
+
+class WellPlan(BaseModel):
+    """What one well of one plate is: role, compound, final concentration, place in its series."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    well: str
+    role: Role
+    compound: str | None = None
+    concentration_molar: float | None = None
+    series: str | None = None
+    dilution_step: int = 0
+    replicate: int = 1
+    level: int = 0
+    radioligand_molar: float | None = None
+    time_s: float | None = None
+    lot: int = 0
+
+
+def block_offset(block: Block, well: str) -> int:
+    """Row of a well within its block, from the block's top row."""
+    return parse_well(well)[0] - min(parse_well(w)[0] for w in block.wells)

@@ -1,0 +1,54 @@
+"""The compiled run: every option resolved, frozen, and hashed; nothing on disk can change it later."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from platectl.domain.assay import AssayProtocol
+from platectl.domain.lab import Lab
+from platectl.domain.layout import WellPlan
+from platectl.domain.samples import Sample
+from platectl.domain.steps import Hold, Step, Window
+
+
+class PlatePlan(BaseModel):
+    """One assay plate: its name in the run, barcode, and what every well is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    barcode: str
+    wells: tuple[WellPlan, ...]
+
+    def compounds(self) -> tuple[str, ...]:
+        """Compounds on the plate, in plate order."""
+        return tuple(dict.fromkeys(w.compound for w in self.wells if w.compound))
+
+
+class CompiledRun(BaseModel):
+    """Everything that a run is, before it starts. Times are seconds since its start."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    platectl: str = Field(description="version that compiled it")
+    protocol: AssayProtocol
+    lab: Lab
+    samples: tuple[Sample, ...]
+    plates: tuple[PlatePlan, ...]
+    steps: tuple[Step, ...]
+    windows: tuple[Window, ...]
+    holds: tuple[Hold, ...] = ()
+    files: dict[str, str] = Field(default_factory=dict, description="file -> SHA-256")
+
+    def hash(self) -> str:
+        """SHA-256 over the whole content, hexadecimal."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @property
+    def planned_end_s(self) -> float:
+        """When the last step is planned to end."""
+        return max((step.planned_end_s for step in self.steps), default=0.0)

@@ -1,0 +1,81 @@
+"""What a run consists of once an assay is compiled: steps, windows between them, and their order."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Effect = Literal["pure", "query", "set", "place", "consume", "shot", "wait"]
+Edge = Literal["start", "middle", "end"]
+
+
+class Anchor(BaseModel):
+    """A moment: an edge of a step, plus an offset."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    step: str
+    edge: Edge = "end"
+    offset_s: float = 0.0
+
+
+class Step(BaseModel):
+    """One unit of a run.
+
+    `params` belong to the kind and are validated by it. `resources` are the instruments and
+    positions that nobody else may use meanwhile; `holds` are positions that stay taken from this
+    step's start until the step named in `until` ends. `not_before` delays the start to a moment.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    kind: str
+    plate: str
+    title: str
+    effect: Effect
+    params: dict[str, Any] = Field(default_factory=dict)
+    after: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    duration_s: float = Field(ge=0)
+    not_before: Anchor | None = None
+    planned_start_s: float = 0.0
+
+    @property
+    def planned_end_s(self) -> float:
+        """Planned end, seconds since the start of the run."""
+        return self.planned_start_s + self.duration_s
+
+
+class Hold(BaseModel):
+    """A position that is taken from the start of one step to the end of another."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    resource: str
+    first: str
+    last: str
+
+
+class Window(BaseModel):
+    """A bound on the time between two moments of a plate."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    plate: str
+    start: Anchor
+    end: Anchor
+    at_least_s: float = 0.0
+    at_most_s: float | None = None
+    ideal_s: float | None = None
+    hard: bool = True
+
+    def verdict(self, elapsed_s: float, *, tolerance_s: float = 0.5) -> str | None:
+        """Say how an elapsed time breaks the window; None when it is kept."""
+        if elapsed_s < self.at_least_s - tolerance_s:
+            return f"{elapsed_s / 60:.1f} min, at least {self.at_least_s / 60:.1f} min wanted"
+        if self.at_most_s is not None and elapsed_s > self.at_most_s + tolerance_s:
+            return f"{elapsed_s / 60:.1f} min, at most {self.at_most_s / 60:.1f} min allowed"
+        return None

@@ -1,0 +1,68 @@
+"""Lab files: validation, the settings of each driver, and the labware catalogue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from platectl.domain.findings import Finding, InputRefusedError
+from platectl.domain.lab import Lab
+from platectl.domain.labware import LabwareKind
+from platectl.files.protocol import bundled
+from platectl.files.yaml_lines import Document, findings_of, read_yaml
+
+_CATALOGUE = TypeAdapter(dict[str, LabwareKind])
+
+
+def load_lab(path: Path | None) -> tuple[Lab, Document]:
+    """Read a lab file; None is the bundled simulated lab.
+
+    Raises:
+        InputRefusedError: With all findings.
+    """
+    document = read_yaml(path) if path else read_yaml(bundled("simulated-lab.yaml"), name="simulated-lab.yaml")
+    try:
+        lab = Lab.model_validate(document.data)
+    except ValidationError as error:
+        raise InputRefusedError(findings_of(error, document)) from error
+    findings = _cross_check(lab, document)
+    if findings:
+        raise InputRefusedError(findings)
+    return lab, document
+
+
+def load_catalogue(lab: Lab) -> dict[str, LabwareKind]:
+    """Bundled labware kinds, overlaid by those of the lab."""
+    document = read_yaml(bundled("labware.yaml"), name="labware.yaml")
+    return {**_CATALOGUE.validate_python(document.data), **lab.labware}
+
+
+def _cross_check(lab: Lab, document: Document) -> list[Finding]:
+    findings = []
+    known = ", ".join(sorted(lab.positions))
+    for name, entry in lab.instruments.items():
+        if entry.position and entry.position not in lab.positions:
+            place = ("instruments", name, "position")
+            findings.append(document.finding(place, f"{entry.position!r} is no position", f"use one of: {known}"))
+    for name, position in lab.positions.items():
+        if position.handler and position.handler not in lab.instruments:
+            place = ("positions", name, "handler")
+            findings.append(document.finding(place, f"{position.handler!r} is no instrument", "name an instrument of this file"))
+    for labware, where in lab.placement.items():
+        if where not in lab.positions:
+            message = f"{where!r} is no position"
+            findings.append(document.finding(("placement", labware), message, f"use one of: {known}"))
+    return findings + _shared_addresses(lab, document)
+
+
+def _shared_addresses(lab: Lab, document: Document) -> list[Finding]:
+    findings, owners = [], dict[str, str]()
+    for name, entry in lab.instruments.items():
+        if entry.address.startswith(("sim:", "console:")):
+            continue
+        if entry.address in owners:
+            message = f"{entry.address!r} is the address of {owners[entry.address]} too"
+            findings.append(document.finding(("instruments", name, "address"), message, "give each instrument its own"))
+        owners[entry.address] = name
+    return findings

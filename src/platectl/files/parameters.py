@@ -1,0 +1,120 @@
+"""Parameters of a protocol: overrides, limits, and `$name` put in place everywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from platectl.domain.errors import UserInputError
+from platectl.domain.findings import Finding
+from platectl.domain.units import DIMENSIONS, parse_quantity
+from platectl.files.yaml_lines import Document, Place
+
+LISTS = {"levels": "concentration", "times": "duration"}
+
+
+def override(document: Document, values: Mapping[str, str]) -> list[Finding]:
+    """Replace parameter values by those of the command line (`--set name=value`)."""
+    parameters = document.data.get("parameters", {})
+    findings = []
+    for name, text in values.items():
+        if name not in parameters:
+            known = ", ".join(sorted(parameters))
+            findings.append(Finding("no such parameter", "--set", None, name, f"use one of: {known}"))
+            continue
+        parameters[name]["value"] = _plain(text, parameters[name].get("unit"))
+    return findings
+
+
+def _plain(text: str, unit: object) -> Any:
+    if unit in LISTS:
+        return [part.strip() for part in text.split(",")]
+    if unit in {"integer", "number"}:
+        try:
+            return int(text) if unit == "integer" else float(text)
+        except ValueError:
+            return text
+    return text
+
+
+def check_parameters(document: Document) -> list[Finding]:
+    """Check every parameter against its unit, its limits and its choices."""
+    findings = []
+    parameters = document.data.get("parameters", {})
+    for name, parameter in parameters.items() if isinstance(parameters, Mapping) else ():
+        if isinstance(parameter, Mapping) and "value" in parameter and "unit" in parameter:
+            problem = _problem(parameter)
+            if problem:
+                findings.append(document.finding(("parameters", name, "value"), *problem))
+    return findings
+
+
+def _problem(parameter: Mapping[str, Any]) -> tuple[str, str] | None:
+    value, unit = parameter["value"], str(parameter["unit"])
+    if unit in LISTS:
+        if not isinstance(value, list) or not value:
+            return f"{value!r} is not a list", f"write [..., ...] of {LISTS[unit]}s"
+        problems = (_problem({**parameter, "value": v, "unit": LISTS[unit]}) for v in value)
+        return next((p for p in problems if p), None)
+    try:
+        number = _number(value, unit)
+    except UserInputError as error:
+        message, _, fix = str(error).partition("; ")
+        return message, fix
+    choices = parameter.get("choices") or ()
+    if choices and value not in choices:
+        return f"{value!r} is not offered", f"use one of {', '.join(map(str, choices))}"
+    if number is None:
+        return None
+    low, high = parameter.get("min"), parameter.get("max")
+    if low is not None and number < (_number(low, unit) or 0.0):
+        return f"{value} is below the limit", f"use at least {low}"
+    if high is not None and number > (_number(high, unit) or 0.0):
+        return f"{value} is above the limit", f"use at most {high}"
+    return None
+
+
+def _number(value: object, unit: str) -> float | None:
+    if unit in DIMENSIONS:
+        return parse_quantity(value, unit)
+    if unit == "integer":
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise UserInputError(f"{value!r} is not a whole number; write it without unit or point")
+        return float(value)
+    if unit == "number":
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise UserInputError(f"{value!r} is not a number; write it without a unit")
+        return float(value)
+    if unit == "date":
+        try:
+            date.fromisoformat(str(value))
+        except ValueError:
+            raise UserInputError(f"{value!r} is not a date; write year-month-day, like 2026-01-05") from None
+    if not isinstance(value, str) or not value.strip():
+        raise UserInputError(f"{value!r} is not a text; write a name")
+    return None
+
+
+def substitute(document: Document) -> tuple[dict[str, Any], list[Finding]]:
+    """Return the data with every `$name` replaced by the parameter's value, keys included."""
+    parameters = document.data.get("parameters", {})
+    values = {n: p.get("value") for n, p in parameters.items() if isinstance(p, Mapping)}
+    findings: list[Finding] = []
+
+    def fill(value: Any, place: Place) -> Any:
+        if isinstance(value, Mapping):
+            return {str(fill(k, place)): fill(v, (*place, k)) for k, v in value.items()}
+        if isinstance(value, list):
+            return [fill(item, (*place, index)) for index, item in enumerate(value)]
+        if not isinstance(value, str) or not value.startswith("$"):
+            return value
+        if value[1:] in values:
+            return values[value[1:]]
+        known = ", ".join(sorted(values))
+        findings.append(document.finding(place, f"{value} is no parameter", f"use one of: {known}"))
+        return value
+
+    data = {key: value if key == "parameters" else fill(value, (key,))
+            for key, value in document.data.items()}  # fmt: skip
+    return data, findings

@@ -1,0 +1,115 @@
+"""Assay protocol files: `extends`, overrides, parameters, validation."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from platectl.domain.assay import AssayProtocol
+from platectl.domain.findings import Finding, InputRefusedError
+from platectl.files.parameters import check_parameters, override, substitute
+from platectl.files.yaml_lines import Document, findings_of, read_yaml
+
+BUNDLE = "platectl_protocols"
+
+
+def bundled(name: str) -> Path:
+    """Path of a bundled data file."""
+    return Path(str(files(BUNDLE).joinpath(name)))
+
+
+def protocol_names() -> tuple[str, ...]:
+    """Names of the bundled protocols that can be run."""
+    names = []
+    for path in sorted(Path(str(files(BUNDLE))).glob("*.yaml")):
+        data = read_yaml(path).data
+        if "steps" in data or "extends" in data:
+            names += [] if data.get("abstract") else [path.stem]
+    return tuple(names)
+
+
+def find_protocol(reference: str) -> Path:
+    """Return the file of a bundled protocol name, or the path itself.
+
+    Raises:
+        InputRefusedError: Neither a bundled name nor a file.
+    """
+    path = Path(reference)
+    if path.suffix in {".yaml", ".yml"}:
+        return path
+    if reference in protocol_names():
+        return bundled(f"{reference}.yaml")
+    fix = f"give a .yaml file or one of: {', '.join(protocol_names())}"
+    raise InputRefusedError([Finding("no such protocol", "", None, reference, fix)])
+
+
+def load_protocol(
+    reference: str, *, overrides: Mapping[str, str] | None = None, layout: str | None = None
+) -> tuple[AssayProtocol, Document]:
+    """Read, merge, fill in and validate a protocol; returns it with its merged document.
+
+    Raises:
+        InputRefusedError: With all findings, each with file, line and field.
+    """
+    document = _merged(find_protocol(reference), seen=())
+    findings = override(document, overrides or {}) + check_parameters(document)
+    data, unknown = substitute(document)
+    if layout is not None:
+        data["layout"] = layout
+    filled = Document(document.name, data, document.lines)
+    try:
+        protocol = AssayProtocol.model_validate(data)
+    except ValidationError as error:
+        bad = {f.where for f in findings}
+        more = [f for f in findings_of(error, filled) if f.where not in bad]
+        raise InputRefusedError([*findings, *unknown, *more]) from error
+    if protocol.abstract:
+        findings.append(Finding("is only a base for others", document.name, fix="run one that extends it"))
+    if findings or unknown:
+        raise InputRefusedError([*findings, *unknown])
+    return protocol, filled
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _merged(path: Path, *, seen: tuple[Path, ...]) -> Document:
+    document = read_yaml(path, name=path.name if path.is_relative_to(bundled("")) else None)
+    parent_name = document.data.get("extends")
+    if parent_name is None:
+        return document
+    place = ("extends",)
+    if not isinstance(parent_name, str):
+        raise InputRefusedError([document.finding(place, "is not a name", "name a protocol")])
+    parent_path = path.parent / f"{parent_name}.yaml"
+    if not parent_path.exists():
+        parent_path = bundled(f"{parent_name}.yaml")
+    if not parent_path.exists():
+        fix = "name a bundled protocol, or one in the same folder"
+        raise InputRefusedError([document.finding(place, f"{parent_name!r} was not found", fix)])
+    if parent_path in (path, *seen):
+        raise InputRefusedError([document.finding(place, "a protocol extends itself", "break the circle")])
+    parent = _merged(parent_path, seen=(path, *seen))
+    data = _overlay(parent.data, document.data)
+    data["abstract"] = document.data.get("abstract", False)
+    return Document(document.name, data, {**parent.lines, **document.lines})
+
+
+def _overlay(below: Any, above: Any) -> Any:
+    """Lay one mapping over another; None removes a field, anything but a mapping replaces."""
+    if not isinstance(below, Mapping) or not isinstance(above, Mapping):
+        return above
+    result = dict(below)
+    for key, value in above.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = _overlay(below.get(key), value)
+    return result

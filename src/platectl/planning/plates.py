@@ -1,0 +1,147 @@
+"""From sample sheet and layout to plate maps with compounds and concentrations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from platectl.domain.assay import AssayProtocol
+from platectl.domain.findings import Finding
+from platectl.domain.layout import Block, Layout, Series, WellPlan, block_offset
+from platectl.domain.run import PlatePlan
+from platectl.domain.samples import Sample
+
+
+def plan_plates(
+    protocol: AssayProtocol, layout: Layout, samples: Sequence[Sample], *, sheet: str, run: str
+) -> tuple[tuple[PlatePlan, ...], list[Finding]]:
+    """Place samples on plates and resolve every well; plates are named P1, P2, ….
+
+    Samples with a plate (and slot) of their own go there; the rest fill free slots in order.
+    """
+    findings = _layout_findings(protocol, layout)
+    slots = layout.slots
+    if not slots:
+        plates = [{}] if not findings else []
+        return _resolve(protocol, layout, plates, run), findings
+    places: dict[int, dict[str, Sample]] = {}
+    for sample in sorted(samples, key=lambda s: s.plate == 0):
+        number, problem = _free(sample, places, slots)
+        if problem:
+            findings.append(Finding(problem[0], sheet, sample.line, problem[1], problem[2]))
+            continue
+        slot = sample.slot or next(s for s in slots if s not in places.get(number, {}))
+        places.setdefault(number, {})[slot] = sample
+    if findings:
+        return (), findings
+    ordered = [places[number] for number in sorted(places)]
+    return _resolve(protocol, layout, ordered, run), findings
+
+
+def _free(
+    sample: Sample, places: dict[int, dict[str, Sample]], slots: Sequence[str]
+) -> tuple[int, tuple[str, str, str] | None]:
+    """Plate number for a sample, or (message, column, fix)."""
+    if sample.slot and sample.slot not in slots:
+        return 0, (f"slot {sample.slot!r} is not in the layout", "slot", f"use one of: {', '.join(slots)}")
+    if sample.plate:
+        taken = places.get(sample.plate, {})
+        if sample.slot in taken or len(taken) == len(slots):
+            other = taken.get(sample.slot) or next(iter(taken.values()))
+            message = f"plate {sample.plate} has no place left (line {other.line} is there)"
+            return 0, (message, "plate", f"a plate holds {len(slots)} test compounds; use another plate or slot")
+        return sample.plate, None
+    number = 1
+    while len(places.get(number, {})) == len(slots) or (sample.slot and sample.slot in places.get(number, {})):
+        number += 1
+    return number, None
+
+
+def _layout_findings(protocol: AssayProtocol, layout: Layout) -> list[Finding]:
+    file, where = f"{protocol.name}.yaml", f"layouts.{protocol.layout}"
+    findings = []
+    binding = protocol.binding
+    roles = {block.role for block in layout.controls}
+    findings += [Finding(f"has no {role} wells", file, None, where, "give at least two") for role in ("total", "nsb") if role not in roles]
+    for series in layout.series:
+        wanted = binding.points if len(protocol.layouts) and protocol.layout in protocol.layouts else len(series.wells)
+        if len(series.wells) < min(wanted, 5):
+            message = f"series {series.slot} replicate {series.replicate} has {len(series.wells)} wells"
+            findings.append(Finding(message, file, None, where, "a curve needs at least 5 concentrations"))
+    for slot in layout.slots:
+        count = sum(s.slot == slot for s in layout.series)
+        if count < binding.replicates:
+            message = f"{slot} has {count} series, the protocol asks for {binding.replicates} replicates"
+            findings.append(Finding(message, file, None, where, "add series or lower the parameter replicates"))
+    for block in layout.controls:
+        findings += _level_findings(block, protocol, file, where)
+    return findings
+
+
+def _level_findings(block: Block, protocol: AssayProtocol, file: str, where: str) -> list[Finding]:
+    binding, findings = protocol.binding, []
+    for well in block.wells:
+        if binding.levels and _index(block.level, block, well) >= len(binding.levels):
+            findings.append(Finding(f"well {well} has no radioligand level", file, None, where, f"there are {len(binding.levels)} levels"))
+        if block.time is not None and _index(block.time, block, well) >= len(binding.times):
+            findings.append(Finding(f"well {well} has no time point", file, None, where, f"there are {len(binding.times)} times"))
+    return findings
+
+
+def _index(value: int | str | None, block: Block, well: str) -> int:
+    return block_offset(block, well) if value == "by_row" else int(value or 0)
+
+
+def _resolve(
+    protocol: AssayProtocol, layout: Layout, plates: Sequence[dict[str, Sample]], run: str
+) -> tuple[PlatePlan, ...]:
+    resolved = []
+    for number, samples in enumerate(plates, start=1):
+        wells: list[WellPlan] = []
+        for series in layout.series:
+            if series.slot == "reference" or series.slot in samples:
+                wells += _series_wells(protocol, series, samples.get(series.slot))
+            else:
+                wells += [WellPlan(well=w, role="empty") for w in series.wells]
+        for block in layout.controls:
+            wells += [_control(protocol, block, well) for well in block.wells]
+        name = f"P{number}"
+        resolved.append(PlatePlan(name=name, barcode=f"{run}-{name}", wells=tuple(wells)))
+    return tuple(resolved)
+
+
+def _series_wells(
+    protocol: AssayProtocol, series: Series, sample: Sample | None
+) -> list[WellPlan]:
+    binding = protocol.binding
+    compound = sample.compound if sample else binding.reference
+    top = sample.top_molar if sample else binding.reference_top
+    return [
+        WellPlan(
+            well=well,
+            role="test" if sample else "reference",
+            compound=compound,
+            concentration_molar=top / binding.dilution_factor**step,
+            series=f"{series.slot}.{series.replicate}",
+            dilution_step=step,
+            replicate=series.replicate,
+            radioligand_molar=binding.concentration,
+        )
+        for step, well in enumerate(series.wells)
+    ]
+
+
+def _control(protocol: AssayProtocol, block: Block, well: str) -> WellPlan:
+    binding = protocol.binding
+    level = _index(block.level, block, well)
+    time = None if block.time is None else binding.times[_index(block.time, block, well)]
+    nsb = block.role == "nsb"
+    return WellPlan(
+        well=well,
+        role=block.role,
+        compound=binding.nsb_ligand if nsb else None,
+        concentration_molar=binding.nsb_concentration if nsb else None,
+        level=level,
+        radioligand_molar=binding.levels[level] if binding.levels else binding.concentration,
+        time_s=time,
+        lot=block.lot,
+    )

@@ -1,0 +1,82 @@
+"""Bulk dispensing of whole columns, and priming of the dispenser's line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from pydantic import Field
+
+from platectl.domain.steps import Effect
+from platectl.domain.wells import PlateFormat
+from platectl.hal.liquids import BulkDispenser
+from platectl.steps.bench import Bench, Outcome
+from platectl.steps.kind import LiquidMove, Params
+
+PLATE = PlateFormat.of(96)
+
+
+class Dispense(Params):
+    """Fill columns of the plate that stands on the dispenser's nest."""
+
+    name: ClassVar[str] = "dispense"
+    effect: ClassVar[Effect] = "consume"
+
+    dispenser: str
+    liquid: str
+    labware: str
+    volumes_ul: dict[int, float] = Field(min_length=1)
+    height_mm: float = Field(gt=0)
+
+    @property
+    def duration_s(self) -> float:
+        """About two seconds a column, plus the stroke."""
+        return 8.0 + 2.0 * len(self.volumes_ul) + sum(self.volumes_ul.values()) / 150.0
+
+    def instruments(self) -> tuple[str, ...]:
+        """The dispenser."""
+        return (self.dispenser,)
+
+    def liquid_moves(self) -> Iterable[LiquidMove]:
+        """One move for each well, out of the bottle."""
+        for column, volume_ul in self.volumes_ul.items():
+            for well in PLATE.column(column):
+                yield LiquidMove((f"bottle:{self.dispenser}", self.liquid), (self.labware, well), volume_ul)
+
+    async def execute(self, bench: Bench) -> Outcome:
+        """Dispense once; a lost answer leaves the step in doubt."""
+        dispenser: BulkDispenser = bench.instrument(self.dispenser)
+        await bench.act("dispense", labware=self.labware, volumes_ul=self.volumes_ul)
+        await dispenser.dispense_columns(self.volumes_ul, height_mm=self.height_mm)
+        return Outcome({"columns": len(self.volumes_ul)})
+
+
+class Prime(Params):
+    """Fill the tubing of a dispenser."""
+
+    name: ClassVar[str] = "prime"
+    effect: ClassVar[Effect] = "consume"
+
+    dispenser: str
+    liquid: str
+    volume_ul: float = Field(gt=0)
+
+    @property
+    def duration_s(self) -> float:
+        """A pump at about 1 mL/s, with handling."""
+        return 10.0 + self.volume_ul / 500.0
+
+    def instruments(self) -> tuple[str, ...]:
+        """The dispenser."""
+        return (self.dispenser,)
+
+    def liquid_moves(self) -> Iterable[LiquidMove]:
+        """Bottle to waste."""
+        yield LiquidMove((f"bottle:{self.dispenser}", self.liquid), None, self.volume_ul)
+
+    async def execute(self, bench: Bench) -> Outcome:
+        """Prime once."""
+        dispenser: BulkDispenser = bench.instrument(self.dispenser)
+        await bench.act("prime", volume_ul=self.volume_ul)
+        await dispenser.prime(volume_ul=self.volume_ul)
+        return Outcome({"volume_ul": self.volume_ul})

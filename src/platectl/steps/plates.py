@@ -1,0 +1,141 @@
+"""Moving, sealing and counting plates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import ClassVar
+
+from pydantic import Field
+
+from platectl.domain.errors import InstrumentFaultError
+from platectl.domain.steps import Effect
+from platectl.hal.counting import Counter
+from platectl.hal.handling import Operator, PlateMover, Prompt, Sealer
+from platectl.hal.liquids import LiquidHandler
+from platectl.steps.bench import Bench, Outcome
+from platectl.steps.kind import LiquidMove, Params
+
+
+class DeckNote(Params):
+    """What a handler must be told about a move: the labware and its slot (None: it left)."""
+
+    handler: str
+    labware: str
+    slot: str | None
+
+
+class MovePlate(Params):
+    """Carry labware from one position to another."""
+
+    name: ClassVar[str] = "move"
+    effect: ClassVar[Effect] = "place"
+
+    mover: str
+    labware: str
+    source: str
+    target: str
+    notes: tuple[DeckNote, ...] = ()
+
+    @property
+    def duration_s(self) -> float:
+        """A pick and a place."""
+        return 35.0
+
+    def instruments(self) -> tuple[str, ...]:
+        """The mover, and handlers whose deck it reaches into."""
+        return (self.mover, *dict.fromkeys(note.handler for note in self.notes))
+
+    def liquid_moves(self) -> Iterable[LiquidMove]:
+        """None."""
+        return ()
+
+    async def execute(self, bench: Bench) -> Outcome:
+        """Move, then tell the handlers."""
+        mover: PlateMover = bench.instrument(self.mover)
+        await bench.act("move", labware=self.labware, source=self.source, target=self.target)
+        await mover.move_plate(self.source, self.target)
+        for note in self.notes:
+            handler: LiquidHandler = bench.instrument(note.handler)
+            await handler.note_move(note.labware, note.slot)
+        return Outcome({"at": self.target})
+
+
+class Seal(Params):
+    """Heat-seal the plate in the sealer."""
+
+    name: ClassVar[str] = "seal"
+    effect: ClassVar[Effect] = "consume"
+
+    sealer: str
+    temperature_c: float
+    seal_s: float = Field(gt=0)
+
+    @property
+    def duration_s(self) -> float:
+        """Heating up, tray and press."""
+        return 60.0 + self.seal_s
+
+    def instruments(self) -> tuple[str, ...]:
+        """The sealer."""
+        return (self.sealer,)
+
+    def liquid_moves(self) -> Iterable[LiquidMove]:
+        """None."""
+        return ()
+
+    async def execute(self, bench: Bench) -> Outcome:
+        """Seal once."""
+        sealer: Sealer = bench.instrument(self.sealer)
+        await bench.act("seal", temperature_c=self.temperature_c, seal_s=self.seal_s)
+        await sealer.seal(temperature_c=self.temperature_c, duration_s=self.seal_s)
+        return Outcome({})
+
+
+class Count(Params):
+    """Count wells of the plate in the counter; a person presses start where the counter needs it."""
+
+    name: ClassVar[str] = "count"
+    effect: ClassVar[Effect] = "query"
+
+    counter: str
+    operator: str | None = None
+    labware: str
+    title: str
+    wells: tuple[str, ...] = Field(min_length=1)
+    count_s: float = Field(gt=0)
+    detectors: int = Field(default=1, ge=1)
+    overhead_s: float = Field(default=0.0, ge=0)
+
+    @property
+    def duration_s(self) -> float:
+        """Groups of wells, each with its overhead."""
+        groups = -(-len(self.wells) // self.detectors)
+        return 180.0 + groups * (self.count_s + self.overhead_s)
+
+    def instruments(self) -> tuple[str, ...]:
+        """The counter."""
+        return (self.counter,)
+
+    def liquid_moves(self) -> Iterable[LiquidMove]:
+        """None."""
+        return ()
+
+    async def execute(self, bench: Bench) -> Outcome:
+        """Have it started, collect the result, and keep every reading."""
+        counter: Counter = bench.instrument(self.counter)
+        await bench.act("count", labware=self.labware, title=self.title)
+        if self.operator:
+            operator: Operator = bench.instrument(self.operator)
+            data = {"instrument": self.counter, "title": self.title, "wells": self.wells,
+                    "count_s": self.count_s}  # fmt: skip
+            text = f"Start the counter {self.counter} on plate {self.labware} with the title {self.title}"
+            answer = await operator.ask(Prompt(bench.step_id, "start_counter", text, ("done", "cannot"), data))
+            if answer.option != "done":
+                raise InstrumentFaultError(
+                    f"{answer.person} could not start the counter: {answer.note or 'no reason given'}",
+                    code="not_started", instrument=self.counter,
+                )  # fmt: skip
+        readings = await counter.count(title=self.title, wells=self.wells, count_s=self.count_s)
+        rows = tuple({"labware": self.labware, **asdict(reading)} for reading in readings)
+        return Outcome({"wells": len(rows)}, rows)

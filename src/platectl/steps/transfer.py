@@ -1,0 +1,143 @@
+"""Pipetting: a list of tip uses, each with its moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from platectl.domain.steps import Effect
+from platectl.domain.wells import PlateFormat, parse_well, well_name
+from platectl.hal.liquids import LiquidHandler
+from platectl.steps.bench import Bench, Outcome
+from platectl.steps.kind import LiquidMove, Params
+
+PLATE = PlateFormat.of(96)
+ChannelSet = Literal["full", "column", "row", "single"]
+TIP_CHANGE_S = 16.0
+MOVE_S = 6.0
+
+
+class Spot(Params):
+    """A well of the first channel. `trough` wells serve all channels at once."""
+
+    labware: str
+    well: str = "A1"
+    height_mm: float = Field(default=1.0, ge=0)
+    trough: bool = False
+
+
+class Move(Params):
+    """Aspirate here, dispense there, then mix there."""
+
+    source: Spot
+    target: Spot
+    volume_ul: float = Field(gt=0)
+    mix_cycles: int = Field(default=0, ge=0)
+    mix_ul: float = Field(default=0.0, ge=0)
+
+
+class TipUse(Params):
+    """Pick tips up, make moves, and drop the tips or put them back."""
+
+    channels: ChannelSet
+    rack: str
+    tip_well: str
+    moves: tuple[Move, ...] = Field(min_length=1)
+    finish: Literal["drop", "return"] = "drop"
+
+
+def covered(channels: ChannelSet, well: str) -> tuple[str, ...]:
+    """Wells that a set of channels covers when its first channel is at `well`."""
+    row, column = parse_well(well)
+    if channels == "full":
+        return PLATE.by_row()
+    if channels == "column":
+        return PLATE.column(column + 1)
+    if channels == "row":
+        return PLATE.row(well_name(row, 0)[:-1])
+    return (well,)
+
+
+def spread(channels: ChannelSet, spot: Spot) -> tuple[tuple[str, str], ...]:
+    """(labware, well) of each channel at a spot."""
+    wells = covered(channels, spot.well)
+    return tuple((spot.labware, spot.well if spot.trough else well) for well in wells)
+
+
+def use_moves(use: TipUse) -> Iterable[LiquidMove]:
+    """Liquid moves of one tip use, channel by channel."""
+    for move in use.moves:
+        sources = spread(use.channels, move.source)
+        targets = spread(use.channels, move.target)
+        for source, target in zip(sources, targets, strict=True):
+            yield LiquidMove(source, target, move.volume_ul)
+
+
+async def make_moves(handler: LiquidHandler, use: TipUse, bench: Bench, *, flow: float) -> None:
+    """Fit the tips, make every move (each recorded before it is sent), let go of the tips."""
+    await handler.use_channels(use.channels)
+    await bench.act("pick_up_tips", rack=use.rack, well=use.tip_well)
+    await handler.pick_up_tips(use.rack, use.tip_well)
+    for move in use.moves:
+        await bench.act(
+            "transfer",
+            source=f"{move.source.labware}/{move.source.well}",
+            target=f"{move.target.labware}/{move.target.well}",
+            volume_ul=move.volume_ul,
+        )
+        await _one_move(handler, move, flow)
+    if use.finish == "return":
+        await handler.return_tips(use.rack, use.tip_well)
+    else:
+        await handler.drop_tips()
+
+
+async def _one_move(handler: LiquidHandler, move: Move, flow: float) -> None:
+    here, there = move.source, move.target
+    at_source = {"flow_ul_per_s": flow, "height_mm": here.height_mm}
+    at_target = {"flow_ul_per_s": flow, "height_mm": there.height_mm}
+    await handler.aspirate(here.labware, here.well, volume_ul=move.volume_ul, **at_source)
+    await handler.dispense(there.labware, there.well, volume_ul=move.volume_ul, **at_target)
+    for _ in range(move.mix_cycles):
+        await handler.aspirate(there.labware, there.well, volume_ul=move.mix_ul, **at_target)
+        await handler.dispense(there.labware, there.well, volume_ul=move.mix_ul, **at_target)
+
+
+class Transfer(Params):
+    """Pipetting with one handler."""
+
+    name: ClassVar[str] = "transfer"
+    effect: ClassVar[Effect] = "consume"
+
+    handler: str
+    uses: tuple[TipUse, ...]
+    flow_ul_per_s: float = Field(default=80.0, gt=0)
+
+    @property
+    def duration_s(self) -> float:
+        """Tip changes, moves, mixing and flow."""
+        total = 0.0
+        for use in self.uses:
+            total += TIP_CHANGE_S
+            for move in use.moves:
+                pumped = 2 * (move.volume_ul + move.mix_cycles * move.mix_ul)
+                total += MOVE_S * (1 + move.mix_cycles) + pumped / self.flow_ul_per_s
+        return total
+
+    def instruments(self) -> tuple[str, ...]:
+        """The handler."""
+        return (self.handler,)
+
+    def liquid_moves(self) -> Iterable[LiquidMove]:
+        """Every channel of every move."""
+        for use in self.uses:
+            yield from use_moves(use)
+
+    async def execute(self, bench: Bench) -> Outcome:
+        """Make all tip uses in order."""
+        handler: LiquidHandler = bench.instrument(self.handler)
+        for use in self.uses:
+            await make_moves(handler, use, bench, flow=self.flow_ul_per_s)
+        return Outcome({"tip_uses": len(self.uses), "moves": sum(len(u.moves) for u in self.uses)})
