@@ -98,12 +98,12 @@ class Hidex300Simulator:
 
     async def measure(self, start: Mapping[str, Any]) -> Path | None:
         """Count the wells of one start; return the file that was dropped."""
-        if late := self._strike("late_reply"):
+        if (late := self._strike("late_reply")) is not None:
             await asyncio.sleep(float(late.get("delay_s", 600.0)))
         wells, count_s = list(start["wells"]), round(float(start["count_s"]))
         export = self._open(str(start["title"]))
         stops_after = len(wells)
-        if growing := self._strike("growing_file"):
+        if (growing := self._strike("growing_file")) is not None:
             stops_after = int(growing.get("readings", len(wells) // 2))
         dead = self._strike("dead_pmt")
         dead_from = len(wells) if dead is None else int(dead.get("from_reading", 0))
@@ -130,10 +130,8 @@ class Hidex300Simulator:
 
     def _open(self, title: str) -> _Export:
         """Begin a file under a name that is free, and write its header."""
-        if wrong := self._strike("wrong_title"):
+        if (wrong := self._strike("wrong_title")) is not None:
             title = str(wrong.get("title", "Untitled"))
-        elif wrong is not None:
-            title = "Untitled"
         begun = self._setup.clock.now()
         if self._strike("start_time_nonsense") is not None:
             begun += timedelta(hours=5, minutes=56)

@@ -21,7 +21,7 @@ def plan_plates(
     findings = _layout_findings(protocol, layout)
     slots = layout.slots
     if not slots:
-        plates = [{}] if not findings else []
+        plates: list[dict[str, Sample]] = [{}] if not findings else []
         return _resolve(protocol, layout, plates, run), findings
     places: dict[int, dict[str, Sample]] = {}
     for sample in sorted(samples, key=lambda s: s.plate == 0):

@@ -1,0 +1,27 @@
+"""What the engine needs from above: a ledger, and someone who watches."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from platectl.domain.events import Event
+
+
+class EventSink(Protocol):
+    """Keeps events; a synced append returns only when the entry survives a power cut."""
+
+    def append(self, event: Event, *, sync: bool = True) -> int:
+        """Add an entry and return its number.
+
+        Raises:
+            StoreError: The entry may be lost; nothing that depends on it may be sent.
+        """
+        ...
+
+
+class Watcher(Protocol):
+    """Is told of every event, after the ledger has it; must not block or raise."""
+
+    def __call__(self, event: Event) -> Any:
+        """Look at one event."""
+        ...

@@ -1,0 +1,39 @@
+"""Hands out instruments and positions in planned order: no double use, no circle."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from platectl.domain.steps import Step
+
+
+class ResourceQueues:
+    """One queue for each resource, in the order of the plan.
+
+    A step has its turn when it is at the head of all its queues. Since all queues follow one
+    total order, the earliest unfinished step of the plan can always go on.
+    """
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self._queues: dict[str, deque[str]] = defaultdict(deque)
+        self._changed = asyncio.Condition()
+        for step in steps:
+            for resource in step.resources:
+                self._queues[resource].append(step.id)
+
+    @asynccontextmanager
+    async def turn(self, step: Step) -> AsyncIterator[None]:
+        """Wait for all resources of a step, hold them for the block, and pass them on.
+
+        A block that raises keeps its resources: what it left behind is unknown.
+        """
+        async with self._changed:
+            await self._changed.wait_for(lambda: all(self._queues[r][0] == step.id for r in step.resources))
+        yield
+        async with self._changed:
+            for resource in step.resources:
+                self._queues[resource].popleft()
+            self._changed.notify_all()

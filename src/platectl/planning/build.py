@@ -1,0 +1,180 @@
+"""Builds the steps of one plate in order: who does it, where, after what; carries labware along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from platectl.domain.assay import AssayProtocol
+from platectl.domain.findings import Finding
+from platectl.domain.labware import LabwareKind
+from platectl.domain.run import PlatePlan
+from platectl.domain.samples import Sample
+from platectl.domain.steps import Anchor, Hold, Step
+from platectl.planning.dilution import StockWell
+from platectl.planning.facilities import Facilities
+from platectl.steps.kind import StepKind
+from platectl.steps.plates import DeckNote, MovePlate
+
+
+class CannotBuildError(Exception):
+    """A step cannot be built; carries a finding."""
+
+    def __init__(self, message: str, fix: str) -> None:
+        super().__init__(message)
+        self.fix = fix
+
+
+class PlateBuilder:
+    """Collects the steps of one plate.
+
+    Labware names are local (`assay`) in protocols and run-wide (`P1.assay`) in steps; `spot`
+    tells where each stands after the steps built so far.
+    """
+
+    def __init__(
+        self,
+        protocol: AssayProtocol,
+        plate: PlatePlan,
+        number: int,
+        facilities: Facilities,
+        catalogue: Mapping[str, LabwareKind],
+        samples: tuple[Sample, ...],
+    ) -> None:
+        self.protocol = protocol
+        self.plate = plate
+        self.number = number
+        self.facilities = facilities
+        self.catalogue = catalogue
+        self.samples = samples
+        self.spot = dict(self._homes())
+        self.steps: list[Step] = []
+        self.holds: list[Hold] = []
+        self.findings: list[Finding] = []
+        self.stocks: list[StockWell] = []
+        self._last_of_doc: dict[str, str] = {}
+        self._last_touch: dict[str, str] = {}
+        self._arrived: dict[str, str] = {}
+        self._doc = ""
+        self._doc_after: tuple[str, ...] = ()
+        self._serial = 0
+
+    def _homes(self) -> Iterable[tuple[str, str]]:
+        for labware in self.protocol.labware:
+            if labware in self.facilities.lab.placement:
+                yield labware, self.facilities.lab.placement[labware]
+
+    # Names ------------------------------------------------------------------------------------
+    def named(self, labware: str) -> str:
+        """Run-wide name of a labware."""
+        return f"{self.plate.name}.{labware}"
+
+    def kind(self, labware: str) -> LabwareKind:
+        """Catalogue entry of a labware of the protocol."""
+        return self.catalogue[self.protocol.labware[labware].kind]
+
+    def need(self, interface: str, purpose: str) -> str:
+        """First instrument of an interface.
+
+        Raises:
+            CannotBuildError: The lab has none.
+        """
+        name = self.facilities.first(interface)
+        if name is None:
+            raise CannotBuildError(f"the lab has no {interface} {purpose}", "add an instrument to the lab file")
+        return name
+
+    def step_of(self, doc: str) -> str:
+        """Identity of the compiled step that ends a step of the protocol."""
+        return self._last_of_doc[doc]
+
+    # Building ---------------------------------------------------------------------------------
+    def begin(self, doc: str, after: tuple[str, ...]) -> None:
+        """Start the steps of a protocol step; `after` names protocol steps."""
+        self._doc, self._serial = doc, 0
+        self._doc_after = tuple(self._last_of_doc[a] for a in after if a in self._last_of_doc)
+
+    def add(
+        self,
+        kind: StepKind,
+        title: str,
+        *,
+        labware: Iterable[str] = (),
+        not_before: Anchor | None = None,
+        main: bool = False,
+    ) -> Step:
+        """Add one step after the protocol step's predecessors and whatever touched its labware.
+
+        The main step of a protocol step carries its name; auxiliary ones get a suffix.
+        """
+        touched = tuple(labware)
+        self._serial += 0 if main else 1
+        suffix = "" if main else f".{self._serial}"
+        step_id = f"{self.plate.name}.{self._doc}{suffix}"
+        before = [*self._doc_after, *(self._last_touch[name] for name in touched if name in self._last_touch)]
+        positions = [self.spot[name] for name in touched if name in self.spot]
+        step = Step(
+            id=step_id,
+            kind=kind.name,
+            plate=self.plate.name,
+            title=title,
+            effect=kind.effect,
+            params=kind.model_dump(mode="json"),  # type: ignore[attr-defined]  # every kind is a Params model
+            after=tuple(dict.fromkeys(before)),
+            resources=tuple(dict.fromkeys([*kind.instruments(), *positions])),
+            duration_s=kind.duration_s,
+            not_before=not_before,
+        )
+        self.steps.append(step)
+        for name in touched:
+            self._last_touch[name] = step_id
+        self._last_of_doc[self._doc] = step_id
+        self._doc_after = (step_id,)
+        return step
+
+    def bring(self, labware: str, target: str) -> None:
+        """Carry labware to a position unless it stands there."""
+        source = self.spot.get(labware)
+        if source is None:
+            raise CannotBuildError(f"{labware!r} has no place to start from", "add it to placement in the lab file")
+        if source == target:
+            return
+        in_the_way = [n for n, p in self.spot.items() if p == target and not self._stacks(labware, n)]
+        if in_the_way:
+            message = f"{labware!r} cannot go to {target}: {in_the_way[0]!r} stands there"
+            raise CannotBuildError(message, "give them different positions in the lab file")
+        mover = self.need("PlateMover", f"to carry {labware} from {source} to {target}")
+        self._check_stations(mover, source, target)
+        notes = [n for p, here in ((source, False), (target, True)) if (n := self._note(labware, p, here=here))]
+        move = MovePlate(mover=mover, labware=self.named(labware), source=source, target=target, notes=tuple(notes))
+        self.spot[labware] = target
+        step = self.add(move, f"{labware} to {target}", labware=(labware,))
+        self.steps[-1] = step.model_copy(update={"resources": tuple(dict.fromkeys([*step.resources, source]))})
+        self._hold(labware, step.id, source)
+
+    def _stacks(self, labware: str, below: str) -> bool:
+        return "lid" in {self.kind(labware).role, self.kind(below).role}
+
+    def _check_stations(self, mover: str, *positions: str) -> None:
+        stations = getattr(self.facilities.drivers[mover].settings, "stations", {})
+        for position in positions:
+            if position not in stations:
+                message = f"{mover} has no taught station for {position}"
+                raise CannotBuildError(message, f"add it to instruments.{mover}.settings.stations")
+
+    def _note(self, labware: str, position: str, *, here: bool) -> DeckNote | None:
+        entry = self.facilities.lab.positions[position]
+        if entry.handler is None or self.kind(labware).role == "lid":
+            return None
+        return DeckNote(handler=entry.handler, labware=self.named(labware), slot=entry.slot if here else None)
+
+    def _hold(self, labware: str, step_id: str, source: str) -> None:
+        begun = self._arrived.get(labware)
+        if begun and self.kind(labware).role != "lid":
+            self.holds.append(Hold(resource=source, first=begun, last=step_id))
+        self._arrived[labware] = step_id
+
+    def close_holds(self, last: str) -> None:
+        """End the holds of labware that stays where it is until the plate's last step."""
+        for labware, begun in self._arrived.items():
+            if self.kind(labware).role != "lid":
+                self.holds.append(Hold(resource=self.spot[labware], first=begun, last=last))

@@ -1,0 +1,223 @@
+"""Expansion of the steps that move liquid: loading, dispensing, pipetting, filtration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from platectl.domain import assay as docs
+from platectl.domain.findings import Finding
+from platectl.domain.steps import Anchor
+from platectl.planning.build import CannotBuildError, PlateBuilder
+from platectl.planning.dilution import plan_dilution
+from platectl.steps.dispense import Dispense, Prime
+from platectl.steps.harvest import Filter, ServedHarvest
+from platectl.steps.people import Load, Manual
+from platectl.steps.transfer import Move, Spot, TipUse, Transfer
+
+DRAW_MM = 2.0
+FREE_MM = 10.0
+
+
+def _load(build: PlateBuilder, doc: docs.LoadDoc, title: str) -> None:
+    person = build.need("Operator", "to load the lab")
+    handler = build.facilities.first("LiquidHandler")
+    # What to place and how much to fill is known only when all steps are built (planning.loading).
+    build.add(Load(operator=person, handler=handler), title, main=True)
+
+
+def columns_of(text: str) -> tuple[int, ...]:
+    """Expand `3` or `1-12`."""
+    first, _, last = text.partition("-")
+    return tuple(range(int(first), int(last or first) + 1))
+
+
+def _dispense(build: PlateBuilder, doc: docs.DispenseDoc, title: str) -> None:
+    dispenser = build.facilities.dispenser_of(doc.liquid)
+    if dispenser is None:
+        message = f"no dispenser of the lab carries {doc.liquid!r}"
+        raise CannotBuildError(message, "add the liquid to the liquids of a BulkDispenser in the lab file")
+    driver = build.facilities.drivers[dispenser]
+    low, high = driver.volume_range_ul
+    if not low <= doc.volume <= high:
+        raise CannotBuildError(f"{dispenser} cannot dispense {doc.volume:g} uL", f"use {low:g} to {high:g} uL")
+    _change_line(build, dispenser, doc.liquid)
+    build.bring(doc.into, build.facilities.position_of(dispenser))
+    kind = build.kind(doc.into)
+    dispense = Dispense(
+        dispenser=dispenser,
+        liquid=doc.liquid,
+        labware=build.named(doc.into),
+        volumes_ul=dict.fromkeys(columns_of(doc.columns), doc.volume),
+        height_mm=kind.height_mm,
+    )
+    build.add(dispense, title, labware=(doc.into,), main=True)
+
+
+def _change_line(build: PlateBuilder, dispenser: str, liquid: str) -> None:
+    """Prime at first use; before that, let a person change the bottle when another one is on."""
+    uses = [s for s in build.steps if s.kind in {"dispense", "prime"} and s.params["dispenser"] == dispenser]
+    if uses and uses[-1].params["liquid"] == liquid:
+        return
+    if uses:
+        person = build.need("Operator", f"to change the bottle of {dispenser}")
+        text = f"Connect {liquid} to {dispenser}"
+        change = Manual(operator=person, prompt_kind="refill", text=text,
+                        data={"instrument": dispenser, "liquid": liquid}, expected_s=120.0)  # fmt: skip
+        build.add(change, text)
+    prime = build.protocol.liquids[liquid].prime
+    if prime:
+        build.add(Prime(dispenser=dispenser, liquid=liquid, volume_ul=prime), f"Prime {dispenser} with {liquid}")
+
+
+def _handler(build: PlateBuilder, *labware: str) -> str:
+    """The handler, with the labware on its deck."""
+    handler = build.need("LiquidHandler", "to pipette")
+    for name in labware:
+        entry = build.facilities.lab.positions.get(build.spot.get(name, ""))
+        if entry is not None and entry.handler == handler:
+            continue
+        home = build.facilities.lab.placement.get(name)
+        if home is None or build.facilities.lab.positions[home].handler != handler:
+            raise CannotBuildError(f"{name!r} has no slot on the deck of {handler}", "add it to placement in the lab file")
+        build.bring(name, home)
+    return handler
+
+
+def _checked(build: PlateBuilder, handler: str, volume_ul: float, tips: str) -> None:
+    limits = build.facilities.drivers[handler].limits
+    high = min(limits.max_volume_ul, build.kind(tips).tip_volume)
+    if not limits.min_volume_ul <= volume_ul <= high:
+        message = f"{handler} cannot pipette {volume_ul:g} uL with {tips}"
+        raise CannotBuildError(message, f"use {limits.min_volume_ul:g} to {high:g} uL")
+
+
+def _dilute(build: PlateBuilder, doc: docs.DiluteDoc, title: str) -> None:
+    handler = _handler(build, doc.stocks, doc.into, doc.tips)
+    low, high = build.facilities.drivers[handler].limits.min_volume_ul, build.kind(doc.tips).tip_volume
+    _checked(build, handler, doc.transfer, doc.tips)
+    plan = plan_dilution(doc, build.protocol, build.plate, build.samples, min_ul=low, max_ul=high)
+    for where, message, fix in plan.problems:
+        build.findings.append(Finding(message, "", None, where, fix))
+    build.stocks = plan.stocks
+    transfer = Transfer(handler=handler, uses=tuple(plan.uses))
+    build.add(transfer, title, labware=(doc.stocks, doc.into, doc.tips), main=True)
+
+
+def _full(tips: str, moves: list[Move], *, keep: bool = False) -> TipUse:
+    return TipUse(channels="full", rack=tips, tip_well="A1", moves=tuple(moves), finish="return" if keep else "drop")
+
+
+def _spot(build: PlateBuilder, labware: str, height_mm: float = DRAW_MM) -> Spot:
+    trough = build.kind(labware).role == "reservoir"
+    return Spot(labware=build.named(labware), height_mm=height_mm, trough=trough)
+
+
+def _fill(build: PlateBuilder, doc: docs.FillDoc, title: str) -> None:
+    handler = _handler(build, doc.source, doc.into, doc.tips)
+    _checked(build, handler, doc.volume, doc.tips)
+    move = Move(source=_spot(build, doc.source), target=_spot(build, doc.into, FREE_MM), volume_ul=doc.volume)
+    uses = (_full(build.named(doc.tips), [move], keep=True),)
+    build.add(Transfer(handler=handler, uses=uses), title, labware=(doc.source, doc.into, doc.tips), main=True)
+
+
+def _stamp(build: PlateBuilder, doc: docs.StampDoc, title: str) -> None:
+    names = [doc.source, doc.into, doc.tips] + ([doc.then_into] if doc.then_into else [])
+    handler = _handler(build, *names)
+    _checked(build, handler, doc.volume, doc.tips)
+    mix = {"mix_cycles": doc.mix_cycles if doc.mix_volume else 0, "mix_ul": doc.mix_volume}
+    moves = [Move(source=_spot(build, doc.source, 1.0), target=_spot(build, doc.into), volume_ul=doc.volume, **mix)]
+    if doc.then_into:
+        _checked(build, handler, doc.then_volume, doc.tips)
+        target = _spot(build, doc.then_into)
+        moves.append(Move(source=_spot(build, doc.into), target=target, volume_ul=doc.then_volume))
+    uses = (_full(build.named(doc.tips), moves),)
+    build.add(Transfer(handler=handler, uses=uses), title, labware=names, main=True)
+
+
+def _aliquot(build: PlateBuilder, doc: docs.AliquotDoc, title: str) -> None:
+    handler = _handler(build, doc.source, doc.into, doc.tips)
+    _checked(build, handler, doc.volume, doc.tips)
+    source = Spot(labware=build.named(doc.source), well=f"A{doc.source_column}")
+    moves = tuple(
+        Move(source=source, target=Spot(labware=build.named(doc.into), well=f"A{c}"), volume_ul=doc.volume)
+        for c in columns_of(doc.columns)
+    )
+    use = TipUse(channels="column", rack=build.named(doc.tips), tip_well="A1", moves=moves)
+    build.add(Transfer(handler=handler, uses=(use,)), title, labware=(doc.source, doc.into, doc.tips), main=True)
+
+
+def _stagger(build: PlateBuilder, doc: docs.StaggerDoc, title: str) -> None:
+    handler = _handler(build, doc.source, doc.into, doc.tips)
+    _checked(build, handler, doc.volume, doc.tips)
+    times = {w.well[0]: w.time_s for w in build.plate.wells if w.time_s is not None}
+    first: str | None = None
+    latest = max(times.values(), default=0.0) or 0.0
+    for row, time_s in sorted(times.items(), key=lambda item: -(item[1] or 0.0)):
+        target = Spot(labware=build.named(doc.into), well=f"{row}1", height_mm=FREE_MM)
+        move = Move(source=_spot(build, doc.source), target=target, volume_ul=doc.volume)
+        use = TipUse(channels="row", rack=build.named(doc.tips), tip_well=f"{row}1", moves=(move,))
+        due = Anchor(step=first, edge="middle", offset_s=latest - (time_s or 0.0)) if first else None
+        step = build.add(Transfer(handler=handler, uses=(use,)), f"{title}: row {row}",
+                         labware=(doc.source, doc.into, doc.tips), not_before=due)  # fmt: skip
+        first = first or step.id
+
+
+def _rinse(build: PlateBuilder, doc: docs.RinseDoc, title: str) -> None:
+    vacuum = build.need("VacuumFiltration", "to rinse filters")
+    build.bring(doc.filter, build.facilities.position_of(vacuum))
+    handler = _handler(build, doc.wash_from, doc.filter, doc.tips)
+    _checked(build, handler, doc.volume, doc.tips)
+    move = Move(source=_spot(build, doc.wash_from), target=_spot(build, doc.filter, FREE_MM), volume_ul=doc.volume)
+    rinse = Filter(handler=handler, vacuum=vacuum, suspension=None, gauge_mbar=doc.gauge,
+                   washes=(_full(build.named(doc.tips), [move], keep=True),))  # fmt: skip
+    build.add(rinse, title, labware=(doc.wash_from, doc.filter, doc.tips), main=True)
+
+
+def _harvest(build: PlateBuilder, doc: docs.HarvestDoc, title: str) -> None:
+    vacuum = build.facilities.first("VacuumFiltration")
+    if vacuum is None:
+        _served(build, doc, title)
+        return
+    build.bring(doc.filter, build.facilities.position_of(vacuum))
+    handler = _handler(build, doc.source, doc.filter, doc.tips, doc.wash_tips, *doc.wash_from)
+    _checked(build, handler, doc.volume, doc.tips)
+    over_filter = _spot(build, doc.filter, FREE_MM)
+    suspension = Move(source=_spot(build, doc.source, 1.0), target=over_filter, volume_ul=doc.volume)
+    per_source = -(-doc.washes // len(doc.wash_from))
+    moves = [Move(source=_spot(build, doc.wash_from[i // per_source]), target=over_filter, volume_ul=doc.wash_volume)
+             for i in range(doc.washes)]  # fmt: skip
+    if moves:
+        _checked(build, handler, doc.wash_volume, doc.wash_tips)
+    harvest = Filter(
+        handler=handler,
+        vacuum=vacuum,
+        suspension=_full(build.named(doc.tips), [suspension]),
+        washes=(_full(build.named(doc.wash_tips), moves),) if moves else (),
+        gauge_mbar=doc.gauge,
+    )
+    touched = (doc.source, doc.filter, doc.tips, doc.wash_tips, *doc.wash_from)
+    build.add(harvest, title, labware=touched, main=True)
+
+
+def _served(build: PlateBuilder, doc: docs.HarvestDoc, title: str) -> None:
+    harvester = build.facilities.first("Harvester")
+    if harvester is None:
+        message = "the lab has neither a vacuum manifold nor a harvester"
+        raise CannotBuildError(message, "add a VacuumFiltration or a Harvester to the lab file")
+    served = ServedHarvest(harvester=harvester, labware=build.named(doc.source), filter_plate=build.named(doc.filter),
+                           washes=doc.washes, wash_ul=doc.wash_volume, volume_ul=doc.volume)  # fmt: skip
+    build.add(served, title, labware=(doc.source, doc.filter), main=True)
+
+
+EXPAND_LIQUID: dict[str, Callable[[PlateBuilder, Any, str], None]] = {
+    "load": _load,
+    "dispense": _dispense,
+    "dilute": _dilute,
+    "fill": _fill,
+    "stamp": _stamp,
+    "aliquot": _aliquot,
+    "stagger": _stagger,
+    "rinse": _rinse,
+    "harvest": _harvest,
+}

@@ -1,0 +1,94 @@
+"""What a lab can do: drivers built without talking, asked for interfaces, limits and features."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from platectl import registry
+from platectl.domain.errors import DisconnectedError, UserInputError
+from platectl.domain.findings import Finding, refuse_if_any
+from platectl.domain.lab import Lab
+from platectl.files.yaml_lines import Document, findings_of
+from platectl.hal.instrument import DriverSetup
+from platectl.hal.stream import ByteStream
+
+
+class _NoClock:
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(0, tz=UTC)
+
+    def monotonic_s(self) -> float:
+        return 0.0
+
+
+async def _refuse() -> ByteStream:
+    raise DisconnectedError("an unconnected driver was asked to talk")
+
+
+class Facilities:
+    """The instruments of a lab by interface, and where labware can stand."""
+
+    def __init__(self, lab: Lab, drivers: dict[str, Any]) -> None:
+        self.lab = lab
+        self.drivers = drivers
+
+    def having(self, interface: str) -> tuple[str, ...]:
+        """Names of instruments that satisfy an interface, in the order of the lab file."""
+        return tuple(n for n, d in self.drivers.items() if interface in d.info.interfaces)
+
+    def first(self, interface: str) -> str | None:
+        """First instrument of an interface."""
+        return next(iter(self.having(interface)), None)
+
+    def dispenser_of(self, liquid: str) -> str | None:
+        """The dispenser that carries a liquid."""
+        names = (n for n in self.having("BulkDispenser") if liquid in self.lab.instruments[n].liquids)
+        return next(names, None)
+
+    def position_of(self, instrument: str) -> str:
+        """Nest of an instrument; its own name when the lab file gives none."""
+        return self.lab.instruments[instrument].position or instrument
+
+    def positions_for(self, use: str) -> tuple[str, ...]:
+        """Positions of a use (deck, hotel, dryer, lid_park), in the order of the lab file."""
+        return tuple(n for n, p in self.lab.positions.items() if p.use == use)
+
+    def instruments_at(self, positions: Sequence[str]) -> tuple[str, ...]:
+        """Instruments whose nest is one of the positions."""
+        return tuple(n for n, e in self.lab.instruments.items() if e.position in positions)
+
+
+def build_facilities(lab: Lab, document: Document) -> Facilities:
+    """Load every driver class, validate its settings, and build it unconnected.
+
+    Raises:
+        InputRefusedError: Unknown drivers, wrong settings, paper drivers on real addresses.
+    """
+    findings: list[Finding] = []
+    drivers: dict[str, Any] = {}
+    for name, entry in lab.instruments.items():
+        place = ("instruments", name)
+        try:
+            driver_class = registry.load(registry.DRIVERS, entry.driver)
+        except UserInputError as error:
+            message, _, fix = str(error).partition("; ")
+            findings.append(document.finding((*place, "driver"), message, fix))
+            continue
+        try:
+            settings = driver_class.Settings.model_validate(entry.settings)
+        except ValidationError as error:
+            part = Document(document.name, entry.settings, {
+                key[3:]: line for key, line in document.lines.items() if key[:3] == (*place, "settings")})  # fmt: skip
+            findings += findings_of(error, part)
+            continue
+        drivers[name] = driver_class(DriverSetup(name, _NoClock(), _refuse, settings))
+        simulated = entry.address.startswith("sim:") or (lab.simulated and entry.address.startswith("drop:"))
+        if not simulated and driver_class.info.maturity == "paper" and not entry.allow_paper:
+            message = f"driver {entry.driver!r} was never verified on a real instrument (maturity: paper)"
+            findings.append(document.finding((*place, "driver"), message, "set allow_paper: true to accept that"))
+    refuse_if_any(findings)
+    return Facilities(lab, drivers)

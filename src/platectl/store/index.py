@@ -1,0 +1,73 @@
+"""The index of all runs under a folder; it can be rebuilt from the run folders."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from platectl.domain.errors import StoreError
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS runs (
+    run TEXT PRIMARY KEY, folder TEXT NOT NULL, protocol TEXT NOT NULL, lab TEXT NOT NULL,
+    started TEXT NOT NULL, status TEXT NOT NULL, results TEXT NOT NULL
+) STRICT;
+"""
+
+
+class RunIndex:
+    """Runs and their results, in `index.db` beside the run folders."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"folder {root} cannot be made: {error.strerror}") from error
+
+    @contextmanager
+    def _db(self) -> Iterator[sqlite3.Connection]:
+        try:
+            db = sqlite3.connect(self._root / "index.db", isolation_level=None)
+            try:
+                db.execute("PRAGMA busy_timeout=5000")
+                db.executescript(_SCHEMA)
+                yield db
+            finally:
+                db.close()
+        except sqlite3.Error as error:
+            raise StoreError(f"index of {self._root}: {error}") from error
+
+    def put(
+        self, run: str, *, folder: Path, protocol: str, lab: str, started: str, status: str,
+        results: list[Mapping[str, Any]],
+    ) -> None:  # fmt: skip
+        """Add or replace a run."""
+        row = (run, str(folder), protocol, lab, started, status, json.dumps(results))
+        with self._db() as db:
+            db.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+    def runs(self) -> list[dict[str, Any]]:
+        """All runs, newest first."""
+        with self._db() as db:
+            rows = db.execute("SELECT * FROM runs ORDER BY started DESC, run DESC").fetchall()
+        names = ("run", "folder", "protocol", "lab", "started", "status", "results")
+        return [{**dict(zip(names, row, strict=True)), "results": json.loads(row[-1])} for row in rows]
+
+    def find(self, run: str) -> dict[str, Any]:
+        """One run by name, or by a beginning that only one run has; `latest` is the newest.
+
+        Raises:
+            StoreError: None or several runs match.
+        """
+        every = self.runs()
+        matches = every[:1] if run == "latest" else [r for r in every if r["run"] == run] or [
+            r for r in every if r["run"].startswith(run)]  # fmt: skip
+        if len(matches) != 1:
+            what = "no run" if not matches else f"{len(matches)} runs"
+            raise StoreError(f"{what} named {run!r} in {self._root}; `platectl runs` lists them")
+        return matches[0]

@@ -1,0 +1,149 @@
+"""The ledger of a run: append-only, hash-chained events in SQLite, synced before the wire."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from platectl.domain.errors import StoreError
+from platectl.domain.events import Event, EventKind
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS frozen (name TEXT PRIMARY KEY, content TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS events (
+    number INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    step TEXT NOT NULL,
+    wall TEXT NOT NULL,
+    monotonic_s REAL NOT NULL,
+    data TEXT NOT NULL,
+    hash TEXT NOT NULL
+) STRICT;
+"""
+GENESIS = "0" * 64
+
+
+def chain_hash(previous: str, event: Event, data: str) -> str:
+    """SHA-256 of an entry and its predecessor, hexadecimal."""
+    text = "\n".join([previous, event.kind, event.step, event.wall, repr(event.monotonic_s), data])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class Ledger:
+    """Appends events and reads them back; satisfies the engine's `EventSink`.
+
+    Lifetime: opened for one run by one process; `close` may be repeated.
+    Concurrency: one thread. `append` makes an entry durable at once unless `sync` is False; an
+    entry without sync becomes durable with the next synced one.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = path
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.executescript(_SCHEMA)
+            row = self._db.execute("SELECT number, hash FROM events ORDER BY number DESC LIMIT 1").fetchone()
+        except sqlite3.Error as error:
+            raise StoreError(f"ledger {path} cannot be opened: {error}") from error
+        self._number: int = row[0] if row else 0
+        self._hash: str = row[1] if row else GENESIS
+        self._open_transaction = False
+
+    def freeze(self, name: str, content: str) -> None:
+        """Store a frozen document once; a second, different one is refused.
+
+        Raises:
+            StoreError: Something else is stored under the name, or the disk failed.
+        """
+        with self._mapped():
+            row = self._db.execute("SELECT content FROM frozen WHERE name = ?", (name,)).fetchone()
+            if row is not None and row[0] != content:
+                raise StoreError(f"{name} of this run is frozen and differs")
+            self._db.execute("INSERT OR IGNORE INTO frozen VALUES (?, ?)", (name, content))
+
+    def frozen(self, name: str) -> str:
+        """Return a frozen document.
+
+        Raises:
+            StoreError: Nothing under that name.
+        """
+        with self._mapped():
+            row = self._db.execute("SELECT content FROM frozen WHERE name = ?", (name,)).fetchone()
+        if row is None:
+            raise StoreError(f"{self._path} holds no {name}")
+        return str(row[0])
+
+    def append(self, event: Event, *, sync: bool = True) -> int:
+        """Add an entry and return its number.
+
+        Raises:
+            StoreError: The disk refused; nothing after this entry may be sent.
+        """
+        data = json.dumps(dict(event.data), sort_keys=True, separators=(",", ":"))
+        digest = chain_hash(self._hash, event, data)
+        with self._mapped():
+            if not self._open_transaction:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._open_transaction = True
+            row = (self._number + 1, event.kind, event.step, event.wall, event.monotonic_s, data, digest)
+            self._db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+            if sync:
+                self._db.execute("COMMIT")
+                self._open_transaction = False
+        self._number, self._hash = self._number + 1, digest
+        return self._number
+
+    def events(self) -> Iterator[Event]:
+        """All entries in order."""
+        with self._mapped():
+            rows = self._db.execute("SELECT kind, step, wall, monotonic_s, data FROM events ORDER BY number").fetchall()
+        for kind, step, wall, monotonic_s, data in rows:
+            yield Event(_kind(kind), step, wall, monotonic_s, json.loads(data))
+
+    def verify(self) -> int | None:
+        """Return the number of the first entry that breaks the chain, or None."""
+        previous, expected = GENESIS, 1
+        with self._mapped():
+            rows = self._db.execute("SELECT * FROM events ORDER BY number").fetchall()
+        for number, kind, step, wall, monotonic_s, data, digest in rows:
+            event = Event(_kind(kind), step, wall, monotonic_s, {})
+            if number != expected or chain_hash(previous, event, data) != digest:
+                return int(expected)
+            previous, expected = digest, expected + 1
+        return None
+
+    def close(self) -> None:
+        """Commit what is open and close."""
+        try:
+            if self._open_transaction:
+                self._db.execute("COMMIT")
+                self._open_transaction = False
+        finally:
+            self._db.close()
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise StoreError(f"ledger {self._path}: {error}") from error
+
+
+def _kind(text: str) -> EventKind:
+    return text  # type: ignore[return-value]  # written by `append` only; unknown kinds are kept as they are
+
+
+def last_of(events: Iterator[Event], kind: str) -> Mapping[str, Any]:
+    """Data of the last event of a kind, empty when there is none."""
+    found: Mapping[str, Any] = {}
+    for event in events:
+        if event.kind == kind:
+            found = event.data
+    return found
