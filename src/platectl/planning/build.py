@@ -54,6 +54,7 @@ class PlateBuilder:
         self._last_of_doc: dict[str, str] = {}
         self._last_touch: dict[str, str] = {}
         self._arrived: dict[str, str] = {}
+        self._vacated: dict[str, str] = {}
         self._doc = ""
         self._doc_after: tuple[str, ...] = ()
         self._serial = 0
@@ -148,7 +149,14 @@ class PlateBuilder:
         move = MovePlate(mover=mover, labware=self.named(labware), source=source, target=target, notes=tuple(notes))
         self.spot[labware] = target
         step = self.add(move, f"{labware} to {target}", labware=(labware,))
-        self.steps[-1] = step.model_copy(update={"resources": tuple(dict.fromkeys([*step.resources, source]))})
+        freed = [self._vacated[target]] if target in self._vacated else []
+        self.steps[-1] = step.model_copy(
+            update={
+                "resources": tuple(dict.fromkeys([*step.resources, source])),
+                "after": tuple(dict.fromkeys([*step.after, *freed])),
+            }
+        )
+        self._vacated[source] = step.id
         self._hold(labware, step.id, source)
 
     def _stacks(self, labware: str, below: str) -> bool:

@@ -25,7 +25,7 @@ class DropDirectory:
         self._in_thread = in_thread
 
     async def names(self) -> list[str]:
-        """Return the names of the regular files that are there now, sorted; hidden ones are left out.
+        """Return the names of the visible regular files that are there now, sorted.
 
         Raises:
             DisconnectedError: The directory cannot be read.

@@ -1,0 +1,47 @@
+"""The black box: every byte of every instrument, with its time, as transcripts in the run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+from platectl.domain.clock import Clock
+from platectl.domain.transcript import Side, escape
+
+
+class WireRecorder:
+    """Writes one transcript for each instrument; the text is that of `platectl.domain.transcript`.
+
+    Lifetime: files are opened at the first byte and closed by `close`.
+    """
+
+    def __init__(self, folder: Path | None, clock: Clock) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._files: dict[str, TextIO] = {}
+
+    def writer(self, instrument: str) -> Callable[[Side, bytes], None]:
+        """Return the function that writes down one piece of one instrument's conversation."""
+
+        def write(side: Side, data: bytes) -> None:
+            if self._folder is not None:
+                file = self._file(instrument)
+                file.write(f"@{self._clock.monotonic_s():.6f} {side} {escape(data)}\n")
+
+        return write
+
+    def _file(self, instrument: str) -> TextIO:
+        if instrument not in self._files:
+            assert self._folder is not None  # noqa: S101  # `write` checked it
+            self._folder.mkdir(parents=True, exist_ok=True)
+            file = (self._folder / f"{instrument}.txt").open("w", encoding="ascii")
+            file.write(f"# {instrument}; source: recorded by platectl during the run\n")
+            self._files[instrument] = file
+        return self._files[instrument]
+
+    def close(self) -> None:
+        """Close all files."""
+        for file in self._files.values():
+            file.close()
+        self._files.clear()

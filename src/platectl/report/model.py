@@ -1,0 +1,115 @@
+"""What a report is given: a run, its plates and what happened to them, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from platectl.analysis.plate import BindingConditions
+from platectl.analysis.results import PlateResult
+from platectl.domain.layout import WellPlan
+
+
+@dataclass(frozen=True, slots=True)
+class PlateReport:
+    """One assay plate.
+
+    Attributes:
+        name: Name within the run.
+        barcode: Of the plate.
+        wells: What every well is.
+        counts: Well -> reading with `cpm`, `counts`, `live_s`, `source`, `flags`.
+        result: Its analysis; None when the plate could not be analysed.
+        problem: Why there is no result, one sentence.
+    """
+
+    name: str
+    barcode: str
+    wells: tuple[WellPlan, ...]
+    counts: Mapping[str, Mapping[str, Any]]
+    result: PlateResult | None
+    problem: str = ""
+
+    @property
+    def conditions(self) -> BindingConditions | None:
+        """Conditions of the analysis."""
+        return None if self.result is None else self.result.conditions
+
+    def compounds(self) -> tuple[str, ...]:
+        """Compounds on the plate, in plate order."""
+        return tuple(dict.fromkeys(w.compound for w in self.wells if w.compound))
+
+    def ages(self) -> dict[str, float]:
+        """Age in minutes of every well whose filtration was recorded."""
+        if self.result is None:
+            return {}
+        return {age.well: age.age_min for age in self.result.equilibrium.ages}
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineRow:
+    """One step as it ran; seconds since the start of the run, None where it never came to that."""
+
+    id: str
+    title: str
+    plate: str
+    instruments: tuple[str, ...]
+    start_s: float | None
+    end_s: float | None
+    planned_start_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WindowRow:
+    """One time window: `verdict` says how it was broken, None when kept.
+
+    `elapsed_s` is None when one of its two moments never came.
+    """
+
+    name: str
+    plate: str
+    elapsed_s: float | None
+    verdict: str | None
+    hard: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """One run.
+
+    Attributes:
+        run: Name of the run.
+        title: Title of the protocol.
+        protocol: Name of the protocol.
+        lab: Name of the lab.
+        simulated: Whether the numbers come from a simulated world.
+        started: ISO 8601.
+        finished: ISO 8601; empty while it runs.
+        status: Such as "finished", "failed" or "aborted".
+        plates: In order of the run.
+        steps: What was done when.
+        windows: Time windows and whether they were kept.
+        conditions: Rows of (what, value) for people.
+        files: File -> SHA-256.
+        warnings: Sentences that a reader has to see before any number.
+        versions: Software -> version.
+        run_hash: SHA-256 of the compiled run.
+    """
+
+    run: str
+    title: str
+    protocol: str
+    lab: str
+    simulated: bool
+    started: str
+    finished: str
+    status: str
+    plates: tuple[PlateReport, ...]
+    steps: tuple[TimelineRow, ...] = ()
+    windows: tuple[WindowRow, ...] = ()
+    conditions: Sequence[tuple[str, str]] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    run_hash: str = ""

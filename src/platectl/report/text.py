@@ -1,0 +1,112 @@
+"""Numbers and rows as people read them; nothing is printed here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from platectl.domain.units import format_molar
+from platectl.report.rows import Row
+
+NOTHING = "–"
+KI_HEAD = (
+    "compound", "site", "Ki", "95 % interval", "status", "radioligand", "L", "Kd", "tissue",
+    "temperature", "plate", "flags",
+)  # fmt: skip
+IC50_HEAD = ("compound", "site", "IC50", "95 % interval", "Hill slope", "status", "plate")
+
+
+def molar(value: float | None) -> str:
+    """A concentration with its unit, or a dash."""
+    return NOTHING if value is None else format_molar(value)
+
+
+def qualified(qualifier: str, value: float | None) -> str:
+    """A value with its qualifier in front; "=" goes without saying."""
+    if value is None:
+        return NOTHING
+    return molar(value) if qualifier == "=" else f"{qualifier} {molar(value)}"
+
+
+def interval(lower: float | None, upper: float | None) -> str:
+    """An interval; open sides are said in words."""
+    if lower is None and upper is None:
+        return NOTHING
+    if lower is None:
+        return f"up to {molar(upper)}"
+    if upper is None:
+        return f"from {molar(lower)}"
+    return f"{molar(lower)} to {molar(upper)}"
+
+
+def hill(row: Row) -> str:
+    """Hill slope with its interval."""
+    if row["hill"] is None:
+        return NOTHING
+    ends = [
+        "open" if row[name] is None else f"{row[name]:.2f}" for name in ("hill_lower", "hill_upper")
+    ]
+    return f"{row['hill']:.2f} ({ends[0]} to {ends[1]})"
+
+
+def celsius(value: float | None) -> str:
+    """A temperature with its unit, or a dash."""
+    return NOTHING if value is None else f"{value:g} °C"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number without unit, or a dash."""
+    return NOTHING if value is None else f"{value:.{digits}g}"
+
+
+def ki_table(rows: Iterable[Row]) -> list[list[str]]:
+    """Head and rows of the Ki of a run, conditions beside every value; no IC50 is among them."""
+    table = [list(KI_HEAD)]
+    table += [
+        [
+            row["compound"],
+            row["site"] or NOTHING,
+            qualified(row["qualifier"], row["value_molar"]),
+            interval(row["lower_molar"], row["upper_molar"]),
+            row["status"],
+            row["radioligand"] or NOTHING,
+            molar(row["radioligand_molar"]),
+            molar(row["kd_molar"]),
+            row["tissue"] or NOTHING,
+            celsius(row["temperature_c"]),
+            row["plate"],
+            flags(row["flags"]),
+        ]
+        for row in rows
+        if row["quantity"] == "Ki"
+    ]
+    return table
+
+
+def ic50_table(rows: Iterable[Row]) -> list[list[str]]:
+    """Head and rows of IC50 and Hill slopes, which hold for this radioligand alone."""
+    table = [list(IC50_HEAD)]
+    table += [
+        [
+            row["compound"],
+            row["site"] or NOTHING,
+            *_ic50(row),
+            hill(row),
+            row["status"],
+            row["plate"],
+        ]
+        for row in rows
+    ]
+    return table
+
+
+def _ic50(row: Row) -> tuple[str, str]:
+    if row["quantity"] == "IC50":
+        value = qualified(row["qualifier"], row["value_molar"])
+        return value, interval(row["lower_molar"], row["upper_molar"])
+    between = interval(row["ic50_lower_molar"], row["ic50_upper_molar"])
+    return molar(row["ic50_molar"]), between if row["ic50_molar"] is not None else NOTHING
+
+
+def flags(names: Sequence[str]) -> str:
+    """Names of flags in one cell."""
+    return ", ".join(names)
