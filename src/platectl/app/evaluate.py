@@ -50,17 +50,30 @@ def evaluate_run(run: CompiledRun, events: Sequence[Event]) -> list[EvaluatedPla
 
 
 def _plate(
-    run: CompiledRun, plate: PlatePlan, readings: Sequence[Mapping[str, Any]], events: Sequence[Event]
+    run: CompiledRun,
+    plate: PlatePlan,
+    readings: Sequence[Mapping[str, Any]],
+    events: Sequence[Event],
 ) -> EvaluatedPlate:
     counts = {str(r["well"]): r for r in readings if r["labware"] == f"{plate.name}.filter"}
     broken = tuple(f"{e.data['window']}: {e.data['verdict']}" for e in events
                    if e.kind == "window.broken" and e.data["plate"] == plate.name)  # fmt: skip
-    hard = [f for f, e in zip(broken, (e for e in events if e.kind == "window.broken" and e.data["plate"] == plate.name), strict=True) if e.data["hard"]]
+    hard = [
+        f
+        for f, e in zip(
+            broken,
+            (e for e in events if e.kind == "window.broken" and e.data["plate"] == plate.name),
+            strict=True,
+        )
+        if e.data["hard"]
+    ]
     if not counts:
         return EvaluatedPlate(plate, {}, None, "the plate was not counted", broken)
     ages = well_ages_min(run, plate, events)
     counted_on = _counted_on(events)
-    standards = [r for r in readings if r["labware"] == f"{plate.name}.{run.protocol.analysis.standards}"]
+    standards = [
+        r for r in readings if r["labware"] == f"{plate.name}.{run.protocol.analysis.standards}"
+    ]
     try:
         conditions = conditions_of(run.protocol, standards, counted_on)
         wells = well_counts(plate, counts, ages)
@@ -105,7 +118,12 @@ def well_ages_min(run: CompiledRun, plate: PlatePlan, events: Iterable[Event]) -
             start = event.monotonic_s
         elif event.step == added[0] and event.kind == "step.done":
             end = event.monotonic_s
-        elif event.step == added[1] and event.kind == "step.progress" and event.data.get("action") == "transfer" and harvest is None:
+        elif (
+            event.step == added[1]
+            and event.kind == "step.progress"
+            and event.data.get("action") == "transfer"
+            and harvest is None
+        ):
             harvest = event.monotonic_s
     if start is None or end is None or harvest is None:
         return {}
@@ -114,13 +132,19 @@ def well_ages_min(run: CompiledRun, plate: PlatePlan, events: Iterable[Event]) -
 
 
 def _binding_steps(run: CompiledRun, plate: PlatePlan) -> tuple[str, str] | None:
-    window = next((w for w in run.windows if w.plate == plate.name and w.name == "incubation"), None)
+    window = next(
+        (w for w in run.windows if w.plate == plate.name and w.name == "incubation"), None
+    )
     return (window.start.step, window.end.step) if window else None
 
 
 def _counted_on(events: Iterable[Event]) -> date:
     walls = [e.wall for e in events if e.kind == "reading.taken"]
-    return datetime.fromisoformat(walls[-1]).date() if walls else datetime.fromtimestamp(0, tz=UTC).date()
+    return (
+        datetime.fromisoformat(walls[-1]).date()
+        if walls
+        else datetime.fromtimestamp(0, tz=UTC).date()
+    )
 
 
 def conditions_of(
@@ -128,7 +152,10 @@ def conditions_of(
 ) -> BindingConditions:
     """Conditions of a plate: the radioligand as counted where aliquots were, nominal where not."""
     binding, analysis = protocol.binding, protocol.analysis
-    days = (datetime.combine(counted_on, time()) - datetime.combine(date.fromisoformat(binding.specific_activity_date), time())).days
+    days = (
+        datetime.combine(counted_on, time())
+        - datetime.combine(date.fromisoformat(binding.specific_activity_date), time())
+    ).days
     activity = decayed_specific_activity(binding.specific_activity, days=days)
     ligand = measure_ligand(protocol, standards, activity)
     return BindingConditions(
@@ -170,13 +197,18 @@ def measure_ligand(
         return None
     fmol = net / protocol.analysis.efficiency / (DPM_PER_FMOL_CI * activity_ci_per_mmol)
     molar = fmol * 1e-9 / protocol.binding.final_volume
-    return MeasuredLigand(molar, spread / net / math.sqrt(len(counted)) / math.log(10), len(counted))
+    return MeasuredLigand(
+        molar, spread / net / math.sqrt(len(counted)) / math.log(10), len(counted)
+    )
 
 
 def limits_of(protocol: AssayProtocol) -> QcLimits:
     """QC limits of a protocol over the defaults."""
     values = dict(protocol.qc)
-    low, high = values.pop("reference_ki_low_molar", None), values.pop("reference_ki_high_molar", None)
+    low, high = (
+        values.pop("reference_ki_low_molar", None),
+        values.pop("reference_ki_high_molar", None),
+    )
     base = QcLimits()
     windows = dict(base.reference_windows)
     if low is not None and high is not None:

@@ -77,12 +77,17 @@ def prepare(options: Options) -> Night:
     """
     layout_file = Path(options.layout) if options.layout and Path(options.layout).suffix else None
     protocol, document = load_protocol(
-        options.protocol, overrides=options.overrides, layout=None if layout_file else options.layout
+        options.protocol,
+        overrides=options.overrides,
+        layout=None if layout_file else options.layout,
     )
     lab, lab_document = load_lab(options.lab)
     samples = load_samples(options.samples)
     sheet = str(options.samples or "samples.csv")
-    files = [find_protocol(options.protocol), *(p for p in (options.lab, options.samples, options.truth, layout_file) if p)]
+    files = [
+        find_protocol(options.protocol),
+        *(p for p in (options.lab, options.samples, options.truth, layout_file) if p),
+    ]
     request = Request(
         protocol, document, lab, lab_document, load_catalogue(lab), samples, sheet, options.run,
         load_layout(layout_file) if layout_file else None, {str(f): file_hash(f) for f in files},
@@ -90,7 +95,11 @@ def prepare(options: Options) -> Night:
     compiled, warnings = compile_run(request)
     truth = load_truth(options.truth) if lab.simulated else None
     if truth is not None:
-        refuse_if_any(unknown_to_truth(compiled, truth, truth_file=str(options.truth or "truth.yaml"), sheet=sheet))
+        refuse_if_any(
+            unknown_to_truth(
+                compiled, truth, truth_file=str(options.truth or "truth.yaml"), sheet=sheet
+            )
+        )
     return Night(compiled, warnings, truth, options.seed)
 
 
@@ -110,7 +119,12 @@ def execute(
     recorder = WireRecorder(folder / "wire" if record_wire else None, clock)
     try:
         ledger.freeze("run", night.compiled.model_dump_json())
-        ledger.freeze("simulation", json.dumps({"seed": night.seed, "truth": night.truth and night.truth.model_dump(mode="json")}))
+        ledger.freeze(
+            "simulation",
+            json.dumps(
+                {"seed": night.seed, "truth": night.truth and night.truth.model_dump(mode="json")}
+            ),
+        )
         started: list[str] = []
         main = _execute(night, folder, clock, ledger, recorder, watch, started)
         outcome = _run_loop(main, virtual=night.truth is not None)
@@ -134,9 +148,19 @@ async def _execute(
     started.append(clock.now().isoformat())
     world = None
     if night.truth is not None:
-        world = build_world(run.lab, night.truth, clock, seed=night.seed, catalogue=load_catalogue(run.lab))
+        world = build_world(
+            run.lab, night.truth, clock, seed=night.seed, catalogue=load_catalogue(run.lab)
+        )
     used = {r for step in run.steps for r in step.resources}
-    names = tuple(n for n in run.lab.instruments if n in used or any(n == s.params.get("operator") for s in run.steps))
-    async with connect_lab(run.lab, names, clock=clock, folder=folder, recorder=recorder, world=world) as connection:
-        engine = Engine(run, clock=clock, instruments=connection.instruments, ledger=ledger, watch=watch)
+    names = tuple(
+        n
+        for n in run.lab.instruments
+        if n in used or any(n == s.params.get("operator") for s in run.steps)
+    )
+    async with connect_lab(
+        run.lab, names, clock=clock, folder=folder, recorder=recorder, world=world
+    ) as connection:
+        engine = Engine(
+            run, clock=clock, instruments=connection.instruments, ledger=ledger, watch=watch
+        )
         return await engine.run()

@@ -31,7 +31,9 @@ def load_truth(path: Path | None) -> Truth:
         raise InputRefusedError(findings_of(error, document)) from error
 
 
-def unknown_to_truth(run: CompiledRun, truth: Truth, *, truth_file: str, sheet: str) -> list[Finding]:
+def unknown_to_truth(
+    run: CompiledRun, truth: Truth, *, truth_file: str, sheet: str
+) -> list[Finding]:
     """Compounds, radioligand and membranes that the simulated lab knows nothing about."""
     binding = run.protocol.binding
     fix = f"add it to ligands in {truth_file} (platectl init writes a copy)"
@@ -39,15 +41,48 @@ def unknown_to_truth(run: CompiledRun, truth: Truth, *, truth_file: str, sheet: 
         Finding(f"the simulated lab knows no affinity of {s.compound!r}", sheet, s.line, "compound", fix)
         for s in run.samples if truth.ligand(s.compound) is None
     ]  # fmt: skip
-    for where, name in (("radioligand", binding.radioligand), ("reference", binding.reference), ("nsb_ligand", binding.nsb_ligand)):
+    for where, name in (
+        ("radioligand", binding.radioligand),
+        ("reference", binding.reference),
+        ("nsb_ligand", binding.nsb_ligand),
+    ):
         if truth.ligand(name) is None:
-            findings.append(Finding(f"the simulated lab knows no {name!r}", f"{run.protocol.name}.yaml", None, where, fix))
+            findings.append(
+                Finding(
+                    f"the simulated lab knows no {name!r}",
+                    f"{run.protocol.name}.yaml",
+                    None,
+                    where,
+                    fix,
+                )
+            )
     radioligand = truth.ligand(binding.radioligand)
     if radioligand is not None and radioligand.specific_activity is None:
-        findings.append(Finding(f"{binding.radioligand!r} is not radioactive", f"{run.protocol.name}.yaml", None, "radioligand", "name a tritiated ligand"))
+        findings.append(
+            Finding(
+                f"{binding.radioligand!r} is not radioactive",
+                f"{run.protocol.name}.yaml",
+                None,
+                "radioligand",
+                "name a tritiated ligand",
+            )
+        )
     for liquid in run.protocol.liquids.values():
         for name in liquid.contents:
-            if name.startswith("membranes:") and name.removeprefix("membranes:") not in truth.membranes:
-                message = f"the simulated lab knows no membranes {name.removeprefix('membranes:')!r}"
-                findings.append(Finding(message, f"{run.protocol.name}.yaml", None, "liquids", f"add them to {truth_file}"))
+            if (
+                name.startswith("membranes:")
+                and name.removeprefix("membranes:") not in truth.membranes
+            ):
+                message = (
+                    f"the simulated lab knows no membranes {name.removeprefix('membranes:')!r}"
+                )
+                findings.append(
+                    Finding(
+                        message,
+                        f"{run.protocol.name}.yaml",
+                        None,
+                        "liquids",
+                        f"add them to {truth_file}",
+                    )
+                )
     return findings

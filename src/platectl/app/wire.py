@@ -67,7 +67,9 @@ async def connect_lab(
     background: set[asyncio.Task[None]] = set()
     try:
         for name in names:
-            connection.instruments[name] = _driver(name, lab, clock, folder, recorder, world, background)
+            connection.instruments[name] = _driver(
+                name, lab, clock, folder, recorder, world, background
+            )
         await _connect_all(connection)
         yield connection
     finally:
@@ -109,7 +111,9 @@ def _driver(
     else:
         connect = open_connector(entry.address) if drop is None else _no_wire
     settings = driver_class.Settings.model_validate(entry.settings)
-    return driver_class(DriverSetup(name, clock, _recorded(connect, recorder.writer(name)), settings, drop))
+    return driver_class(
+        DriverSetup(name, clock, _recorded(connect, recorder.writer(name)), settings, drop)
+    )
 
 
 async def _no_wire() -> ByteStream:
@@ -130,7 +134,12 @@ def _simulated(
     simulator_class = registry.load(registry.SIMULATORS, entry.driver)
     slots = {p.slot: n for n, p in lab.positions.items() if p.handler == name and p.slot}
     people = {"person": lab.people[0]} if lab.people and "Operator" in _interfaces(entry) else {}
-    settings = {**entry.settings, **({"slots": slots} if slots else {}), **people, **entry.simulator}
+    settings = {
+        **entry.settings,
+        **({"slots": slots} if slots else {}),
+        **people,
+        **entry.simulator,
+    }
     simulator: Simulator = simulator_class(SimulatorSetup(
         name, world, clock, entry.position, settings, world.faults(name), drop_path))  # fmt: skip
     if hasattr(simulator, "run"):

@@ -49,7 +49,9 @@ class Parameter(Doc):
 class Component(Doc):
     """How much of something a liquid contains: as it stands in the bottle, or final in the well."""
 
-    stock: str | float | None = Field(default=None, description="concentration in the liquid itself")
+    stock: str | float | None = Field(
+        default=None, description="concentration in the liquid itself"
+    )
     final: str | float | None = Field(default=None, description="concentration in the assay well")
 
     @model_validator(mode="after")

@@ -23,7 +23,9 @@ class LabwareKind(BaseModel):
     description: str = ""
     wells: int = 96
     max_volume: VolumeUl = Field(default=0.0, description="brim volume of a well")
-    dead_volume: VolumeUl = Field(default=0.0, description="volume that cannot be drawn from a well")
+    dead_volume: VolumeUl = Field(
+        default=0.0, description="volume that cannot be drawn from a well"
+    )
     height_mm: float = Field(default=14.4, gt=0)
     load_name: str = ""
     tip_volume: VolumeUl = 0.0

@@ -2,6 +2,9 @@
 
 Inside platectl a quantity is a plain float and its name ends in the unit: `volume_ul`,
 `duration_s`, `concentration_molar`. The table below is the whole vocabulary of the files.
+
+Validation with the context `FROZEN` accepts plain floats: that is how a frozen run, which was
+written from validated values, is read back.
 """
 
 from __future__ import annotations
@@ -10,7 +13,7 @@ import math
 import re
 from typing import Annotated
 
-from pydantic import BeforeValidator, WithJsonSchema
+from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 
 from platectl.domain.errors import UserInputError
 
@@ -30,6 +33,8 @@ DIMENSIONS: dict[str, tuple[str, dict[str, float]]] = {
     "rate": ("1/min", {"/min": 1.0, "/s": 60.0}),
 }  # fmt: skip
 
+FROZEN = {"frozen": True}
+
 _QUANTITY = re.compile(r"([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*(\S+)")
 
 
@@ -45,14 +50,20 @@ def parse_quantity(value: object, dimension: str) -> float:
     base, units = DIMENSIONS[dimension]
     wanted = " or ".join(u for u in units if u.isascii())
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise UserInputError(f"{value!r} is not a {dimension}; write a number and a unit ({wanted})")
+        raise UserInputError(
+            f"{value!r} is not a {dimension}; write a number and a unit ({wanted})"
+        )
     if not isinstance(value, str):
         if dimension == "fraction" and math.isfinite(value):
             return float(value)
-        raise UserInputError(f"{value!r} has no unit; write for example \"{value} {base}\" ({wanted})")
+        raise UserInputError(
+            f'{value!r} has no unit; write for example "{value} {base}" ({wanted})'
+        )
     match = _QUANTITY.fullmatch(value.strip())
     if not match:
-        raise UserInputError(f"{value!r} is not a {dimension}; write a number and a unit ({wanted})")
+        raise UserInputError(
+            f"{value!r} is not a {dimension}; write a number and a unit ({wanted})"
+        )
     number, unit = match.groups()
     if unit not in units:
         raise UserInputError(f"{value!r}: {unit!r} is not a unit of {dimension}; use {wanted}")
@@ -84,7 +95,10 @@ def format_duration(seconds: float) -> str:
 def _field(dimension: str) -> tuple[BeforeValidator, WithJsonSchema]:
     base, units = DIMENSIONS[dimension]
 
-    def convert(value: object) -> float:
+    def convert(value: object, info: ValidationInfo) -> float:
+        frozen = bool(info.context) and info.context.get("frozen", False)
+        if frozen and isinstance(value, (int, float)) and not isinstance(value, bool):
+            return float(value)  # a frozen run holds plain floats in the base unit
         try:
             return parse_quantity(value, dimension)
         except UserInputError as error:

@@ -87,7 +87,9 @@ def parse_well(name: str) -> tuple[int, int]:
     """
     match = _WELL.fullmatch(name)
     if not match:
-        raise UserInputError(f"{name!r} is not a well; write a row letter and a column, like A1 or H12")
+        raise UserInputError(
+            f"{name!r} is not a well; write a row letter and a column, like A1 or H12"
+        )
     letters, digits = match.groups()
     row = 0
     for letter in letters:

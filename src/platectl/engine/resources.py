@@ -31,7 +31,9 @@ class ResourceQueues:
         A block that raises keeps its resources: what it left behind is unknown.
         """
         async with self._changed:
-            await self._changed.wait_for(lambda: all(self._queues[r][0] == step.id for r in step.resources))
+            await self._changed.wait_for(
+                lambda: all(self._queues[r][0] == step.id for r in step.resources)
+            )
         yield
         async with self._changed:
             for resource in step.resources:

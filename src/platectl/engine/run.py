@@ -117,7 +117,13 @@ class Engine:
 
     async def _execute(self, step: Step) -> None:
         structlog.contextvars.bind_contextvars(step=step.id)
-        bench = StepBench(step.id, clock=self._clock, instruments=self._instruments, times=self._times, record=self._record)
+        bench = StepBench(
+            step.id,
+            clock=self._clock,
+            instruments=self._instruments,
+            times=self._times,
+            record=self._record,
+        )
         self._times.started(step.id, self._clock.monotonic_s())
         self._record("step.claimed", step.id, {"title": step.title, "kind": step.kind}, sync=False)
         self._judge(step, "start")
@@ -147,7 +153,12 @@ class Engine:
 
     def _judge(self, step: Step, edge: str) -> None:
         for window, elapsed_s, verdict in self._times.judge(self._run.windows, step.id, edge):
-            data = {"window": window.name, "plate": window.plate, "elapsed_s": round(elapsed_s, 3), "hard": window.hard}
+            data = {
+                "window": window.name,
+                "plate": window.plate,
+                "elapsed_s": round(elapsed_s, 3),
+                "hard": window.hard,
+            }
             if verdict:
                 log.warning("window.watch.failed", window=window.name, verdict=verdict)
                 self._record("window.broken", step.id, {**data, "verdict": verdict})
@@ -164,7 +175,9 @@ class Engine:
 
         await asyncio.gather(*(abort(i) for i in self._instruments.values()))
 
-    def _record(self, kind: EventKind, step: str, data: Mapping[str, Any], *, sync: bool = True) -> None:
+    def _record(
+        self, kind: EventKind, step: str, data: Mapping[str, Any], *, sync: bool = True
+    ) -> None:
         now_s = round(self._clock.monotonic_s() - self._began_s, 6)
         event = Event(kind, step, self._clock.now().isoformat(), now_s, data)
         self._ledger.append(event, sync=sync)

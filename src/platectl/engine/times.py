@@ -38,7 +38,9 @@ class StepTimes:
         end = self._end[anchor.step]
         return (end if anchor.edge == "end" else (start + end) / 2) + anchor.offset_s
 
-    def judge(self, windows: Iterable[Window], step: str, edge: str) -> list[tuple[Window, float, str | None]]:
+    def judge(
+        self, windows: Iterable[Window], step: str, edge: str
+    ) -> list[tuple[Window, float, str | None]]:
         """Windows that close at this edge of a step: window, elapsed seconds, how it is broken."""
         judged = []
         for window in windows:

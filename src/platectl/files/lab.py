@@ -21,7 +21,11 @@ def load_lab(path: Path | None) -> tuple[Lab, Document]:
     Raises:
         InputRefusedError: With all findings.
     """
-    document = read_yaml(path) if path else read_yaml(bundled("simulated-lab.yaml"), name="simulated-lab.yaml")
+    document = (
+        read_yaml(path)
+        if path
+        else read_yaml(bundled("simulated-lab.yaml"), name="simulated-lab.yaml")
+    )
     try:
         lab = Lab.model_validate(document.data)
     except ValidationError as error:
@@ -44,15 +48,27 @@ def _cross_check(lab: Lab, document: Document) -> list[Finding]:
     for name, entry in lab.instruments.items():
         if entry.position and entry.position not in lab.positions:
             place = ("instruments", name, "position")
-            findings.append(document.finding(place, f"{entry.position!r} is no position", f"use one of: {known}"))
+            findings.append(
+                document.finding(
+                    place, f"{entry.position!r} is no position", f"use one of: {known}"
+                )
+            )
     for name, position in lab.positions.items():
         if position.handler and position.handler not in lab.instruments:
             place = ("positions", name, "handler")
-            findings.append(document.finding(place, f"{position.handler!r} is no instrument", "name an instrument of this file"))
+            findings.append(
+                document.finding(
+                    place,
+                    f"{position.handler!r} is no instrument",
+                    "name an instrument of this file",
+                )
+            )
     for labware, where in lab.placement.items():
         if where not in lab.positions:
             message = f"{where!r} is no position"
-            findings.append(document.finding(("placement", labware), message, f"use one of: {known}"))
+            findings.append(
+                document.finding(("placement", labware), message, f"use one of: {known}")
+            )
     return findings + _shared_addresses(lab, document)
 
 
@@ -63,6 +79,10 @@ def _shared_addresses(lab: Lab, document: Document) -> list[Finding]:
             continue
         if entry.address in owners:
             message = f"{entry.address!r} is the address of {owners[entry.address]} too"
-            findings.append(document.finding(("instruments", name, "address"), message, "give each instrument its own"))
+            findings.append(
+                document.finding(
+                    ("instruments", name, "address"), message, "give each instrument its own"
+                )
+            )
         owners[entry.address] = name
     return findings

@@ -21,7 +21,9 @@ def override(document: Document, values: Mapping[str, str]) -> list[Finding]:
     for name, text in values.items():
         if name not in parameters:
             known = ", ".join(sorted(parameters))
-            findings.append(Finding("no such parameter", "--set", None, name, f"use one of: {known}"))
+            findings.append(
+                Finding("no such parameter", "--set", None, name, f"use one of: {known}")
+            )
             continue
         parameters[name]["value"] = _plain(text, parameters[name].get("unit"))
     return findings
@@ -50,7 +52,7 @@ def check_parameters(document: Document) -> list[Finding]:
     return findings
 
 
-def _problem(parameter: Mapping[str, Any]) -> tuple[str, str] | None:
+def _problem(parameter: Mapping[str, Any]) -> tuple[str, str] | None:  # noqa: PLR0911  # one exit a rule
     value, unit = parameter["value"], str(parameter["unit"])
     if unit in LISTS:
         if not isinstance(value, list) or not value:
@@ -90,7 +92,9 @@ def _number(value: object, unit: str) -> float | None:
         try:
             date.fromisoformat(str(value))
         except ValueError:
-            raise UserInputError(f"{value!r} is not a date; write year-month-day, like 2026-01-05") from None
+            raise UserInputError(
+                f"{value!r} is not a date; write year-month-day, like 2026-01-05"
+            ) from None
     if not isinstance(value, str) or not value.strip():
         raise UserInputError(f"{value!r} is not a text; write a name")
     return None

@@ -44,7 +44,9 @@ def parse_layout_csv(text: str, *, name: str) -> Layout:
     missing = [c for c in ("well", "role") if c not in (reader.fieldnames or [])]
     if missing:
         fix = f"use the columns {', '.join(COLUMNS)}"
-        raise InputRefusedError([Finding(f"column {c!r} is missing", name, 1, c, fix) for c in missing])
+        raise InputRefusedError(
+            [Finding(f"column {c!r} is missing", name, 1, c, fix) for c in missing]
+        )
     findings: list[Finding] = []
     series: dict[tuple[str, int], dict[int, str]] = defaultdict(dict)
     controls: dict[str, list[str]] = defaultdict(list)
@@ -86,5 +88,7 @@ def _row(
     if point < 1:
         raise ValueError("point is missing; 1 is the highest concentration")
     if point in series[slot, replicate]:
-        raise ValueError(f"point {point} of {slot} replicate {replicate} is there twice; number replicates")
+        raise ValueError(
+            f"point {point} of {slot} replicate {replicate} is there twice; number replicates"
+        )
     series[slot, replicate][point] = well

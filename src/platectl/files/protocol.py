@@ -69,7 +69,9 @@ def load_protocol(
         more = [f for f in findings_of(error, filled) if f.where not in bad]
         raise InputRefusedError([*findings, *unknown, *more]) from error
     if protocol.abstract:
-        findings.append(Finding("is only a base for others", document.name, fix="run one that extends it"))
+        findings.append(
+            Finding("is only a base for others", document.name, fix="run one that extends it")
+        )
     if findings or unknown:
         raise InputRefusedError([*findings, *unknown])
     return protocol, filled
@@ -95,7 +97,9 @@ def _merged(path: Path, *, seen: tuple[Path, ...]) -> Document:
         fix = "name a bundled protocol, or one in the same folder"
         raise InputRefusedError([document.finding(place, f"{parent_name!r} was not found", fix)])
     if parent_path in (path, *seen):
-        raise InputRefusedError([document.finding(place, "a protocol extends itself", "break the circle")])
+        raise InputRefusedError(
+            [document.finding(place, "a protocol extends itself", "break the circle")]
+        )
     parent = _merged(parent_path, seen=(path, *seen))
     data = _overlay(parent.data, document.data)
     data["abstract"] = document.data.get("abstract", False)

@@ -41,15 +41,27 @@ def parse_samples(text: str, *, name: str) -> tuple[Sample, ...]:
                 for c in REQUIRED if c not in header]  # fmt: skip
     findings += [Finding(f"column {c!r} is not known", name, 1, c, f"use the columns {', '.join(COLUMNS)}")
                  for c in header if c not in COLUMNS]  # fmt: skip
-    findings += [Finding(f"column {c!r} is there twice", name, 1, c, "keep one") for c in COLUMNS if header.count(c) > 1]
+    findings += [
+        Finding(f"column {c!r} is there twice", name, 1, c, "keep one")
+        for c in COLUMNS
+        if header.count(c) > 1
+    ]
     if findings:
         raise InputRefusedError(findings)
     samples: list[Sample] = []
     try:
         for row in reader:
-            cells = {(k or "").strip(): (v or "").strip() for k, v in row.items() if not isinstance(v, list)}
+            cells = {
+                (k or "").strip(): (v or "").strip()
+                for k, v in row.items()
+                if not isinstance(v, list)
+            }
             if None in row or any(isinstance(v, list) for v in row.values()):
-                findings.append(Finding("has more cells than columns", name, reader.line_num, "", "quote commas"))
+                findings.append(
+                    Finding(
+                        "has more cells than columns", name, reader.line_num, "", "quote commas"
+                    )
+                )
             elif any(cells.values()):
                 _sample(cells, name, reader.line_num, samples, findings)
     except csv.Error as error:
@@ -66,7 +78,10 @@ def _sample(
     cells: dict[str, str], name: str, line: int, samples: list[Sample], findings: list[Finding]
 ) -> None:
     values: dict[str, object] = {"compound": cells["compound"], "line": line}
-    for column, field in (("stock_concentration", "stock_molar"), ("top_concentration", "top_molar")):
+    for column, field in (
+        ("stock_concentration", "stock_molar"),
+        ("top_concentration", "top_molar"),
+    ):
         try:
             values[field] = parse_quantity(cells[column], "concentration")
         except UserInputError as error:
@@ -81,7 +96,9 @@ def _sample(
     except ValidationError as error:
         for item in error.errors():
             column = str(item["loc"][0]).replace("_molar", "_concentration")
-            findings.append(Finding(f"{item['input']!r}: {item['msg'].lower()}", name, line, column))
+            findings.append(
+                Finding(f"{item['input']!r}: {item['msg'].lower()}", name, line, column)
+            )
 
 
 def _duplicates(samples: list[Sample], name: str) -> list[Finding]:
@@ -89,7 +106,9 @@ def _duplicates(samples: list[Sample], name: str) -> list[Finding]:
     for sample in samples:
         if sample.barcode and sample.barcode in barcodes:
             message = f"barcode {sample.barcode} is on line {barcodes[sample.barcode]} too"
-            findings.append(Finding(message, name, sample.line, "barcode", "every tube has its own barcode"))
+            findings.append(
+                Finding(message, name, sample.line, "barcode", "every tube has its own barcode")
+            )
         barcodes.setdefault(sample.barcode, sample.line)
         key = sample.compound.casefold()
         if key in compounds:

@@ -98,7 +98,9 @@ def _build(
         line = key_node.start_mark.line + 1
         if key in result:
             fix = "keep one of them"
-            findings.append(Finding(f"{key!r} is given twice", name, line, ".".join(map(str, place)), fix))
+            findings.append(
+                Finding(f"{key!r} is given twice", name, line, ".".join(map(str, place)), fix)
+            )
         result[str(key)] = _build(value_node, (*place, str(key)), lines, findings, name)
         lines[*place, str(key)] = (name, line)
     return result
@@ -142,7 +144,10 @@ def _words(item: dict[str, Any]) -> tuple[str, str]:
         message, _, fix = str(context["error"]).partition("; ")
         return message, fix
     if kind in {"literal_error", "union_tag_invalid"}:
-        return f"{_short(value, kind)} is not allowed", f"use {context.get('expected') or context.get('expected_tags')}"
+        return (
+            f"{_short(value, kind)} is not allowed",
+            f"use {context.get('expected') or context.get('expected_tags')}",
+        )
     limits = {"greater_than": "more than {gt}", "greater_than_equal": "at least {ge}",
               "less_than": "less than {lt}", "less_than_equal": "at most {le}",
               "string_pattern_mismatch": "text like {pattern}", "too_short": "at least {min_length} entries"}  # fmt: skip

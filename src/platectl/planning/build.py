@@ -81,7 +81,9 @@ class PlateBuilder:
         """
         name = self.facilities.first(interface)
         if name is None:
-            raise CannotBuildError(f"the lab has no {interface} {purpose}", "add an instrument to the lab file")
+            raise CannotBuildError(
+                f"the lab has no {interface} {purpose}", "add an instrument to the lab file"
+            )
         return name
 
     def step_of(self, doc: str) -> str:
@@ -111,7 +113,10 @@ class PlateBuilder:
         self._serial += 0 if main else 1
         suffix = "" if main else f".{self._serial}"
         step_id = f"{self.plate.name}.{self._doc}{suffix}"
-        before = [*self._doc_after, *(self._last_touch[name] for name in touched if name in self._last_touch)]
+        before = [
+            *self._doc_after,
+            *(self._last_touch[name] for name in touched if name in self._last_touch),
+        ]
         positions = [self.spot[name] for name in touched if name in self.spot]
         step = Step(
             id=step_id,
@@ -136,17 +141,31 @@ class PlateBuilder:
         """Carry labware to a position unless it stands there."""
         source = self.spot.get(labware)
         if source is None:
-            raise CannotBuildError(f"{labware!r} has no place to start from", "add it to placement in the lab file")
+            raise CannotBuildError(
+                f"{labware!r} has no place to start from", "add it to placement in the lab file"
+            )
         if source == target:
             return
-        in_the_way = [n for n, p in self.spot.items() if p == target and not self._stacks(labware, n)]
+        in_the_way = [
+            n for n, p in self.spot.items() if p == target and not self._stacks(labware, n)
+        ]
         if in_the_way:
             message = f"{labware!r} cannot go to {target}: {in_the_way[0]!r} stands there"
             raise CannotBuildError(message, "give them different positions in the lab file")
         mover = self.need("PlateMover", f"to carry {labware} from {source} to {target}")
         self._check_stations(mover, source, target)
-        notes = [n for p, here in ((source, False), (target, True)) if (n := self._note(labware, p, here=here))]
-        move = MovePlate(mover=mover, labware=self.named(labware), source=source, target=target, notes=tuple(notes))
+        notes = [
+            n
+            for p, here in ((source, False), (target, True))
+            if (n := self._note(labware, p, here=here))
+        ]
+        move = MovePlate(
+            mover=mover,
+            labware=self.named(labware),
+            source=source,
+            target=target,
+            notes=tuple(notes),
+        )
         self.spot[labware] = target
         step = self.add(move, f"{labware} to {target}", labware=(labware,))
         freed = [self._vacated[target]] if target in self._vacated else []
@@ -173,7 +192,9 @@ class PlateBuilder:
         entry = self.facilities.lab.positions[position]
         if entry.handler is None or self.kind(labware).role == "lid":
             return None
-        return DeckNote(handler=entry.handler, labware=self.named(labware), slot=entry.slot if here else None)
+        return DeckNote(
+            handler=entry.handler, labware=self.named(labware), slot=entry.slot if here else None
+        )
 
     def _hold(self, labware: str, step_id: str, source: str) -> None:
         begun = self._arrived.get(labware)

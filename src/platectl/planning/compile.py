@@ -57,10 +57,14 @@ def compile_run(request: Request) -> tuple[CompiledRun, list[Finding]]:
     layout = request.layout or protocol.layouts.get(protocol.layout)
     if layout is None:
         fix = f"use one of: {', '.join(protocol.layouts)}"
-        findings.append(request.protocol_document.finding(("layout",), f"{protocol.layout!r} is no layout", fix))
+        findings.append(
+            request.protocol_document.finding(("layout",), f"{protocol.layout!r} is no layout", fix)
+        )
         refuse_if_any(findings)
         raise AssertionError
-    plates, more = plan_plates(protocol, layout, request.samples, sheet=request.sample_file, run=request.run)
+    plates, more = plan_plates(
+        protocol, layout, request.samples, sheet=request.sample_file, run=request.run
+    )
     refuse_if_any([*findings, *more])
     steps, windows, holds, found = _all_plates(request, facilities, plates)
     findings += found
@@ -88,7 +92,9 @@ def _all_plates(
     findings: list[Finding] = []
     deck: tuple[str, ...] = ()
     for number, plate in enumerate(plates, start=1):
-        builder = PlateBuilder(request.protocol, plate, number, facilities, request.catalogue, request.samples)
+        builder = PlateBuilder(
+            request.protocol, plate, number, facilities, request.catalogue, request.samples
+        )
         findings += _build(builder, request.protocol_document)
         if findings:
             continue
@@ -114,7 +120,9 @@ def _deck_hold(builder: PlateBuilder) -> list[Hold]:
     handlers = builder.facilities.having("LiquidHandler")
     used = [s.id for s in builder.steps if s.kind in {"transfer", "filter"}]
     load = [s.id for s in builder.steps if s.kind == "load"]
-    return [Hold(resource=f"deck:{h}", first=load[0], last=used[-1]) for h in handlers if used and load]
+    return [
+        Hold(resource=f"deck:{h}", first=load[0], last=used[-1]) for h in handlers if used and load
+    ]
 
 
 def _build(builder: PlateBuilder, document: Document) -> list[Finding]:

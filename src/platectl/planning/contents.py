@@ -45,5 +45,7 @@ def liquid_findings(protocol: AssayProtocol, file: str) -> list[Finding]:
                 _value(name, component)
             except UserInputError as error:
                 message, _, fix = str(error).partition("; ")
-                findings.append(Finding(message, file, None, f"liquids.{liquid}.contents.{name}", fix))
+                findings.append(
+                    Finding(message, file, None, f"liquids.{liquid}.contents.{name}", fix)
+                )
     return findings

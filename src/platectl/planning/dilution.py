@@ -13,6 +13,7 @@ from platectl.domain.wells import parse_well
 from platectl.steps.transfer import ChannelSet, Move, Spot, TipUse
 
 VEHICLE_COLUMN = 12
+NOTHING_UL = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,9 @@ def _list_stocks(
 
 
 def _stock_well(plan: DilutionPlan, compound: str, molar: float) -> str:
-    return next(s.well for s in plan.stocks if s.compound == compound and s.concentration_molar == molar)
+    return next(
+        s.well for s in plan.stocks if s.compound == compound and s.concentration_molar == molar
+    )
 
 
 def _add(
@@ -105,7 +108,11 @@ def _add(
 ) -> None:
     tip = box.take(channels)
     if tip is None:
-        problem = (where, f"rack {box.rack} has too few tips", "use a layout whose series run along rows")
+        problem = (
+            where,
+            f"rack {box.rack} has too few tips",
+            "use a layout whose series run along rows",
+        )
         if problem not in plan.problems:
             plan.problems.append(problem)
         return
@@ -137,7 +144,12 @@ def _diluent(
 
 
 def _vehicle_singles(
-    plan: DilutionPlan, doc: DiluteDoc, plate: PlatePlan, box: TipBox, wells: Sequence[str], ul: float
+    plan: DilutionPlan,
+    doc: DiluteDoc,
+    plate: PlatePlan,
+    box: TipBox,
+    wells: Sequence[str],
+    ul: float,
 ) -> None:
     stocks, into = f"{plate.name}.{doc.stocks}", f"{plate.name}.{doc.into}"
     rows = PLATE.column(VEHICLE_COLUMN)
@@ -160,19 +172,26 @@ def _tops(
     for index, top in enumerate(tops):
         stock = next(s for s in plan.stocks if s.compound == top.compound and (
             top.role != "reference" or s.concentration_molar == binding.reference_stock))  # fmt: skip
-        volume = total_ul * (top.concentration_molar or 0.0) * binding.vehicle_fold / stock.concentration_molar
+        volume = (
+            total_ul
+            * (top.concentration_molar or 0.0)
+            * binding.vehicle_fold
+            / stock.concentration_molar
+        )
         problem = _top_problem(volume, total_ul, min_ul, stock.compound or "")
         if problem:
             if problem not in plan.problems:
                 plan.problems.append(problem)
             continue
         target = Spot(labware=into, well=top.well)
-        if total_ul - volume > 1e-6:  # noqa: PLR2004  # nothing left to add
+        if total_ul - volume > NOTHING_UL:
             source = Spot(labware=stocks, well=rows[index % len(rows)])
             vehicle.append(Move(source=source, target=target, volume_ul=total_ul - volume))
         source = Spot(labware=stocks, well=stock.well)
         mix = {"mix_cycles": doc.mix_cycles, "mix_ul": min(total_ul * 0.5, 45.0)}
-        compound.setdefault(stock.well, []).append(Move(source=source, target=target, volume_ul=volume, **mix))
+        compound.setdefault(stock.well, []).append(
+            Move(source=source, target=target, volume_ul=volume, **mix)
+        )
     if vehicle:
         _add(plan, box, "single", vehicle, "dilute")
     for moves in compound.values():
@@ -186,7 +205,7 @@ def _top_problem(
     if volume_ul > total_ul * (1 + 1e-9):
         return (compound, "the stock is too weak for the top concentration",
                 f"it would take {volume_ul:.1f} uL of stock in {total_ul:.1f} uL; use a stronger stock or a lower top")  # fmt: skip
-    if volume_ul < min_ul - 1e-9 or 1e-6 < total_ul - volume_ul < min_ul - 1e-9:
+    if volume_ul < min_ul - 1e-9 or NOTHING_UL < total_ul - volume_ul < min_ul - 1e-9:
         return (compound, f"the top well needs {volume_ul:.2f} uL of stock in {total_ul:.1f} uL, which cannot be pipetted",
                 f"the handler draws at least {min_ul:g} uL; dilute the stock first")  # fmt: skip
     return None
@@ -202,9 +221,14 @@ def _controls(
     nsb = [w for w in plate.wells if w.role == "nsb"]
     if not nsb or nsb[0].compound is None:
         return
-    molar = next(s.concentration_molar for s in reversed(plan.stocks) if s.compound == nsb[0].compound)
+    molar = next(
+        s.concentration_molar for s in reversed(plan.stocks) if s.compound == nsb[0].compound
+    )
     source = Spot(labware=stocks, well=_stock_well(plan, nsb[0].compound, molar))
-    moves = [Move(source=source, target=Spot(labware=into, well=w.well, height_mm=5), volume_ul=volume) for w in nsb]
+    moves = [
+        Move(source=source, target=Spot(labware=into, well=w.well, height_mm=5), volume_ul=volume)
+        for w in nsb
+    ]
     _add(plan, box, "single", moves, "dilute")
 
 
@@ -232,4 +256,6 @@ def _serial(
 def _in_lockstep(pairs: Sequence[tuple[str, str]]) -> bool:
     """Whether all rows of one column go to the same rows of another column."""
     same_rows = all(parse_well(a)[0] == parse_well(b)[0] for a, b in pairs)
-    return bool(same_rows and whole_column([a for a, _ in pairs]) and whole_column([b for _, b in pairs]))
+    return bool(
+        same_rows and whole_column([a for a, _ in pairs]) and whole_column([b for _, b in pairs])
+    )

@@ -21,7 +21,9 @@ def shaker_of(build: PlateBuilder) -> str:
     """The shaking nest of this plate; plates take turns."""
     shakers = build.facilities.having("Shaker")
     if not shakers:
-        raise CannotBuildError("the lab has no Shaker to mix and incubate on", "add one to the lab file")
+        raise CannotBuildError(
+            "the lab has no Shaker to mix and incubate on", "add one to the lab file"
+        )
     return shakers[(build.number - 1) % len(shakers)]
 
 
@@ -35,11 +37,13 @@ def _position(build: PlateBuilder, to: str, labware: str) -> str:
     if build.spot.get(labware) in build.facilities.positions_for(to):
         return build.spot[labware]
     if not free:
-        raise CannotBuildError(f"no free {to} position for {labware}", f"add a position with use: {to}")
+        raise CannotBuildError(
+            f"no free {to} position for {labware}", f"add a position with use: {to}"
+        )
     return free[0]
 
 
-def _place(build: PlateBuilder, doc: docs.PlaceDoc, title: str) -> None:
+def _place(build: PlateBuilder, doc: docs.PlaceDoc, _title: str) -> None:
     build.bring(doc.labware, _position(build, doc.to, doc.labware))
 
 
@@ -47,7 +51,7 @@ def _preheat(build: PlateBuilder, doc: docs.PreheatDoc, title: str) -> None:
     build.add(Preheat(shaker=shaker_of(build), temperature_c=doc.temperature), title, main=True)
 
 
-def _lid(build: PlateBuilder, doc: docs.LidDoc, title: str) -> None:
+def _lid(build: PlateBuilder, doc: docs.LidDoc, _title: str) -> None:
     if doc.do == "lid":
         nest = build.facilities.position_of(shaker_of(build))
         build.bring(doc.labware, nest)
@@ -60,9 +64,16 @@ def _shake(build: PlateBuilder, doc: docs.ShakeDoc, title: str) -> None:
     shaker = shaker_of(build)
     low, high = build.facilities.drivers[shaker].speed_range_rpm
     if not low <= doc.speed <= high:
-        raise CannotBuildError(f"{shaker} cannot shake at {doc.speed:g} rpm", f"use {low:g} to {high:g} rpm")
+        raise CannotBuildError(
+            f"{shaker} cannot shake at {doc.speed:g} rpm", f"use {low:g} to {high:g} rpm"
+        )
     build.bring(doc.labware, build.facilities.position_of(shaker))
-    build.add(Shake(shaker=shaker, speed_rpm=doc.speed, shake_s=doc.duration), title, labware=(doc.labware,), main=True)
+    build.add(
+        Shake(shaker=shaker, speed_rpm=doc.speed, shake_s=doc.duration),
+        title,
+        labware=(doc.labware,),
+        main=True,
+    )
 
 
 def _incubate(build: PlateBuilder, doc: docs.IncubateDoc, title: str) -> None:
@@ -74,7 +85,11 @@ def _incubate(build: PlateBuilder, doc: docs.IncubateDoc, title: str) -> None:
 def _rest(build: PlateBuilder, doc: docs.RestDoc, title: str) -> None:
     build.bring(doc.labware, _position(build, doc.to, doc.labware))
     arrived = build.steps[-1].id
-    wait = Wait(until=Anchor(step=arrived, edge="end", offset_s=doc.duration), expected_s=doc.duration, reason=doc.to)
+    wait = Wait(
+        until=Anchor(step=arrived, edge="end", offset_s=doc.duration),
+        expected_s=doc.duration,
+        reason=doc.to,
+    )
     build.add(wait, title, labware=(doc.labware,), main=True)
 
 
@@ -94,8 +109,15 @@ def _count(build: PlateBuilder, doc: docs.CountDoc, title: str) -> None:
     counter = build.need("Counter", "to count")
     features = build.facilities.drivers[counter].features
     if build.kind(doc.labware).wells not in features.plate_formats:
-        raise CannotBuildError(f"{counter} does not take {build.kind(doc.labware).wells}-well plates", "use another counter")
-    operator = build.need("Operator", "to start the counter") if features.started_by == "operator" else None
+        raise CannotBuildError(
+            f"{counter} does not take {build.kind(doc.labware).wells}-well plates",
+            "use another counter",
+        )
+    operator = (
+        build.need("Operator", "to start the counter")
+        if features.started_by == "operator"
+        else None
+    )
     if doc.wells == "map":
         wells = [w.well for w in build.plate.wells if w.role != "empty"]
     else:
@@ -143,8 +165,14 @@ def set_leads(build: PlateBuilder) -> None:
         for index, step in enumerate(build.steps):
             if step.id == wait_id:
                 early = age.model_copy(update={"offset_s": doc.duration - lead_s})
-                params = {**step.params, "until": early.model_dump(), "expected_s": doc.duration - lead_s}
-                build.steps[index] = step.model_copy(update={"params": params, "duration_s": doc.duration - lead_s})
+                params = {
+                    **step.params,
+                    "until": early.model_dump(),
+                    "expected_s": doc.duration - lead_s,
+                }
+                build.steps[index] = step.model_copy(
+                    update={"params": params, "duration_s": doc.duration - lead_s}
+                )
             elif step.id == until_id:
                 build.steps[index] = step.model_copy(update={"not_before": age})
 

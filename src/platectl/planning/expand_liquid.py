@@ -19,7 +19,7 @@ DRAW_MM = 2.0
 FREE_MM = 10.0
 
 
-def _load(build: PlateBuilder, doc: docs.LoadDoc, title: str) -> None:
+def _load(build: PlateBuilder, _doc: docs.LoadDoc, title: str) -> None:
     person = build.need("Operator", "to load the lab")
     handler = build.facilities.first("LiquidHandler")
     # What to place and how much to fill is known only when all steps are built (planning.loading).
@@ -36,11 +36,15 @@ def _dispense(build: PlateBuilder, doc: docs.DispenseDoc, title: str) -> None:
     dispenser = build.facilities.dispenser_of(doc.liquid)
     if dispenser is None:
         message = f"no dispenser of the lab carries {doc.liquid!r}"
-        raise CannotBuildError(message, "add the liquid to the liquids of a BulkDispenser in the lab file")
+        raise CannotBuildError(
+            message, "add the liquid to the liquids of a BulkDispenser in the lab file"
+        )
     driver = build.facilities.drivers[dispenser]
     low, high = driver.volume_range_ul
     if not low <= doc.volume <= high:
-        raise CannotBuildError(f"{dispenser} cannot dispense {doc.volume:g} uL", f"use {low:g} to {high:g} uL")
+        raise CannotBuildError(
+            f"{dispenser} cannot dispense {doc.volume:g} uL", f"use {low:g} to {high:g} uL"
+        )
     _change_line(build, dispenser, doc.liquid)
     build.bring(doc.into, build.facilities.position_of(dispenser))
     kind = build.kind(doc.into)
@@ -56,7 +60,11 @@ def _dispense(build: PlateBuilder, doc: docs.DispenseDoc, title: str) -> None:
 
 def _change_line(build: PlateBuilder, dispenser: str, liquid: str) -> None:
     """Prime at first use; before that, let a person change the bottle when another one is on."""
-    uses = [s for s in build.steps if s.kind in {"dispense", "prime"} and s.params["dispenser"] == dispenser]
+    uses = [
+        s
+        for s in build.steps
+        if s.kind in {"dispense", "prime"} and s.params["dispenser"] == dispenser
+    ]
     if uses and uses[-1].params["liquid"] == liquid:
         return
     if uses:
@@ -67,7 +75,10 @@ def _change_line(build: PlateBuilder, dispenser: str, liquid: str) -> None:
         build.add(change, text)
     prime = build.protocol.liquids[liquid].prime
     if prime:
-        build.add(Prime(dispenser=dispenser, liquid=liquid, volume_ul=prime), f"Prime {dispenser} with {liquid}")
+        build.add(
+            Prime(dispenser=dispenser, liquid=liquid, volume_ul=prime),
+            f"Prime {dispenser} with {liquid}",
+        )
 
 
 def _handler(build: PlateBuilder, *labware: str) -> str:
@@ -79,7 +90,10 @@ def _handler(build: PlateBuilder, *labware: str) -> str:
             continue
         home = build.facilities.lab.placement.get(name)
         if home is None or build.facilities.lab.positions[home].handler != handler:
-            raise CannotBuildError(f"{name!r} has no slot on the deck of {handler}", "add it to placement in the lab file")
+            raise CannotBuildError(
+                f"{name!r} has no slot on the deck of {handler}",
+                "add it to placement in the lab file",
+            )
         build.bring(name, home)
     return handler
 
@@ -94,7 +108,10 @@ def _checked(build: PlateBuilder, handler: str, volume_ul: float, tips: str) -> 
 
 def _dilute(build: PlateBuilder, doc: docs.DiluteDoc, title: str) -> None:
     handler = _handler(build, doc.stocks, doc.into, doc.tips)
-    low, high = build.facilities.drivers[handler].limits.min_volume_ul, build.kind(doc.tips).tip_volume
+    low, high = (
+        build.facilities.drivers[handler].limits.min_volume_ul,
+        build.kind(doc.tips).tip_volume,
+    )
     _checked(build, handler, doc.transfer, doc.tips)
     plan = plan_dilution(doc, build.protocol, build.plate, build.samples, min_ul=low, max_ul=high)
     for where, message, fix in plan.problems:
@@ -105,7 +122,13 @@ def _dilute(build: PlateBuilder, doc: docs.DiluteDoc, title: str) -> None:
 
 
 def _full(tips: str, moves: list[Move], *, keep: bool = False) -> TipUse:
-    return TipUse(channels="full", rack=tips, tip_well="A1", moves=tuple(moves), finish="return" if keep else "drop")
+    return TipUse(
+        channels="full",
+        rack=tips,
+        tip_well="A1",
+        moves=tuple(moves),
+        finish="return" if keep else "drop",
+    )
 
 
 def _spot(build: PlateBuilder, labware: str, height_mm: float = DRAW_MM) -> Spot:
@@ -116,9 +139,18 @@ def _spot(build: PlateBuilder, labware: str, height_mm: float = DRAW_MM) -> Spot
 def _fill(build: PlateBuilder, doc: docs.FillDoc, title: str) -> None:
     handler = _handler(build, doc.source, doc.into, doc.tips)
     _checked(build, handler, doc.volume, doc.tips)
-    move = Move(source=_spot(build, doc.source), target=_spot(build, doc.into, FREE_MM), volume_ul=doc.volume)
+    move = Move(
+        source=_spot(build, doc.source),
+        target=_spot(build, doc.into, FREE_MM),
+        volume_ul=doc.volume,
+    )
     uses = (_full(build.named(doc.tips), [move], keep=True),)
-    build.add(Transfer(handler=handler, uses=uses), title, labware=(doc.source, doc.into, doc.tips), main=True)
+    build.add(
+        Transfer(handler=handler, uses=uses),
+        title,
+        labware=(doc.source, doc.into, doc.tips),
+        main=True,
+    )
 
 
 def _stamp(build: PlateBuilder, doc: docs.StampDoc, title: str) -> None:
@@ -126,7 +158,14 @@ def _stamp(build: PlateBuilder, doc: docs.StampDoc, title: str) -> None:
     handler = _handler(build, *names)
     _checked(build, handler, doc.volume, doc.tips)
     mix = {"mix_cycles": doc.mix_cycles if doc.mix_volume else 0, "mix_ul": doc.mix_volume}
-    moves = [Move(source=_spot(build, doc.source, 1.0), target=_spot(build, doc.into), volume_ul=doc.volume, **mix)]
+    moves = [
+        Move(
+            source=_spot(build, doc.source, 1.0),
+            target=_spot(build, doc.into),
+            volume_ul=doc.volume,
+            **mix,
+        )
+    ]
     if doc.then_into:
         _checked(build, handler, doc.then_volume, doc.tips)
         target = _spot(build, doc.then_into)
@@ -140,11 +179,20 @@ def _aliquot(build: PlateBuilder, doc: docs.AliquotDoc, title: str) -> None:
     _checked(build, handler, doc.volume, doc.tips)
     source = Spot(labware=build.named(doc.source), well=f"A{doc.source_column}")
     moves = tuple(
-        Move(source=source, target=Spot(labware=build.named(doc.into), well=f"A{c}"), volume_ul=doc.volume)
+        Move(
+            source=source,
+            target=Spot(labware=build.named(doc.into), well=f"A{c}"),
+            volume_ul=doc.volume,
+        )
         for c in columns_of(doc.columns)
     )
     use = TipUse(channels="column", rack=build.named(doc.tips), tip_well="A1", moves=moves)
-    build.add(Transfer(handler=handler, uses=(use,)), title, labware=(doc.source, doc.into, doc.tips), main=True)
+    build.add(
+        Transfer(handler=handler, uses=(use,)),
+        title,
+        labware=(doc.source, doc.into, doc.tips),
+        main=True,
+    )
 
 
 def _stagger(build: PlateBuilder, doc: docs.StaggerDoc, title: str) -> None:
@@ -157,7 +205,9 @@ def _stagger(build: PlateBuilder, doc: docs.StaggerDoc, title: str) -> None:
         target = Spot(labware=build.named(doc.into), well=f"{row}1", height_mm=FREE_MM)
         move = Move(source=_spot(build, doc.source), target=target, volume_ul=doc.volume)
         use = TipUse(channels="row", rack=build.named(doc.tips), tip_well=f"{row}1", moves=(move,))
-        due = Anchor(step=first, edge="middle", offset_s=latest - (time_s or 0.0)) if first else None
+        due = (
+            Anchor(step=first, edge="middle", offset_s=latest - (time_s or 0.0)) if first else None
+        )
         step = build.add(Transfer(handler=handler, uses=(use,)), f"{title}: row {row}",
                          labware=(doc.source, doc.into, doc.tips), not_before=due)  # fmt: skip
         first = first or step.id
@@ -168,7 +218,11 @@ def _rinse(build: PlateBuilder, doc: docs.RinseDoc, title: str) -> None:
     build.bring(doc.filter, build.facilities.position_of(vacuum))
     handler = _handler(build, doc.wash_from, doc.filter, doc.tips)
     _checked(build, handler, doc.volume, doc.tips)
-    move = Move(source=_spot(build, doc.wash_from), target=_spot(build, doc.filter, FREE_MM), volume_ul=doc.volume)
+    move = Move(
+        source=_spot(build, doc.wash_from),
+        target=_spot(build, doc.filter, FREE_MM),
+        volume_ul=doc.volume,
+    )
     rinse = Filter(handler=handler, vacuum=vacuum, suspension=None, gauge_mbar=doc.gauge,
                    washes=(_full(build.named(doc.tips), [move], keep=True),))  # fmt: skip
     build.add(rinse, title, labware=(doc.wash_from, doc.filter, doc.tips), main=True)
@@ -183,7 +237,9 @@ def _harvest(build: PlateBuilder, doc: docs.HarvestDoc, title: str) -> None:
     handler = _handler(build, doc.source, doc.filter, doc.tips, doc.wash_tips, *doc.wash_from)
     _checked(build, handler, doc.volume, doc.tips)
     over_filter = _spot(build, doc.filter, FREE_MM)
-    suspension = Move(source=_spot(build, doc.source, 1.0), target=over_filter, volume_ul=doc.volume)
+    suspension = Move(
+        source=_spot(build, doc.source, 1.0), target=over_filter, volume_ul=doc.volume
+    )
     per_source = -(-doc.washes // len(doc.wash_from))
     moves = [Move(source=_spot(build, doc.wash_from[i // per_source]), target=over_filter, volume_ul=doc.wash_volume)
              for i in range(doc.washes)]  # fmt: skip

@@ -46,7 +46,9 @@ class Facilities:
 
     def dispenser_of(self, liquid: str) -> str | None:
         """The dispenser that carries a liquid."""
-        names = (n for n in self.having("BulkDispenser") if liquid in self.lab.instruments[n].liquids)
+        names = (
+            n for n in self.having("BulkDispenser") if liquid in self.lab.instruments[n].liquids
+        )
         return next(names, None)
 
     def position_of(self, instrument: str) -> str:
@@ -86,9 +88,17 @@ def build_facilities(lab: Lab, document: Document) -> Facilities:
             findings += findings_of(error, part)
             continue
         drivers[name] = driver_class(DriverSetup(name, _NoClock(), _refuse, settings))
-        simulated = entry.address.startswith("sim:") or (lab.simulated and entry.address.startswith("drop:"))
+        simulated = entry.address.startswith("sim:") or (
+            lab.simulated and entry.address.startswith("drop:")
+        )
         if not simulated and driver_class.info.maturity == "paper" and not entry.allow_paper:
-            message = f"driver {entry.driver!r} was never verified on a real instrument (maturity: paper)"
-            findings.append(document.finding((*place, "driver"), message, "set allow_paper: true to accept that"))
+            message = (
+                f"driver {entry.driver!r} was never verified on a real instrument (maturity: paper)"
+            )
+            findings.append(
+                document.finding(
+                    (*place, "driver"), message, "set allow_paper: true to accept that"
+                )
+            )
     refuse_if_any(findings)
     return Facilities(lab, drivers)

@@ -15,13 +15,15 @@ BOTTLE_DEAD_UL = 5000.0
 EXCESS = 1.1
 
 
-def complete_loading(
-    build: PlateBuilder, *, deck_before: tuple[str, ...]
-) -> dict[Well, float]:
+def complete_loading(build: PlateBuilder, *, deck_before: tuple[str, ...]) -> dict[Well, float]:
     """Write the list into the plate's `load` step; returns the loaded volume of wells and bottles."""
     needed = requirements(build.steps)
     loaded: dict[Well, float] = {}
-    place = [_labware(build, name, needed, loaded) for name in build.protocol.labware if name in build.facilities.lab.placement]
+    place = [
+        _labware(build, name, needed, loaded)
+        for name in build.protocol.labware
+        if name in build.facilities.lab.placement
+    ]
     bottles = _bottles(build, needed, loaded)
     for index, step in enumerate(build.steps):
         if step.kind == "load":
@@ -62,7 +64,10 @@ def _contents(build: PlateBuilder, name: str, well: str) -> dict[str, float] | N
     use, binding = build.protocol.labware[name], build.protocol.binding
     stock = next((s for s in build.stocks if s.well == well), None)
     if use.liquid is None and name == "stocks" and stock is not None:
-        return {binding.vehicle: 1.0, **({stock.compound: stock.concentration_molar} if stock.compound else {})}
+        return {
+            binding.vehicle: 1.0,
+            **({stock.compound: stock.concentration_molar} if stock.compound else {}),
+        }
     if name == "hot":
         return _level_contents(build, well)
     if use.liquid is None:
@@ -96,14 +101,25 @@ def _bottles(
         if not source.startswith("bottle:"):
             continue
         instrument = source.removeprefix("bottle:")
-        added = [s.params["volumes_ul"] for s in build.steps if s.kind == "dispense" and s.params["liquid"] == liquid]
+        added = [
+            s.params["volumes_ul"]
+            for s in build.steps
+            if s.kind == "dispense" and s.params["liquid"] == liquid
+        ]
         per_well = max(max(v.values()) for v in added) if added else 1.0
         if liquid not in build.protocol.liquids:
             raise CannotBuildError(f"liquid {liquid!r} is not defined", "add it to liquids")
         amount = volume * EXCESS + BOTTLE_DEAD_UL
         loaded[source, liquid] = amount
         contents = contents_of(build.protocol, liquid, added_ul=per_well)
-        bottles.append({"instrument": instrument, "liquid": liquid, "volume_ul": round(amount, 1), "contents": contents})
+        bottles.append(
+            {
+                "instrument": instrument,
+                "liquid": liquid,
+                "volume_ul": round(amount, 1),
+                "contents": contents,
+            }
+        )
     return bottles
 
 
@@ -112,11 +128,19 @@ def _deck(build: PlateBuilder, handler: str | None) -> tuple[DeckEntry, ...]:
     entries = []
     for name, use in build.protocol.labware.items():
         where = build.facilities.lab.placement.get(name)
-        if where is None or build.catalogue[use.kind].role == "lid" or not _touched(build.steps, build.named(name), handler):
+        if (
+            where is None
+            or build.catalogue[use.kind].role == "lid"
+            or not _touched(build.steps, build.named(name), handler)
+        ):
             continue
         position = build.facilities.lab.positions[where]
         slot = position.slot if position.handler == handler and position.slot else "offDeck"
-        entries.append(DeckEntry(labware=build.named(name), load_name=build.catalogue[use.kind].load_name, slot=slot))
+        entries.append(
+            DeckEntry(
+                labware=build.named(name), load_name=build.catalogue[use.kind].load_name, slot=slot
+            )
+        )
     return tuple(entries)
 
 
@@ -124,5 +148,7 @@ def _touched(steps: list[Step], labware: str, handler: str | None) -> bool:
     """Whether a handler works with, or is told about, a labware."""
     text = f'"{labware}"'
     return any(
-        handler in step.resources and text in step.model_dump_json() for step in steps if step.kind != "load"
+        handler in step.resources and text in step.model_dump_json()
+        for step in steps
+        if step.kind != "load"
     )

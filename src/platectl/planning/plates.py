@@ -42,16 +42,26 @@ def _free(
 ) -> tuple[int, tuple[str, str, str] | None]:
     """Plate number for a sample, or (message, column, fix)."""
     if sample.slot and sample.slot not in slots:
-        return 0, (f"slot {sample.slot!r} is not in the layout", "slot", f"use one of: {', '.join(slots)}")
+        return 0, (
+            f"slot {sample.slot!r} is not in the layout",
+            "slot",
+            f"use one of: {', '.join(slots)}",
+        )
     if sample.plate:
         taken = places.get(sample.plate, {})
         if sample.slot in taken or len(taken) == len(slots):
             other = taken.get(sample.slot) or next(iter(taken.values()))
             message = f"plate {sample.plate} has no place left (line {other.line} is there)"
-            return 0, (message, "plate", f"a plate holds {len(slots)} test compounds; use another plate or slot")
+            return 0, (
+                message,
+                "plate",
+                f"a plate holds {len(slots)} test compounds; use another plate or slot",
+            )
         return sample.plate, None
     number = 1
-    while len(places.get(number, {})) == len(slots) or (sample.slot and sample.slot in places.get(number, {})):
+    while len(places.get(number, {})) == len(slots) or (
+        sample.slot and sample.slot in places.get(number, {})
+    ):
         number += 1
     return number, None
 
@@ -61,17 +71,33 @@ def _layout_findings(protocol: AssayProtocol, layout: Layout) -> list[Finding]:
     findings = []
     binding = protocol.binding
     roles = {block.role for block in layout.controls}
-    findings += [Finding(f"has no {role} wells", file, None, where, "give at least two") for role in ("total", "nsb") if role not in roles]
+    findings += [
+        Finding(f"has no {role} wells", file, None, where, "give at least two")
+        for role in ("total", "nsb")
+        if role not in roles
+    ]
     for series in layout.series:
-        wanted = binding.points if len(protocol.layouts) and protocol.layout in protocol.layouts else len(series.wells)
+        wanted = (
+            binding.points
+            if len(protocol.layouts) and protocol.layout in protocol.layouts
+            else len(series.wells)
+        )
         if len(series.wells) < min(wanted, 5):
-            message = f"series {series.slot} replicate {series.replicate} has {len(series.wells)} wells"
-            findings.append(Finding(message, file, None, where, "a curve needs at least 5 concentrations"))
+            message = (
+                f"series {series.slot} replicate {series.replicate} has {len(series.wells)} wells"
+            )
+            findings.append(
+                Finding(message, file, None, where, "a curve needs at least 5 concentrations")
+            )
     for slot in layout.slots:
         count = sum(s.slot == slot for s in layout.series)
         if count < binding.replicates:
-            message = f"{slot} has {count} series, the protocol asks for {binding.replicates} replicates"
-            findings.append(Finding(message, file, None, where, "add series or lower the parameter replicates"))
+            message = (
+                f"{slot} has {count} series, the protocol asks for {binding.replicates} replicates"
+            )
+            findings.append(
+                Finding(message, file, None, where, "add series or lower the parameter replicates")
+            )
     for block in layout.controls:
         findings += _level_findings(block, protocol, file, where)
     return findings
@@ -81,9 +107,25 @@ def _level_findings(block: Block, protocol: AssayProtocol, file: str, where: str
     binding, findings = protocol.binding, []
     for well in block.wells:
         if binding.levels and _index(block.level, block, well) >= len(binding.levels):
-            findings.append(Finding(f"well {well} has no radioligand level", file, None, where, f"there are {len(binding.levels)} levels"))
+            findings.append(
+                Finding(
+                    f"well {well} has no radioligand level",
+                    file,
+                    None,
+                    where,
+                    f"there are {len(binding.levels)} levels",
+                )
+            )
         if block.time is not None and _index(block.time, block, well) >= len(binding.times):
-            findings.append(Finding(f"well {well} has no time point", file, None, where, f"there are {len(binding.times)} times"))
+            findings.append(
+                Finding(
+                    f"well {well} has no time point",
+                    file,
+                    None,
+                    where,
+                    f"there are {len(binding.times)} times",
+                )
+            )
     return findings
 
 
@@ -109,9 +151,7 @@ def _resolve(
     return tuple(resolved)
 
 
-def _series_wells(
-    protocol: AssayProtocol, series: Series, sample: Sample | None
-) -> list[WellPlan]:
+def _series_wells(protocol: AssayProtocol, series: Series, sample: Sample | None) -> list[WellPlan]:
     binding = protocol.binding
     compound = sample.compound if sample else binding.reference
     top = sample.top_molar if sample else binding.reference_top

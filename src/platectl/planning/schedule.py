@@ -33,10 +33,15 @@ def schedule_plate(steps: Sequence[Step], windows: Sequence[Window]) -> list[Ste
             earliest = max(earliest, _moment(step.not_before, timed))
         for window in lags:
             if window.end.step == step.id and window.start.step in timed:
-                earliest = max(earliest, edge_s(timed[window.start.step], window.start.edge) + window.at_least_s)
+                earliest = max(
+                    earliest,
+                    edge_s(timed[window.start.step], window.start.edge) + window.at_least_s,
+                )
         duration = step.duration_s
         if step.kind == "wait":
-            duration = max(0.0, _moment(Anchor.model_validate(step.params["until"]), timed) - earliest)
+            duration = max(
+                0.0, _moment(Anchor.model_validate(step.params["until"]), timed) - earliest
+            )
         start = _first_gap(earliest, duration, [busy[r] for r in step.resources])
         timed[step.id] = step.model_copy(update={"planned_start_s": start, "duration_s": duration})
         for resource in step.resources:
@@ -87,7 +92,9 @@ def usage(steps: Sequence[Step], holds: Sequence[Hold]) -> dict[str, list[Interv
         for resource in step.resources:
             insort(used[resource], (step.planned_start_s, step.planned_end_s))
     for hold in holds:
-        insort(used[hold.resource], (times[hold.first].planned_start_s, times[hold.last].planned_end_s))
+        insort(
+            used[hold.resource], (times[hold.first].planned_start_s, times[hold.last].planned_end_s)
+        )
     return used
 
 
@@ -96,7 +103,18 @@ def smallest_shift(
 ) -> float:
     """Smallest shift of `new` at which no resource is used twice."""
     shared = [(used[r], new[r]) for r in new if r in used]
-    candidates = sorted({0.0, *(end - begin for olds, news in shared for _, end in olds for begin, _ in news if end > begin)})
+    candidates = sorted(
+        {
+            0.0,
+            *(
+                end - begin
+                for olds, news in shared
+                for _, end in olds
+                for begin, _ in news
+                if end > begin
+            ),
+        }
+    )
     for shift in candidates:
         if not any(
             begin + shift < old_end and old_begin < end + shift

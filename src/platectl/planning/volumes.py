@@ -46,7 +46,16 @@ def check_volumes(
         if kind and volume > kind.max_volume + TOLERANCE_UL:
             key = ("load", well[0], "overflow")
             message = f"{volume:.0f} uL must be loaded, the well holds {kind.max_volume:.0f} uL"
-            findings.setdefault(key, Finding(message, file, None, f"{well[0]} {well[1]}", "use larger labware or a smaller run"))
+            findings.setdefault(
+                key,
+                Finding(
+                    message,
+                    file,
+                    None,
+                    f"{well[0]} {well[1]}",
+                    "use larger labware or a smaller run",
+                ),
+            )
     for step in steps:
         for move in kind_of(step).liquid_moves():
             if move.source:
@@ -83,4 +92,7 @@ def _overflow(
         return
     message = f"{level_ul:.0f} uL in a well of {kind.max_volume:.0f} uL"
     where = f"{step.id} ({step.title}), {well[0]} {well[1]}"
-    findings.setdefault((step.id, well[0], "over"), Finding(message, file, None, where, "add less or use a larger plate"))
+    findings.setdefault(
+        (step.id, well[0], "over"),
+        Finding(message, file, None, where, "add less or use a larger plate"),
+    )

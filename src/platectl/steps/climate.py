@@ -76,7 +76,10 @@ class Preheat(Params):
         await bench.act("set_temperature", temperature_c=self.temperature_c)
         await shaker.set_temperature(self.temperature_c)
         limit_s = bench.clock.monotonic_s() + self.limit_s
-        while abs((actual := await shaker.read_temperature_c()) - self.temperature_c) > self.tolerance_c:
+        while (
+            abs((actual := await shaker.read_temperature_c()) - self.temperature_c)
+            > self.tolerance_c
+        ):
             if bench.clock.monotonic_s() > limit_s:
                 raise InstrumentFaultError(
                     f"{self.shaker} is at {actual:.1f} C after {self.limit_s / 60:.0f} min, "
@@ -123,4 +126,6 @@ class Wait(Params):
         await bench.wait_until(due_s)
         if not temperatures:
             return Outcome({})
-        return Outcome({"temperature_min_c": min(temperatures), "temperature_max_c": max(temperatures)})
+        return Outcome(
+            {"temperature_min_c": min(temperatures), "temperature_max_c": max(temperatures)}
+        )

@@ -41,7 +41,9 @@ class Dispense(Params):
         """One move for each well, out of the bottle."""
         for column, volume_ul in self.volumes_ul.items():
             for well in PLATE.column(column):
-                yield LiquidMove((f"bottle:{self.dispenser}", self.liquid), (self.labware, well), volume_ul)
+                yield LiquidMove(
+                    (f"bottle:{self.dispenser}", self.liquid), (self.labware, well), volume_ul
+                )
 
     async def execute(self, bench: Bench) -> Outcome:
         """Dispense once; a lost answer leaves the step in doubt."""

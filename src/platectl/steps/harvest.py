@@ -65,7 +65,9 @@ class Filter(Params):
             wetted_s = bench.clock.monotonic_s() - wetted_s
         finally:
             await vacuum.stop_vacuum()
-        return Outcome({"wetted_s": round(wetted_s, 1), "washes": sum(len(u.moves) for u in self.washes)})
+        return Outcome(
+            {"wetted_s": round(wetted_s, 1), "washes": sum(len(u.moves) for u in self.washes)}
+        )
 
 
 class ServedHarvest(Params):

@@ -52,7 +52,9 @@ class Load(Params):
     place: tuple[dict[str, Any], ...] = ()
     bottles: tuple[dict[str, Any], ...] = ()
     deck: tuple[DeckEntry, ...] = ()
-    off_deck: tuple[str, ...] = Field(default=(), description="labware of earlier plates to take away")
+    off_deck: tuple[str, ...] = Field(
+        default=(), description="labware of earlier plates to take away"
+    )
 
     @property
     def duration_s(self) -> float:

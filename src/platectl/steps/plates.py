@@ -130,7 +130,9 @@ class Count(Params):
             data = {"instrument": self.counter, "title": self.title, "wells": self.wells,
                     "count_s": self.count_s}  # fmt: skip
             text = f"Start the counter {self.counter} on plate {self.labware} with the title {self.title}"
-            answer = await operator.ask(Prompt(bench.step_id, "start_counter", text, ("done", "cannot"), data))
+            answer = await operator.ask(
+                Prompt(bench.step_id, "start_counter", text, ("done", "cannot"), data)
+            )
             if answer.option != "done":
                 raise InstrumentFaultError(
                     f"{answer.person} could not start the counter: {answer.note or 'no reason given'}",

@@ -56,7 +56,9 @@ class RunIndex:
         with self._db() as db:
             rows = db.execute("SELECT * FROM runs ORDER BY started DESC, run DESC").fetchall()
         names = ("run", "folder", "protocol", "lab", "started", "status", "results")
-        return [{**dict(zip(names, row, strict=True)), "results": json.loads(row[-1])} for row in rows]
+        return [
+            {**dict(zip(names, row, strict=True)), "results": json.loads(row[-1])} for row in rows
+        ]
 
     def find(self, run: str) -> dict[str, Any]:
         """One run by name, or by a beginning that only one run has; `latest` is the newest.

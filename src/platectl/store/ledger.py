@@ -49,7 +49,9 @@ class Ledger:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(_SCHEMA)
-            row = self._db.execute("SELECT number, hash FROM events ORDER BY number DESC LIMIT 1").fetchone()
+            row = self._db.execute(
+                "SELECT number, hash FROM events ORDER BY number DESC LIMIT 1"
+            ).fetchone()
         except sqlite3.Error as error:
             raise StoreError(f"ledger {path} cannot be opened: {error}") from error
         self._number: int = row[0] if row else 0
@@ -92,7 +94,15 @@ class Ledger:
             if not self._open_transaction:
                 self._db.execute("BEGIN IMMEDIATE")
                 self._open_transaction = True
-            row = (self._number + 1, event.kind, event.step, event.wall, event.monotonic_s, data, digest)
+            row = (
+                self._number + 1,
+                event.kind,
+                event.step,
+                event.wall,
+                event.monotonic_s,
+                data,
+                digest,
+            )
             self._db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", row)
             if sync:
                 self._db.execute("COMMIT")
@@ -103,7 +113,9 @@ class Ledger:
     def events(self) -> Iterator[Event]:
         """All entries in order."""
         with self._mapped():
-            rows = self._db.execute("SELECT kind, step, wall, monotonic_s, data FROM events ORDER BY number").fetchall()
+            rows = self._db.execute(
+                "SELECT kind, step, wall, monotonic_s, data FROM events ORDER BY number"
+            ).fetchall()
         for kind, step, wall, monotonic_s, data in rows:
             yield Event(_kind(kind), step, wall, monotonic_s, json.loads(data))
 

@@ -1,0 +1,5 @@
+"""`python -m platectl`."""
+
+from platectl.cli.main import main
+
+main()

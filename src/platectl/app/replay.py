@@ -1,0 +1,135 @@
+"""Says a recorded night again: the recorded questions, at their times, to fresh simulators."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from platectl import registry
+from platectl.app.night import SIMULATED_START
+from platectl.app.wire import build_world
+from platectl.domain.errors import DisconnectedError, StoreError
+from platectl.domain.run import CompiledRun
+from platectl.domain.transcript import Turn, unescape
+from platectl.domain.units import FROZEN
+from platectl.files.lab import load_catalogue
+from platectl.simkit.pipe import PipeEnd, pipe
+from platectl.simkit.simulator import Simulator, SimulatorSetup
+from platectl.simkit.virtual_time import VirtualClock, run_virtual
+from platectl.simkit.world import Truth, World
+from platectl.store.ledger import Ledger
+
+_LINE = re.compile(r"@(\d+\.\d+) ([<>]) (.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One instrument: bytes said, bytes recorded as answers, and the first difference if any."""
+
+    instrument: str
+    said: int
+    answered: int
+    first_difference: int | None
+
+
+def read_wire(path: Path) -> list[Turn]:
+    """Read a recorded conversation, one turn for each piece."""
+    found = map(_LINE.fullmatch, path.read_text(encoding="ascii").splitlines())
+    return [Turn(">" if m[2] == ">" else "<", unescape(m[3]), float(m[1])) for m in found if m]
+
+
+def replay_run(folder: Path) -> list[Comparison]:
+    """Replay all wires of a run folder and compare every answer byte.
+
+    Raises:
+        StoreError: The run was not simulated, or was not recorded.
+    """
+    ledger = Ledger(folder / "ledger.db")
+    try:
+        run = CompiledRun.model_validate_json(ledger.frozen("run"), context=FROZEN)
+        simulation = json.loads(ledger.frozen("simulation"))
+    finally:
+        ledger.close()
+    wires = {p.stem: read_wire(p) for p in sorted((folder / "wire").glob("*.txt"))}
+    if not simulation["truth"] or not wires:
+        raise StoreError(f"{folder} was not recorded on a simulated lab")
+    truth = Truth.model_validate(simulation["truth"], context=FROZEN)
+    with TemporaryDirectory() as drops:
+        return run_virtual(_replay(run, truth, int(simulation["seed"]), wires, Path(drops)))
+
+
+async def _replay(
+    run: CompiledRun, truth: Truth, seed: int, wires: dict[str, list[Turn]], drops: Path
+) -> list[Comparison]:
+    clock = VirtualClock(SIMULATED_START)
+    world = build_world(run.lab, truth, clock, seed=seed, catalogue=load_catalogue(run.lab))
+    background: list[asyncio.Task[None]] = []
+    ends = {}
+    for name, entry in run.lab.instruments.items():
+        simulator = _simulator(name, run, world, clock, drops)
+        if hasattr(simulator, "run"):
+            background.append(asyncio.create_task(simulator.run()))
+        if name in wires and not entry.address.startswith("drop:"):
+            ours, theirs = pipe()
+            ends[name] = ours
+            background.append(asyncio.create_task(simulator.serve(theirs)))
+    results = await asyncio.gather(*(_say(name, end, wires[name]) for name, end in ends.items()))
+    for end in ends.values():
+        await end.aclose()
+    for task in background:
+        task.cancel()
+    await asyncio.gather(*background, return_exceptions=True)
+    return list(results)
+
+
+def _simulator(
+    name: str, run: CompiledRun, world: World, clock: VirtualClock, drops: Path
+) -> Simulator:
+    entry = run.lab.instruments[name]
+    slots = {p.slot: n for n, p in run.lab.positions.items() if p.handler == name and p.slot}
+    people = {"person": run.lab.people[0]} if run.lab.people and entry.driver == "operator" else {}
+    settings = {
+        **entry.settings,
+        **({"slots": slots} if slots else {}),
+        **people,
+        **entry.simulator,
+    }
+    folder = drops if entry.address.startswith("drop:") else None
+    simulator_class = registry.load(registry.SIMULATORS, entry.driver)
+    simulator: Simulator = simulator_class(
+        SimulatorSetup(name, world, clock, entry.position, settings, world.faults(name), folder)
+    )
+    return simulator
+
+
+async def _say(name: str, end: PipeEnd, turns: list[Turn]) -> Comparison:
+    loop = asyncio.get_running_loop()
+    expected = b"".join(t.data for t in turns if t.side == "<")
+    heard = bytearray()
+
+    async def listen() -> None:
+        try:
+            while True:
+                heard.extend(await end.receive())
+        except DisconnectedError:
+            return
+
+    listening = asyncio.create_task(listen())
+    for turn in turns:
+        if turn.side == ">":
+            await asyncio.sleep(max(0.0, (turn.at_s or 0.0) - loop.time()))
+            await end.send(turn.data)
+    await asyncio.sleep(120.0)
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+    differs = next(
+        (i for i, (a, b) in enumerate(zip(heard, expected, strict=False)) if a != b), None
+    )
+    if differs is None and len(heard) < len(expected):
+        differs = len(heard)
+    said = sum(len(t.data) for t in turns if t.side == ">")
+    return Comparison(name, said, len(expected), differs)

@@ -1,0 +1,187 @@
+"""Run folders: names, reports, exports, the index, and reading a run back."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from platectl import __version__
+from platectl.app.evaluate import EvaluatedPlate, evaluate_run
+from platectl.app.night import Finished, Night
+from platectl.domain.errors import StoreError
+from platectl.domain.events import Event
+from platectl.domain.run import CompiledRun
+from platectl.domain.units import FROZEN, format_duration, format_molar
+from platectl.report.model import PlateReport, RunReport, TimelineRow, WindowRow
+from platectl.store.index import RunIndex
+from platectl.store.ledger import Ledger
+
+
+def new_run_name(store: Path, protocol: str, now: datetime) -> str:
+    """A name that no folder of the store has yet: protocol, date and time, and a number if needed."""
+    base = f"{protocol}-{now:%Y%m%d-%H%M%S}"
+    name, number = base, 1
+    while (store / name).exists():
+        number += 1
+        name = f"{base}-{number}"
+    return name
+
+
+def read_run(folder: Path) -> tuple[CompiledRun, list[Event]]:
+    """Read a run back from its ledger.
+
+    Raises:
+        StoreError: No ledger, or not a run of this format.
+    """
+    if not (folder / "ledger.db").exists():
+        raise StoreError(f"{folder} holds no ledger")
+    ledger = Ledger(folder / "ledger.db")
+    try:
+        return CompiledRun.model_validate_json(ledger.frozen("run"), context=FROZEN), list(
+            ledger.events()
+        )
+    finally:
+        ledger.close()
+
+
+def build_report(
+    name: str, run: CompiledRun, events: Sequence[Event], plates: Sequence[EvaluatedPlate]
+) -> RunReport:
+    """Gather everything that a report shows."""
+    ends = {"run.finished": "finished", "run.failed": "failed", "run.aborted": "aborted"}
+    status = next((ends[e.kind] for e in reversed(events) if e.kind in ends), "unfinished")
+    warnings = [f"{p.plan.name}: {text}" for p in plates for text in p.broken_windows]
+    warnings += [f"{p.plan.name}: {p.problem}" for p in plates if p.problem]
+    warnings += [
+        p.result.equilibrium.message
+        for p in plates
+        if p.result and p.result.equilibrium.state != "pass"
+    ]
+    return RunReport(
+        run=name,
+        title=run.protocol.title,
+        protocol=run.protocol.name,
+        lab=run.lab.name,
+        simulated=run.lab.simulated,
+        started=events[0].wall if events else "",
+        finished=events[-1].wall if events else "",
+        status=status,
+        plates=tuple(
+            PlateReport(p.plan.name, p.plan.barcode, p.plan.wells, p.counts, p.result, p.problem)
+            for p in plates
+        ),
+        steps=_timeline(run, events),
+        windows=tuple(_windows(run, events)),
+        conditions=_conditions(run),
+        files=run.files,
+        warnings=tuple(dict.fromkeys(warnings)),
+        versions={"platectl": __version__, "python": platform.python_version()},
+        run_hash=run.hash(),
+    )
+
+
+def _timeline(run: CompiledRun, events: Sequence[Event]) -> tuple[TimelineRow, ...]:
+    started = {e.step: e.monotonic_s for e in events if e.kind == "step.claimed"}
+    ended = {
+        e.step: e.monotonic_s
+        for e in events
+        if e.kind in {"step.done", "step.failed", "step.in_doubt"}
+    }
+    instruments = set(run.lab.instruments)
+    return tuple(
+        TimelineRow(
+            s.id,
+            s.title,
+            s.plate,
+            tuple(r for r in s.resources if r in instruments),
+            started.get(s.id),
+            ended.get(s.id),
+            s.planned_start_s,
+        )
+        for s in run.steps
+    )
+
+
+def _windows(run: CompiledRun, events: Sequence[Event]) -> list[WindowRow]:
+    judged = {
+        (e.data["plate"], e.data["window"]): e.data
+        for e in events
+        if e.kind in {"window.kept", "window.broken"}
+    }
+    rows = []
+    for window in run.windows:
+        data = judged.get((window.plate, window.name), {})
+        rows.append(
+            WindowRow(
+                window.name, window.plate, data.get("elapsed_s"), data.get("verdict"), window.hard
+            )
+        )
+    return rows
+
+
+def _conditions(run: CompiledRun) -> list[tuple[str, str]]:
+    binding = run.protocol.binding
+    rows = [
+        ("Site", binding.site), ("Tissue", binding.tissue), ("Radioligand", binding.radioligand),
+        ("Nominal concentration", format_molar(binding.concentration)), ("Kd", format_molar(binding.kd)),
+        ("Specific activity", f"{binding.specific_activity:g} Ci/mmol on {binding.specific_activity_date}"),
+        ("Temperature", f"{binding.temperature:g} °C"), ("Incubation", format_duration(binding.incubation)),
+        ("Non-specific binding", f"{format_molar(binding.nsb_concentration)} {binding.nsb_ligand}"),
+        ("Reference", binding.reference),
+    ]  # fmt: skip
+    if binding.masking and binding.masking_concentration:
+        rows.append(("Masking", f"{format_molar(binding.masking_concentration)} {binding.masking}"))
+    return rows
+
+
+def keep(store: Path, name: str, night: Night, finished: Finished) -> dict[str, Any]:
+    """Write report and exports into the run folder, index the run, and return the JSON summary."""
+    from platectl.report.export import results_json, write_counts_csv, write_csv  # heavy
+    from platectl.report.html import write_html  # heavy
+    from platectl.report.rows import result_rows
+
+    folder = store / name
+    report = build_report(name, night.compiled, finished.events, finished.plates)
+    rows = result_rows(report.plates)
+    write_csv(folder / "results.csv", rows)
+    write_counts_csv(folder / "counts.csv", report.plates)
+    (folder / "results.json").write_text(results_json(report), encoding="utf-8")
+    write_html(folder / "report.html", report)
+    status = finished.outcome.status
+    RunIndex(store).put(
+        name,
+        folder=folder,
+        protocol=report.protocol,
+        lab=report.lab,
+        started=finished.started,
+        status=status,
+        results=list(rows),
+    )
+    return {
+        "run": name, "folder": str(folder), "status": status, "error": finished.outcome.error,
+        "in_doubt": list(finished.outcome.in_doubt), "report": str(folder / "report.html"),
+        "simulated": report.simulated, "results": rows, "warnings": list(report.warnings),
+    }  # fmt: skip
+
+
+def reanalyse(folder: Path) -> tuple[RunReport, CompiledRun]:
+    """Read a run folder and analyse it again."""
+    run, events = read_run(folder)
+    return build_report(folder.name, run, events, evaluate_run(run, events)), run
+
+
+def summary_of(folder: Path) -> dict[str, Any]:
+    """The stored results of a run folder.
+
+    Raises:
+        StoreError: No results were written.
+    """
+    path = folder / "results.json"
+    if not path.exists():
+        raise StoreError(f"{folder} holds no results yet")
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content

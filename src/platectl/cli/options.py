@@ -1,0 +1,68 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="End with one JSON line on standard output."
+)
+store_option = click.option(
+    "--store", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), envvar="PLATECTL_STORE",
+    show_default=True, help="Folder of run folders and their index (environment: PLATECTL_STORE).",
+)  # fmt: skip
+
+
+def file_options(command: F) -> F:
+    """Options that name the three files of a run."""
+    for option in (
+        click.option(
+            "--layout", help="Name of a layout of the protocol, or a plate map (.csv, .yaml)."
+        ),
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="Set a parameter of the protocol.",
+        ),
+        click.option(
+            "--truth", type=FILE, help="Truth of the simulated lab (default: the bundled one)."
+        ),
+        click.option(
+            "--samples", type=FILE, help="Sample sheet (default: (+)-igmesine and SA4503)."
+        ),
+        click.option("--lab", type=FILE, help="Lab file (default: the bundled simulated lab)."),
+    ):
+        command = option(command)
+    return command
+
+
+def parse_overrides(pairs: tuple[str, ...]) -> dict[str, str]:
+    """Split NAME=VALUE pairs.
+
+    Raises:
+        click.UsageError: No equals sign.
+    """
+    result = {}
+    for pair in pairs:
+        name, sign, value = pair.partition("=")
+        if not sign or not name:
+            raise click.UsageError(f"--set {pair}: write NAME=VALUE, like --set temperature='25 C'")
+        result[name.strip()] = value.strip()
+    return result
+
+
+def emit_json(value: Mapping[str, Any]) -> None:
+    """Print the one JSON line."""
+    sys.stdout.write(json.dumps(value, allow_nan=False, separators=(",", ":")) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,118 @@
+"""What the terminal shows: the live view of a run, and tables. The only place that prints."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from platectl.domain.events import Event
+from platectl.domain.run import CompiledRun
+from platectl.domain.units import format_duration
+from platectl.report.text import ki_table
+
+
+def console(*, quiet: bool = False) -> Console:
+    """A console on standard output; a quiet one swallows everything."""
+    return Console(quiet=quiet, file=sys.stdout, highlight=False)
+
+
+class LiveView:
+    """Shows the steps under way: plate, step, elapsed, and what is left of the tightest window.
+
+    On a terminal the table is refreshed in place; elsewhere one line is printed for each plate
+    when a step of its protocol begins.
+    """
+
+    def __init__(self, run: CompiledRun, out: Console) -> None:
+        self._run = run
+        self._out = out
+        self._titles = {step.id: step for step in run.steps}
+        self._running: dict[str, float] = {}
+        self._ended: dict[str, float] = {}
+        self._done = 0
+        self._now_s = 0.0
+        self._live = (
+            Live(console=out, refresh_per_second=8, transient=True) if out.is_terminal else None
+        )
+
+    def __enter__(self) -> Self:
+        if self._live:
+            self._live.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live:
+            self._live.__exit__(kind, error, trace)
+
+    def __call__(self, event: Event) -> None:
+        """Take in one event."""
+        self._now_s = event.monotonic_s
+        if event.kind == "step.claimed":
+            self._running[event.step] = event.monotonic_s
+            step = self._titles[event.step]
+            if self._live is None and step.kind != "move":
+                self._out.print(
+                    f"{format_duration(event.monotonic_s):>12}  {step.plate}  {step.title}"
+                )
+        elif event.kind in {"step.done", "step.failed", "step.in_doubt"}:
+            self._running.pop(event.step, None)
+            self._ended[event.step] = event.monotonic_s
+            self._done += 1
+        if self._live:
+            self._live.update(self._table())
+
+    def _table(self) -> Table:
+        title = f"{self._run.protocol.title}: {self._done} of {len(self._run.steps)} steps, {format_duration(self._now_s)}"
+        table = Table("plate", "step", "elapsed", "window left", title=title)
+        for step_id, since_s in self._running.items():
+            step = self._titles[step_id]
+            table.add_row(
+                step.plate,
+                step.title,
+                format_duration(self._now_s - since_s),
+                self._left(step.plate),
+            )
+        return table
+
+    def _left(self, plate: str) -> str:
+        left = [
+            window.at_most_s - (self._now_s - self._ended[window.start.step])
+            for window in self._run.windows
+            if window.plate == plate and window.at_most_s is not None
+            and window.start.step in self._ended and window.end.step not in self._ended and window.end.step not in self._running
+        ]  # fmt: skip
+        return format_duration(max(min(left), 0.0)) if left else ""
+
+
+def results_table(rows: Sequence[dict[str, Any]], *, simulated: bool) -> Table:
+    """Constants with intervals."""
+    lines = ki_table(rows)
+    title = "Results (SIMULATED)" if simulated else "Results"
+    table = Table(*lines[0], title=title) if lines else Table(title=title)
+    for line in lines[1:]:
+        table.add_row(*line)
+    return table
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
+    """Print a plain table."""
+    table = Table(*header, title=title or None)
+    for row in rows:
+        table.add_row(*row)
+    console().print(table)
+
+
+def say(text: str) -> None:
+    """Print one line."""
+    console().print(text, soft_wrap=True, markup=False)

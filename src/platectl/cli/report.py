@@ -1,0 +1,39 @@
+"""`platectl report`: one run, or several side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from platectl.app.runs import reanalyse
+from platectl.cli.options import emit_json, json_option, store_option
+from platectl.cli.render import say
+from platectl.store.index import RunIndex
+
+
+@click.command()
+@click.argument("names", metavar="RUN...", nargs=-1, required=True)
+@store_option
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write.")
+@json_option
+def report(names: tuple[str, ...], store: Path, out: Path | None, as_json: bool) -> int:
+    """Write the report of one RUN again, or a head-to-head of several (sigma-1 beside sigma-2)."""
+    from platectl.report.compare import compare_rows, write_comparison  # heavy
+    from platectl.report.html import write_html  # heavy
+
+    folders = [Path(RunIndex(store).find(name)["folder"]) for name in names]
+    reports = [reanalyse(folder)[0] for folder in folders]
+    if len(reports) == 1:
+        path = out or folders[0] / "report.html"
+        write_html(path, reports[0])
+        rows: list[dict[str, object]] = []
+    else:
+        path = out or store / ("-vs-".join(r.run for r in reports) + ".html")
+        write_comparison(path, reports)
+        rows = compare_rows(reports)
+    if as_json:
+        emit_json({"report": str(path), "runs": [r.run for r in reports], "selectivity": rows})
+    else:
+        say(f"report: {path}")
+    return 0

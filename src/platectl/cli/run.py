@@ -1,0 +1,107 @@
+"""`platectl run`: a whole night, from files to a table of constants."""
+
+from __future__ import annotations
+
+import logging
+import time
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import click
+import structlog
+
+from platectl.app.night import Options, execute, prepare
+from platectl.app.runs import keep, new_run_name
+from platectl.cli.options import emit_json, file_options, json_option, parse_overrides, store_option
+from platectl.cli.render import LiveView, console, results_table
+from platectl.domain.findings import InputRefusedError
+from platectl.transport.wall_clock import WallClock
+
+
+@click.command()
+@click.argument("protocols", nargs=-1, required=True)
+@file_options
+@store_option
+@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the simulated lab.")
+@click.option("--quiet", is_flag=True, help="No live view.")
+@json_option
+def run(
+    protocols: tuple[str, ...], lab: Path | None, samples: Path | None, truth: Path | None, layout: str | None,
+    overrides: tuple[str, ...], store: Path, seed: int, quiet: bool, as_json: bool,
+) -> int:  # fmt: skip
+    """Run one or more PROTOCOLS (bundled names or .yaml files), one after another.
+
+    Everything is checked first; findings stop the run before anything is sent. Ctrl-C stops
+    safely: instruments are halted, the ledger says what was under way.
+    """
+    code, summaries = 0, []
+    for protocol in protocols:
+        name = new_run_name(store, Path(protocol).stem, WallClock().now().astimezone(UTC))
+        options = Options(
+            protocol, lab, samples, truth, layout, parse_overrides(overrides), seed, name
+        )
+        try:
+            summary = _one(options, store, quiet=quiet or as_json)
+        except InputRefusedError as error:
+            if as_json:
+                emit_json(
+                    {
+                        "run": None,
+                        "status": "refused",
+                        "findings": [str(f) for f in error.findings],
+                        "results": [],
+                    }
+                )
+            raise
+        summaries.append(summary)
+        code = max(code, _exit_code(summary))
+        if summary["status"] != "done":
+            break
+    if as_json:
+        emit_json(summaries[0] if len(summaries) == 1 else {"runs": summaries})
+    return code
+
+
+def _one(options: Options, store: Path, *, quiet: bool) -> dict[str, Any]:
+    began = time.perf_counter()
+    night = prepare(options)
+    folder = store / options.run
+    folder.mkdir(parents=True, exist_ok=True)
+    out = console(quiet=quiet)
+    for warning in night.warnings:
+        out.print(f"[yellow]warning:[/] {warning}")
+    with (folder / "log.jsonl").open("w", encoding="utf-8") as log:
+        _log_to(log)
+        with LiveView(night.compiled, out) as view:
+            finished = execute(night, folder, watch=view)
+    summary = keep(store, options.run, night, finished)
+    if not quiet:
+        out.print(results_table(summary["results"], simulated=summary["simulated"]))
+        for text in summary["warnings"]:
+            out.print(f"[yellow]warning:[/] {text}")
+        if summary["error"]:
+            out.print(f"[red]{summary['status']}:[/] {summary['error']}")
+        out.print(
+            f"report: {summary['report']}   ({time.perf_counter() - began:.1f} s)", soft_wrap=True
+        )
+    return summary
+
+
+def _exit_code(summary: dict[str, Any]) -> int:
+    if summary["status"] != "done":
+        return 3
+    return 4 if any(row["status"] == "fail" for row in summary["results"]) else 0
+
+
+def _log_to(file: Any) -> None:
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(file=file),
+        cache_logger_on_first_use=False,
+    )

@@ -1,0 +1,82 @@
+"""`platectl runs`, `show` and `ledger`: what was done, and whether the record is whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from platectl.app.runs import reanalyse, summary_of
+from platectl.cli.options import emit_json, json_option, store_option
+from platectl.cli.render import console, print_table, results_table, say
+from platectl.domain.units import format_duration
+from platectl.store.index import RunIndex
+from platectl.store.ledger import Ledger
+
+
+@click.command()
+@store_option
+@json_option
+def runs(store: Path, as_json: bool) -> int:
+    """List the runs of the store, newest first."""
+    rows = RunIndex(store).runs()
+    if as_json:
+        emit_json({"runs": [{k: v for k, v in row.items() if k != "results"} for row in rows]})
+        return 0
+    print_table(
+        ("run", "protocol", "lab", "started", "status"),
+        [(r["run"], r["protocol"], r["lab"], r["started"], r["status"]) for r in rows],
+    )
+    return 0
+
+
+@click.command()
+@click.argument("run")
+@store_option
+@json_option
+def show(run: str, store: Path, as_json: bool) -> int:
+    """Show one RUN (its name, the beginning of it, or `latest`): results, windows, steps."""
+    entry = RunIndex(store).find(run)
+    folder = Path(entry["folder"])
+    if as_json:
+        emit_json({**entry, "details": summary_of(folder)})
+        return 0
+    report, _ = reanalyse(folder)
+    console().print(results_table(entry["results"], simulated=report.simulated))
+    windows = [
+        (
+            w.plate,
+            w.name,
+            "" if w.elapsed_s is None else format_duration(w.elapsed_s),
+            w.verdict or "kept",
+        )
+        for w in report.windows
+    ]
+    print_table(("plate", "window", "elapsed", "verdict"), windows, title="Windows")
+    for warning in report.warnings:
+        say(f"warning: {warning}")
+    say(f"{report.status}; folder {folder}")
+    return 0
+
+
+@click.command()
+@click.argument("action", type=click.Choice(["verify"]))
+@click.argument("run")
+@store_option
+@json_option
+def ledger(action: str, run: str, store: Path, as_json: bool) -> int:
+    """Verify the hash chain of a RUN's ledger."""
+    del action  # there is one
+    entry = RunIndex(store).find(run)
+    book = Ledger(Path(entry["folder"]) / "ledger.db")
+    try:
+        broken, entries = book.verify(), sum(1 for _ in book.events())
+    finally:
+        book.close()
+    if as_json:
+        emit_json({"run": entry["run"], "entries": entries, "first_broken": broken})
+    elif broken is None:
+        say(f"{entries} entries, chain whole")
+    else:
+        say(f"the chain breaks at entry {broken}")
+    return 0 if broken is None else 3
