@@ -1,55 +1,98 @@
-r"""Opentrons Vacuum Module over USB serial, 115200 8N1.
+r"""Opentrons Vacuum Module (filtration with pressure feedback) over USB serial, 115200 8N1.
 
-Responsible for the pressure below a filter plate. Source: the maker's driver in `opentrons` 10.1.0
-(shared/instruments-handlers.md 2.2, 2.3). A line ends with ` \n` from the host; the answer is
-`<code>[ fields] OK\n` or `ERRnnn:text OK\n`. One-shot `async ERRnnn:... OK\n` lines may come at any
-time and are never thrown away: they raise at the next verb. Maturity: paper.
+Wire: a G-code, a space and LF; the answer is `<code>[ fields] OK` or `ERRnnn:text OK`, with LF.
+Source: the vendor's driver in `opentrons` 10.1.0 for the commands, that of the Heater-Shaker for
+the line format. Maturity: paper.
+
+Responsible for: drawing down to a gauge pressure, watching it, switching off and venting. Not
+responsible for: which plate stands on the module, nor for emptying the waste bottle.
+
+`async ERRnnn:text OK` comes once, at any time, before or between answers. So nothing is ever
+flushed: each such line is kept until a verb can raise it. `stop_vacuum` switches off and vents
+before it raises anything. Answers are matched to what was asked in order; after a lost answer the
+module is asked for its identity, which tells late answers from new ones.
+
+Unattested: that the module vents within `vent_s`; that M120 S1 without D holds until it is
+switched off; whether ERR400 comes as an answer or as an
+async line (both are taken).
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+from collections import deque
+from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from platectl.domain.errors import DisconnectedError, InstrumentFaultError, LinkError, MalformedReplyError, RefusedError
+from platectl.domain.errors import (
+    DisconnectedError,
+    InstrumentFaultError,
+    LinkError,
+    MalformedReplyError,
+    RefusedError,
+    ReplyTimeoutError,
+)
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.transport.codec import number, text
 from platectl.transport.line import LineLink
 
+LOWEST_MBAR: Final = -800.0
+LONGEST_HOLD_S: Final = 86400.0
 REPLY_S: Final = 5.0
-POLL_S: Final = 0.5
+IDENTIFY: Final = "M115"
+_ERROR: Final = re.compile(r"(?:async )?(ERR\d{3}):(.*?)(?: OK)?")
+_ANSWER: Final = re.compile(r"(M\d+)(?: (.*))? OK")
+_IDENTITY: Final = re.compile(r"FW:(\S+) HW:Opentrons-vacuum-module-(\S+) SerialNo:(\S+)")
+_STATE: Final = re.compile(
+    r"T:(\S+) C:(?P<gauge>\S+) A:(\S+) B:(\S+) H:(\S+) E:(?P<on>[01]) D:(\S+) V:([01])"
+)
 FAULTS: Final = {
-    "003": "unhandled command", "004": "command cache full", "007": "a task is not ready",
-    "400": "pressure not reached: no plate, a leak, or dry filters",
-    "401": "the waste is full", "402": "the manifold was not vented",
-}  # fmt: skip
-_ERROR = re.compile(r"(?:async )?ERR(\d{3}):?(.*?)(?: OK)?")
+    "ERR003": "it does not know the command",
+    "ERR004": "its command buffer is full",
+    "ERR007": "it is not ready yet",
+    "ERR400": "the pressure was not reached: no plate, unsealed or leaking wells, or a dry filter",
+    "ERR401": "the waste is full; empty it",
+    "ERR402": "it could not vent; the manifold may still be under vacuum",
+}
 
 
 class Settings(BaseModel):
-    """Pressure limits and patience."""
+    """How one module is driven; the pressure counts as reached within `tolerance_mbar`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    lowest_mbar: float = Field(default=-800.0, ge=-1013.25, lt=0)
-    tolerance_mbar: float = Field(default=30.0, gt=0)
-    reach_s: float = Field(default=20.0, gt=0, description="time-out for reaching the pressure")
+    tolerance_mbar: float = Field(default=20.0, gt=0, le=200)
+    reach_s: int = Field(default=20, gt=0, le=600)
+    vent_s: float = Field(default=10.0, gt=0, le=120)
+    poll_s: float = Field(default=0.5, gt=0, le=10)
+
+
+@dataclass(frozen=True, slots=True)
+class PumpState:
+    """What M121 tells: gauge pressure and whether the vacuum is on."""
+
+    gauge_mbar: float
+    on: bool
 
 
 class OpentronsVacuum:
-    """Drives one module; satisfies `platectl.hal.liquids.VacuumFiltration`."""
+    """Drives one Vacuum Module; satisfies `platectl.hal.liquids.VacuumFiltration`."""
 
     info: ClassVar[DriverInfo] = DriverInfo(
         name="opentrons_vacuum",
         makes="Opentrons Vacuum Module",
         interfaces=("VacuumFiltration",),
         wire="serial",
+        source="vendor's driver in the opentrons package 10.1.0",
         baud=115200,
-        source="driver classes in opentrons 10.1.0 (handlers 2.3); firmware source not seen",
-        unattested=("field order of M115",),
+        unattested=(
+            "time that venting takes",
+            "M120 S1 without D holds until switched off",
+            "whether ERR400 is an answer or an async line",
+        ),
     )
     Settings = Settings
 
@@ -58,136 +101,277 @@ class OpentronsVacuum:
         self.settings = setup.settings
         self._open_stream = setup.open_stream
         self._link: LineLink | None = None
-        self._one_at_a_time = asyncio.Lock()
+        self._faults: deque[InstrumentFaultError] = deque()
+        self._asked: deque[str] = deque()
+        self._late: set[str] = set()
+        self._aborted = asyncio.Event()
 
     async def connect(self) -> Identity:
-        """Ask who is there; nothing is switched."""
-        self._link = LineLink(await self._open_stream(), tx_end=b" \n", rx_end=b"\n")
-        return parse_identity(await self._ask("M115"))
-
-    async def start_vacuum(self, *, gauge_mbar: float) -> None:
-        """Switch on and return when the pressure is reached.
+        """Ask who is there; a fault line that comes meanwhile is raised by the next verb.
 
         Raises:
-            RefusedError: Outside the limits; nothing was switched.
-            InstrumentFaultError: 400 not reached, 401 waste full; the vacuum is off again.
-            LinkError: The vacuum may be on.
+            LinkError: No usable answer; nothing was switched.
         """
-        if not self.settings.lowest_mbar <= gauge_mbar < 0:
-            raise RefusedError(f"cannot draw {gauge_mbar:g} mbar; {self.settings.lowest_mbar:g} to 0 mbar")
-        await self._ask(f"M120 S1 P{gauge_mbar:.1f} T{self.settings.reach_s:.0f}")
-        left = self.settings.reach_s
-        try:
-            while (await self._pressure()) > gauge_mbar + self.settings.tolerance_mbar:
-                if left <= 0:
-                    raise InstrumentFaultError(f"vacuum: {FAULTS['400']} (400)", code="400")
-                await asyncio.sleep(POLL_S)
-                left -= POLL_S
-        except InstrumentFaultError:
-            await self._ask("M120 S0", pass_over_async=True)
-            raise
-
-    async def stop_vacuum(self) -> None:
-        """Switch off and vent; harmless when it is off.
-
-        Raises:
-            InstrumentFaultError: 402 not vented, or a standing one-shot fault.
-            LinkError: The vacuum may still be on.
-        """
-        await self._ask("M120 S0")
-        await self._ask("M124 V1")
-        await asyncio.sleep(1.0)
-        await self._ask("M124 V0")
+        if self._link is not None:
+            await self._link.aclose()
+        self._link = LineLink(await self._open_stream(), tx_end=b" \n", rx_end=b"\n", longest=4096)
+        self._asked.clear()
+        self._late.clear()
+        return parse_identity(await self._ask(IDENTIFY))
 
     async def apply_vacuum(self, *, gauge_mbar: float, hold_s: float) -> float:
-        """Draw, hold and vent; return the lowest gauge pressure seen.
+        """Draw down, hold, switch off and vent; return the lowest gauge pressure seen.
 
         Raises:
-            RefusedError: Outside the limits; nothing was switched.
-            InstrumentFaultError: Wells may be partly filtered.
+            RefusedError: Pressure or time outside the limits; nothing was switched.
+            InstrumentFaultError: `not_reached`, `not_held`, `not_vented`, `aborted` or the
+                maker's code; the vacuum is off, wells may be partly filtered.
             LinkError: Assume the wells were drawn through.
         """
-        await self.start_vacuum(gauge_mbar=gauge_mbar)
-        lowest = await self._pressure()
-        await asyncio.sleep(hold_s)
-        lowest = min(lowest, await self._pressure())
-        await self.stop_vacuum()
-        return lowest
+        if not 0 <= hold_s <= LONGEST_HOLD_S:
+            raise RefusedError(f"the vacuum is held for 0 to {LONGEST_HOLD_S:g} s, not {hold_s:g}")
+        lowest_mbar = await self._draw_down(gauge_mbar)
+        try:
+            lowest_mbar = min(lowest_mbar, await self._hold(gauge_mbar, hold_s))
+        except InstrumentFaultError:
+            await self._off_after_fault()
+            raise
+        await self._switch_off()
+        self._raise_faults()
+        return lowest_mbar
+
+    async def start_vacuum(self, *, gauge_mbar: float) -> None:
+        """Switch on and return when the pressure is within the tolerance.
+
+        Raises:
+            RefusedError: Pressure outside the limits; nothing was switched.
+            InstrumentFaultError: The vacuum is off again: `not_reached`, `aborted` or the code.
+            LinkError: The vacuum may be on.
+        """
+        await self._draw_down(gauge_mbar)
+
+    async def stop_vacuum(self) -> None:
+        """Switch off, vent, and only then raise what the module complained about meanwhile.
+
+        Raises:
+            InstrumentFaultError: `not_vented` or ERR402: still under vacuum. Other codes come
+                from the time under vacuum; the manifold is off and vented.
+            LinkError: The vacuum may still be on.
+        """
+        self._aborted.clear()
+        await self._switch_off()
+        self._raise_faults()
 
     async def abort(self) -> None:
-        """Switch the vacuum off without waiting for a turn."""
-        if self._link is not None:
-            try:
-                await self._link.send_line(b"M120 S0")
-            except LinkError:
-                return
+        """Switch off and open the vent without waiting; the next answers are read by the next verb."""
+        self._aborted.set()
+        try:
+            for command in ("M120 S0", "M124 V1"):
+                await self._send(command)
+        except LinkError:
+            return
 
     async def aclose(self) -> None:
-        """Close."""
+        """Close; the module keeps doing what it did."""
         link, self._link = self._link, None
         if link is not None:
             await link.aclose()
 
-    async def _pressure(self) -> float:
-        return parse_pressure(await self._ask("M121"))
+    async def _draw_down(self, gauge_mbar: float) -> float:
+        if not LOWEST_MBAR <= gauge_mbar < 0:
+            raise RefusedError(
+                f"gauge pressure {gauge_mbar:g} mbar is not between {LOWEST_MBAR:g} and 0"
+            )
+        if round(gauge_mbar, 2) != gauge_mbar:
+            raise RefusedError(f"gauge pressure {gauge_mbar!r} mbar is finer than 0.01 mbar")
+        self._aborted.clear()
+        await self._ask("M124 V0")
+        self._raise_faults()
+        try:
+            await self._ask(f"M120 S1 P{gauge_mbar:.2f} T{self.settings.reach_s}")
+            return await self._reach(gauge_mbar)
+        except InstrumentFaultError:
+            await self._off_after_fault()
+            raise
 
-    async def _ask(self, command: str, *, pass_over_async: bool = False) -> str:
+    async def _reach(self, gauge_mbar: float) -> float:
+        deadline_s = asyncio.get_running_loop().time() + self.settings.reach_s + REPLY_S
+        while True:
+            state = await self._state()
+            self._raise_faults()
+            if state.on and state.gauge_mbar <= gauge_mbar + self.settings.tolerance_mbar:
+                return state.gauge_mbar
+            if asyncio.get_running_loop().time() >= deadline_s:
+                raise InstrumentFaultError(
+                    f"the pressure came to {state.gauge_mbar:g} mbar only, not to {gauge_mbar:g}",
+                    code="not_reached",
+                )
+            await self._pause(self.settings.poll_s)
+
+    async def _hold(self, gauge_mbar: float, hold_s: float) -> float:
+        """Watch the vacuum for `hold_s`; it may rise by twice the tolerance."""
+        lowest_mbar, end_s = 0.0, asyncio.get_running_loop().time() + hold_s
+        while (left_s := end_s - asyncio.get_running_loop().time()) > 0:
+            await self._pause(min(left_s, self.settings.poll_s))
+            state = await self._state()
+            self._raise_faults()
+            if not state.on or state.gauge_mbar > gauge_mbar + 2 * self.settings.tolerance_mbar:
+                raise InstrumentFaultError(
+                    f"the vacuum fell to {state.gauge_mbar:g} mbar; {gauge_mbar:g} was to be held",
+                    code="not_held",
+                )
+            lowest_mbar = min(lowest_mbar, state.gauge_mbar)
+        return lowest_mbar
+
+    async def _off_after_fault(self) -> None:
+        """Switch off; a second fault stays for the next verb, the first is about to be raised."""
+        try:
+            await self._switch_off()
+        except InstrumentFaultError as error:
+            self._faults.append(error)
+
+    async def _switch_off(self) -> None:
+        """Pump off, vent open until the manifold is at room pressure, vent closed."""
+        await self._ask("M120 S0")
+        await self._ask("M124 V1")
+        deadline_s = asyncio.get_running_loop().time() + self.settings.vent_s
+        while (await self._state()).gauge_mbar < -self.settings.tolerance_mbar:
+            if asyncio.get_running_loop().time() >= deadline_s:
+                raise self._faults.popleft() if self._faults else InstrumentFaultError(
+                    f"still under vacuum {self.settings.vent_s:g} s after the vent was opened",
+                    code="not_vented",
+                )  # fmt: skip
+            await asyncio.sleep(self.settings.poll_s)
+        await self._ask("M124 V0")
+
+    async def _state(self) -> PumpState:
+        return parse_state(await self._ask("M121"))
+
+    def _raise_faults(self) -> None:
+        if self._aborted.is_set():
+            raise InstrumentFaultError("the vacuum was switched off by an abort", code="aborted")
+        if self._faults:
+            raise self._faults.popleft()
+
+    async def _pause(self, duration_s: float) -> None:
+        """Wait, or less when somebody aborts."""
+        try:
+            async with asyncio.timeout(duration_s):
+                await self._aborted.wait()
+        except TimeoutError:
+            return
+        self._raise_faults()
+
+    async def _send(self, command: str) -> None:
         if self._link is None:
-            raise DisconnectedError("vacuum module is not connected")
-        code = command.split()[0]
-        async with self._one_at_a_time:
-            await self._link.send_line(command.encode("ascii"))
-            pending: InstrumentFaultError | None = None
+            raise DisconnectedError("the Vacuum Module is not connected")
+        self._asked.append(command.split(maxsplit=1)[0])
+        await self._link.send_line(command.encode("ascii"))
+
+    async def _ask(self, command: str) -> str:
+        """Send a command and return the fields of its answer; async lines are kept for later.
+
+        Raises:
+            InstrumentFaultError: The answer is an error.
+            LinkError: No answer, or not one of the format.
+        """
+        code = command.split(maxsplit=1)[0]
+        if self._late and code != IDENTIFY:
+            await self._ask(IDENTIFY)
+        await self._send(command)
+        ahead = len(self._asked) - 1
+        deadline_s = asyncio.get_running_loop().time() + REPLY_S
+        try:
             while True:
-                line = text(await self._link.read_line(timeout_s=REPLY_S))
-                if line.startswith("async "):
-                    pending = pending or fault_of(line)
+                answer = self._take(text(await self._read(deadline_s)))
+                if answer is None:
                     continue
-                if line.startswith("ERR"):
-                    raise fault_of(line)
-                if pending is not None and not pass_over_async:
-                    raise pending
-                return parse_answer(line, code)
+                if ahead == 0:
+                    break
+                ahead -= 1
+                if isinstance(answer, InstrumentFaultError):
+                    self._faults.append(answer)
+        except LinkError:
+            self._late.update(self._asked)  # whatever still comes for these comes late
+            self._asked.clear()
+            raise
+        if code == IDENTIFY:
+            self._late &= {IDENTIFY}
+        if isinstance(answer, InstrumentFaultError):
+            raise answer
+        return answer
+
+    async def _read(self, deadline_s: float) -> bytes:
+        if self._link is None:
+            raise DisconnectedError("the conversation with the Vacuum Module was closed")
+        left_s = deadline_s - asyncio.get_running_loop().time()
+        if left_s <= 0:
+            raise ReplyTimeoutError(f"no answer within {REPLY_S:g} s, other lines only")
+        return await self._link.read_line(timeout_s=left_s)
+
+    def _take(self, line: str) -> str | InstrumentFaultError | None:
+        """Return the answer to the oldest open question; None for async and late lines."""
+        error = parse_error(line)
+        if error is not None:
+            if line.startswith("async ") or self._late or not self._asked:
+                self._faults.append(error)
+                return None
+            self._asked.popleft()
+            return error
+        code, fields = parse_answer(line)
+        if self._asked and self._asked[0] == code:
+            self._asked.popleft()
+            return fields
+        if code in self._late:
+            return None
+        raise MalformedReplyError(f"the Vacuum Module answered {line[:60]!r}, which nobody asked")
 
 
-def fault_of(line: str) -> InstrumentFaultError:
-    """Turn an `ERR` line into a fault.
-
-    Raises:
-        MalformedReplyError: Not of that form.
-    """
+def parse_error(line: str) -> InstrumentFaultError | None:
+    """Return the fault that a line tells, asked for or not; None for other lines."""
     match = _ERROR.fullmatch(line)
     if not match:
-        raise MalformedReplyError(f"unreadable error line {line[:60]!r}")
-    reason = FAULTS.get(match[1], match[2].strip() or "error")
-    return InstrumentFaultError(f"vacuum: {reason} ({match[1]})", code=match[1])
+        return None
+    code, words = match[1], match[2].strip()
+    why = FAULTS.get(code, words)
+    return InstrumentFaultError(f"Vacuum Module {code}: {why}", code=code)
 
 
-def parse_answer(line: str, code: str) -> str:
-    """Return the fields between the code and `OK`.
-
-    Raises:
-        MalformedReplyError: Another code, or no `OK`.
-    """
-    words = line.split()
-    if len(words) < 2 or words[0] != code or words[-1] != "OK":  # noqa: PLR2004  # code and OK
-        raise MalformedReplyError(f"{line[:60]!r} is no answer to {code}")
-    return " ".join(words[1:-1])
-
-
-def parse_pressure(fields: str) -> float:
-    """Current gauge pressure in mbar from `T:… C:… A:… B:… H:… E:… D:… V:…`.
+def parse_answer(line: str) -> tuple[str, str]:
+    """Return the G-code and the fields of an answer.
 
     Raises:
-        MalformedReplyError: No field C, or not a number.
+        MalformedReplyError: Not `code[ fields] OK`.
     """
-    found = dict(word.split(":", 1) for word in fields.split() if ":" in word)
-    if "C" not in found:
-        raise MalformedReplyError(f"no pressure in {fields!r}")
-    return number(found["C"])
+    match = _ANSWER.fullmatch(line)
+    if not match:
+        raise MalformedReplyError(f"the Vacuum Module said {line[:60]!r}")
+    return match[1], match[2] or ""
+
+
+def parse_state(fields: str) -> PumpState:
+    """Read the fields of M121.
+
+    Raises:
+        MalformedReplyError: A field is missing, repeated or no number.
+    """
+    match = _STATE.fullmatch(fields)
+    if not match:
+        raise MalformedReplyError(f"M121 told {fields[:80]!r}")
+    for field in match.groups():
+        number(field)
+    return PumpState(number(match["gauge"]), on=match["on"] == "1")
 
 
 def parse_identity(fields: str) -> Identity:
-    """Decode `FW:… HW:… SerialNo:…`."""
-    found = dict(word.split(":", 1) for word in fields.split() if ":" in word)
-    return Identity(found.get("HW", "vacuum module"), found.get("SerialNo", ""), found.get("FW", ""))
+    """Read the fields of M115.
+
+    Raises:
+        MalformedReplyError: Not a Vacuum Module.
+    """
+    match = _IDENTITY.fullmatch(fields)
+    if not match:
+        raise MalformedReplyError(f"M115 told {fields[:80]!r}, which is no Vacuum Module")
+    return Identity(
+        f"Opentrons Vacuum Module {match[2]}", serial_number=match[3], firmware=match[1]
+    )

@@ -39,7 +39,9 @@ def load(group: str, name: str) -> Any:
     entries = _entries(group)
     if name not in entries:
         known = ", ".join(sorted(entries)) or "none"
-        raise UserInputError(f"no {group.rsplit('.', 1)[1][:-1]} named {name!r}; installed: {known}")
+        raise UserInputError(
+            f"no {group.rsplit('.', 1)[1][:-1]} named {name!r}; installed: {known}"
+        )
     try:
         return entries[name].load()
     except ImportError as error:

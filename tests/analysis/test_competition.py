@@ -344,7 +344,7 @@ def test_all_wells_of_a_compound_excluded(bench: Callable) -> None:
 
 @pytest.mark.parametrize("weighting", ["none", "Y", "Y2", "poisson", "counting"])
 def test_every_weighting_finds_the_truth(bench: Callable, weighting: str) -> None:
-    from platectl.analysis import CompetitionOptions  # noqa: PLC0415
+    from platectl.analysis import CompetitionOptions
 
     subject = bench(seed=16)
     options = CompetitionOptions(weighting=weighting)

@@ -247,7 +247,7 @@ def test_runs_and_normality() -> None:
 
 
 def test_normality_is_that_of_scipy() -> None:
-    from scipy.stats import normaltest  # noqa: PLC0415
+    from scipy.stats import normaltest
 
     values = np.random.default_rng(9).gamma(3.0, size=40)
 

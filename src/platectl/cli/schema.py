@@ -15,7 +15,12 @@ from platectl.domain.lab import Lab
 from platectl.domain.layout import Layout
 from platectl.simkit.world.truth import Truth
 
-MODELS: dict[str, type[BaseModel]] = {"protocol": AssayProtocol, "lab": Lab, "layout": Layout, "truth": Truth}
+MODELS: dict[str, type[BaseModel]] = {
+    "protocol": AssayProtocol,
+    "lab": Lab,
+    "layout": Layout,
+    "truth": Truth,
+}
 
 
 @click.command()

@@ -35,7 +35,7 @@ DIMENSIONS: dict[str, tuple[str, dict[str, float]]] = {
 
 FROZEN = {"frozen": True}
 
-_QUANTITY = re.compile(r"([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*(\S+)")
+_QUANTITY = re.compile(r"([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*([^\d\s.+-]\S*)")
 
 
 def parse_quantity(value: object, dimension: str) -> float:

@@ -65,8 +65,8 @@ def load_protocol(
     try:
         protocol = AssayProtocol.model_validate(data)
     except ValidationError as error:
-        bad = {f.where for f in findings}
-        more = [f for f in findings_of(error, filled) if f.where not in bad]
+        known = {f.message for f in findings}  # a wrong parameter is wrong wherever it is used
+        more = [f for f in findings_of(error, filled) if f.message not in known]
         raise InputRefusedError([*findings, *unknown, *more]) from error
     if protocol.abstract:
         findings.append(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from pydantic import BaseModel
 
@@ -66,7 +66,7 @@ class Instrument(Protocol):
     Concurrency: one verb at a time, except `abort`, which may be called while a verb runs.
     """
 
-    info: DriverInfo
+    info: ClassVar[DriverInfo]
 
     async def connect(self) -> Identity:
         """Open the conversation, take remote control and say who answered; nothing moves.

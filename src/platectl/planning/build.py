@@ -73,6 +73,18 @@ class PlateBuilder:
         """Catalogue entry of a labware of the protocol."""
         return self.catalogue[self.protocol.labware[labware].kind]
 
+    def home(self, labware: str) -> str:
+        """Where a person puts the labware.
+
+        Raises:
+            CannotBuildError: The lab file does not say it.
+        """
+        if labware not in self.facilities.lab.placement:
+            raise CannotBuildError(
+                f"{labware!r} has no place to stand", "add it to placement in the lab file"
+            )
+        return self.facilities.lab.placement[labware]
+
     def need(self, interface: str, purpose: str) -> str:
         """First instrument of an interface.
 

@@ -11,6 +11,7 @@ from platectl.domain.labware import LabwareKind
 from platectl.domain.steps import Step, Window
 from platectl.domain.wells import PlateFormat
 from platectl.files.yaml_lines import Document
+from platectl.planning.build import PlateBuilder
 from platectl.planning.schedule import edge_s
 from platectl.steps import kind_of
 from platectl.steps.harvest import Filter
@@ -113,6 +114,20 @@ def _window_names(protocol: AssayProtocol, document: Document) -> list[Finding]:
                     "put it between at_least and at_most",
                 )
             )
+    return findings
+
+
+def check_placement(builder: PlateBuilder) -> list[Finding]:
+    """Two labwares that a person would have to put on the same place."""
+    taken: dict[str, str] = {}
+    findings = []
+    for labware, position in builder.spot.items():
+        if position in taken and builder.kind(labware).role != "lid":
+            where = f"placement.{labware}"
+            fix = "give each labware of a protocol its own position in the lab file"
+            message = f"{labware!r} and {taken[position]!r} both start on {position}"
+            findings.append(Finding(message, "", None, where, fix))
+        taken[position] = labware
     return findings
 
 

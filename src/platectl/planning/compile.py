@@ -18,7 +18,7 @@ from platectl.domain.samples import Sample
 from platectl.domain.steps import Anchor, Hold, Step, Window
 from platectl.files.yaml_lines import Document
 from platectl.planning.build import CannotBuildError, PlateBuilder
-from platectl.planning.check import check_protocol, check_tips, check_windows
+from platectl.planning.check import check_placement, check_protocol, check_tips, check_windows
 from platectl.planning.contents import liquid_findings
 from platectl.planning.expand import EXPAND, set_leads
 from platectl.planning.facilities import Facilities, build_facilities
@@ -127,7 +127,7 @@ def _deck_hold(builder: PlateBuilder) -> list[Hold]:
 
 def _build(builder: PlateBuilder, document: Document) -> list[Finding]:
     previous: tuple[str, ...] = ()
-    findings: list[Finding] = []
+    findings = check_placement(builder)
     for name, doc in builder.protocol.steps.items():
         builder.begin(name, doc.after if doc.after is not None else previous)
         try:
@@ -137,6 +137,9 @@ def _build(builder: PlateBuilder, document: Document) -> list[Finding]:
         except UserInputError as error:
             message, _, fix = str(error).partition("; ")
             findings.append(document.finding(("steps", name), message, fix))
+        except KeyError:
+            if not findings:
+                raise  # otherwise a step that this one builds on is missing, and was reported
         previous = (name,)
     findings += builder.findings
     if not findings:

@@ -31,7 +31,7 @@ def _position(build: PlateBuilder, to: str, labware: str) -> str:
     if to == "manifold":
         return build.facilities.position_of(build.need("VacuumFiltration", "for the filter plate"))
     if to == "home":
-        return build.facilities.lab.placement[labware]
+        return build.home(labware)
     taken = set(build.spot.values())
     free = [p for p in build.facilities.positions_for(to) if p not in taken]
     if build.spot.get(labware) in build.facilities.positions_for(to):
@@ -57,7 +57,7 @@ def _lid(build: PlateBuilder, doc: docs.LidDoc, _title: str) -> None:
         build.bring(doc.labware, nest)
         build.bring(doc.lid, nest)
     else:
-        build.bring(doc.lid, build.facilities.lab.placement[doc.lid])
+        build.bring(doc.lid, build.home(doc.lid))
 
 
 def _shake(build: PlateBuilder, doc: docs.ShakeDoc, title: str) -> None:

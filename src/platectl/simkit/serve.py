@@ -7,12 +7,14 @@ import contextlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from platectl.domain.errors import DisconnectedError, ReplyTimeoutError
 from platectl.simkit.simulator import Simulator
 
-PIECE: int = 65536
-FULL_S: float = 0.001
+PIECE: Final = 65536
+FULL_S: Final = 0.001
+FAREWELL_S: Final = 0.5
 
 
 @asynccontextmanager
@@ -23,19 +25,18 @@ async def serve_tcp(
 
     With `port` 0 the system chooses one. The address has the form `tcp:127.0.0.1:43211`.
     """
-    conversations: set[asyncio.Task[None]] = set()
+    conversations: dict[asyncio.Task[None], _TcpEnd] = {}
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101  # a callback of the server runs in a task
-        conversations.add(task)
-        stream = _TcpEnd(reader, writer)
+        conversations[task] = stream = _TcpEnd(reader, writer)
         try:
             await simulator.serve(stream)
         except asyncio.CancelledError:
             return  # the server ends; asyncio would report a cancelled callback as an error
         finally:
-            conversations.discard(task)
+            del conversations[task]
             await stream.aclose()
 
     server = await asyncio.start_server(converse, host, port)
@@ -44,6 +45,8 @@ async def serve_tcp(
         yield f"tcp:{host}:{chosen}"
     finally:
         server.close()
+        for stream in conversations.values():
+            stream.hang_up()
         await _end(*conversations)
         await server.wait_closed()
 
@@ -55,8 +58,8 @@ async def serve_pty(simulator: Simulator) -> AsyncIterator[str]:
     As on a serial line, nobody can tell whether anyone listens at the other end. The device
     vanishes when the context ends.
     """
-    import pty  # noqa: PLC0415  # there is none on Windows
-    import tty  # noqa: PLC0415  # likewise
+    import pty  # there is none on Windows
+    import tty  # likewise
 
     ours, theirs = pty.openpty()
     tty.setraw(theirs)
@@ -66,15 +69,20 @@ async def serve_pty(simulator: Simulator) -> AsyncIterator[str]:
     try:
         yield os.ttyname(theirs)
     finally:
-        await _end(task)
         await stream.aclose()
+        await _end(task)
         os.close(theirs)
 
 
 async def _end(*tasks: asyncio.Task[None]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    """Wait until the simulators have seen their streams close; cancel those that will not."""
+    if tasks:
+        _, late = await asyncio.wait(tasks, timeout=FAREWELL_S)
+        for task in late:
+            task.cancel()
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(outcome, Exception):
+            raise outcome
 
 
 async def _take(reader: asyncio.StreamReader, timeout_s: float | None) -> bytes:
@@ -108,6 +116,10 @@ class _TcpEnd:
 
     async def receive(self, *, timeout_s: float | None = None) -> bytes:
         return await _take(self._reader, timeout_s)
+
+    def hang_up(self) -> None:
+        """Close; a simulator that receives sees the end."""
+        self._writer.close()
 
     async def aclose(self) -> None:
         self._writer.close()

@@ -87,7 +87,7 @@ def _serial(address: str, rest: str) -> Connector:
     line = SerialLine(**options)
 
     async def connect() -> ByteStream:
-        from platectl.transport.serial_port import open_serial  # noqa: PLC0415  # fast start-up
+        from platectl.transport.serial_port import open_serial  # fast start-up
 
         return await open_serial(path, line)
 
@@ -107,7 +107,7 @@ def _visa(address: str, rest: str) -> Connector:
     line = SerialLine(**options) if serial else None
 
     async def connect() -> ByteStream:
-        from platectl.transport.visa import open_visa  # noqa: PLC0415  # fast start-up
+        from platectl.transport.visa import open_visa  # fast start-up
 
         return await open_visa(resource, line, backend=backend)
 
@@ -123,7 +123,7 @@ def _tcp(address: str, rest: str) -> Connector:
     host, port = match[1].strip("[]"), int(match[2])
 
     async def connect() -> ByteStream:
-        from platectl.transport.tcp import TcpStream  # noqa: PLC0415  # fast start-up
+        from platectl.transport.tcp import TcpStream  # fast start-up
 
         return await TcpStream.open(host, port)
 
@@ -138,7 +138,7 @@ def _replay(address: str, rest: str) -> Connector:
         )
 
     async def connect() -> ByteStream:
-        from platectl.transport.replay import ReplayStream  # noqa: PLC0415  # fast start-up
+        from platectl.transport.replay import ReplayStream  # fast start-up
 
         return ReplayStream.from_file(path)
 

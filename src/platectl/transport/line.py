@@ -64,7 +64,9 @@ class LineLink:
         await self.send_line(line)
         return await self.read_line(timeout_s=timeout_s)
 
-    async def drain(self, *, quiet_s: float, on_line: Callable[[bytes], None] | None = None) -> None:
+    async def drain(
+        self, *, quiet_s: float, on_line: Callable[[bytes], None] | None = None
+    ) -> None:
         """Read until the line has been quiet for `quiet_s`; what comes is dropped."""
         while True:
             try:

@@ -156,38 +156,36 @@ class PortThread:
             self._post(_refuse, opened, error)
             return
         self._post(_fulfil, opened)
+        ended = self._ended()
+        self._port.close()
+        self._post(self._fail, ended)
+
+    def _ended(self) -> InstrumentError:
+        """Work until the port is closed or gone; say which."""
         try:
             self._work()
         except InstrumentError as error:
-            self._post(self._fail, error)
-        finally:
-            self._port.close()
+            return error
+        except Exception as error:  # noqa: BLE001  # a dead thread must leave nobody waiting
+            return DisconnectedError(f"{self._name}: {error!r}")
+        return DisconnectedError(f"{self._name}: closed")
 
     def _work(self) -> None:
+        """Carry out orders and read in between, until told to close."""
         while True:
             job = self._next_job()
-            if job is None:
-                if self._wanted and (data := self._port.read()):
-                    self._wanted = False
-                    self._post(self._feed, data)
-            elif job.data is not None:
+            if job is not None:
+                if job.data is None:
+                    return
                 self._write(job.data, job.done)
-            else:
-                self._port.close()
-                self._post(self._fail, DisconnectedError(f"{self._name}: closed"))
-                self._post(_fulfil, job.done)
-                return
+            elif self._wanted and (data := self._port.read()):
+                self._wanted = False
+                self._post(self._feed, data)
 
     def _write(self, data: bytes, done: asyncio.Future[None]) -> None:
-        try:
-            while data and self._closing is None:
-                data = data[self._port.write(data) :]
-        except InstrumentError as error:
-            self._post(_refuse, done, error)
-            raise
-        if data:
-            self._post(_refuse, done, DisconnectedError(f"{self._name}: closed while sending"))
-        else:
+        while data and self._closing is None:
+            data = data[self._port.write(data) :]
+        if not data:
             self._wanted = True
             self._post(_fulfil, done)
 
@@ -209,8 +207,13 @@ class PortThread:
         self._arrived.set()
 
     def _fail(self, error: InstrumentError) -> None:
+        """Learn that the thread has ended; whoever waits for it is told."""
         self._error = error
         self._arrived.set()
+        if self._ordered is not None:
+            _refuse(self._ordered, DisconnectedError(f"{error}; not everything was sent"))
+        if self._closing is not None:
+            _fulfil(self._closing)
 
 
 def _fulfil(future: asyncio.Future[None]) -> None:

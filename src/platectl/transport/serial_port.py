@@ -32,7 +32,7 @@ class SerialPort:
     """One open port; satisfies `BlockingPort`."""
 
     def __init__(self, path: str, line: SerialLine) -> None:
-        from serial import Serial  # noqa: PLC0415  # start-up stays fast without pyserial
+        from serial import Serial  # start-up stays fast without pyserial
 
         self._path = path
         self._waitable = os.name == "posix"  # elsewhere a port has no file descriptor

@@ -41,7 +41,7 @@ class _VisaPort:
     """What both kinds of resource share."""
 
     def __init__(self, resource: str, backend: str) -> None:
-        import pyvisa  # noqa: PLC0415  # start-up stays fast without pyvisa
+        import pyvisa  # start-up stays fast without pyvisa
 
         self._name = resource
         self._timeout = pyvisa.constants.StatusCode.error_timeout
@@ -120,7 +120,7 @@ class VisaSerial(_VisaPort):
             raise
 
     def _set(self, port: SerialInstrument, line: SerialLine) -> None:
-        from pyvisa import constants as visa  # noqa: PLC0415  # start-up stays fast without pyvisa
+        from pyvisa import constants as visa  # start-up stays fast without pyvisa
 
         parity = {"N": visa.Parity.none, "E": visa.Parity.even, "O": visa.Parity.odd}
         port.baud_rate = line.baud
@@ -177,7 +177,7 @@ class VisaSocket(_VisaPort):
             raise
 
     def _set(self, port: MessageBasedResource) -> None:
-        from pyvisa import constants as visa  # noqa: PLC0415  # start-up stays fast without pyvisa
+        from pyvisa import constants as visa  # start-up stays fast without pyvisa
 
         self._hint = visa.ResourceAttribute.termchar
         self._last = ord("\n")
