@@ -62,7 +62,11 @@ class A4S:
         wire="serial",
         baud=19200,
         source="PyLabRobot 0.2.2 (handlers 6.4)",
-        unattested=("meaning of zz", "order of the sensor fields of a status line", "line end `!\\r`"),
+        unattested=(
+            "meaning of zz",
+            "order of the sensor fields of a status line",
+            "line end `!\\r`",
+        ),
     )
     Settings = Settings
 
@@ -92,7 +96,9 @@ class A4S:
             LinkError: The plate may be sealed and may be inside.
         """
         if not 50.0 <= temperature_c <= 200.0 or not 0.5 <= duration_s <= 10.0:  # noqa: PLR2004  # limits of the maker
-            raise RefusedError(f"cannot seal at {temperature_c:g} C for {duration_s:g} s; 50 to 200 C, 0.5 to 10 s")
+            raise RefusedError(
+                f"cannot seal at {temperature_c:g} C for {duration_s:g} s; 50 to 200 C, 0.5 to 10 s"
+            )
         await self._order(f"*00DH={round(temperature_c):04d}zz!")
         await self._order(f"*00DT={round(duration_s * 10):04d}zz!")
         waited = asyncio.get_running_loop().time() + self.settings.heat_s
@@ -141,7 +147,9 @@ class A4S:
             if line.startswith("*T"):
                 status = parse_status(line)
                 if status.error or status.system == ERROR:
-                    raise InstrumentFaultError(f"A4S reports error {status.error}", code=str(status.error))
+                    raise InstrumentFaultError(
+                        f"A4S reports error {status.error}", code=str(status.error)
+                    )
                 return status
         raise ReplyTimeoutError(f"no status line within {timeout_s:g} s")
 

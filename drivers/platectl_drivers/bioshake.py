@@ -108,7 +108,9 @@ class BioShake:
         """
         low, high = self.speed_range_rpm
         if not low <= speed_rpm <= high or speed_rpm != int(speed_rpm):
-            raise RefusedError(f"cannot shake at {speed_rpm:g} rpm; whole numbers from {low:g} to {high:g}")
+            raise RefusedError(
+                f"cannot shake at {speed_rpm:g} rpm; whole numbers from {low:g} to {high:g}"
+            )
         if self.settings.has_clamp:
             await self._do("setElmLockPos")
         await self._do(f"setShakeTargetSpeed{int(speed_rpm)}")
@@ -164,7 +166,9 @@ class BioShake:
     async def _fault(self, command: str) -> InstrumentFaultError:
         codes = parse_error_list(await self._exchange("getErrorList"))
         reasons = ", ".join(f"{ERRORS.get(c, 'error')} ({c})" for c in codes) or "no reason given"
-        return InstrumentFaultError(f"BioShake failed at {command}: {reasons}", code=str(codes[0]) if codes else "e")
+        return InstrumentFaultError(
+            f"BioShake failed at {command}: {reasons}", code=str(codes[0]) if codes else "e"
+        )
 
 
 def encode_temperature(temperature_c: float) -> int:

@@ -111,7 +111,12 @@ def _json(value: Any) -> bytes:
 
 def encode_prompt(prompt: Prompt) -> bytes:
     """Write a prompt as one line, without its end."""
-    fields = {"prompt": prompt.id, "kind": prompt.kind, "text": prompt.text, "options": prompt.options}
+    fields = {
+        "prompt": prompt.id,
+        "kind": prompt.kind,
+        "text": prompt.text,
+        "options": prompt.options,
+    }
     return _json({**fields, "data": dict(prompt.data)})
 
 
@@ -137,6 +142,11 @@ def decode_answer(fields: dict[str, Any]) -> Answer:
         MalformedReplyError: Option, person or note is missing or not text.
     """
     option, person, note = fields.get("option"), fields.get("person"), fields.get("note", "")
-    if not isinstance(option, str) or not isinstance(person, str) or not isinstance(note, str) or not person:
+    if (
+        not isinstance(option, str)
+        or not isinstance(person, str)
+        or not isinstance(note, str)
+        or not person
+    ):
         raise MalformedReplyError("an answer needs the texts option, person and note")
     return Answer(option, person, note)

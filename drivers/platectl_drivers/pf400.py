@@ -14,7 +14,13 @@ from typing import ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from platectl.domain.errors import DisconnectedError, InstrumentFaultError, LinkError, MalformedReplyError, RefusedError
+from platectl.domain.errors import (
+    DisconnectedError,
+    InstrumentFaultError,
+    LinkError,
+    MalformedReplyError,
+    RefusedError,
+)
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.transport.codec import text
 from platectl.transport.line import LineLink
@@ -81,7 +87,9 @@ class PF400:
         version = await self._ask("version")
         state = await self._ask("sysState")
         if state not in READY:
-            raise InstrumentFaultError(f"PF400 is in system state {state}; 20 or 21 is ready", code=state)
+            raise InstrumentFaultError(
+                f"PF400 is in system state {state}; 20 or 21 is ready", code=state
+            )
         await self._ask(f"hp 1 {self.settings.power_s}", timeout_s=self.settings.power_s + REPLY_S)
         await self._ask("attach 1")
         return Identity("PF400", firmware=version)
@@ -105,7 +113,9 @@ class PF400:
         try:
             await self._ask(f"placeplate {numbers[1]} {grip}", timeout_s=MOTION_S)
         except InstrumentFaultError as error:
-            raise InstrumentFaultError(f"{error}; the plate is in the gripper", code=error.code) from error
+            raise InstrumentFaultError(
+                f"{error}; the plate is in the gripper", code=error.code
+            ) from error
 
     async def abort(self) -> None:
         """Halt over a second conversation, because the first may be busy with a motion."""
@@ -139,7 +149,9 @@ class PF400:
     async def _ask(self, command: str, *, timeout_s: float = REPLY_S) -> str:
         if self._link is None:
             raise DisconnectedError("PF400 is not connected")
-        return parse_reply(await self._link.ask(command.encode("ascii"), timeout_s=timeout_s), command)
+        return parse_reply(
+            await self._link.ask(command.encode("ascii"), timeout_s=timeout_s), command
+        )
 
 
 def parse_reply(line: bytes, command: str) -> str:
@@ -154,5 +166,7 @@ def parse_reply(line: bytes, command: str) -> str:
         raise MalformedReplyError(f"PF400 answered {line[:60]!r} to {command!r}")
     code = int(match[1])
     if code != 0:
-        raise InstrumentFaultError(f"PF400 refused {command!r}: {FAULTS.get(code, 'error')} ({code})", code=str(code))
+        raise InstrumentFaultError(
+            f"PF400 refused {command!r}: {FAULTS.get(code, 'error')} ({code})", code=str(code)
+        )
     return match[2] or ""

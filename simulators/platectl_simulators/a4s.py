@@ -56,7 +56,9 @@ class A4SSimulator:
     def _actual_c(self) -> float:
         if self._target_c is None:
             return self._temperature_c
-        risen = self._temperature_c + HEAT_C_PER_S * (self._setup.clock.monotonic_s() - self._since_s)
+        risen = self._temperature_c + HEAT_C_PER_S * (
+            self._setup.clock.monotonic_s() - self._since_s
+        )
         return min(self._target_c, risen)
 
     def _heater(self) -> int:

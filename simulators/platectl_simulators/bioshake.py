@@ -54,8 +54,12 @@ class BioShakeSimulator:
         start = world.temperature_c(position) if self._from_c is None else self._from_c
         if self._from_c is None:
             return start
-        goal = self._setup.world.truth.environment.room if self._target_c is None else self._target_c
-        return goal + (start - goal) * math.exp(-(self._setup.clock.monotonic_s() - self._heated_s) / HEAT_S)
+        goal = (
+            self._setup.world.truth.environment.room if self._target_c is None else self._target_c
+        )
+        return goal + (start - goal) * math.exp(
+            -(self._setup.clock.monotonic_s() - self._heated_s) / HEAT_S
+        )
 
     def _tell_world(self) -> None:
         if self._from_c is not None:
@@ -80,7 +84,10 @@ class BioShakeSimulator:
         }  # fmt: skip
         if command in answers:
             return answers[command]
-        for prefix, setter in (("setShakeTargetSpeed", self._set_speed), ("setTempTarget", self._set_target)):
+        for prefix, setter in (
+            ("setShakeTargetSpeed", self._set_speed),
+            ("setTempTarget", self._set_target),
+        ):
             if command.startswith(prefix) and command.removeprefix(prefix).isdigit():
                 return setter(int(command.removeprefix(prefix)))
         match command:

@@ -76,9 +76,16 @@ class OperatorSimulator:
             position = item["position"]
             if wrong is not None and item["labware"] == wrong.data["labware"]:
                 position = wrong.data["position"]
-            self._world.add_labware(item["labware"], item["kind"], position, barcode=item["barcode"])
+            self._world.add_labware(
+                item["labware"], item["kind"], position, barcode=item["barcode"]
+            )
             for fill in item["fills"]:
-                self._world.fill(item["labware"], fill["well"], volume_ul=fill["volume_ul"], contents=fill["contents"])
+                self._world.fill(
+                    item["labware"],
+                    fill["well"],
+                    volume_ul=fill["volume_ul"],
+                    contents=fill["contents"],
+                )
         connected = set[str]()
         for bottle in data.get("bottles", ()):
             self._shelf[bottle["instrument"], bottle["liquid"]] = bottle
@@ -88,5 +95,8 @@ class OperatorSimulator:
 
     def _connect(self, bottle: Mapping[str, Any]) -> None:
         self._world.load_bottle(
-            bottle["instrument"], liquid=bottle["liquid"], volume_ul=bottle["volume_ul"], contents=bottle["contents"]
+            bottle["instrument"],
+            liquid=bottle["liquid"],
+            volume_ul=bottle["volume_ul"],
+            contents=bottle["contents"],
         )

@@ -45,7 +45,7 @@ class PF400Simulator:
         except DisconnectedError:
             return
 
-    async def _command(self, words: list[str]) -> str:
+    async def _command(self, words: list[str]) -> str:  # noqa: C901, PLR0911  # the command table
         if self._setup.faults.standing("hard_estop"):
             return "0 15" if words[:1] == ["sysState"] else "-1028"
         match words:
@@ -106,7 +106,7 @@ class PF400Simulator:
         await asyncio.sleep(PICK_S)
         try:
             if self._setup.faults.strike("collision"):
-                raise WorldError("collision", "something is in the way")
+                raise WorldError("collision", "something is in the way")  # noqa: TRY301  # as the world would
             if self._carried:
                 self._setup.world.set_down(self._carried, self._positions[int(number)])
         except WorldError:

@@ -56,7 +56,7 @@ class Bench:
         n = len(wells)
         self.done.append(("pick_up", rack, n, 0.0))
         zero = np.zeros(n)
-        return Tips(instrument, 1000.0, zero, zero > 1, zero.copy(), np.zeros((1, n)))
+        return Tips(instrument, rack, tuple(wells), zero, zero > 1, zero.copy(), np.zeros((1, n)))
 
     def put_back_tips(self, tips: Tips, *, rack: str, wells: Sequence[str]) -> None:
         self.done.append(("put_back", rack, len(wells), 0.0))

@@ -164,8 +164,8 @@ async def _guarded(name: str, work: Coroutine[Any, Any, None]) -> None:
     """Log what kills a simulator; the run then sees a closed conversation."""
     try:
         await work
-    except Exception as error:  # noqa: BLE001  # a defect of a simulator must not hang the run
-        log.error("simulator.serve.failed", simulator=name, error=repr(error))
+    except Exception as error:  # a defect of a simulator must not hang the run
+        log.exception("simulator.serve.failed", simulator=name, error=repr(error))
 
 
 def _interfaces(entry: InstrumentEntry) -> tuple[str, ...]:

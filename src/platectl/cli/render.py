@@ -16,10 +16,13 @@ from platectl.domain.run import CompiledRun
 from platectl.domain.units import format_duration
 from platectl.report.text import ki_table
 
+FILE_WIDTH = 160
+
 
 def console(*, quiet: bool = False) -> Console:
     """A console on standard output; a quiet one swallows everything."""
-    return Console(quiet=quiet, file=sys.stdout, highlight=False)
+    width = None if sys.stdout.isatty() else FILE_WIDTH
+    return Console(quiet=quiet, file=sys.stdout, highlight=False, width=width)
 
 
 class LiveView:

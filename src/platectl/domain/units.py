@@ -96,7 +96,7 @@ def _field(dimension: str) -> tuple[BeforeValidator, WithJsonSchema]:
     base, units = DIMENSIONS[dimension]
 
     def convert(value: object, info: ValidationInfo) -> float:
-        frozen = bool(info.context) and info.context.get("frozen", False)
+        frozen = info.context is not None and info.context.get("frozen", False)
         if frozen and isinstance(value, (int, float)) and not isinstance(value, bool):
             return float(value)  # a frozen run holds plain floats in the base unit
         try:

@@ -23,21 +23,23 @@ def render(report: RunReport) -> str:
     from platectl.report.timeline_plot import timeline
 
     rows = result_rows(report.plates)
-    return template("report.html.j2").render(
-        report=report,
-        ki=ki_table(rows),
-        ic50=ic50_table(rows),
-        plates=[_plate(report, plate) for plate in report.plates],
-        windows=[
-            (
-                w.plate,
-                w.name,
-                "" if w.elapsed_s is None else format_duration(w.elapsed_s),
-                w.verdict or "kept",
-            )
-            for w in report.windows
-        ],
-        timeline=timeline(report.steps, salt=f"{report.run}-timeline") if report.steps else "",
+    return str(
+        template("report.html.j2").render(
+            report=report,
+            ki=ki_table(rows),
+            ic50=ic50_table(rows),
+            plates=[_plate(report, plate) for plate in report.plates],
+            windows=[
+                (
+                    w.plate,
+                    w.name,
+                    "" if w.elapsed_s is None else format_duration(w.elapsed_s),
+                    w.verdict or "kept",
+                )
+                for w in report.windows
+            ],
+            timeline=timeline(report.steps, salt=f"{report.run}-timeline") if report.steps else "",
+        )
     )
 
 

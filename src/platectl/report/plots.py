@@ -155,7 +155,7 @@ def _residual_axis(under: Axes, compound: CompoundResult) -> None:
 
 
 def _axes(above: Axes, under: Axes, ends: tuple[float, float]) -> None:
-    decades = [d for d in range(math.ceil(ends[0] + 0.4), math.floor(ends[1] - 0.4) + 1)]
+    decades = list(range(math.ceil(ends[0] + 0.4), math.floor(ends[1] - 0.4) + 1))
     decades = decades[:: 1 + len(decades) // 7]
     ticks = [ends[0], *decades, ends[1]]
     names = ["total", *(_decade(d) for d in decades), "NSB"]

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
+SMALLEST_STEP_MIN = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def carry_forward(
         half = _step(bound, ligand_nm, receptor_nm, rates, step / 2)
         twice = _step(half, ligand_nm, receptor_nm, rates, step / 2)
         error = float(np.max(np.abs(twice - once), initial=0.0)) / scale
-        if error > 30 * np.sqrt(tolerance) * 0.1 and step > 1e-4:
+        if error > 3.0 * np.sqrt(tolerance) and step > SMALLEST_STEP_MIN:
             step /= 3
             continue
         bound = np.maximum(2.0 * twice - once, 0.0)
@@ -63,7 +64,9 @@ def _step(bound: Array, ligand: Array, receptor: Array, rates: Rates, minutes: f
         slope = 1.0 + ((pull * decayed - bound * grown) / below**2).sum(axis=1)
         change = (free + each.sum(axis=1) - receptor) / slope
         free = np.maximum(free - change, 0.0)
-        if float(np.max(np.abs(change), initial=0.0)) < 1e-11 + 1e-10 * float(receptor.max(initial=0.0)):
+        if float(np.max(np.abs(change), initial=0.0)) < 1e-11 + 1e-10 * float(
+            receptor.max(initial=0.0)
+        ):
             break
     below = decayed + grown * free[:, None]
     return np.asarray((bound + pull * free[:, None]) / below)

@@ -23,13 +23,18 @@ class Chemistry:
     def __init__(self, truth: Truth, components: Components, rng: np.random.Generator) -> None:
         self._truth = truth
         self._components = components
-        self._lot = {name: max(0.2, 1 + m.lot_cv * rng.standard_normal()) for name, m in sorted(truth.membranes.items())}
+        self._lot = {
+            name: max(0.2, 1 + m.lot_cv * rng.standard_normal())
+            for name, m in sorted(truth.membranes.items())
+        }
         spread = truth.filtration.nsb_lot_cv * rng.standard_normal()
         self._nsb = truth.filtration.nsb_fraction * max(0.2, 1 + spread)
 
     def ligands(self) -> list[str]:
         """Ligands that are present somewhere and bind somewhere."""
-        return [n for n in self._components.names if (found := self._truth.ligand(n)) and found.sites]
+        return [
+            n for n in self._components.names if (found := self._truth.ligand(n)) and found.sites
+        ]
 
     def carry(self, held: Held, now_s: float, *, lidded: bool) -> None:
         """Bring a labware to the present."""
@@ -61,7 +66,9 @@ class Chemistry:
         if not ligands:
             return
         rows = [self._components.row(n) for n in ligands]
-        active = np.flatnonzero((receptor.sum(axis=0) > 0) & (held.amounts[rows].sum(axis=0) > 0) & (held.volume_ul > 0))
+        active = np.flatnonzero(
+            (receptor.sum(axis=0) > 0) & (held.amounts[rows].sum(axis=0) > 0) & (held.volume_ul > 0)
+        )
         if not active.size:
             return
         volume = held.volume_ul[active]
@@ -90,14 +97,18 @@ class Chemistry:
             for index, site in enumerate(self._truth.sites):
                 row = self._components.known(f"bound:{site}:{name}")
                 if row is not None:
-                    held.stuck[row] *= math.exp(-float(rates.koff[index, column, 0]) * cold * minutes)
+                    held.stuck[row] *= math.exp(
+                        -float(rates.koff[index, column, 0]) * cold * minutes
+                    )
 
     def _evaporate(self, held: Held, minutes: float, *, lidded: bool) -> None:
         environment = self._truth.environment
         warmth = math.exp(0.058 * (held.temperature_c - 37.0))
         if held.is_filter:
             per_min = self._truth.filtration.holdup / (self._truth.filtration.dry_after / 60.0)
-            held.volume_ul -= np.minimum(held.volume_ul, per_min * minutes * warmth / math.exp(0.058 * 3.0))
+            held.volume_ul -= np.minimum(
+                held.volume_ul, per_min * minutes * warmth / math.exp(0.058 * 3.0)
+            )
             return
         inner, edge, corner = environment.evaporation_ul_per_h
         rates = np.full(len(held.wells), inner)
@@ -110,7 +121,14 @@ class Chemistry:
         factor = warmth * (environment.lidded_factor if lidded else 1.0)
         held.volume_ul -= np.minimum(0.9 * held.volume_ul, rates * factor * minutes / 60.0)
 
-    def pass_through(self, held: Held, wells: npt.NDArray[np.intp], volume_ul: Array, amounts: Array, recovery: Array) -> None:
+    def pass_through(
+        self,
+        held: Held,
+        wells: npt.NDArray[np.intp],
+        volume_ul: Array,
+        amounts: Array,
+        recovery: Array,
+    ) -> None:
         """Draw arriving liquid through filter wells: particles stay, free ligand mostly goes.
 
         The hold-up of the filter is mixed with what passes.
@@ -127,7 +145,10 @@ class Chemistry:
             if name.startswith("bound:"):
                 free[self._components.row(name.split(":", 2)[2])] -= amounts[row]
         free = np.maximum(free, 0.0)
-        membranes = sum((amounts[r] for r in rows if names[r].startswith("membranes:")), start=np.zeros(len(wells)))
+        membranes = sum(
+            (amounts[r] for r in rows if names[r].startswith("membranes:")),
+            start=np.zeros(len(wells)),
+        )
         share = np.where(membranes > 0, self._nsb, filtration.nsb_without_membranes)
         share = np.where(held.soaked[wells], share, share * filtration.nsb_factor_unsoaked)
         for name in self.ligands():

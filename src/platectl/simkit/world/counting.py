@@ -20,7 +20,9 @@ def evenness(draws: Array) -> Array:
     plate = PlateFormat.of(96)
     rows, columns = np.divmod(np.arange(plate.size), plate.columns)
     rim = (rows == 0) | (rows == plate.rows - 1) | (columns == 0) | (columns == plate.columns - 1)
-    return np.asarray(1 + draws[0] * (rows - 3.5) / 3.5 + draws[1] * (columns - 5.5) / 5.5 + draws[2] * rim)
+    return np.asarray(
+        1 + draws[0] * (rows - 3.5) / 3.5 + draws[1] * (columns - 5.5) / 5.5 + draws[2] * rim
+    )
 
 
 def efficiencies(held: Held, truth: Truth, components: Components) -> Array:
@@ -31,7 +33,9 @@ def efficiencies(held: Held, truth: Truth, components: Components) -> Array:
     cocktail = held.amounts[row] if row is not None else np.zeros(len(held.wells))
     value[cocktail < LEAST_COCKTAIL_UL] = counting.without_cocktail
     if held.is_filter:
-        wet = (held.volume_ul - cocktail > 0.2 * truth.filtration.holdup) & (cocktail >= LEAST_COCKTAIL_UL)
+        wet = (held.volume_ul - cocktail > 0.2 * truth.filtration.holdup) & (
+            cocktail >= LEAST_COCKTAIL_UL
+        )
         value[wet] *= counting.wet_factor
         if len(held.evenness) == len(value):
             value = value * held.evenness
@@ -55,7 +59,9 @@ def rates(held: Held, truth: Truth, components: Components, clock: Clock, *, dar
         cpm = cpm + truth.counting.crosstalk * near.ravel()
     if held.lit_s is not None and not dark:
         age_s = clock.monotonic_s() - held.lit_s
-        cpm = cpm + truth.counting.luminescence_cpm * np.exp(-age_s / truth.counting.luminescence_decay)
+        cpm = cpm + truth.counting.luminescence_cpm * np.exp(
+            -age_s / truth.counting.luminescence_decay
+        )
     return cpm
 
 
@@ -65,6 +71,10 @@ def _fmol(held: Held, components: Components, name: str) -> Array:
     for row, substance in enumerate(components.names):
         if substance.casefold() == name.casefold():
             total += held.amounts[row] + held.stuck[row]
-        elif held.is_filter and substance.startswith("bound:") and substance.split(":", 2)[2].casefold() == name.casefold():
+        elif (
+            held.is_filter
+            and substance.startswith("bound:")
+            and substance.split(":", 2)[2].casefold() == name.casefold()
+        ):
             total += held.stuck[row]
     return total

@@ -54,7 +54,9 @@ class Held:
     sealed: bool = False
     vacuum: bool = False
     soaked: npt.NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
-    stuck: Array = field(default_factory=lambda: np.zeros(0))  # (components, wells) kept by the filter
+    stuck: Array = field(
+        default_factory=lambda: np.zeros(0)
+    )  # (components, wells) kept by the filter
     evenness: Array = field(default_factory=lambda: np.ones(0))
     lit_s: float | None = None  # when the cocktail came
 
@@ -64,9 +66,21 @@ class Held:
         return self.kind.role == "filter_plate"
 
 
-def new_held(name: str, kind: LabwareKind, *, barcode: str, now_s: float, temperature_c: float, evenness: Array) -> Held:
+def new_held(
+    name: str,
+    kind: LabwareKind,
+    *,
+    barcode: str,
+    now_s: float,
+    temperature_c: float,
+    evenness: Array,
+) -> Held:
     """Return empty labware."""
-    wells = {} if kind.role in {"tip_rack", "lid"} else {w: i for i, w in enumerate(kind.format.by_row())}
+    wells = (
+        {}
+        if kind.role in {"tip_rack", "lid"}
+        else {w: i for i, w in enumerate(kind.format.by_row())}
+    )
     n = len(wells)
     return Held(
         name, kind, barcode, wells, np.zeros(n), np.zeros((CAPACITY, n)), now_s, temperature_c,

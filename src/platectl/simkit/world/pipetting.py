@@ -53,7 +53,11 @@ def draw(
 ) -> None:  # fmt: skip
     """Aspirate into the tips, with their errors."""
     errors = handling.at(volume_ul)
-    wanted = volume_ul * (1 + errors.bias * tips.z_bias) * (1 + errors.cv * rng.standard_normal(len(wells)))
+    wanted = (
+        volume_ul
+        * (1 + errors.bias * tips.z_bias)
+        * (1 + errors.cv * rng.standard_normal(len(wells)))
+    )
     wanted += handling.additive * rng.standard_normal(len(wells))
     wanted = np.where(tips.blocked, 0.0, np.maximum(wanted, 0.0))
     if len(wells) > 1 and (wells == wells[0]).all():  # a trough
@@ -84,7 +88,9 @@ def deliver(
     if last:
         share *= 1.0 - handling.carry_over
     else:
-        share = np.clip(share * (1 + handling.at(volume_ul).cv * rng.standard_normal(len(share))), 0.0, 1.0)
+        share = np.clip(
+            share * (1 + handling.at(volume_ul).cv * rng.standard_normal(len(share))), 0.0, 1.0
+        )
     volumes, amounts = tips.volume_ul * share, tips.amounts * share
     tips.volume_ul = tips.volume_ul - volumes
     tips.amounts = tips.amounts - amounts

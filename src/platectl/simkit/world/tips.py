@@ -30,4 +30,12 @@ class Tips:
     def fresh(cls, instrument: str, rack: str, wells: tuple[str, ...], z_bias: Array) -> Tips:
         """Return empty tips."""
         n = len(wells)
-        return cls(instrument, rack, wells, z_bias, np.zeros(n, dtype=np.bool_), np.zeros(n), np.zeros((CAPACITY, n)))
+        return cls(
+            instrument,
+            rack,
+            wells,
+            z_bias,
+            np.zeros(n, dtype=np.bool_),
+            np.zeros(n),
+            np.zeros((CAPACITY, n)),
+        )

@@ -79,7 +79,9 @@ class Filtration(_Part):
     holdup: VolumeUl = 30.0
     recovery: Fraction = 0.97
     recovery_sd: Fraction = 0.01
-    cold_factor: float = Field(default=0.1, gt=0, description="dissociation rate in cold buffer over warm")
+    cold_factor: float = Field(
+        default=0.1, gt=0, description="dissociation rate in cold buffer over warm"
+    )
     dry_after: DurationS = 2700.0
 
 
@@ -129,7 +131,9 @@ class Truth(_Part):
 
     def ligand(self, name: str) -> Ligand | None:
         """Look a ligand up by name, upper or lower case."""
-        return next((l for n, l in self.ligands.items() if n.casefold() == name.casefold()), None)
+        return next(
+            (found for n, found in self.ligands.items() if n.casefold() == name.casefold()), None
+        )
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -140,6 +144,8 @@ class Truth(_Part):
         """Faults by instrument."""
         names = dict.fromkeys(f.instrument for f in self.faults)
         return {
-            n: FaultPlan(Fault(f.kind, f.after, f.times, f.data) for f in self.faults if f.instrument == n)
+            n: FaultPlan(
+                Fault(f.kind, f.after, f.times, f.data) for f in self.faults if f.instrument == n
+            )
             for n in names
         }

@@ -64,20 +64,26 @@ class World:
         return self._faults.setdefault(instrument, FaultPlan())
 
     # What stands where ----------------------------------------------------------------------
-    def add_position(self, name: str, *, temperature_c: float | None = None, dark: bool = False) -> None:
+    def add_position(
+        self, name: str, *, temperature_c: float | None = None, dark: bool = False
+    ) -> None:
         """Declare a place where labware can stand; None follows the room temperature."""
         self._positions[name] = Position(name, temperature_c, dark)
 
     def add_labware(self, labware: str, kind: str, position: str, *, barcode: str = "") -> None:
         """Put new, empty labware of a catalogue kind on a position (a person loads it)."""
         place = self._place(position)
-        draws = self.rng(f"evenness:{labware}").standard_normal(3) * self.truth.environment.gradient_sd
+        draws = (
+            self.rng(f"evenness:{labware}").standard_normal(3) * self.truth.environment.gradient_sd
+        )
         held = new_held(labware, self.catalogue[kind], barcode=barcode, now_s=self.clock.monotonic_s(),
                         temperature_c=self._temperature(place), evenness=counting.evenness(draws))  # fmt: skip
         self._labware[labware] = held
         if held.kind.role == "tip_rack":
             wells = held.kind.format.by_row()
-            self._racks[labware] = dict(zip(wells, self.rng(f"tips:{labware}").standard_normal(len(wells)), strict=True))
+            self._racks[labware] = dict(
+                zip(wells, self.rng(f"tips:{labware}").standard_normal(len(wells)), strict=True)
+            )
         self.set_down(labware, position)
 
     def remove_labware(self, labware: str) -> None:
@@ -86,7 +92,9 @@ class World:
         if held is not None and held.position is not None:
             self._place(held.position).stack.remove(held)
 
-    def fill(self, labware: str, well: str, *, volume_ul: float, contents: Mapping[str, float]) -> None:
+    def fill(
+        self, labware: str, well: str, *, volume_ul: float, contents: Mapping[str, float]
+    ) -> None:
         """Pour a prepared liquid into a well.
 
         `contents` maps a component to its concentration: molar for ligands, mg/mL for
@@ -97,10 +105,14 @@ class World:
         held.volume_ul[index] += volume_ul
         held.amounts[:, index] += pipetting.prepared(self.components, contents) * volume_ul
 
-    def load_bottle(self, instrument: str, *, liquid: str, volume_ul: float, contents: Mapping[str, float]) -> None:
+    def load_bottle(
+        self, instrument: str, *, liquid: str, volume_ul: float, contents: Mapping[str, float]
+    ) -> None:
         """Connect a bottle to a bulk dispenser's line (replaces what was there)."""
         bias = self.rng(instrument).standard_normal() * self.truth.liquid_handling.bulk_bias
-        self._bottles[instrument] = pipetting.Bottle(liquid, volume_ul, pipetting.prepared(self.components, contents), bias)
+        self._bottles[instrument] = pipetting.Bottle(
+            liquid, volume_ul, pipetting.prepared(self.components, contents), bias
+        )
 
     def plate_at(self, position: str) -> str | None:
         """Name of the plate (not the lid) that stands at a position."""
@@ -172,7 +184,14 @@ class World:
             WorldError: sealed, no_such_well.
         """
         held = self._open(labware)
-        pipetting.draw(tips, held, self._wells(held, wells), volume_ul, self.truth.liquid_handling, self.rng(tips.instrument))
+        pipetting.draw(
+            tips,
+            held,
+            self._wells(held, wells),
+            volume_ul,
+            self.truth.liquid_handling,
+            self.rng(tips.instrument),
+        )
 
     def dispense(self, tips: Tips, labware: str, wells: Sequence[str], volume_ul: float) -> None:
         """Deliver from each channel into its well.
@@ -181,14 +200,18 @@ class World:
             WorldError: sealed, overflow, no_such_well.
         """
         held = self._open(labware)
-        volumes, amounts = pipetting.deliver(tips, volume_ul, self.truth.liquid_handling, self.rng(tips.instrument))
+        volumes, amounts = pipetting.deliver(
+            tips, volume_ul, self.truth.liquid_handling, self.rng(tips.instrument)
+        )
         self._pour(held, self._wells(held, wells), volumes, amounts)
 
     def bulk_prime(self, instrument: str, volume_ul: float) -> None:
         """Pump liquid from the bottle to waste."""
         self._bottle(instrument).take(volume_ul)
 
-    def bulk_dispense(self, instrument: str, position: str, volumes_ul: Mapping[int, float]) -> None:
+    def bulk_dispense(
+        self, instrument: str, position: str, volumes_ul: Mapping[int, float]
+    ) -> None:
         """Dispense columns (1-based) of the plate at a position from the instrument's bottle.
 
         Raises:
@@ -274,7 +297,9 @@ class World:
         return counting.efficiencies(held, self.truth, self.components)[self._wells(held, wells)]
 
     # Inside ------------------------------------------------------------------------------------
-    def _pour(self, held: Held, wells: npt.NDArray[np.intp], volumes: Array, amounts: Array) -> None:
+    def _pour(
+        self, held: Held, wells: npt.NDArray[np.intp], volumes: Array, amounts: Array
+    ) -> None:
         if held.is_filter and held.vacuum:
             self._filter(held, wells, volumes, amounts)
         else:
@@ -287,7 +312,9 @@ class World:
         if cocktail is not None and float(amounts[cocktail].max(initial=0.0)) > 1.0:
             held.lit_s = self.clock.monotonic_s()
 
-    def _filter(self, held: Held, wells: npt.NDArray[np.intp], volumes: Array, amounts: Array) -> None:
+    def _filter(
+        self, held: Held, wells: npt.NDArray[np.intp], volumes: Array, amounts: Array
+    ) -> None:
         filtration = self.truth.filtration
         draws = self.rng(f"filter:{held.name}").standard_normal(len(wells))
         recovery = np.clip(filtration.recovery + filtration.recovery_sd * draws, 0.0, 1.0)
@@ -342,4 +369,6 @@ class World:
         row = self.components.known(component)
         if row is None or row >= CAPACITY:
             return 0.0
-        return float(sum(held.amounts[row].sum() + held.stuck[row].sum() for held in self._labware.values()))
+        return float(
+            sum(held.amounts[row].sum() + held.stuck[row].sum() for held in self._labware.values())
+        )
