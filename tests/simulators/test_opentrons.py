@@ -47,7 +47,13 @@ class Bench:
         n = len(wells)
         self.done.append(("pick_up", rack, tuple(wells), 0.0))
         return Tips(
-            instrument, 1000.0, np.zeros(n), np.zeros(n, bool), np.zeros(n), np.zeros((2, n))
+            instrument,
+            rack,
+            tuple(wells),
+            np.zeros(n),
+            np.zeros(n, dtype=np.bool_),
+            np.zeros(n),
+            np.zeros((1, n)),
         )
 
     def put_back_tips(self, tips: Tips, *, rack: str, wells: Sequence[str]) -> None:
@@ -548,7 +554,7 @@ def test_nozzles_beside_a_plate_meet_nothing(well: str, rows: int, columns: int)
 
 def test_spilling_never_leaves_less_than_nothing() -> None:
     n = np.array([0.0, 10.0, 50.0])
-    tips = Tips("x", 1000.0, n * 0, n > 99, n.copy(), np.stack([n, 2 * n]))
+    tips = Tips("x", "rack", ("A1", "B1", "C1"), n * 0, n > 99, n.copy(), np.stack([n, 2 * n]))
     spill(tips, 20.0)
     assert tips.volume_ul == pytest.approx([0, 0, 30])
     assert tips.amounts[1] == pytest.approx([0, 0, 60])

@@ -27,7 +27,7 @@ class WireRecorder:
         def write(side: Side, data: bytes) -> None:
             if self._folder is not None:
                 file = self._file(instrument)
-                file.write(f"@{self._clock.monotonic_s():.6f} {side} {escape(data)}\n")
+                file.write(f"@{self._clock.monotonic_s():.12f} {side} {escape(data)}\n")
 
         return write
 

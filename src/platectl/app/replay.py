@@ -123,7 +123,8 @@ async def _say(name: str, end: PipeEnd, turns: list[Turn]) -> Comparison:
         if turn.side == ">":
             await asyncio.sleep(max(0.0, (turn.at_s or 0.0) - loop.time()))
             await end.send(turn.data)
-    await asyncio.sleep(120.0)
+    last_s = max((turn.at_s or 0.0 for turn in turns), default=0.0)
+    await asyncio.sleep(max(0.0, last_s - loop.time()) + 1.0)
     listening.cancel()
     await asyncio.gather(listening, return_exceptions=True)
     differs = next(

@@ -19,11 +19,6 @@ COMMANDS = {
         "report",
         "Write the report of one run, or of several side by side.",
     ),
-    "analyse": (
-        "platectl.cli.analyse",
-        "analyse",
-        "Analyse an exported count file with a plate map.",
-    ),
     "ledger": ("platectl.cli.runs", "ledger", "Verify the ledger of a run."),
     "replay": (
         "platectl.cli.replay",

@@ -62,7 +62,7 @@ class PlateBuilder:
     def _homes(self) -> Iterable[tuple[str, str]]:
         for labware in self.protocol.labware:
             if labware in self.facilities.lab.placement:
-                yield labware, self.facilities.lab.placement[labware]
+                yield labware, self.home(labware)
 
     # Names ------------------------------------------------------------------------------------
     def named(self, labware: str) -> str:
@@ -83,7 +83,16 @@ class PlateBuilder:
             raise CannotBuildError(
                 f"{labware!r} has no place to stand", "add it to placement in the lab file"
             )
-        return self.facilities.lab.placement[labware]
+        place = self.facilities.lab.placement[labware]
+        if self.facilities.lab.positions[place].use == "hotel":
+            return self.hotel()[0]
+        return place
+
+    def hotel(self) -> tuple[str, ...]:
+        """The two hotel positions of this plate; plates take turns."""
+        every = self.facilities.positions_for("hotel")
+        first = 2 * (self.number - 1) % max(len(every) - 1, 1)
+        return every[first : first + 2]
 
     def need(self, interface: str, purpose: str) -> str:
         """First instrument of an interface.
@@ -143,6 +152,8 @@ class PlateBuilder:
             not_before=not_before,
         )
         self.steps.append(step)
+        if kind.name == "load":
+            self._arrived = dict.fromkeys(self.spot, step_id)
         for name in touched:
             self._last_touch[name] = step_id
         self._last_of_doc[self._doc] = step_id

@@ -91,6 +91,7 @@ def _all_plates(
     holds: list[Hold] = []
     findings: list[Finding] = []
     deck: tuple[str, ...] = ()
+    lids: tuple[str, ...] = ()
     for number, plate in enumerate(plates, start=1):
         builder = PlateBuilder(
             request.protocol, plate, number, facilities, request.catalogue, request.samples
@@ -98,12 +99,15 @@ def _all_plates(
         findings += _build(builder, request.protocol_document)
         if findings:
             continue
-        loaded = complete_loading(builder, deck_before=deck)
+        loaded = complete_loading(builder, deck_before=deck, remove=(*deck, *lids))
         deck = tuple(
             d for d in (builder.named(n) for n in request.protocol.labware)
             if facilities.lab.positions[builder.spot.get(d.split(".", 1)[1], next(iter(facilities.lab.positions)))].handler
             and any(d == e["labware"] for s in builder.steps if s.kind == "load" for e in s.params["deck"])
         )  # fmt: skip
+        lids = tuple(
+            builder.named(n) for n in request.protocol.labware if builder.kind(n).role == "lid"
+        )
         plate_windows = _windows(request.protocol, builder)
         builder.close_holds(builder.steps[-1].id)
         timed = schedule_plate(builder.steps, plate_windows)

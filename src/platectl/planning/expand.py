@@ -33,7 +33,8 @@ def _position(build: PlateBuilder, to: str, labware: str) -> str:
     if to == "home":
         return build.home(labware)
     taken = set(build.spot.values())
-    free = [p for p in build.facilities.positions_for(to) if p not in taken]
+    places = build.hotel() if to == "hotel" else build.facilities.positions_for(to)
+    free = [p for p in places if p not in taken]
     if build.spot.get(labware) in build.facilities.positions_for(to):
         return build.spot[labware]
     if not free:

@@ -15,7 +15,9 @@ BOTTLE_DEAD_UL = 5000.0
 EXCESS = 1.1
 
 
-def complete_loading(build: PlateBuilder, *, deck_before: tuple[str, ...]) -> dict[Well, float]:
+def complete_loading(
+    build: PlateBuilder, *, deck_before: tuple[str, ...], remove: tuple[str, ...]
+) -> dict[Well, float]:
     """Write the list into the plate's `load` step; returns the loaded volume of wells and bottles."""
     needed = requirements(build.steps)
     loaded: dict[Well, float] = {}
@@ -29,7 +31,7 @@ def complete_loading(build: PlateBuilder, *, deck_before: tuple[str, ...]) -> di
         if step.kind == "load":
             deck = _deck(build, step.params["handler"])
             kind = Load(operator=step.params["operator"], handler=step.params["handler"],
-                        place=tuple(place), bottles=tuple(bottles), deck=deck, off_deck=deck_before)  # fmt: skip
+                        place=tuple(place), bottles=tuple(bottles), deck=deck, off_deck=deck_before, remove=remove)  # fmt: skip
             build.steps[index] = step.model_copy(
                 update={"params": kind.model_dump(mode="json"), "duration_s": kind.duration_s}
             )
@@ -54,7 +56,7 @@ def _labware(
     return {
         "labware": full_name,
         "kind": use.kind,
-        "position": build.facilities.lab.placement[name],
+        "position": build.home(name),
         "barcode": build.plate.barcode if name == "assay" else f"{build.plate.barcode}-{name}",
         "fills": fills,
     }

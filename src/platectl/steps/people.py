@@ -52,6 +52,9 @@ class Load(Params):
     place: tuple[dict[str, Any], ...] = ()
     bottles: tuple[dict[str, Any], ...] = ()
     deck: tuple[DeckEntry, ...] = ()
+    remove: tuple[str, ...] = Field(
+        default=(), description="labware of earlier plates to take out of the lab"
+    )
     off_deck: tuple[str, ...] = Field(
         default=(), description="labware of earlier plates to take away"
     )
@@ -72,7 +75,7 @@ class Load(Params):
     async def execute(self, bench: Bench) -> Outcome:
         """Prompt with the whole list, then describe the deck to the handler."""
         text = f"Load {len(self.place)} labware and {len(self.bottles)} bottles as listed"
-        data = {"place": self.place, "bottles": self.bottles, "remove": self.off_deck}
+        data = {"place": self.place, "bottles": self.bottles, "remove": self.remove}
         evidence = await ask(
             bench, self.operator, Prompt(bench.step_id, "load", text, ("done", "cannot"), data)
         )

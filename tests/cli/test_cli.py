@@ -1,0 +1,100 @@
+"""The command line as an operator or a script sees it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+
+def platectl(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "platectl", *words], capture_output=True, text=True, check=False
+    )
+
+
+def test_a_run_ends_with_one_json_line_and_leaves_its_folder(tmp_path: Path) -> None:
+    ran = platectl("run", "sigma1-binding", "--store", str(tmp_path), "--json")
+
+    assert ran.returncode == 0, ran.stderr
+    summary = json.loads(ran.stdout.splitlines()[-1])
+    assert summary["status"] == "done"
+    assert {row["compound"] for row in summary["results"]} == {
+        "(+)-igmesine",
+        "SA4503",
+        "haloperidol",
+    }
+    for row in summary["results"]:
+        assert {
+            "compound",
+            "site",
+            "quantity",
+            "value_molar",
+            "lower_molar",
+            "upper_molar",
+            "qualifier",
+            "status",
+        } <= set(row)
+    folder = Path(summary["folder"])
+    page = (folder / "report.html").read_text()
+    assert "SIMULATED" in page
+    assert "src=" not in page
+    assert (folder / "results.csv").exists()
+    assert (folder / "counts.csv").exists()
+
+    listed = json.loads(platectl("runs", "--store", str(tmp_path), "--json").stdout)
+    assert [r["run"] for r in listed["runs"]] == [summary["run"]]
+    verified = json.loads(
+        platectl("ledger", "verify", "latest", "--store", str(tmp_path), "--json").stdout
+    )
+    assert verified["first_broken"] is None
+    shown = platectl("show", "latest", "--store", str(tmp_path))
+    assert shown.returncode == 0, shown.stderr
+    assert "incubation" in shown.stdout
+
+
+def test_two_sites_side_by_side_give_selectivity(tmp_path: Path) -> None:
+    ran = platectl("run", "sigma1-binding", "sigma2-binding", "--store", str(tmp_path), "--json")
+    runs = json.loads(ran.stdout.splitlines()[-1])["runs"]
+
+    compared = platectl("report", *(r["run"] for r in runs), "--store", str(tmp_path), "--json")
+
+    assert compared.returncode == 0, compared.stderr
+    rows = {row["compound"]: row for row in json.loads(compared.stdout)["selectivity"]}
+    assert rows["SA4503"]["quantity"] == "Ki ratio"
+    assert rows["SA4503"]["lower"] < rows["SA4503"]["ratio"] < rows["SA4503"]["upper"]
+
+
+def test_importing_platectl_pulls_in_no_heavy_library() -> None:
+    code = "import platectl, sys; print([m for m in ('scipy', 'matplotlib', 'numpy', 'pydantic') if m in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert ran.stdout.strip() == "[]"
+
+
+def test_help_imports_no_heavy_library() -> None:
+    code = "import sys; sys.argv=['platectl','--help']\nfrom platectl.cli.main import main\ntry: main()\nexcept SystemExit: pass\nprint([m for m in ('scipy','matplotlib','numpy','pydantic','rich') if m in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert ran.stdout.splitlines()[-1] == "[]"
+
+
+def test_init_writes_a_set_that_passes_its_check(tmp_path: Path) -> None:
+    assert platectl("init", str(tmp_path / "lab")).returncode == 0
+    files = tmp_path / "lab"
+
+    checked = platectl(
+        "check",
+        str(files / "sigma1-binding.yaml"),
+        "--lab",
+        str(files / "lab.yaml"),
+        "--samples",
+        str(files / "samples.csv"),
+        "--truth",
+        str(files / "truth.yaml"),
+        "--json",
+    )
+
+    assert checked.returncode == 0, checked.stderr
+    assert json.loads(checked.stdout)["ok"] is True

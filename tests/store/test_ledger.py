@@ -1,0 +1,71 @@
+"""The ledger: durable, chained, and honest about tampering."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from platectl.domain.errors import StoreError
+from platectl.domain.events import Event
+from platectl.store.ledger import Ledger
+
+
+def filled(path: Path) -> Ledger:
+    ledger = Ledger(path)
+    for number in range(20):
+        ledger.append(
+            Event(
+                "step.progress",
+                f"P1.B{number}",
+                "2026-01-05T18:00:00+00:00",
+                float(number),
+                {"n": number},
+            ),
+            sync=number % 3 == 0,
+        )
+    return ledger
+
+
+def test_entries_come_back_in_order_after_a_reopen(tmp_path: Path) -> None:
+    filled(tmp_path / "l.db").close()
+
+    again = Ledger(tmp_path / "l.db")
+
+    assert [e.data["n"] for e in again.events()] == list(range(20))
+    assert again.verify() is None
+    again.append(Event("run.finished"))
+    assert again.verify() is None
+    again.close()
+
+
+@pytest.mark.parametrize(
+    "tamper",
+    [
+        "UPDATE events SET data = '{\"n\":99}' WHERE number = 7",
+        "UPDATE events SET step = 'P9.X' WHERE number = 7",
+        "DELETE FROM events WHERE number = 7",
+        "UPDATE events SET monotonic_s = 99.5 WHERE number = 7",
+    ],
+)
+def test_tampering_is_found_at_the_exact_entry(tmp_path: Path, tamper: str) -> None:
+    filled(tmp_path / "l.db").close()
+    with sqlite3.connect(tmp_path / "l.db") as db:
+        db.execute(tamper)
+    db.close()
+
+    ledger = Ledger(tmp_path / "l.db")
+
+    assert ledger.verify() == 7
+    ledger.close()
+
+
+def test_a_frozen_document_cannot_be_replaced(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "l.db")
+    ledger.freeze("run", "{}")
+    ledger.freeze("run", "{}")
+
+    with pytest.raises(StoreError, match="frozen and differs"):
+        ledger.freeze("run", "{1}")
+    ledger.close()
