@@ -14,7 +14,7 @@ from platectl.simkit.world import WorldError
 BUSY_EVERY_S = 0.5
 IDLE_EVERY_S = 60.0
 HEAT_C_PER_S = 4.0
-TRAY_S = 8.0
+TRAY_S = 8.1  # no multiple of the reporting period, so that no two things happen at once
 
 
 class A4SSimulator:
