@@ -3,12 +3,21 @@ r"""Azenta A4S heat sealer over RS-232, 19200 8N1.
 Responsible for one sealing stroke with its temperature and time. Source: PyLabRobot 0.2.2 ("full")
 as described in shared/instruments-handlers.md 6.4: commands `*00DH=ttttzz!` (degrees),
 `*00DT=ttttzz!` (tenths of a second), `*00GS=zz!` (seal); answers are told apart by their second
-character (Y accepted, N rejected, X busy), and `*T..` status lines come unasked. Maturity: paper.
+character (Y accepted, N rejected, X busy), and `*T..` status lines come unasked, several a second.
+Maturity: paper; `info.unattested` names what no source states.
+
+A message is taken to end at `!`, whether or not a `\r` follows, and an answer that names another
+command (`*Y00DH` while `GS` is asked) is an old one. That a seal is done is believed only when the
+system was seen at work (1) and then idle (0) or finished (4): the line before may still speak of
+the last plate. Not responsible for the tray: the stroke takes it in and puts it out.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
@@ -28,10 +37,18 @@ from platectl.transport.line import LineLink
 
 REPLY_S: Final = 10.0
 STATUS_S: Final = 70.0
+START_S: Final = 20.0
+#: tray in, press down and up, tray out, with much to spare
+STROKE_S: Final = 60.0
+BACKLOG_S: Final = 0.05
+BACKLOG_LINES: Final = 100_000
 IDLE: Final = 0
-FINISHED: Final = 4
+WORKING: Final = 1
 ERROR: Final = 3
+FINISHED: Final = 4
 HEATER_READY: Final = 1
+RANGE_C: Final = (50.0, 200.0)
+RANGE_S: Final = (0.5, 10.0)
 
 
 class Settings(BaseModel):
@@ -40,6 +57,9 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     heat_s: float = Field(default=600.0, gt=0, description="longest time to reach the temperature")
+    ready_within_c: float = Field(
+        default=5.0, gt=0, description="how near the target a heater that says ready must be"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +70,8 @@ class SealerStatus:
     system: int
     heater: int
     error: int
+    warning: int
+    sensors: int
 
 
 class A4S:
@@ -64,8 +86,10 @@ class A4S:
         source="PyLabRobot 0.2.2 (handlers 6.4)",
         unattested=(
             "meaning of zz",
-            "order of the sensor fields of a status line",
-            "line end `!\\r`",
+            "what follows the second character of an answer",
+            "order of the sensor bits of a status line, and its end after the remaining time",
+            "whether setting a temperature switches the heater on",
+            "meaning of error and warning codes",
         ),
     )
     Settings = Settings
@@ -75,47 +99,53 @@ class A4S:
         self.settings = setup.settings
         self._open_stream = setup.open_stream
         self._link: LineLink | None = None
+        self._aborted = False
 
     async def connect(self) -> Identity:
-        """Wait for one status line; nothing moves.
+        """Wait for one whole status line; nothing moves.
 
         Raises:
-            ReplyTimeoutError: No status line came.
+            LinkError: No readable status line came.
             InstrumentFaultError: It reports a standing error.
         """
-        self._link = LineLink(await self._open_stream(), tx_end=b"", rx_end=b"!\r")
-        await self._status(STATUS_S)
+        await self.aclose()
+        self._aborted = False
+        self._link = LineLink(await self._open_stream(), tx_end=b"", rx_end=b"!")
+        first = (await self._link.read_line(timeout_s=STATUS_S)).lstrip(b"\r\n")
+        if first.startswith(b"*T"):
+            refuse_error(parse_status(text(first)))
+        else:  # the port was opened in the middle of a line
+            await self._status(STATUS_S)
         return Identity("A4S")
 
     async def seal(self, *, temperature_c: float, duration_s: float) -> None:
         """Heat, seal, and wait until the stroke is over.
 
         Raises:
-            RefusedError: Outside 50 to 200 C or 0.5 to 10 s; nothing moved.
-            InstrumentFaultError: Rejected, busy or an error; the plate may be unsealed.
+            RefusedError: Outside 50 to 200 C or 0.5 to 10 s, or finer than 1 C or 0.1 s; nothing
+                moved.
+            InstrumentFaultError: Rejected, busy or an error; the plate may be unsealed. `code`
+                "aborted" after an abort.
             LinkError: The plate may be sealed and may be inside.
         """
-        if not 50.0 <= temperature_c <= 200.0 or not 0.5 <= duration_s <= 10.0:  # noqa: PLR2004  # limits of the maker
-            raise RefusedError(
-                f"cannot seal at {temperature_c:g} C for {duration_s:g} s; 50 to 200 C, 0.5 to 10 s"
-            )
-        await self._order(f"*00DH={round(temperature_c):04d}zz!")
-        await self._order(f"*00DT={round(duration_s * 10):04d}zz!")
-        waited = asyncio.get_running_loop().time() + self.settings.heat_s
-        while (await self._status(STATUS_S)).heater != HEATER_READY:
-            if asyncio.get_running_loop().time() > waited:
-                raise InstrumentFaultError("A4S does not reach its temperature", code="not_heating")
+        degrees, tenths = encode_seal(temperature_c, duration_s)
+        self._aborted = False
+        await self._pass_over_backlog()
+        await self._order(f"*00DH={degrees:04d}zz!")
+        await self._order(f"*00DT={tenths:04d}zz!")
+        await self._until(self._is_hot(temperature_c), self.settings.heat_s, "not_heating")
         await self._order("*00GS=zz!")
-        while (await self._status(STATUS_S)).system not in {IDLE, FINISHED}:
-            pass
+        await self._until(lambda status: status.system == WORKING, START_S, "not_started")
+        await self._until(
+            lambda status: status.system in {IDLE, FINISHED}, duration_s + STROKE_S, "not_finished"
+        )
 
     async def abort(self) -> None:
         """Reset: the stroke stops; the plate stays where it is."""
+        self._aborted = True
         if self._link is not None:
-            try:
+            with contextlib.suppress(LinkError):
                 await self._link.send_line(b"*00SR=zz!")
-            except LinkError:
-                return
 
     async def aclose(self) -> None:
         """Close; heating stays as it is."""
@@ -123,35 +153,62 @@ class A4S:
         if link is not None:
             await link.aclose()
 
+    def _is_hot(self, target_c: float) -> Callable[[SealerStatus], bool]:
+        within_c = self.settings.ready_within_c
+        return lambda status: (
+            status.heater == HEATER_READY and abs(status.temperature_c - target_c) <= within_c
+        )
+
+    async def _until(
+        self, is_so: Callable[[SealerStatus], bool], patience_s: float, code: str
+    ) -> None:
+        due_s = asyncio.get_running_loop().time() + patience_s
+        while not is_so(status := await self._status(STATUS_S)):
+            if asyncio.get_running_loop().time() > due_s:
+                raise InstrumentFaultError(
+                    f"A4S is {code} after {patience_s:g} s: {status}", code=code
+                )
+
     async def _order(self, command: str) -> None:
         link = self._connected()
-        await link.drain(quiet_s=0.01)
+        self._stop_if_aborted()
         await link.send_line(command.encode("ascii"))
+        due_s = asyncio.get_running_loop().time() + REPLY_S
         while True:
-            line = text(await link.read_line(timeout_s=REPLY_S))
-            kind = line[1:2]
-            if kind == "Y":
+            line = await self._line(link, due_s)
+            answer = parse_answer(line, command)
+            if answer == "Y":
                 return
-            if kind in {"N", "X"}:
-                reason = "busy" if kind == "X" else "rejected"
+            if answer is not None:
+                reason = "busy" if answer == "X" else "rejected"
                 raise InstrumentFaultError(f"A4S {reason} {command}", code=reason)
-            if kind not in {"T", "D"}:
-                raise MalformedReplyError(f"A4S answered {line[:40]!r}")
 
     async def _status(self, timeout_s: float) -> SealerStatus:
         link = self._connected()
-        loop = asyncio.get_running_loop()
-        due = loop.time() + timeout_s
-        while (left := due - loop.time()) > 0:
-            line = text(await link.read_line(timeout_s=left))
-            if line.startswith("*T"):
-                status = parse_status(line)
-                if status.error or status.system == ERROR:
-                    raise InstrumentFaultError(
-                        f"A4S reports error {status.error}", code=str(status.error)
-                    )
-                return status
-        raise ReplyTimeoutError(f"no status line within {timeout_s:g} s")
+        due_s = asyncio.get_running_loop().time() + timeout_s
+        while not (line := await self._line(link, due_s)).startswith("*T"):
+            pass
+        self._stop_if_aborted()
+        status = parse_status(line)
+        refuse_error(status)
+        return status
+
+    async def _line(self, link: LineLink, due_s: float) -> str:
+        left_s = due_s - asyncio.get_running_loop().time()
+        if left_s <= 0:  # it may talk without end and never say what is waited for
+            raise ReplyTimeoutError("the A4S talks, but not of what it was asked")
+        return text((await link.read_line(timeout_s=left_s)).lstrip(b"\r\n"))
+
+    async def _pass_over_backlog(self) -> None:
+        """Skip what it said since the last plate; a line that is just arriving is kept."""
+        link = self._connected()
+        with contextlib.suppress(ReplyTimeoutError):
+            for _ in range(BACKLOG_LINES):
+                await link.read_line(timeout_s=BACKLOG_S)
+
+    def _stop_if_aborted(self) -> None:
+        if self._aborted:
+            raise InstrumentFaultError("A4S was aborted and reset", code="aborted")
 
     def _connected(self) -> LineLink:
         if self._link is None:
@@ -159,15 +216,56 @@ class A4S:
         return self._link
 
 
-def parse_status(line: str) -> SealerStatus:
-    """Decode `*T..=temp x10,system,heater,error,warning,...zz`.
+def encode_seal(temperature_c: float, duration_s: float) -> tuple[int, int]:
+    """Whole degrees and tenths of a second.
 
     Raises:
-        MalformedReplyError: Fewer than five fields, or not numbers.
+        RefusedError: Outside what the maker allows, or finer than the wire can say.
     """
-    _, sign, fields = line.partition("=")
-    parts = fields.removesuffix("zz").split(",")
-    if not sign or len(parts) < 5:  # noqa: PLR2004  # temperature, system, heater, error, warning
+    if not (RANGE_C[0] <= temperature_c <= RANGE_C[1] and RANGE_S[0] <= duration_s <= RANGE_S[1]):
+        raise RefusedError(
+            f"cannot seal at {temperature_c:g} C for {duration_s:g} s; 50 to 200 C, 0.5 to 10 s"
+        )
+    degrees, tenths = round(temperature_c), round(duration_s * 10)
+    if degrees != temperature_c or abs(tenths - duration_s * 10) > 1e-6:  # noqa: PLR2004  # rounding of floats only
+        raise RefusedError(f"{temperature_c} C or {duration_s} s is finer than 1 C and 0.1 s")
+    return degrees, tenths
+
+
+def parse_answer(line: str, command: str) -> str | None:
+    """Y, N or X when the line answers `command`; None for a status or the answer to another.
+
+    Raises:
+        MalformedReplyError: No message of this instrument.
+    """
+    found = re.match(r"\*([YNXTD])(\d\d[A-Z]{2})?", line)
+    if found is None:
+        raise MalformedReplyError(f"A4S answered {line[:40]!r}")
+    kind, named = found.groups()
+    if kind in "TD" or (named is not None and named != command[1:5]):
+        return None
+    return str(kind)
+
+
+def parse_status(line: str) -> SealerStatus:
+    """Decode `*T..=temp x10,system,heater,error,warning,sensors,remaining..zz`.
+
+    Raises:
+        MalformedReplyError: Not seven fields, or not numbers.
+    """
+    head, _, fields = line.partition("=")
+    parts = fields.split(",")
+    if not head.startswith("*T") or len(parts) != 7 or not re.match(r"\d", parts[6]):  # noqa: PLR2004  # the seven fields of the format
         raise MalformedReplyError(f"unreadable status line {line[:60]!r}")
-    temperature, system, heater, error = (integer(p) for p in parts[:4])
-    return SealerStatus(temperature / 10.0, system, heater, error)
+    temperature, system, heater, error, warning, sensors = (integer(p) for p in parts[:6])
+    return SealerStatus(temperature / 10.0, system, heater, error, warning, sensors)
+
+
+def refuse_error(status: SealerStatus) -> None:
+    """Turn a reported error into an exception.
+
+    Raises:
+        InstrumentFaultError: The error field is not 0, or the system is in its error state.
+    """
+    if status.error or status.system == ERROR:
+        raise InstrumentFaultError(f"A4S reports error {status.error}", code=str(status.error))

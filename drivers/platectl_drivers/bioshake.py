@@ -3,26 +3,44 @@ r"""QInstruments BioShake over RS-232, 9600 8N1.
 Responsible for shaking, clamping (ELM) and heating one plate. Source: command tables of PyLabRobot
 0.2.2, janelia bioshake_device_python and galago, which agree (shared/instruments-handlers.md 5.1).
 A command ends with `\r`; every answer is one line with `\r\n`: `ok`, a value, `e` (failed) or
-`u -> text` (unknown here). Maturity: paper. `shake` switches on, waits on the host's clock and
-switches off, rather than using the runtime command, so that an abort always has something to stop
-and the time is the run's time.
+`u -> text` (unknown here). Maturity: paper; `info.unattested` names what no source states.
+
+`shake` switches on, waits on the host's clock and switches off, rather than using the runtime
+command, so that an abort always has something to stop and the time is the run's time. An abort
+brakes and goes home; the emergency stop would lose the home position, and an arm would then meet
+a nest that stands anywhere.
+
+Answers do not say what they answer. After a broken conversation and after an abort the driver
+asks for the description, and takes nothing for an answer that came before it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
+import re
 from typing import ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from platectl.domain.errors import DisconnectedError, InstrumentFaultError, LinkError, RefusedError
+from platectl.domain.errors import (
+    DisconnectedError,
+    InstrumentError,
+    InstrumentFaultError,
+    LinkError,
+    MalformedReplyError,
+    RefusedError,
+)
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.transport.codec import integer, number, text
 from platectl.transport.line import LineLink
 
 REPLY_S: Final = 5.0
 RAMP_S: Final = 20.0
+POLL_S: Final = 0.5
 SETTLE_S: Final = 3.0
+QUIET_S: Final = 0.3
 RUNNING: Final = 0
 HOME: Final = 3
 ERRORS: Final = {
@@ -41,7 +59,7 @@ class Settings(BaseModel):
 
     min_speed_rpm: float = Field(default=200.0, gt=0)
     max_speed_rpm: float = Field(default=3000.0, gt=0)
-    min_temperature_c: float = 4.0
+    min_temperature_c: float = Field(default=4.0, ge=0)
     max_temperature_c: float = 70.0
     has_clamp: bool = True
 
@@ -56,7 +74,7 @@ class BioShake:
         wire="serial",
         baud=9600,
         source="PyLabRobot 0.2.2, janelia bioshake_device_python and galago, which agree (handlers 5.1)",
-        unattested=("separators inside the error list",),
+        unattested=("order and separators of the error list", "when the error list is emptied"),
     )
     Settings = Settings
 
@@ -66,6 +84,9 @@ class BioShake:
         self._open_stream = setup.open_stream
         self._link: LineLink | None = None
         self._one_at_a_time = asyncio.Lock()
+        self._aborted = asyncio.Event()
+        self._description = ""
+        self._out_of_step = False
 
     @property
     def speed_range_rpm(self) -> tuple[float, float]:
@@ -73,16 +94,26 @@ class BioShake:
         return self.settings.min_speed_rpm, self.settings.max_speed_rpm
 
     async def connect(self) -> Identity:
-        """Ask version and description; nothing moves."""
+        """Ask version and description; nothing moves.
+
+        Raises:
+            LinkError: No usable answer; nothing was moved.
+        """
+        await self.aclose()
+        self._out_of_step, self._description = False, ""
         self._link = LineLink(await self._open_stream(), tx_end=b"\r", rx_end=b"\r\n")
+        await self._link.drain(quiet_s=QUIET_S)
         version = await self._ask("getVersion")
-        return Identity(await self._ask("getDescription"), firmware=version)
+        self._description = await self._ask("getDescription")
+        return Identity(self._description, firmware=version)
 
     async def set_temperature(self, temperature_c: float) -> None:
         """Set the target and switch heating on.
 
         Raises:
-            RefusedError: Outside the range; nothing changed.
+            RefusedError: Outside the range, or finer than 0.1 C; nothing changed.
+            InstrumentFaultError: Heating is as it was, perhaps with the new target.
+            LinkError: The setpoint may have been taken.
         """
         low, high = self.settings.min_temperature_c, self.settings.max_temperature_c
         if not low <= temperature_c <= high:
@@ -92,7 +123,7 @@ class BioShake:
 
     async def read_temperature_c(self) -> float:
         """Return the actual nest temperature."""
-        return number(await self._ask("getTempActual"))
+        return await self._value("getTempActual")
 
     async def stop_heating(self) -> None:
         """Switch heating off."""
@@ -102,8 +133,9 @@ class BioShake:
         """Clamp, shake for the duration, stop at home, release.
 
         Raises:
-            RefusedError: Speed outside the range; nothing moved.
-            InstrumentFaultError: The plate may be shaken for part of the time.
+            RefusedError: Speed outside the range, or no duration; nothing moved.
+            InstrumentFaultError: The plate may be shaken for part of the time and is told to
+                stop; it may be clamped. `code` "aborted" after an abort.
             LinkError: The plate may still be shaking.
         """
         low, high = self.speed_range_rpm
@@ -111,25 +143,25 @@ class BioShake:
             raise RefusedError(
                 f"cannot shake at {speed_rpm:g} rpm; whole numbers from {low:g} to {high:g}"
             )
+        if not (math.isfinite(duration_s) and duration_s > 0):
+            raise RefusedError(f"cannot shake for {duration_s:g} s")
+        self._aborted.clear()
         if self.settings.has_clamp:
             await self._do("setElmLockPos")
         await self._do(f"setShakeTargetSpeed{int(speed_rpm)}")
-        await self._do("shakeOn")
-        await self._until_state(RUNNING)
-        await asyncio.sleep(duration_s)
-        await self._do("shakeOff")
-        await self._until_state(HOME)
+        await self._shake_for(duration_s)
         await asyncio.sleep(SETTLE_S)
         if self.settings.has_clamp:
+            self._stop_if_aborted()
             await self._do("setElmUnlockPos")
 
     async def abort(self) -> None:
-        """Stop shaking without waiting for a turn; the plate stays clamped."""
+        """Brake and go home without waiting for a turn; the plate stays clamped."""
+        self._aborted.set()
+        self._out_of_step = True
         if self._link is not None:
-            try:
+            with contextlib.suppress(LinkError):
                 await self._link.send_line(b"shakeOff")
-            except LinkError:
-                return
 
     async def aclose(self) -> None:
         """Close; heating stays as it is."""
@@ -137,17 +169,46 @@ class BioShake:
         if link is not None:
             await link.aclose()
 
+    async def _shake_for(self, duration_s: float) -> None:
+        try:
+            await self._do("shakeOn")
+            await self._until_state(RUNNING)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(duration_s):
+                    await self._aborted.wait()
+            self._stop_if_aborted()
+            await self._do("shakeOff")
+            await self._until_state(HOME)
+        except InstrumentFaultError:
+            with contextlib.suppress(InstrumentError):
+                await self._do("shakeOff")
+            raise
+
     async def _until_state(self, wanted: int) -> None:
-        waited = 0.0
+        due_s = asyncio.get_running_loop().time() + RAMP_S
         while integer(await self._ask("getShakeState")) != wanted:
-            if waited > RAMP_S:
+            self._stop_if_aborted()
+            if asyncio.get_running_loop().time() > due_s:
                 raise await self._fault("getShakeState")
-            await asyncio.sleep(0.5)
-            waited += 0.5
+            await asyncio.sleep(POLL_S)
+
+    def _stop_if_aborted(self) -> None:
+        if self._aborted.is_set():
+            raise InstrumentFaultError(
+                "BioShake was aborted; the plate stays clamped", code="aborted"
+            )
 
     async def _do(self, command: str) -> None:
         if (answer := await self._ask(command)) != "ok":
-            raise InstrumentFaultError(f"BioShake answered {answer!r} to {command}", code=answer)
+            self._out_of_step = True
+            raise MalformedReplyError(f"BioShake answered {answer!r} to {command}")
+
+    async def _value(self, command: str) -> float:
+        try:
+            return number(await self._ask(command))
+        except MalformedReplyError:
+            self._out_of_step = True
+            raise
 
     async def _ask(self, command: str) -> str:
         answer = await self._exchange(command)
@@ -161,10 +222,34 @@ class BioShake:
         if self._link is None:
             raise DisconnectedError("BioShake is not connected")
         async with self._one_at_a_time:
-            return text(await self._link.ask(command.encode("ascii"), timeout_s=REPLY_S))
+            try:
+                while self._out_of_step:
+                    self._out_of_step = False
+                    await self._fall_in_step(self._link)
+                if command == "shakeOn":
+                    self._stop_if_aborted()
+                return text(await self._link.ask(command.encode("ascii"), timeout_s=REPLY_S))
+            except LinkError:
+                self._out_of_step = True
+                raise
+
+    async def _fall_in_step(self, link: LineLink) -> None:
+        """Pass over whatever still comes from before."""
+        await link.drain(quiet_s=QUIET_S)
+        if not self._description:
+            return
+        due_s = asyncio.get_running_loop().time() + REPLY_S
+        await link.send_line(b"getDescription")
+        wanted = self._description.encode("ascii")
+        while await link.read_line(timeout_s=due_s - asyncio.get_running_loop().time()) != wanted:
+            pass
 
     async def _fault(self, command: str) -> InstrumentFaultError:
-        codes = parse_error_list(await self._exchange("getErrorList"))
+        try:
+            codes = parse_error_list(await self._exchange("getErrorList"))
+        except LinkError as error:
+            self._out_of_step = True
+            return InstrumentFaultError(f"BioShake failed at {command}: {error}", code="e")
         reasons = ", ".join(f"{ERRORS.get(c, 'error')} ({c})" for c in codes) or "no reason given"
         return InstrumentFaultError(
             f"BioShake failed at {command}: {reasons}", code=str(codes[0]) if codes else "e"
@@ -184,6 +269,11 @@ def encode_temperature(temperature_c: float) -> int:
 
 
 def parse_error_list(answer: str) -> list[int]:
-    """Codes of a list like `{101;304}`; an unreadable list gives none."""
-    inner = answer.strip("{} ;")
-    return [int(code) for code in inner.split(";") if code.strip().isdigit()]
+    """Codes of a list like `{101;304}`; the separators are not attested.
+
+    Raises:
+        MalformedReplyError: Something else than whole numbers in braces.
+    """
+    if not re.fullmatch(r"\{[\d;, ]*\}", answer):
+        raise MalformedReplyError(f"{answer[:60]!r} is not a list of errors")
+    return [int(code) for code in re.findall(r"\d+", answer)]

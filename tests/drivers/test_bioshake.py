@@ -1,0 +1,300 @@
+"""The BioShake driver: against recordings, odd chunks, faults and its simulator."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from platectl.domain.errors import (
+    DisconnectedError,
+    InstrumentFaultError,
+    LinkError,
+    MalformedReplyError,
+    RefusedError,
+    ReplyTimeoutError,
+)
+from platectl.domain.transcript import Turn, parse_transcript
+from platectl.hal.instrument import DriverSetup, Identity
+from platectl.hal.stream import ByteStream
+from platectl.simkit.faults import Fault, FaultPlan
+from platectl.simkit.pipe import PipeEnd, pipe
+from platectl.simkit.simulator import SimulatorSetup
+from platectl.simkit.virtual_time import VirtualClock
+from platectl.transport.replay import ReplayStream
+from platectl_drivers.bioshake import BioShake, encode_temperature, parse_error_list
+from platectl_simulators.bioshake import BioShakeSimulator
+
+
+class Bench:
+    """Stands in for the world: one nest at 22 C."""
+
+    truth = SimpleNamespace(environment=SimpleNamespace(room=22.0))
+
+    def __init__(self) -> None:
+        self.nest_c = 22.0
+        self.shaken_s: list[float] = []
+        self.notices: dict[str, list[Mapping[str, Any]]] = {}
+
+    def temperature_c(self, position: str) -> float:
+        return self.nest_c
+
+    def set_temperature(self, position: str, temperature_c: float) -> None:
+        self.nest_c = temperature_c
+
+    def shake(self, position: str) -> None:
+        self.shaken_s.append(asyncio.get_running_loop().time())
+
+
+def driver_on(connect: Any, **settings: Any) -> BioShake:
+    return BioShake(
+        DriverSetup(
+            name="shaker",
+            clock=VirtualClock(),
+            open_stream=connect,
+            settings=BioShake.Settings(**settings),
+        )
+    )
+
+
+class Lab:
+    """A driver and its simulator, joined by a pipe."""
+
+    def __init__(self, *faults: Fault) -> None:
+        self.bench: Any = Bench()
+        self.clock = VirtualClock()
+        self.simulator = BioShakeSimulator(
+            SimulatorSetup("shaker", self.bench, self.clock, "nest", {}, FaultPlan(faults))
+        )
+        self.tasks: list[asyncio.Task[None]] = []
+        self.stream: PipeEnd
+        self.driver = driver_on(self.connect)
+
+    async def connect(self) -> ByteStream:
+        self.stream, theirs = pipe()
+        self.tasks.append(asyncio.create_task(self.simulator.serve(theirs)))
+        return self.stream
+
+    async def close(self) -> None:
+        await self.driver.aclose()
+        await self.driver.aclose()
+        await asyncio.gather(*self.tasks)
+
+
+def replaying(turns: tuple[Turn, ...]) -> Any:
+    async def connect() -> ByteStream:
+        return ReplayStream(turns)
+
+    return connect
+
+
+def chopped(turns: tuple[Turn, ...], size: int) -> tuple[Turn, ...]:
+    """Cut the answers into pieces."""
+    pieces: list[Turn] = []
+    for turn in turns:
+        step = size if turn.side == "<" else len(turn.data)
+        pieces += [Turn(turn.side, turn.data[i : i + step]) for i in range(0, len(turn.data), step)]
+    return tuple(pieces)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 1000])
+async def test_the_driver_says_exactly_what_was_recorded(transcripts: Path, size: int) -> None:
+    text = (transcripts / "bioshake_shake.txt").read_text("ascii")
+    driver = driver_on(replaying(chopped(parse_transcript(text), size)))
+
+    assert await driver.connect() == Identity("BIOSHAKE 3000-T elm", firmware="1.10.00")
+    await driver.set_temperature(37.0)
+    assert await driver.read_temperature_c() == 22.0
+    await driver.shake(speed_rpm=600, duration_s=30)
+    await driver.stop_heating()
+    await driver.aclose()
+
+
+async def test_a_stuck_clamp_is_named_from_the_error_list(transcripts: Path) -> None:
+    text = (transcripts / "bioshake_stuck.txt").read_text("ascii")
+    driver = driver_on(replaying(parse_transcript(text)))
+    await driver.connect()
+    with pytest.raises(InstrumentFaultError, match="did not close") as caught:
+        await driver.shake(speed_rpm=600, duration_s=30)
+    assert caught.value.code == "304"
+    await driver.aclose()
+
+
+async def test_what_the_model_does_not_know_is_unsupported() -> None:
+    turns = (
+        Turn(">", b"getVersion\r"), Turn("<", b"1.0\r\n"), Turn(">", b"getDescription\r"),
+        Turn("<", b"BIOSHAKE iQ\r\n"), Turn(">", b"setTempTarget370\r"), Turn("<", b"u -> no heater\r\n"),
+    )  # fmt: skip
+    driver = driver_on(replaying(turns))
+    await driver.connect()
+    with pytest.raises(InstrumentFaultError) as caught:
+        await driver.set_temperature(37.0)
+    assert caught.value.code == "unsupported"
+
+
+async def test_a_plate_is_mixed_once_at_speed_and_released_after_the_duration() -> None:
+    lab = Lab()
+    await lab.driver.connect()
+    before_s = lab.clock.monotonic_s()
+
+    await lab.driver.shake(speed_rpm=600, duration_s=30)
+    await lab.driver.shake(speed_rpm=200, duration_s=1)
+
+    assert len(lab.bench.shaken_s) == 2
+    assert lab.bench.shaken_s[0] - before_s >= 1.9
+    assert 60 > lab.clock.monotonic_s() - before_s > 31
+    assert lab.simulator._elm == "3"
+    await lab.close()
+
+
+async def test_the_nest_reaches_its_target_and_the_world_follows() -> None:
+    lab = Lab()
+    await lab.driver.connect()
+    await lab.driver.set_temperature(37.0)
+    await asyncio.sleep(60)
+    assert await lab.driver.read_temperature_c() == pytest.approx(31.5, abs=0.1)
+    await asyncio.sleep(600)
+    assert await lab.driver.read_temperature_c() == 37.0
+    assert lab.bench.nest_c == 37.0
+    await lab.driver.stop_heating()
+    await asyncio.sleep(600)
+    assert await lab.driver.read_temperature_c() == 22.0
+    await lab.close()
+
+
+@pytest.mark.parametrize(
+    ("speed_rpm", "duration_s"),
+    [(199, 1), (3001, 1), (600.5, 1), (float("nan"), 1), (float("inf"), 1), (600, 0), (600, -1),
+     (600, float("nan")), (600, float("inf"))],
+)  # fmt: skip
+async def test_what_is_out_of_range_is_refused_before_anything_is_sent(
+    speed_rpm: float, duration_s: float
+) -> None:
+    with pytest.raises(RefusedError):
+        await driver_on(replaying(())).shake(speed_rpm=speed_rpm, duration_s=duration_s)
+
+
+@pytest.mark.parametrize("temperature_c", [3.9, 70.1, -5.0, 37.05, float("nan"), float("inf")])
+async def test_a_temperature_out_of_range_is_refused(temperature_c: float) -> None:
+    with pytest.raises(RefusedError):
+        await driver_on(replaying(())).set_temperature(temperature_c)
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [(Fault("elm_stuck"), "304"), (Fault("elm_stuck", after=1), "305"),
+     (Fault("speed_error"), "102"), (Fault("not_home"), "105")],
+)  # fmt: skip
+async def test_a_fault_carries_the_makers_code_and_nothing_goes_on_shaking(
+    fault: Fault, code: str
+) -> None:
+    lab = Lab(fault)
+    await lab.driver.connect()
+    with pytest.raises(InstrumentFaultError) as caught:
+        await lab.driver.shake(speed_rpm=600, duration_s=10)
+    assert caught.value.code == code
+    assert not lab.simulator._shaking
+    await asyncio.sleep(5)
+    await lab.driver.shake(speed_rpm=600, duration_s=10)
+    await lab.close()
+
+
+@pytest.mark.parametrize("after", range(2, 12))
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [("silent", ReplyTimeoutError), ("reply_lost", ReplyTimeoutError),
+     ("garbled_reply", MalformedReplyError), ("late_reply", ReplyTimeoutError)],
+)  # fmt: skip
+async def test_one_broken_answer_is_told_as_such_and_never_taken_for_the_next(
+    kind: str, error: type[LinkError], after: int
+) -> None:
+    lab = Lab(Fault(kind, after=after, data={"delay_s": 7.0}))
+    await lab.driver.connect()
+    before_s = lab.clock.monotonic_s()
+    with pytest.raises(error):
+        await lab.driver.shake(speed_rpm=600, duration_s=1)
+    assert lab.clock.monotonic_s() - before_s < 30
+
+    await lab.driver.set_temperature(37.0)
+    assert 22.0 <= await lab.driver.read_temperature_c() <= 37.0
+    await lab.close()
+
+
+async def test_a_broken_error_list_does_not_hide_the_fault() -> None:
+    lab = Lab(Fault("elm_stuck"), Fault("silent", after=3))
+    await lab.driver.connect()
+    with pytest.raises(InstrumentFaultError) as caught:
+        await lab.driver.shake(speed_rpm=600, duration_s=1)
+    assert caught.value.code == "e"
+    await lab.close()
+
+
+async def test_connecting_to_a_mute_instrument_gives_up_in_time() -> None:
+    lab = Lab(Fault("silent", times=None))
+    with pytest.raises(ReplyTimeoutError):
+        await lab.driver.connect()
+    assert lab.clock.monotonic_s() < 10
+    await lab.close()
+
+
+@pytest.mark.parametrize("at_s", [0.0, 0.1, 1.0, 2.4, 10.0, 33.0, 35.0])
+async def test_abort_returns_at_once_stops_the_nest_and_the_verb_says_so(at_s: float) -> None:
+    lab = Lab()
+    await lab.driver.connect()
+    verb = asyncio.create_task(lab.driver.shake(speed_rpm=600, duration_s=30))
+    await asyncio.sleep(at_s)
+    before_s = lab.clock.monotonic_s()
+    if at_s == 0.0:
+        await asyncio.sleep(0)
+
+    await lab.driver.abort()
+    assert lab.clock.monotonic_s() == before_s
+    with pytest.raises(InstrumentFaultError) as caught:
+        await verb
+
+    assert caught.value.code == "aborted"
+    assert lab.clock.monotonic_s() - before_s < 6
+    assert not lab.simulator._shaking
+    assert lab.simulator._elm == "1"
+    await asyncio.sleep(5)
+    await lab.driver.shake(speed_rpm=600, duration_s=5)
+    await lab.close()
+
+
+async def test_abort_without_a_line_or_on_a_dead_one_is_harmless() -> None:
+    driver = driver_on(replaying(()))
+    await driver.abort()
+    await driver.aclose()
+    with pytest.raises(DisconnectedError):
+        await driver.read_temperature_c()
+    lab = Lab()
+    await lab.driver.connect()
+    await lab.stream.aclose()
+    await lab.driver.abort()
+    with pytest.raises(DisconnectedError):
+        await lab.driver.stop_heating()
+    assert (await lab.driver.connect()).model.startswith("BIOSHAKE")
+    await lab.close()
+
+
+@given(st.integers(40, 700))
+def test_every_tenth_of_a_degree_goes_through_unchanged(tenths: int) -> None:
+    assert encode_temperature(tenths / 10) == tenths
+
+
+@given(st.lists(st.integers(1, 999), max_size=5), st.sampled_from([";", ",", "; "]))
+def test_error_lists_are_read_whatever_separates_them(codes: list[int], separator: str) -> None:
+    assert parse_error_list("{" + separator.join(map(str, codes)) + "}") == codes
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=20))
+def test_what_has_no_braces_is_no_error_list(line: str) -> None:
+    if not line.startswith("{"):
+        with pytest.raises(MalformedReplyError):
+            parse_error_list(line)
