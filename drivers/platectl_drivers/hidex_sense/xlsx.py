@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -13,6 +14,17 @@ from xml.etree import ElementTree as ET
 from platectl.domain.errors import MalformedReplyError
 
 LARGEST_PART: Final = 8 * 1024 * 1024
+#: what zipfile raises on damaged archives
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
 _MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _LINK: Final = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
 _CELL: Final = re.compile(r"([A-Z]{1,3})([1-9]\d{0,6})")
@@ -30,7 +42,7 @@ def first_sheet(data: bytes) -> list[list[str]]:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             sheet = _part(archive, _first_sheet_path(archive))
             texts = _shared_texts(archive)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGE as error:
         raise MalformedReplyError(f"not an .xlsx workbook: {error}") from error
     except KeyError as error:
         raise MalformedReplyError(f"the workbook lacks a part: {error}") from error
