@@ -1,17 +1,40 @@
-"""What time does to a labware: binding, dissociation on the filter, evaporation, drying."""
+"""Who binds to what in one world: rows, rates and lots, and binding carried through time."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from platectl.simkit.world.binding import Rates, carry_forward
-from platectl.simkit.world.matter import Components, Held
-from platectl.simkit.world.truth import Truth
+from platectl.simkit.world.matter import Array, Components, Held, Indices
+from platectl.simkit.world.truth import Ligand, Truth
 
-Array = npt.NDArray[np.float64]
+DPM_PER_FMOL = 2.22  # of 1 Ci/mmol
+LEAST_LOT = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """The substances that matter, by row; made anew when a new name appears.
+
+    `bound` has shape (sites, ligands); `density` (sites, membranes) in fmol/ug.
+    """
+
+    size: int
+    ligands: tuple[Ligand, ...]
+    ligand_rows: Indices
+    bound: Indices
+    membrane_rows: Indices
+    density: Array
+    kd_nm: Array
+    sticky: Array
+
+    def free(self, amounts: Array) -> Array:
+        """Amounts of ligands that are not bound, shape (ligands, wells)."""
+        bound: Array = amounts[self.bound].sum(axis=0)
+        return np.maximum(amounts[self.ligand_rows] - bound, 0.0)
 
 
 class Chemistry:
@@ -20,146 +43,99 @@ class Chemistry:
     Concentrations inside are nM, since fmol per microlitre is nM; times are minutes.
     """
 
-    def __init__(self, truth: Truth, components: Components, rng: np.random.Generator) -> None:
+    def __init__(
+        self, truth: Truth, components: Components, rng: Callable[[str], np.random.Generator]
+    ) -> None:
         self._truth = truth
         self._components = components
-        self._lot = {
-            name: max(0.2, 1 + m.lot_cv * rng.standard_normal())
-            for name, m in sorted(truth.membranes.items())
+
+        def lot(name: str, cv: float) -> float:
+            return max(LEAST_LOT, 1.0 + cv * float(rng(f"lot:{name}").standard_normal()))
+
+        self._densities = {
+            f"membranes:{name}".casefold(): (membranes, lot(name, membranes.lot_cv))
+            for name, membranes in truth.membranes.items()
         }
-        spread = truth.filtration.nsb_lot_cv * rng.standard_normal()
-        self._nsb = truth.filtration.nsb_fraction * max(0.2, 1 + spread)
+        self.nsb_fraction = truth.filtration.nsb_fraction * lot("nsb", truth.filtration.nsb_lot_cv)
+        self._cast: Cast | None = None
 
-    def ligands(self) -> list[str]:
-        """Ligands that are present somewhere and bind somewhere."""
-        return [
-            n for n in self._components.names if (found := self._truth.ligand(n)) and found.sites
+    def cast(self) -> Cast:
+        """The substances that are known by now."""
+        if self._cast is None or self._cast.size != len(self._components.names):
+            self._cast = self._make_cast()
+        return self._cast
+
+    def _make_cast(self) -> Cast:
+        truth, row, sites = self._truth, self._components.row, self._truth.sites
+        known = [(name, truth.ligand(name)) for name in self._components.names]
+        ligands = [(name, ligand) for name, ligand in known if ligand is not None]
+        bound = [[row(f"bound:{site}:{name}") for name, _ in ligands] for site in sites]
+        lots = [
+            (row(name), *self._densities[name.casefold()])
+            for name in self._components.names
+            if name.casefold() in self._densities
         ]
+        density = [[m.sites.get(s, 0.0) * 1e-3 * lot for _, m, lot in lots] for s in sites]
+        kd = [[ligand.sites.get(s, np.inf) * 1e9 for _, ligand in ligands] for s in sites]
+        sticky = np.zeros(self._components.capacity)
+        for name, ligand in ligands:
+            sticky[row(name)] = ligand.sticky
+        return Cast(
+            size=len(self._components.names),
+            ligands=tuple(ligand for _, ligand in ligands),
+            ligand_rows=np.array([row(name) for name, _ in ligands], dtype=np.intp),
+            bound=np.array(bound, dtype=np.intp).reshape(len(sites), len(ligands)),
+            membrane_rows=np.array([r for r, _, _ in lots], dtype=np.intp),
+            density=np.array(density, dtype=np.float64).reshape(len(sites), len(lots)),
+            kd_nm=np.array(kd, dtype=np.float64).reshape(len(sites), len(ligands)),
+            sticky=sticky,
+        )
 
-    def carry(self, held: Held, now_s: float, *, lidded: bool) -> None:
-        """Bring a labware to the present."""
-        minutes = (now_s - held.since_s) / 60.0
-        held.since_s = now_s
-        if minutes <= 0 or not held.wells:
+    def bind(self, held: Held, minutes: float) -> None:
+        """Let ligands and receptors of a labware meet for a time."""
+        cast = self.cast()
+        if not cast.membrane_rows.size or not cast.ligand_rows.size:
             return
-        if not held.is_filter:
-            self._bind(held, minutes)
-        elif held.vacuum:
-            self._wash_off(held, minutes)
-        if not held.sealed:
-            self._evaporate(held, minutes, lidded=lidded)
+        protein = held.amounts[cast.membrane_rows]
+        if not protein.any():
+            return
+        wells = np.flatnonzero(protein.any(axis=0) & (held.volume_ul > 0))
+        total = held.amounts[np.ix_(cast.ligand_rows, wells)]
+        there = np.flatnonzero(total.any(axis=1))
+        if not wells.size or not there.size:
+            return
+        volume = held.volume_ul[wells]
+        at = cast.bound[:, there, None], wells
+        receptor = cast.density @ protein[:, wells]
+        after = carry_forward(
+            held.amounts[at] / volume,
+            total[there] / volume,
+            receptor / volume,
+            self._rates(cast, there, held.temperature_c),
+            minutes,
+        )
+        held.amounts[at] = after * volume
 
     def receptor_fmol(self, held: Held) -> Array:
         """Receptor in each well, shape (sites, wells)."""
-        sites = self._truth.sites
-        total = np.zeros((len(sites), len(held.wells)))
-        for name, membranes in self._truth.membranes.items():
-            row = self._components.known(f"membranes:{name}")
-            if row is not None:
-                for site, density in membranes.sites.items():
-                    total[sites.index(site)] += held.amounts[row] * 1e-3 * density * self._lot[name]
-        return total
+        cast = self.cast()
+        return np.asarray(cast.density @ held.amounts[cast.membrane_rows])
 
-    def _bind(self, held: Held, minutes: float) -> None:
-        ligands, sites = self.ligands(), self._truth.sites
-        receptor = self.receptor_fmol(held)
-        if not ligands:
-            return
-        rows = [self._components.row(n) for n in ligands]
-        active = np.flatnonzero(
-            (receptor.sum(axis=0) > 0) & (held.amounts[rows].sum(axis=0) > 0) & (held.volume_ul > 0)
+    def activity_dpm_per_fmol(self, days_since: Callable[[Ligand], float]) -> Array:
+        """Disintegrations per minute and fmol of each ligand of the cast."""
+        half_life = self._truth.counting.half_life_days
+        return np.array(
+            [
+                DPM_PER_FMOL * ligand.specific_activity * 2.0 ** (-days_since(ligand) / half_life)
+                if ligand.specific_activity
+                else 0.0
+                for ligand in self.cast().ligands
+            ]
         )
-        if not active.size:
-            return
-        volume = held.volume_ul[active]
-        bound_rows = [[self._components.row(f"bound:{s}:{n}") for n in ligands] for s in sites]
-        bound = np.stack([held.amounts[r][:, active] for r in bound_rows]) / volume
-        after = carry_forward(bound, held.amounts[rows][:, active] / volume, receptor[:, active] / volume,
-                              self._rates(ligands, held.temperature_c), minutes)  # fmt: skip
-        for index, site_rows in enumerate(bound_rows):
-            held.amounts[np.array(site_rows)[:, None], active] = after[index] * volume
 
-    def _rates(self, ligands: list[str], temperature_c: float) -> Rates:
-        sites = self._truth.sites
-        kon, koff = np.zeros((len(sites), len(ligands), 1)), np.zeros((len(sites), len(ligands), 1))
-        for column, name in enumerate(ligands):
-            ligand = self._truth.ligand(name)
-            for site, kd in ligand.sites.items() if ligand else ():
-                if site in sites:
-                    kon[sites.index(site), column] = ligand.kon(temperature_c) if ligand else 0.0
-                    koff[sites.index(site), column] = kon[sites.index(site), column] * kd * 1e9
-        return Rates(kon, koff)
-
-    def _wash_off(self, held: Held, minutes: float) -> None:
-        cold = self._truth.filtration.cold_factor
-        rates = self._rates(self.ligands(), self._truth.environment.room)
-        for column, name in enumerate(self.ligands()):
-            for index, site in enumerate(self._truth.sites):
-                row = self._components.known(f"bound:{site}:{name}")
-                if row is not None:
-                    held.stuck[row] *= math.exp(
-                        -float(rates.koff[index, column, 0]) * cold * minutes
-                    )
-
-    def _evaporate(self, held: Held, minutes: float, *, lidded: bool) -> None:
-        environment = self._truth.environment
-        warmth = math.exp(0.058 * (held.temperature_c - 37.0))
-        if held.is_filter:
-            per_min = self._truth.filtration.holdup / (self._truth.filtration.dry_after / 60.0)
-            held.volume_ul -= np.minimum(
-                held.volume_ul, per_min * minutes * warmth / math.exp(0.058 * 3.0)
-            )
-            return
-        inner, edge, corner = environment.evaporation_ul_per_h
-        rates = np.full(len(held.wells), inner)
-        if len(held.wells) > 1:
-            grid = rates.reshape(held.kind.format.rows, held.kind.format.columns)
-            grid[[0, -1], :] = edge
-            grid[:, [0, -1]] = edge
-            for row, column in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
-                grid[row, column] = corner
-        factor = warmth * (environment.lidded_factor if lidded else 1.0)
-        held.volume_ul -= np.minimum(0.9 * held.volume_ul, rates * factor * minutes / 60.0)
-
-    def pass_through(
-        self,
-        held: Held,
-        wells: npt.NDArray[np.intp],
-        volume_ul: Array,
-        amounts: Array,
-        recovery: Array,
-    ) -> None:
-        """Draw arriving liquid through filter wells: particles stay, free ligand mostly goes.
-
-        The hold-up of the filter is mixed with what passes.
-        """
-        filtration = self._truth.filtration
-        names = self._components.names
-        particles = np.array([n.startswith(("bound:", "membranes:")) for n in names], dtype=bool)
-        rows = np.flatnonzero(particles)
-        held.stuck[np.ix_(rows, wells)] += amounts[rows] * recovery
-        free = amounts[: len(names)].copy()
-        for row in rows:
-            name = names[row]
-            free[row] = 0.0
-            if name.startswith("bound:"):
-                free[self._components.row(name.split(":", 2)[2])] -= amounts[row]
-        free = np.maximum(free, 0.0)
-        membranes = sum(
-            (amounts[r] for r in rows if names[r].startswith("membranes:")),
-            start=np.zeros(len(wells)),
-        )
-        share = np.where(membranes > 0, self._nsb, filtration.nsb_without_membranes)
-        share = np.where(held.soaked[wells], share, share * filtration.nsb_factor_unsoaked)
-        for name in self.ligands():
-            ligand_row = self._components.row(name)
-            kept = free[ligand_row] * share
-            held.stuck[ligand_row, wells] += kept
-            free[ligand_row] -= kept
-        pei = self._components.known("pei")
-        if pei is not None:
-            held.soaked[wells] |= amounts[pei] > 0
-        remaining = held.volume_ul[wells] + volume_ul
-        keep = np.minimum(1.0, filtration.holdup / np.maximum(remaining, 1e-9))
-        held.amounts[: len(names), wells] = (held.amounts[: len(names), wells] + free) * keep
-        held.volume_ul[wells] = remaining * keep
+    @staticmethod
+    def _rates(cast: Cast, there: Indices, temperature_c: float) -> Rates:
+        kd = cast.kd_nm[:, there]
+        binds = np.isfinite(kd)
+        kon = binds * np.array([cast.ligands[i].kon(temperature_c) for i in there])
+        return Rates(kon[..., None], (kon * np.where(binds, kd, 0.0))[..., None])

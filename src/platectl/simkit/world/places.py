@@ -1,4 +1,4 @@
-"""Positions, what stands on them, and what a gripper carries."""
+"""Positions, what stands on them, and what cannot be done there."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class WorldError(Exception):
     """Something physically impossible was asked; the simulator turns it into its own fault.
 
     `reason` is one of: collision, nothing_there, no_such_position, no_such_well, overflow, empty,
-    sealed, no_tips.
+    sealed (or under a lid), no_tips.
     """
 
     def __init__(self, reason: str, message: str) -> None:
@@ -26,6 +26,7 @@ class Position:
     name: str
     temperature_c: float | None = None
     dark: bool = False
+    vacuum: bool = False
     stack: list[Held] = field(default_factory=list)
 
     def plate(self) -> Held | None:

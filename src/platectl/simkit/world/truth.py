@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from datetime import date
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from platectl.domain.units import (
     ActivityCiPerMmol,
@@ -15,6 +15,7 @@ from platectl.domain.units import (
     DensityFmolPerMg,
     DurationS,
     Fraction,
+    RatePerMin,
     TemperatureC,
     VolumeUl,
 )
@@ -26,13 +27,26 @@ class _Part(BaseModel):
 
 
 class Ligand(_Part):
-    """A ligand: dissociation constant at each site, association rates, and its tritium if any."""
+    """A compound: what it binds to and how fast, and its tritium if it has any."""
 
-    sites: dict[str, ConcentrationMolar] = Field(default_factory=dict)
-    kon_25: AssociationPerMolarMin = 4e7
-    kon_37: AssociationPerMolarMin = 1e8
-    specific_activity: ActivityCiPerMmol | None = None
-    specific_activity_date: date = date(2026, 1, 5)
+    sites: dict[str, ConcentrationMolar] = Field(
+        default_factory=dict, description="dissociation constant at each site, at any temperature"
+    )
+    kon_25: AssociationPerMolarMin = Field(
+        default=4e7, gt=0, description="association rate at 25 C, same at every site"
+    )
+    kon_37: AssociationPerMolarMin = Field(
+        default=1e8, gt=0, description="association rate at 37 C; log-linear in between and beyond"
+    )
+    specific_activity: ActivityCiPerMmol | None = Field(
+        default=None, gt=0, description="of a tritiated ligand, on the reference date"
+    )
+    specific_activity_date: date = Field(
+        default=date(2026, 1, 5), description="reference date of the specific activity"
+    )
+    sticky: Fraction = Field(
+        default=0.0, ge=0, le=1, description="share lost to plastic each time it is aspirated"
+    )
 
     def kon(self, temperature_c: float) -> float:
         """Association rate, /nM/min: log-linear in temperature between the two stated points."""
@@ -41,28 +55,41 @@ class Ligand(_Part):
 
 
 class Membranes(_Part):
-    """Receptor density of a tissue at each site, and its variation between lots."""
+    """A membrane preparation."""
 
-    sites: dict[str, DensityFmolPerMg]
-    lot_cv: Fraction = 0.05
+    sites: dict[str, DensityFmolPerMg] = Field(description="receptor density at each site")
+    lot_cv: Fraction = Field(
+        default=0.05, ge=0, description="spread of the density between lots (one lot for a seed)"
+    )
 
 
 class Pipetting(_Part):
-    """Errors of a pipette at a volume: `up_to`, random CV, and SD of the bias of a tip."""
+    """Errors of a pipette up to a volume."""
 
-    up_to: VolumeUl
-    cv: Fraction
-    bias: Fraction
+    up_to: VolumeUl = Field(description="largest volume to which these errors apply")
+    cv: Fraction = Field(ge=0, description="random error of one stroke")
+    bias: Fraction = Field(ge=0, description="spread of the error that a tip keeps for its life")
 
 
 class LiquidHandling(_Part):
     """Errors of liquid handling."""
 
-    pipettes: tuple[Pipetting, ...]
-    bulk_cv: Fraction = 0.03
-    bulk_bias: Fraction = 0.005
-    additive: VolumeUl = 0.05
-    carry_over: float = Field(default=3e-5, ge=0, le=0.01)
+    pipettes: tuple[Pipetting, ...] = Field(
+        min_length=1, description="by volume, smallest first; the last serves all larger volumes"
+    )
+    bulk_cv: Fraction = Field(
+        default=0.03, ge=0, description="random error of a bulk dispense into one well"
+    )
+    bulk_bias: Fraction = Field(
+        default=0.005, ge=0, description="spread of the error that a connected line keeps"
+    )
+    additive: VolumeUl = Field(default=0.05, ge=0, description="volume error at any volume (SD)")
+    carry_over: float = Field(
+        default=3e-5, ge=0, le=0.01, description="share of its content that stays in an emptied tip"
+    )
+    settling: RatePerMin = Field(
+        default=0.015, ge=0, description="rate at which membranes settle in an unstirred source"
+    )
 
     def at(self, volume_ul: float) -> Pipetting:
         """Errors at a volume."""
@@ -72,68 +99,122 @@ class LiquidHandling(_Part):
 class Filtration(_Part):
     """What a filter keeps."""
 
-    nsb_fraction: Fraction = 0.005
-    nsb_lot_cv: Fraction = 0.15
-    nsb_without_membranes: Fraction = 0.001
-    nsb_factor_unsoaked: float = Field(default=6.0, ge=1)
-    holdup: VolumeUl = 30.0
-    recovery: Fraction = 0.97
-    recovery_sd: Fraction = 0.01
-    cold_factor: float = Field(
-        default=0.1, gt=0, description="dissociation rate in cold buffer over warm"
+    nsb_fraction: Fraction = Field(
+        default=0.005, ge=0, le=1, description="share of the free ligand that stays, with membranes"
     )
-    dry_after: DurationS = 2700.0
+    nsb_lot_cv: Fraction = Field(
+        default=0.15, ge=0, description="spread of that share between lots (one lot for a seed)"
+    )
+    nsb_without_membranes: Fraction = Field(
+        default=0.001, ge=0, le=1, description="share of the free ligand on a filter alone"
+    )
+    nsb_factor_unsoaked: float = Field(
+        default=6.0, ge=1, description="more non-specific binding if the filter never saw PEI"
+    )
+    holdup: VolumeUl = Field(default=30.0, gt=0, description="liquid that a wet filter holds")
+    recovery: Fraction = Field(default=0.97, ge=0, le=1, description="membranes caught by a filter")
+    recovery_sd: Fraction = Field(default=0.01, ge=0, description="spread of the recovery")
+    cold_factor: float = Field(
+        default=0.1,
+        ge=0,
+        description="dissociation rate on the wet filter (ice-cold) relative to that at 37 C",
+    )
+    dry_after: DurationS = Field(
+        default=2700.0, gt=0, description="time in which a wet filter dries at 40 C"
+    )
 
 
 class Counting(_Part):
     """What turns disintegrations into counts."""
 
-    efficiency: float = Field(default=0.42, gt=0, le=1)
-    efficiency_cv: Fraction = 0.005
-    wet_factor: float = Field(default=0.75, gt=0, le=1)
-    without_cocktail: float = Field(default=0.02, ge=0, le=1)
-    crosstalk: Fraction = 0.0002
-    luminescence_cpm: float = Field(default=60.0, ge=0)
-    luminescence_decay: DurationS = 300.0
-    half_life_days: float = Field(default=4500.0, gt=0)
+    efficiency: float = Field(
+        default=0.42, gt=0, le=1, description="counts per disintegration on a dry filter"
+    )
+    efficiency_solution: float = Field(
+        default=0.42, gt=0, le=1, description="the same in a plain well with cocktail"
+    )
+    efficiency_cv: Fraction = Field(default=0.005, ge=0, description="spread between wells")
+    wet_factor: float = Field(
+        default=0.75, gt=0, le=1, description="efficiency of a wet filter over that of a dry one"
+    )
+    without_cocktail: float = Field(
+        default=0.02, ge=0, le=1, description="efficiency with less than 20 uL of cocktail"
+    )
+    crosstalk: Fraction = Field(
+        default=0.0002, ge=0, le=0.2, description="of a well's counts into each neighbour"
+    )
+    luminescence_cpm: float = Field(
+        default=60.0, ge=0, description="light of fresh cocktail before any time in the dark"
+    )
+    luminescence_decay: DurationS = Field(
+        default=300.0, gt=0, description="time constant with which that light fades in the dark"
+    )
+    half_life_days: float = Field(default=4500.0, gt=0, description="of tritium")
 
 
 class Environment(_Part):
     """Room, evaporation and unevenness of plates."""
 
-    room: TemperatureC = 22.0
-    evaporation_ul_per_h: tuple[float, float, float] = (0.8, 1.6, 2.0)
-    lidded_factor: float = 0.15
-    gradient_sd: Fraction = 0.01
+    room: TemperatureC = Field(
+        default=22.0, description="temperature of all that is not controlled"
+    )
+    evaporation_ul_per_h: tuple[float, float, float] = Field(
+        default=(0.8, 1.6, 2.0),
+        description="from an open well at 37 C: inner, edge and corner wells",
+    )
+    lidded_factor: float = Field(default=0.15, ge=0, le=1, description="evaporation under a lid")
+    sealed_factor: float = Field(default=0.02, ge=0, le=1, description="evaporation under a seal")
+    gradient_sd: Fraction = Field(
+        default=0.01,
+        ge=0,
+        description="spread of a plate's gradients and edge effect on the signal",
+    )
+    uneven_sd: Fraction = Field(
+        default=0.06, ge=0, description="the same for a plate that the fault `uneven_plate` strikes"
+    )
 
 
 class FaultEntry(_Part):
     """A fault that strikes an instrument or the world."""
 
-    instrument: str
-    kind: str
-    after: int = 0
-    times: int | None = 1
-    data: dict[str, Any] = Field(default_factory=dict)
+    instrument: str = Field(description="name in the lab file, or `world`")
+    kind: str = Field(description="a fault that the simulator or the world documents")
+    after: int = Field(default=0, ge=0, description="occasions that pass before it strikes")
+    times: int | None = Field(default=1, description="how often it strikes; null is always")
+    data: dict[str, Any] = Field(default_factory=dict, description="what the kind asks for")
 
 
 class Truth(_Part):
     """Everything that is true in a simulated lab."""
 
-    platectl: int = 1
-    ligands: dict[str, Ligand]
-    membranes: dict[str, Membranes]
+    platectl: int = Field(default=1, description="version of this file's form")
+    ligands: dict[str, Ligand] = Field(
+        description="by the name that sample sheets and protocols use, in any case"
+    )
+    membranes: dict[str, Membranes] = Field(description="by the name after `membranes:`")
     liquid_handling: LiquidHandling
     filtration: Filtration = Filtration()
     counting: Counting = Counting()
     environment: Environment = Environment()
     faults: tuple[FaultEntry, ...] = ()
 
+    @model_validator(mode="after")
+    def _sites_exist(self) -> Self:
+        folded = [name.casefold() for name in self.ligands]
+        if twice := {name for name in folded if folded.count(name) > 1}:
+            raise ValueError(f"two ligands have the same name, {min(twice)!r}")
+        for name, ligand in self.ligands.items():
+            if unknown := set(ligand.sites) - set(self.sites):
+                raise ValueError(
+                    f"ligand {name!r} binds to {min(unknown)!r}, which no membranes have; "
+                    f"sites are {', '.join(self.sites)}"
+                )
+        return self
+
     def ligand(self, name: str) -> Ligand | None:
         """Look a ligand up by name, upper or lower case."""
-        return next(
-            (found for n, found in self.ligands.items() if n.casefold() == name.casefold()), None
-        )
+        wanted = name.casefold()
+        return next((found for n, found in self.ligands.items() if n.casefold() == wanted), None)
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -142,10 +223,8 @@ class Truth(_Part):
 
     def fault_plans(self) -> dict[str, FaultPlan]:
         """Faults by instrument."""
-        names = dict.fromkeys(f.instrument for f in self.faults)
-        return {
-            n: FaultPlan(
-                Fault(f.kind, f.after, f.times, f.data) for f in self.faults if f.instrument == n
-            )
-            for n in names
-        }
+        by_instrument: dict[str, list[Fault]] = {}
+        for entry in self.faults:
+            fault = Fault(entry.kind, entry.after, entry.times, entry.data)
+            by_instrument.setdefault(entry.instrument, []).append(fault)
+        return {name: FaultPlan(faults) for name, faults in by_instrument.items()}

@@ -1,32 +1,38 @@
-"""The world: what stands where, what is in every well, and what time does to it."""
+"""The world: liquids in motion, and what a counter sees of them."""
 
 from __future__ import annotations
 
-import zlib
+import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from platectl.domain.clock import Clock
 from platectl.domain.labware import LabwareKind
-from platectl.simkit.faults import FaultPlan
+from platectl.simkit.faults import Fault, FaultPlan
 from platectl.simkit.world import counting, pipetting
-from platectl.simkit.world.chemistry import Chemistry
-from platectl.simkit.world.matter import CAPACITY, Array, Components, Held, new_held
-from platectl.simkit.world.places import Position, WorldError
+from platectl.simkit.world.matter import Array, Held, Indices, add_at, turns
+from platectl.simkit.world.places import WorldError
+from platectl.simkit.world.room import Room
 from platectl.simkit.world.tips import Tips
 from platectl.simkit.world.truth import Truth
 
+COCKTAIL_CAME_UL = 1.0
 
-class World:
+
+class World(Room):
     """Shared physical truth of one simulated lab.
 
     Every method takes effect at the present time of `clock`: matter is first carried forward to
-    that time (binding, evaporation), then changed. All volumes are microlitres. `labware` is a
-    run-wide name such as `P1.assay`. Random draws come from one generator for each instrument
-    name, derived from `seed`, so that the order of instruments does not matter.
+    that time (binding, evaporation, sedimentation), then changed. All volumes are microlitres.
+    `labware` is a run-wide name such as `P1.assay`. Random draws come from one generator for
+    each instrument name, derived from `seed`, so that the order of instruments does not matter.
+
+    Faults of an instrument that the world obeys: `blocked_tip` (counted by picking up; data:
+    `channel`, an index or a rack well; the tip delivers nothing for its life), `bubble` (counted
+    by aspirating; data: `channel` as before; that stroke draws 30 to 90 %), `stirrer_stopped`
+    (standing; membranes settle in the bottle of that dispenser). Of the world itself:
+    `uneven_plate`, see `Room`.
     """
 
     def __init__(
@@ -38,60 +44,10 @@ class World:
         catalogue: Mapping[str, LabwareKind],
         faults: Mapping[str, FaultPlan] | None = None,
     ) -> None:
-        self.truth = truth
-        self.clock = clock
-        self.catalogue = catalogue
-        self.components = Components()
-        self.notices: dict[str, list[Mapping[str, Any]]] = {}
-        self._seed = seed
-        self._faults = dict(faults or {})
-        self._rngs: dict[str, np.random.Generator] = {}
-        self._positions: dict[str, Position] = {}
-        self._labware: dict[str, Held] = {}
+        super().__init__(truth, clock, seed=seed, catalogue=catalogue, faults=faults)
         self._bottles: dict[str, pipetting.Bottle] = {}
-        self._racks: dict[str, dict[str, float]] = {}
-        self.chemistry = Chemistry(truth, self.components, self.rng("lots"))
 
-    def rng(self, instrument: str) -> np.random.Generator:
-        """The random generator of one instrument."""
-        if instrument not in self._rngs:
-            sequence = np.random.SeedSequence([self._seed, zlib.crc32(instrument.encode())])
-            self._rngs[instrument] = np.random.Generator(np.random.PCG64(sequence))
-        return self._rngs[instrument]
-
-    def faults(self, instrument: str) -> FaultPlan:
-        """The faults of one instrument."""
-        return self._faults.setdefault(instrument, FaultPlan())
-
-    # What stands where ----------------------------------------------------------------------
-    def add_position(
-        self, name: str, *, temperature_c: float | None = None, dark: bool = False
-    ) -> None:
-        """Declare a place where labware can stand; None follows the room temperature."""
-        self._positions[name] = Position(name, temperature_c, dark)
-
-    def add_labware(self, labware: str, kind: str, position: str, *, barcode: str = "") -> None:
-        """Put new, empty labware of a catalogue kind on a position (a person loads it)."""
-        place = self._place(position)
-        draws = (
-            self.rng(f"evenness:{labware}").standard_normal(3) * self.truth.environment.gradient_sd
-        )
-        held = new_held(labware, self.catalogue[kind], barcode=barcode, now_s=self.clock.monotonic_s(),
-                        temperature_c=self._temperature(place), evenness=counting.evenness(draws))  # fmt: skip
-        self._labware[labware] = held
-        if held.kind.role == "tip_rack":
-            wells = held.kind.format.by_row()
-            self._racks[labware] = dict(
-                zip(wells, self.rng(f"tips:{labware}").standard_normal(len(wells)), strict=True)
-            )
-        self.set_down(labware, position)
-
-    def remove_labware(self, labware: str) -> None:
-        """Take labware out of the lab; unknown names are ignored."""
-        held = self._labware.pop(labware, None)
-        if held is not None and held.position is not None:
-            self._place(held.position).stack.remove(held)
-
+    # Prepared liquids -----------------------------------------------------------------------
     def fill(
         self, labware: str, well: str, *, volume_ul: float, contents: Mapping[str, float]
     ) -> None:
@@ -99,81 +55,52 @@ class World:
 
         `contents` maps a component to its concentration: molar for ligands, mg/mL for
         `membranes:<name>`, volume fraction for `dmso`, `cocktail`, `pei`; buffer is the rest.
+
+        Raises:
+            WorldError: nothing_there, no_such_well, overflow.
         """
+        per_ul = pipetting.prepared(self.components, contents)
         held = self._carried(labware)
-        index = self._well(held, well)
-        held.volume_ul[index] += volume_ul
-        held.amounts[:, index] += pipetting.prepared(self.components, contents) * volume_ul
+        index, _ = self._wells(held, (well,))
+        volumes = np.array([volume_ul])
+        self._pour(held, index, volumes, per_ul[:, None] * volumes, repeated=False)
 
     def load_bottle(
         self, instrument: str, *, liquid: str, volume_ul: float, contents: Mapping[str, float]
     ) -> None:
         """Connect a bottle to a bulk dispenser's line (replaces what was there)."""
-        bias = self.rng(instrument).standard_normal() * self.truth.liquid_handling.bulk_bias
         self._bottles[instrument] = pipetting.Bottle(
-            liquid, volume_ul, pipetting.prepared(self.components, contents), bias
+            liquid,
+            volume_ul,
+            pipetting.prepared(self.components, contents),
+            self.truth.liquid_handling.bulk_bias * float(self.rng(instrument).standard_normal()),
+            self.clock.monotonic_s(),
         )
 
-    def plate_at(self, position: str) -> str | None:
-        """Name of the plate (not the lid) that stands at a position."""
-        plate = self._place(position).plate()
-        return plate.name if plate else None
-
-    def top_at(self, position: str) -> str | None:
-        """Name of the topmost labware at a position."""
-        stack = self._place(position).stack
-        return stack[-1].name if stack else None
-
-    def barcode(self, labware: str) -> str:
-        """Barcode of a labware."""
-        return self._labware[labware].barcode
-
-    def lift(self, position: str) -> str | None:
-        """Take the topmost labware off a position (into a gripper); None when nothing is there."""
-        place = self._place(position)
-        if not place.stack:
-            return None
-        for held in place.stack:
-            self._carry(held)
-        held = place.stack.pop()
-        held.position, held.temperature_c = None, self.truth.environment.room
-        return held.name
-
-    def set_down(self, labware: str, position: str) -> None:
-        """Put gripped labware on a position; a lid may go onto a plate.
-
-        Raises:
-            WorldError: collision, no_such_position.
-        """
-        place, held = self._place(position), self._labware[labware]
-        for below in place.stack:
-            self._carry(below)
-        if place.stack and (held.kind.role != "lid" or place.lidded()):
-            raise WorldError("collision", f"{place.stack[-1].name} stands at {position}")
-        self._carry(held)
-        held.position, held.temperature_c = position, self._temperature(place)
-        place.stack.append(held)
-
-    # Liquids --------------------------------------------------------------------------------
+    # Tips -----------------------------------------------------------------------------------
     def new_tips(self, instrument: str, *, rack: str, wells: Sequence[str]) -> Tips:
-        """Take tips from a rack; draws faults (`blocked_tip`, data: channel).
+        """Take tips from a rack; draws faults (`blocked_tip`).
 
         Raises:
-            WorldError: no_tips when one of the rack wells has no tip left.
+            WorldError: no_tips when one of the rack wells has no tip left; all stay there then.
         """
-        left = self._racks.get(rack, {})
-        if missing := [w for w in wells if w not in left]:
-            raise WorldError("no_tips", f"{rack} has no tip at {missing[0]}")
-        tips = Tips.fresh(instrument, rack, tuple(wells), np.array([left.pop(w) for w in wells]))
-        fault = self.faults(instrument).strike("blocked_tip")
+        if rack not in self._racks:
+            raise WorldError("no_tips", f"there is no rack {rack}")
+        tips = self._racks[rack].take(instrument, rack, wells, self.components)
+        fault, channel = self._struck("blocked_tip", tips)
         if fault is not None:
-            tips.blocked[int(fault.data.get("channel", 0)) % len(wells)] = True
+            tips.blocked[channel] = True
         return tips
 
     def put_back_tips(self, tips: Tips, *, rack: str, wells: Sequence[str]) -> None:
-        """Return tips to their rack; each keeps its bias."""
-        for well, bias in zip(wells, tips.z_bias, strict=True):
-            self._racks.setdefault(rack, {})[well] = float(bias)
+        """Return tips to their rack, with their bias, their faults and what is left in them.
+
+        Raises:
+            WorldError: nothing_there, collision.
+        """
+        if rack not in self._racks:
+            raise WorldError("nothing_there", f"there is no rack {rack}")
+        self._racks[rack].put_back(tips, wells)
 
     def aspirate(self, tips: Tips, labware: str, wells: Sequence[str], volume_ul: float) -> None:
         """Draw from one well per channel (the same well may serve all channels of a trough).
@@ -181,33 +108,50 @@ class World:
         A well that holds less gives what it has, the rest is air. A trough has one well.
 
         Raises:
-            WorldError: sealed, no_such_well.
+            WorldError: nothing_there, sealed, no_such_well.
         """
         held = self._open(labware)
-        pipetting.draw(
-            tips,
-            held,
-            self._wells(held, wells),
-            volume_ul,
-            self.truth.liquid_handling,
-            self.rng(tips.instrument),
-        )
+        index, repeated = self._wells(held, wells)
+        handling, rng = self.truth.liquid_handling, self.rng(tips.instrument)
+        wanted = pipetting.stroke_ul(tips, volume_ul, handling, rng)
+        fault, channel = self._struck("bubble", tips)
+        if fault is not None:
+            wanted[channel] *= rng.uniform(0.3, 0.9)
+        afloat = self._afloat(held.mixed_s) if held.kind.role == "reservoir" else None
+        drawn = pipetting.draw(tips, held, index, wanted, repeated=repeated, suspended=afloat)
+        sticky = self.chemistry.cast().sticky
+        if sticky.any():
+            lost = drawn * self.components.fit(sticky)[:, None]
+            drawn = drawn - lost
+            self._discard(lost.sum(axis=1))
+        tips.amounts = self.components.fit(tips.amounts) + drawn
+        tips.nominal_ul += volume_ul
 
     def dispense(self, tips: Tips, labware: str, wells: Sequence[str], volume_ul: float) -> None:
         """Deliver from each channel into its well.
 
         Raises:
-            WorldError: sealed, overflow, no_such_well.
+            WorldError: nothing_there, sealed, overflow, no_such_well; the tips keep their content.
         """
         held = self._open(labware)
-        volumes, amounts = pipetting.deliver(
-            tips, volume_ul, self.truth.liquid_handling, self.rng(tips.instrument)
-        )
-        self._pour(held, self._wells(held, wells), volumes, amounts)
+        index, repeated = self._wells(held, wells)
+        tips.amounts = self.components.fit(tips.amounts)
+        handling, rng = self.truth.liquid_handling, self.rng(tips.instrument)
+        share = pipetting.share_delivered(tips, volume_ul, handling, rng)
+        volumes, amounts = tips.volume_ul * share, tips.amounts * share
+        self._pour(held, index, volumes, amounts, repeated=repeated)
+        pipetting.let_out(tips, volume_ul, volumes, amounts)
 
+    # Bulk dispensers ------------------------------------------------------------------------
     def bulk_prime(self, instrument: str, volume_ul: float) -> None:
-        """Pump liquid from the bottle to waste."""
-        self._bottle(instrument).take(volume_ul)
+        """Pump liquid from the bottle to waste.
+
+        Raises:
+            WorldError: empty (bottle).
+        """
+        bottle = self._bottle(instrument)
+        bottle.take(volume_ul)
+        self._discard(bottle.per_ul * volume_ul)
 
     def bulk_dispense(
         self, instrument: str, position: str, volumes_ul: Mapping[int, float]
@@ -215,160 +159,119 @@ class World:
         """Dispense columns (1-based) of the plate at a position from the instrument's bottle.
 
         Raises:
-            WorldError: nothing_there, sealed, overflow, empty (bottle).
+            WorldError: nothing_there, sealed, overflow, empty (bottle), no_such_well; columns
+                before the one that failed are done.
         """
         held = self._open(self._standing(position).name)
         bottle, handling = self._bottle(instrument), self.truth.liquid_handling
+        rng, per_ul = self.rng(instrument), self.components.fit(bottle.per_ul)
+        if self.faults(instrument).standing("stirrer_stopped") is not None:
+            per_ul = per_ul * self._afloat(bottle.connected_s)
         for column, volume_ul in volumes_ul.items():
-            index = self._wells(held, held.kind.format.column(column))
-            noise = handling.bulk_cv * self.rng(instrument).standard_normal(len(index))
-            volumes = np.maximum(volume_ul * (1 + bottle.bias) * (1 + noise), 0.0)
+            index, _ = self._wells(held, held.kind.format.column(column))
+            noise = 1.0 + handling.bulk_cv * rng.standard_normal(len(index))
+            volumes = np.maximum(volume_ul * (1.0 + bottle.bias) * noise, 0.0)
+            pipetting.check_room(held, index, volumes, repeated=False)
             bottle.take(float(volumes.sum()))
-            self._pour(held, index, volumes, bottle.per_ul[:, None] * volumes)
+            self._pour(held, index, volumes, per_ul[:, None] * volumes, repeated=False)
 
-    # Environment ----------------------------------------------------------------------------
-    def set_temperature(self, position: str, temperature_c: float | None) -> None:
-        """Set the temperature of a position from now on (None: room)."""
-        place = self._place(position)
-        if place.temperature_c == temperature_c:
-            return
-        for held in place.stack:
-            self._carry(held)
-        place.temperature_c = temperature_c
-        for held in place.stack:
-            held.temperature_c = self._temperature(place)
-
-    def temperature_c(self, position: str) -> float:
-        """Present temperature of a position."""
-        return self._temperature(self._place(position))
-
-    def shake(self, position: str) -> None:
-        """Mix all wells of the plate at a position; wells are taken as mixed anyway."""
-        self._carry(self._standing(position))
-
-    def seal(self, position: str) -> None:
-        """Heat-seal the plate at a position.
-
-        Raises:
-            WorldError: nothing_there.
-        """
-        held = self._standing(position)
-        self._carry(held)
-        held.sealed = True
-
-    # Filtration and counting ------------------------------------------------------------------
-    def vacuum(self, position: str, *, on: bool) -> float:
-        """Switch the vacuum below a filter plate; while on, what is dispensed passes through.
-
-        Returns the fraction of wells that are sealed enough to hold a vacuum (0 when no filter
-        plate stands there); a simulator derives "pressure not reached" from it.
-        """
-        plate = self._place(position).plate()
-        if plate is None or not plate.is_filter:
-            return 0.0
-        self._carry(plate)
-        plate.vacuum = on
-        standing = np.flatnonzero(plate.volume_ul > self.truth.filtration.holdup)
-        if on and standing.size:
-            volume, amounts = plate.volume_ul[standing].copy(), plate.amounts[:, standing].copy()
-            plate.volume_ul[standing], plate.amounts[:, standing] = 0.0, 0.0
-            self._filter(plate, standing, volume, amounts)
-        return 1.0
-
+    # Counting -------------------------------------------------------------------------------
     def count_rates(self, position: str, wells: Sequence[str]) -> Array:
         """Expected counts per minute above background of each well now, shape (n,).
 
         Includes efficiency, decay to the present date, quench of wet filters, missing cocktail,
-        crosstalk from neighbours. Counting statistics, background and detectors are the
-        counter's own business.
+        crosstalk from neighbours, and the light of cocktail that has not been in the dark.
+        Counting statistics, background and detectors are the counter's own business.
 
         Raises:
             WorldError: nothing_there, no_such_well.
         """
         held = self._standing(position)
         self._carry(held)
-        dark = self._place(position).dark
-        rates = counting.rates(held, self.truth, self.components, self.clock, dark=dark)
-        return rates[self._wells(held, wells)]
+        index, _ = self._wells(held, wells)
+        return counting.rates_cpm(held, self.truth, self.chemistry, self.components, self.clock)[
+            index
+        ]
 
     def efficiency(self, position: str, wells: Sequence[str]) -> Array:
-        """Counting efficiency of each well, shape (n,)."""
+        """Counting efficiency of each well, shape (n,).
+
+        Raises:
+            WorldError: nothing_there, no_such_well.
+        """
         held = self._standing(position)
-        return counting.efficiencies(held, self.truth, self.components)[self._wells(held, wells)]
-
-    # Inside ------------------------------------------------------------------------------------
-    def _pour(
-        self, held: Held, wells: npt.NDArray[np.intp], volumes: Array, amounts: Array
-    ) -> None:
-        if held.is_filter and held.vacuum:
-            self._filter(held, wells, volumes, amounts)
-        else:
-            after = held.volume_ul[wells] + volumes
-            if held.kind.max_volume and float(after.max(initial=0.0)) > held.kind.max_volume * 1.05:
-                raise WorldError("overflow", f"{held.name} overflows")
-            held.volume_ul[wells] = after
-            held.amounts[:, wells] += amounts
-        cocktail = self.components.known("cocktail")
-        if cocktail is not None and float(amounts[cocktail].max(initial=0.0)) > 1.0:
-            held.lit_s = self.clock.monotonic_s()
-
-    def _filter(
-        self, held: Held, wells: npt.NDArray[np.intp], volumes: Array, amounts: Array
-    ) -> None:
-        filtration = self.truth.filtration
-        draws = self.rng(f"filter:{held.name}").standard_normal(len(wells))
-        recovery = np.clip(filtration.recovery + filtration.recovery_sd * draws, 0.0, 1.0)
-        self.chemistry.pass_through(held, wells, volumes, amounts, recovery)
-
-    def _place(self, position: str) -> Position:
-        if position not in self._positions:
-            raise WorldError("no_such_position", f"there is no position {position}")
-        return self._positions[position]
-
-    def _temperature(self, place: Position) -> float:
-        return self.truth.environment.room if place.temperature_c is None else place.temperature_c
-
-    def _standing(self, position: str) -> Held:
-        plate = self._place(position).plate()
-        if plate is None:
-            raise WorldError("nothing_there", f"nothing stands at {position}")
-        return plate
-
-    def _carry(self, held: Held) -> None:
-        lidded = held.position is not None and self._positions[held.position].lidded()
-        self.chemistry.carry(held, self.clock.monotonic_s(), lidded=lidded)
-
-    def _carried(self, labware: str) -> Held:
-        if labware not in self._labware:
-            raise WorldError("nothing_there", f"there is no {labware}")
-        held = self._labware[labware]
         self._carry(held)
-        return held
+        index, _ = self._wells(held, wells)
+        return counting.efficiencies(held, self.truth, self.components)[index]
 
-    def _open(self, labware: str) -> Held:
-        held = self._carried(labware)
-        if held.sealed:
-            raise WorldError("sealed", f"{labware} is sealed")
-        return held
+    # Looking inside, for tests --------------------------------------------------------------
+    def total(self, component: str) -> float:
+        """Amount of a substance in labware, bottles and waste (not in tips)."""
+        row = self.components.known(component)
+        if row is None:
+            return 0.0
+        total = float(self.components.fit(self._waste)[row])
+        total += sum(
+            float(self.components.fit(b.per_ul)[row]) * b.volume_ul for b in self._bottles.values()
+        )
+        cast = self.chemistry.cast()
+        rows = [row, *cast.bound[:, cast.ligand_rows == row].ravel()]
+        for held in self._labware.values():
+            held.fit(self.components)
+            total += float(held.amounts[row].sum() + held.kept[rows].sum())
+        return total
 
-    def _well(self, held: Held, well: str) -> int:
-        if well not in held.wells:
-            raise WorldError("no_such_well", f"{held.name} has no well {well}")
-        return held.wells[well]
+    def contents(self, labware: str, component: str) -> Array:
+        """Amount of a substance in each well now, row-major, with what a filter keeps of it."""
+        held, row = self._carried(labware), self.components.row(component)
+        held.fit(self.components)
+        return np.asarray(held.amounts[row] + held.kept[row])
 
-    def _wells(self, held: Held, wells: Sequence[str]) -> npt.NDArray[np.intp]:
-        return np.array([self._well(held, w) for w in wells], dtype=np.intp)
+    def volumes_ul(self, labware: str) -> Array:
+        """Volume in each well now, row-major."""
+        return self._carried(labware).volume_ul.copy()
+
+    # Inside ---------------------------------------------------------------------------------
+    def _pour(
+        self, held: Held, wells: Indices, volumes: Array, amounts: Array, *, repeated: bool
+    ) -> None:
+        under_vacuum = held.position is not None and self._positions[held.position].vacuum
+        if held.is_filter and under_vacuum:
+            for turn in turns(wells, repeated=repeated):
+                self._filter(held, wells[turn], volumes[turn], amounts[:, turn])
+        else:
+            pipetting.check_room(held, wells, volumes, repeated=repeated)
+            add_at(held.volume_ul, wells, volumes, repeated=repeated)
+            add_at(held.amounts, wells, amounts, repeated=repeated)
+            held.mixed_s = self.clock.monotonic_s()
+        cocktail = self.components.known("cocktail")
+        if cocktail is not None and (amounts[cocktail] > COCKTAIL_CAME_UL).any():
+            held.cocktail_dark_min = 0.0
+
+    def _afloat(self, mixed_s: float) -> Array:
+        """Share of each component that has not settled since its source was mixed."""
+        minutes = (self.clock.monotonic_s() - mixed_s) / 60.0
+        cast, afloat = self.chemistry.cast(), np.ones(self.components.capacity)
+        afloat[cast.membrane_rows] = math.exp(-self.truth.liquid_handling.settling * minutes)
+        return afloat
+
+    def _struck(self, kind: str, tips: Tips) -> tuple[Fault | None, int]:
+        """The fault that strikes one of these tips now, and its channel."""
+        plan = self.faults(tips.instrument)
+        fault = plan.standing(kind)
+        if fault is None:
+            return None, 0
+        channel = fault.data.get("channel", 0)
+        if isinstance(channel, str) and channel not in tips.wells:
+            return None, 0
+        fault = plan.strike(kind)
+        if fault is None:
+            return None, 0
+        channel = fault.data.get("channel", 0)
+        at = tips.wells.index(channel) if isinstance(channel, str) else int(channel)
+        return fault, at % len(tips.wells)
 
     def _bottle(self, instrument: str) -> pipetting.Bottle:
         if instrument not in self._bottles:
             raise WorldError("empty", f"no bottle is connected to {instrument}")
         return self._bottles[instrument]
-
-    def total(self, component: str) -> float:
-        """Amount of a substance in all labware of the world (not bottles and waste)."""
-        row = self.components.known(component)
-        if row is None or row >= CAPACITY:
-            return 0.0
-        return float(
-            sum(held.amounts[row].sum() + held.stuck[row].sum() for held in self._labware.values())
-        )
