@@ -176,6 +176,8 @@ def conditions_of(
         kon_per_molar_min=binding.kon,
         koff_per_min=binding.koff,
         nominal_radioligand_molar=binding.concentration,
+        masking_molar=binding.masking_concentration if binding.masking else None,
+        masking_ki_molar=binding.masking_ki if binding.masking else None,
     )
 
 

@@ -134,7 +134,9 @@ def _conditions(run: CompiledRun) -> list[tuple[str, str]]:
         ("Reference", binding.reference),
     ]  # fmt: skip
     if binding.masking and binding.masking_concentration:
-        rows.append(("Masking", f"{format_molar(binding.masking_concentration)} {binding.masking}"))
+        weak = f", Ki here {format_molar(binding.masking_ki)}" if binding.masking_ki else ""
+        molar = format_molar(binding.masking_concentration)
+        rows.append(("Masking", f"{molar} {binding.masking}{weak}"))
     return rows
 
 

@@ -323,6 +323,9 @@ class BindingDoc(Doc):
     times: tuple[DurationS, ...] = ()
     masking: str | None = None
     masking_concentration: ConcentrationMolar | None = None
+    masking_ki: ConcentrationMolar | None = Field(
+        default=None, gt=0, description="Ki of the masking ligand at the site under study"
+    )
 
 
 class AnalysisDoc(Doc):
