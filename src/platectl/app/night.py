@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from platectl.app.evaluate import EvaluatedPlate, evaluate_run
+from platectl.app.evaluation import EvaluatedPlate, evaluate_run
 from platectl.app.recorder import WireRecorder
 from platectl.app.truth import load_truth, unknown_to_truth
 from platectl.app.wire import build_world, connect_lab

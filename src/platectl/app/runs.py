@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from platectl import __version__
-from platectl.app.evaluate import EvaluatedPlate, evaluate_run
+from platectl.app.evaluation import EvaluatedPlate, evaluate_run
 from platectl.app.night import Finished, Night
 from platectl.domain.errors import StoreError
 from platectl.domain.events import Event
 from platectl.domain.run import CompiledRun
 from platectl.domain.units import FROZEN, format_duration, format_molar
 from platectl.report.model import PlateReport, RunReport, TimelineRow, WindowRow
+from platectl.report.views import view_of
 from platectl.store.index import RunIndex
 from platectl.store.ledger import Ledger
 
@@ -56,11 +57,11 @@ def build_report(
     status = next((ends[e.kind] for e in reversed(events) if e.kind in ends), "unfinished")
     warnings = [f"{p.plan.name}: {text}" for p in plates for text in p.broken_windows]
     warnings += [f"{p.plan.name}: {p.problem}" for p in plates if p.problem]
-    warnings += [
-        p.result.equilibrium.message
+    shown = tuple(
+        PlateReport(p.plan.name, p.plan.barcode, p.plan.wells, p.counts, p.result, p.problem)
         for p in plates
-        if p.result and p.result.equilibrium.state != "pass"
-    ]
+    )
+    warnings += [text for view in map(view_of, shown) if view for text in view.warnings]
     return RunReport(
         run=name,
         title=run.protocol.title,
@@ -70,10 +71,7 @@ def build_report(
         started=events[0].wall if events else "",
         finished=events[-1].wall if events else "",
         status=status,
-        plates=tuple(
-            PlateReport(p.plan.name, p.plan.barcode, p.plan.wells, p.counts, p.result, p.problem)
-            for p in plates
-        ),
+        plates=shown,
         steps=_timeline(run, events),
         windows=tuple(_windows(run, events)),
         conditions=_conditions(run),
@@ -124,14 +122,15 @@ def _windows(run: CompiledRun, events: Sequence[Event]) -> list[WindowRow]:
 
 
 def _conditions(run: CompiledRun) -> list[tuple[str, str]]:
-    binding = run.protocol.binding
+    binding, compounds = run.protocol.of_binding, run.protocol.compounds
+    nsb = compounds.controls["nsb"]
     rows = [
         ("Site", binding.site), ("Tissue", binding.tissue), ("Radioligand", binding.radioligand),
         ("Nominal concentration", format_molar(binding.concentration)), ("Kd", format_molar(binding.kd)),
         ("Specific activity", f"{binding.specific_activity:g} Ci/mmol on {binding.specific_activity_date}"),
         ("Temperature", f"{binding.temperature:g} °C"), ("Incubation", format_duration(binding.incubation)),
-        ("Non-specific binding", f"{format_molar(binding.nsb_concentration)} {binding.nsb_ligand}"),
-        ("Reference", binding.reference),
+        ("Non-specific binding", f"{format_molar(nsb.final)} {nsb.compound}"),
+        ("Reference", compounds.reference),
     ]  # fmt: skip
     if binding.masking and binding.masking_concentration:
         weak = f", Ki here {format_molar(binding.masking_ki)}" if binding.masking_ki else ""

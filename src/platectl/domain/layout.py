@@ -8,7 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from platectl.domain.wells import PlateFormat, expand_wells, parse_well
 
-Role = Literal["test", "reference", "total", "nsb", "blank", "empty"]
+ControlRole = Literal[
+    "total", "nsb", "blank", "vehicle", "positive", "stimulus", "unloaded", "rmax", "rmin"
+]
+Role = Literal["test", "reference", "empty"] | ControlRole
 PLATE = PlateFormat.of(96)
 
 
@@ -38,7 +41,7 @@ class Block(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    role: Literal["total", "nsb", "blank"]
+    role: ControlRole
     wells: tuple[str, ...] = Field(min_length=1)
     level: int | Literal["by_row"] = 0
     time: int | Literal["by_row"] | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from platectl.domain import assay as docs
+from platectl.domain import step_docs as docs
 from platectl.domain.steps import Anchor
 from platectl.domain.wells import expand_wells
 from platectl.planning.build import CannotBuildError, PlateBuilder

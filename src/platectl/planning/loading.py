@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from platectl.domain.step_docs import FillDoc, StaggerDoc, StampDoc
 from platectl.domain.steps import Step
 from platectl.planning.build import CannotBuildError, PlateBuilder
 from platectl.planning.contents import contents_of
@@ -63,36 +64,39 @@ def _labware(
 
 
 def _contents(build: PlateBuilder, name: str, well: str) -> dict[str, float] | None:
-    use, binding = build.protocol.labware[name], build.protocol.binding
+    use, compounds = build.protocol.labware[name], build.protocol.compounds
     stock = next((s for s in build.stocks if s.well == well), None)
     if use.liquid is None and name == "stocks" and stock is not None:
         return {
-            binding.vehicle: 1.0,
+            compounds.vehicle: 1.0,
             **({stock.compound: stock.concentration_molar} if stock.compound else {}),
         }
     if name == "hot":
         return _level_contents(build, well)
     if use.liquid is None:
         return None
-    return contents_of(build.protocol, use.liquid, added_ul=binding.protein_volume)
+    return contents_of(build.protocol, use.liquid, added_ul=_added_volume(build, name))
 
 
 def _level_contents(build: PlateBuilder, well: str) -> dict[str, float]:
     """The tenfold radioligand plate of saturation and kinetic layouts: each well at its own level."""
-    binding = build.protocol.binding
     added_ul = _added_volume(build, "hot")
     plan = next((w for w in build.plate.wells if w.well == well), None)
     base = contents_of(build.protocol, "radioligand", added_ul=added_ul)
     if plan is not None and plan.radioligand_molar:
-        base[binding.radioligand] = plan.radioligand_molar * binding.final_volume / added_ul
+        fold = build.protocol.compounds.final_volume / added_ul
+        base[build.protocol.of_binding.radioligand] = plan.radioligand_molar * fold
     return base
 
 
 def _added_volume(build: PlateBuilder, source: str) -> float:
-    for doc in build.protocol.steps.values():
-        if getattr(doc, "source", None) == source and doc.do == "stamp":
-            return doc.volume
-    return 25.0
+    """What one assay well gets from a source: the first step that draws from it says it."""
+    volumes = (
+        doc.volume
+        for doc in build.protocol.steps.values()
+        if isinstance(doc, StampDoc | StaggerDoc | FillDoc) and doc.source == source
+    )
+    return next(volumes, build.protocol.compounds.final_volume)
 
 
 def _bottles(

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from platectl.domain.layout import WellPlan
 from platectl.domain.wells import PlateFormat, parse_well
 from platectl.report.model import PlateReport
-from platectl.report.rows import finite
 from platectl.report.svg import COLOURS, GREY, INK, drawing, to_svg
+from platectl.report.values import finite
+from platectl.report.views import view_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,11 +86,8 @@ def flagged(plate: PlateReport, well: str) -> bool:
     """Whether anything is remarked about a well: by the counter or by the analysis."""
     if plate.counts.get(well, {}).get("flags"):
         return True
-    if plate.result is None:
-        return False
-    named = any(well in m.wells for m in plate.result.qc if m.state != "pass")
-    points = (p for c in plate.result.compounds for p in c.points if p.well == well)
-    return named or any(p.flags or p.excluded for p in points)
+    view = view_of(plate)
+    return view is not None and view.remarked(well)
 
 
 def _outline(axes: Axes, plan: WellPlan) -> None:
