@@ -86,6 +86,7 @@ class BindingConditions:
         nominal_radioligand_molar: Radioligand that was meant to be added.
         masking_molar: Ligand in every well that occupies another site.
         masking_ki_molar: Its Ki at the site under study, which it occupies weakly.
+        harvested_share: Of the well's volume that was filtered; receptor densities allow for it.
     """
 
     site: str
@@ -107,6 +108,7 @@ class BindingConditions:
     nominal_radioligand_molar: float | None = None
     masking_molar: float | None = None
     masking_ki_molar: float | None = None
+    harvested_share: float = 1.0
 
     @property
     def masking_factor(self) -> float:
@@ -152,6 +154,7 @@ _POSITIVE = (
     "efficiency",
     "volume_ul",
     "protein_ug",
+    "harvested_share",
 )
 _NOT_NEGATIVE = ("radioligand_sd_log10", "kd_sd_log10", "background_cpm")
 _MAYBE_POSITIVE = (

@@ -89,7 +89,23 @@ class WindowDoc(Doc):
     at_least: DurationS = 0.0
     at_most: DurationS | None = None
     ideal: DurationS | None = None
+    within: DurationS | None = Field(
+        default=None, description="tolerance around `ideal`, in place of at_least and at_most"
+    )
     hard: bool = True
+
+    @model_validator(mode="after")
+    def _one_way_to_say_it(self) -> Self:
+        if self.within is not None and (self.ideal is None or self.at_least or self.at_most):
+            raise ValueError("'within' goes with 'ideal' alone, without at_least and at_most")
+        return self
+
+    @property
+    def bounds_s(self) -> tuple[float, float | None]:
+        """Least and most, seconds."""
+        if self.within is not None and self.ideal is not None:
+            return max(self.ideal - self.within, 0.0), self.ideal + self.within
+        return self.at_least, self.at_most
 
 
 class ControlDoc(Doc):
@@ -116,13 +132,13 @@ class CompoundsDoc(Doc):
 
 
 class AssayProtocol(Doc):
-    """One assay. `extends` names a protocol whose parts this one keeps or replaces."""
+    """One assay. `extends` names protocols whose parts this one keeps or replaces, in order."""
 
     platectl: Literal[1]
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
     title: str
     mode: Mode
-    extends: str | None = None
+    extends: str | tuple[str, ...] | None = None
     abstract: bool = False
     parameters: dict[str, Parameter]
     compounds: CompoundsDoc

@@ -52,6 +52,10 @@ class Lab(BaseModel):
     placement: dict[str, str] = Field(
         default_factory=dict, description="labware of a protocol -> position where it is loaded"
     )
+    workplace: dict[str, str] = Field(
+        default_factory=dict,
+        description="labware -> deck position to which it is carried for pipetting, if not loaded there",
+    )
     labware: dict[str, LabwareKind] = Field(default_factory=dict)
 
     def instrument_at(self, position: str) -> str | None:

@@ -12,6 +12,7 @@ ControlRole = Literal[
     "total", "nsb", "blank", "vehicle", "positive", "stimulus", "unloaded", "rmax", "rmin"
 ]
 Role = Literal["test", "reference", "empty"] | ControlRole
+Along = Literal["by_row", "by_row_up"]
 PLATE = PlateFormat.of(96)
 
 
@@ -36,15 +37,16 @@ class Series(BaseModel):
 class Block(BaseModel):
     """Control wells. `levels` numbers their radioligand level, `times` their time point.
 
-    Both go along the rows of the block from the top when they are `by_row`.
+    Both go along the rows of the block, from the top when they are `by_row`, from the bottom when
+    they are `by_row_up`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     role: ControlRole
     wells: tuple[str, ...] = Field(min_length=1)
-    level: int | Literal["by_row"] = 0
-    time: int | Literal["by_row"] | None = None
+    level: int | Along = 0
+    time: int | Along | None = None
     lot: int = 0
 
     @field_validator("wells", mode="before")
@@ -100,6 +102,8 @@ class WellPlan(BaseModel):
     lot: int = 0
 
 
-def block_offset(block: Block, well: str) -> int:
-    """Row of a well within its block, from the block's top row."""
-    return parse_well(well)[0] - min(parse_well(w)[0] for w in block.wells)
+def block_offset(block: Block, well: str, along: Along) -> int:
+    """Row of a well within its block, from the block's top or bottom row."""
+    rows = [parse_well(w)[0] for w in block.wells]
+    row = parse_well(well)[0]
+    return row - min(rows) if along == "by_row" else max(rows) - row

@@ -101,13 +101,14 @@ class StampDoc(StepDoc):
 
 
 class AliquotDoc(StepDoc):
-    """Copy one column of a plate into columns of another, well by well."""
+    """Copy columns of a plate into columns of another, well by well: `columns` says which."""
 
     do: Literal["aliquot"]
     source: str
-    source_column: int = Field(ge=1, le=12)
     into: str
-    columns: str = Field(pattern=r"^\d{1,2}(-\d{1,2})?$")
+    columns: dict[
+        Annotated[int, Field(ge=1, le=12)], Annotated[str, Field(pattern=r"^\d{1,2}(-\d{1,2})?$")]
+    ]
     tips: str
     volume: VolumeUl
 
@@ -121,7 +122,7 @@ class StaggerDoc(StepDoc):
     tips: str
     volume: VolumeUl
     before: str
-    tolerance: DurationS
+    stir_cycles: int = Field(default=3, ge=0, le=20, description="in the source, before each row")
 
 
 class LidDoc(StepDoc):

@@ -63,12 +63,11 @@ def _cross_check(lab: Lab, document: Document) -> list[Finding]:
                     "name an instrument of this file",
                 )
             )
-    for labware, where in lab.placement.items():
-        if where not in lab.positions:
-            message = f"{where!r} is no position"
-            findings.append(
-                document.finding(("placement", labware), message, f"use one of: {known}")
-            )
+    for part, places in (("placement", lab.placement), ("workplace", lab.workplace)):
+        for labware, where in places.items():
+            if where not in lab.positions:
+                message = f"{where!r} is no position"
+                findings.append(document.finding((part, labware), message, f"use one of: {known}"))
     return findings + _shared_addresses(lab, document)
 
 

@@ -51,6 +51,7 @@ class PlateBuilder:
         self.holds: list[Hold] = []
         self.findings: list[Finding] = []
         self.stocks: list[StockWell] = []
+        self.due: dict[str, Anchor] = {}
         self._last_of_doc: dict[str, str] = {}
         self._last_touch: dict[str, str] = {}
         self._arrived: dict[str, str] = {}

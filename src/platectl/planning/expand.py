@@ -156,6 +156,10 @@ EXPAND: dict[str, Callable[[PlateBuilder, Any, str], None]] = {
 
 def set_leads(build: PlateBuilder) -> None:
     """Let incubations end early enough that the step they wait for begins at the right age."""
+    for index, step in enumerate(build.steps):
+        if step.id.split(".", 1)[1] in build.due:
+            due = build.due[step.id.split(".", 1)[1]]
+            build.steps[index] = step.model_copy(update={"not_before": due})
     for name, doc in build.protocol.steps.items():
         if not isinstance(doc, docs.IncubateDoc):
             continue

@@ -88,8 +88,9 @@ def _handler(build: PlateBuilder, *labware: str) -> str:
         entry = build.facilities.lab.positions.get(build.spot.get(name, ""))
         if entry is not None and entry.handler == handler:
             continue
-        home = build.facilities.lab.placement.get(name)
-        if home is None or build.facilities.lab.positions[home].handler != handler:
+        lab = build.facilities.lab
+        home = lab.workplace.get(name) or lab.placement.get(name)
+        if home is None or lab.positions[home].handler != handler:
             raise CannotBuildError(
                 f"{name!r} has no slot on the deck of {handler}",
                 "add it to placement in the lab file",
@@ -175,42 +176,56 @@ def _stamp(build: PlateBuilder, doc: docs.StampDoc, title: str) -> None:
 
 
 def _aliquot(build: PlateBuilder, doc: docs.AliquotDoc, title: str) -> None:
+    """Each source column has its tips, which go back: they may draw from the same wells again."""
     handler = _handler(build, doc.source, doc.into, doc.tips)
     _checked(build, handler, doc.volume, doc.tips)
-    source = Spot(labware=build.named(doc.source), well=f"A{doc.source_column}")
-    moves = tuple(
-        Move(
-            source=source,
-            target=Spot(labware=build.named(doc.into), well=f"A{c}"),
-            volume_ul=doc.volume,
-        )
-        for c in columns_of(doc.columns)
-    )
-    use = TipUse(channels="column", rack=build.named(doc.tips), tip_well="A1", moves=moves)
-    build.add(
-        Transfer(handler=handler, uses=(use,)),
-        title,
-        labware=(doc.source, doc.into, doc.tips),
-        main=True,
-    )
+    source, into = build.named(doc.source), build.named(doc.into)
+    uses = []
+    for column, targets in doc.columns.items():
+        moves = [
+            Move(
+                source=Spot(labware=source, well=f"A{column}"),
+                target=Spot(labware=into, well=f"A{target}", height_mm=FREE_MM),
+                volume_ul=doc.volume,
+            )
+            for target in columns_of(targets)
+        ]
+        tips = {"rack": build.named(doc.tips), "tip_well": f"A{column}"}
+        uses.append(TipUse(channels="column", **tips, moves=tuple(moves), finish="return"))
+    transfer = Transfer(handler=handler, uses=tuple(uses))
+    build.add(transfer, title, labware=(doc.source, doc.into, doc.tips), main=True)
 
 
 def _stagger(build: PlateBuilder, doc: docs.StaggerDoc, title: str) -> None:
     handler = _handler(build, doc.source, doc.into, doc.tips)
     _checked(build, handler, doc.volume, doc.tips)
     times = {w.well[0]: w.time_s for w in build.plate.wells if w.time_s is not None}
-    first: str | None = None
-    latest = max(times.values(), default=0.0) or 0.0
-    for row, time_s in sorted(times.items(), key=lambda item: -(item[1] or 0.0)):
-        target = Spot(labware=build.named(doc.into), well=f"{row}1", height_mm=FREE_MM)
-        move = Move(source=_spot(build, doc.source), target=target, volume_ul=doc.volume)
-        use = TipUse(channels="row", rack=build.named(doc.tips), tip_well=f"{row}1", moves=(move,))
-        due = (
-            Anchor(step=first, edge="middle", offset_s=latest - (time_s or 0.0)) if first else None
-        )
-        step = build.add(Transfer(handler=handler, uses=(use,)), f"{title}: row {row}",
+    oldest_first = sorted(times.items(), key=lambda item: -item[1])
+    first, before_s = "", 0.0
+    for row, time_s in oldest_first:
+        wait_s = oldest_first[0][1] - time_s
+        due = Anchor(step=first, edge="start", offset_s=wait_s) if first else None
+        step = build.add(_one_row(build, doc, handler, row), f"{title}: row {row}",
                          labware=(doc.source, doc.into, doc.tips), not_before=due)  # fmt: skip
-        first = first or step.id
+        if first and wait_s - before_s < step.duration_s:
+            message = f"rows {wait_s - before_s:.0f} s apart cannot be pipetted (row {row})"
+            raise CannotBuildError(message, f"leave {step.duration_s:.0f} s between time points")
+        first, before_s = first or step.id, wait_s
+    if first:
+        age = Anchor(step=first, edge="middle", offset_s=oldest_first[0][1])
+        build.due[doc.before] = age
+
+
+def _one_row(build: PlateBuilder, doc: docs.StaggerDoc, handler: str, row: str) -> Transfer:
+    move = Move(
+        source=_spot(build, doc.source),
+        target=Spot(labware=build.named(doc.into), well=f"{row}1", height_mm=FREE_MM),
+        volume_ul=doc.volume,
+        stir_cycles=doc.stir_cycles,
+        stir_ul=doc.volume if doc.stir_cycles else 0.0,
+    )
+    use = TipUse(channels="row", rack=build.named(doc.tips), tip_well=f"{row}1", moves=(move,))
+    return Transfer(handler=handler, uses=(use,))
 
 
 def _rinse(build: PlateBuilder, doc: docs.RinseDoc, title: str) -> None:

@@ -79,14 +79,21 @@ def _contents(build: PlateBuilder, name: str, well: str) -> dict[str, float] | N
 
 
 def _level_contents(build: PlateBuilder, well: str) -> dict[str, float]:
-    """The tenfold radioligand plate of saturation and kinetic layouts: each well at its own level."""
+    """The hot plate of saturation and kinetics.
+
+    Radioligand at the well's level, vehicle, and unlabelled ligand where binding is non-specific.
+    """
+    compounds = build.protocol.compounds
     added_ul = _added_volume(build, "hot")
+    fold = compounds.final_volume / added_ul
+    contents = contents_of(build.protocol, "radioligand", added_ul=added_ul)
+    contents[compounds.vehicle] = fold / compounds.vehicle_fold
     plan = next((w for w in build.plate.wells if w.well == well), None)
-    base = contents_of(build.protocol, "radioligand", added_ul=added_ul)
     if plan is not None and plan.radioligand_molar:
-        fold = build.protocol.compounds.final_volume / added_ul
-        base[build.protocol.of_binding.radioligand] = plan.radioligand_molar * fold
-    return base
+        contents[build.protocol.of_binding.radioligand] = plan.radioligand_molar * fold
+    if plan is not None and plan.compound and plan.concentration_molar:
+        contents[plan.compound] = plan.concentration_molar * fold
+    return contents
 
 
 def _added_volume(build: PlateBuilder, source: str) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from platectl.domain.assay import AssayProtocol, Mode
 from platectl.domain.findings import Finding
-from platectl.domain.layout import Block, ControlRole, Layout, Series, WellPlan, block_offset
+from platectl.domain.layout import Along, Block, ControlRole, Layout, Series, WellPlan, block_offset
 from platectl.domain.run import PlatePlan
 from platectl.domain.samples import Sample
 
@@ -146,8 +146,8 @@ def _level_findings(block: Block, protocol: AssayProtocol, file: str, where: str
     return findings
 
 
-def _index(value: int | str | None, block: Block, well: str) -> int:
-    return block_offset(block, well) if value == "by_row" else int(value or 0)
+def _index(value: int | Along | None, block: Block, well: str) -> int:
+    return block_offset(block, well, value) if isinstance(value, str) else int(value or 0)
 
 
 def _resolve(

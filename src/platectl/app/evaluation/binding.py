@@ -21,6 +21,7 @@ from platectl.domain.assay import AssayProtocol
 from platectl.domain.events import Event
 from platectl.domain.layout import PLATE
 from platectl.domain.run import CompiledRun, PlatePlan
+from platectl.domain.step_docs import HarvestDoc
 from platectl.domain.wells import expand_wells
 from platectl.report.model import AnyResult
 
@@ -154,7 +155,14 @@ def conditions_of(
         nominal_radioligand_molar=binding.concentration,
         masking_molar=binding.masking_concentration if binding.masking else None,
         masking_ki_molar=binding.masking_ki if binding.masking else None,
+        harvested_share=_harvested_share(protocol),
     )
+
+
+def _harvested_share(protocol: AssayProtocol) -> float:
+    """Share of a well's volume that the harvest draws."""
+    volumes = [doc.volume for doc in protocol.steps.values() if isinstance(doc, HarvestDoc)]
+    return min(volumes[0] / protocol.compounds.final_volume, 1.0) if volumes else 1.0
 
 
 def _activity(protocol: AssayProtocol, counted_on: date) -> float:

@@ -13,9 +13,8 @@ from platectl.report.values import MOLAR, Row, constant, of_conditions, plate_re
 from platectl.report.views.view import Section
 
 METHODS = (
-    "Association at all radioligand concentrations is fitted globally against the true age "
-    "of each well; intervals are 95 % profile intervals. Depletion of the radioligand is "
-    "neglected."
+    "Association at all radioligand concentrations is fitted globally against the true age of "
+    "each well, with depletion of the radioligand; intervals are 95 % profile intervals."
 )
 
 
