@@ -12,6 +12,7 @@ from typing import Any
 from platectl import __version__
 from platectl.app.evaluation import EvaluatedPlate, evaluate_run
 from platectl.app.night import Finished, Night
+from platectl.domain.assay import AssayProtocol
 from platectl.domain.errors import StoreError
 from platectl.domain.events import Event
 from platectl.domain.run import CompiledRun
@@ -74,7 +75,7 @@ def build_report(
         plates=shown,
         steps=_timeline(run, events),
         windows=tuple(_windows(run, events)),
-        conditions=_conditions(run),
+        conditions=conditions_of_protocol(run.protocol),
         files=run.files,
         warnings=tuple(dict.fromkeys(warnings)),
         versions={"platectl": __version__, "python": platform.python_version()},
@@ -121,8 +122,9 @@ def _windows(run: CompiledRun, events: Sequence[Event]) -> list[WindowRow]:
     return rows
 
 
-def _conditions(run: CompiledRun) -> list[tuple[str, str]]:
-    binding, compounds = run.protocol.of_binding, run.protocol.compounds
+def conditions_of_protocol(protocol: AssayProtocol) -> list[tuple[str, str]]:
+    """What a report says about the assay, as rows of (what, value)."""
+    binding, compounds = protocol.of_binding, protocol.compounds
     nsb = compounds.controls["nsb"]
     rows = [
         ("Site", binding.site), ("Tissue", binding.tissue), ("Radioligand", binding.radioligand),
@@ -141,17 +143,9 @@ def _conditions(run: CompiledRun) -> list[tuple[str, str]]:
 
 def keep(store: Path, name: str, night: Night, finished: Finished) -> dict[str, Any]:
     """Write report and exports into the run folder, index the run, and return the JSON summary."""
-    from platectl.report.export import results_json, write_counts_csv, write_csv  # heavy
-    from platectl.report.html import write_html  # heavy
-    from platectl.report.rows import result_rows
-
     folder = store / name
     report = build_report(name, night.compiled, finished.events, finished.plates)
-    rows = result_rows(report.plates)
-    write_csv(folder / "results.csv", rows)
-    write_counts_csv(folder / "counts.csv", report.plates)
-    (folder / "results.json").write_text(results_json(report), encoding="utf-8")
-    write_html(folder / "report.html", report)
+    rows = write_results(folder, report)
     status = finished.outcome.status
     RunIndex(store).put(
         name,
@@ -167,6 +161,21 @@ def keep(store: Path, name: str, night: Night, finished: Finished) -> dict[str, 
         "in_doubt": list(finished.outcome.in_doubt), "report": str(folder / "report.html"),
         "simulated": report.simulated, "results": rows, "warnings": list(report.warnings),
     }  # fmt: skip
+
+
+def write_results(folder: Path, report: RunReport) -> list[dict[str, Any]]:
+    """Write results, counts and the report into a folder; returns the result rows."""
+    from platectl.report.export import results_json, write_counts_csv, write_csv  # heavy
+    from platectl.report.html import write_html  # heavy
+    from platectl.report.rows import result_rows
+
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = result_rows(report.plates)
+    write_csv(folder / "results.csv", rows)
+    write_counts_csv(folder / "counts.csv", report.plates)
+    (folder / "results.json").write_text(results_json(report), encoding="utf-8")
+    write_html(folder / "report.html", report)
+    return rows
 
 
 def reanalyse(folder: Path) -> tuple[RunReport, CompiledRun]:
