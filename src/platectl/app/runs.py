@@ -69,8 +69,8 @@ def build_report(
         protocol=run.protocol.name,
         lab=run.lab.name,
         simulated=run.lab.simulated,
-        started=events[0].wall if events else "",
-        finished=events[-1].wall if events else "",
+        started=_to_the_second(events[0].wall) if events else "",
+        finished=_to_the_second(events[-1].wall) if events else "",
         status=status,
         plates=shown,
         steps=_timeline(run, events),
@@ -81,6 +81,10 @@ def build_report(
         versions={"platectl": __version__, "python": platform.python_version()},
         run_hash=run.hash(),
     )
+
+
+def _to_the_second(wall: str) -> str:
+    return datetime.fromisoformat(wall).isoformat(timespec="seconds")
 
 
 def _timeline(run: CompiledRun, events: Sequence[Event]) -> tuple[TimelineRow, ...]:

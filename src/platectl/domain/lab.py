@@ -17,6 +17,13 @@ class InstrumentEntry(BaseModel):
 
     driver: str
     address: str = Field(description='"sim:", "serial:/dev/ttyUSB0?baud=9600", "tcp:host:port", …')
+    wires: dict[str, str] = Field(
+        default_factory=dict, description="addresses of further wires, such as the relay of a valve"
+    )
+    uses: dict[str, str] = Field(
+        default_factory=dict, description="what it needs -> another instrument of this file"
+    )
+    drops: str | None = Field(default=None, description="folder into which it drops result files")
     position: str | None = Field(default=None, description="where a plate stands in it")
     liquids: tuple[str, ...] = Field(default=(), description="liquids that a dispenser may carry")
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -24,6 +31,13 @@ class InstrumentEntry(BaseModel):
     allow_paper: bool = Field(
         default=False, description="allow a driver that was never verified on a real instrument"
     )
+
+    @property
+    def drop_folder(self) -> str | None:
+        """Folder of result files, relative to the run folder."""
+        if self.address.startswith("drop:"):
+            return self.address.removeprefix("drop:")
+        return self.drops
 
 
 class PositionEntry(BaseModel):

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from platectl.domain.wells import PlateFormat, expand_wells, parse_well
 
@@ -14,6 +21,26 @@ ControlRole = Literal[
 Role = Literal["test", "reference", "empty"] | ControlRole
 Along = Literal["by_row", "by_row_up"]
 PLATE = PlateFormat.of(96)
+
+
+def _expand(value: object) -> object:
+    return expand_wells(value, PLATE) if isinstance(value, str) else value
+
+
+Wells = Annotated[
+    tuple[str, ...],
+    Field(min_length=1),
+    BeforeValidator(_expand),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ]
+        }
+    ),
+]
+"""Wells as `A1:D1, E12`, or as a list."""
 
 
 class Series(BaseModel):
@@ -26,12 +53,7 @@ class Series(BaseModel):
 
     slot: str = Field(pattern=r"^(reference|test[1-9]\d?)$")
     replicate: int = Field(ge=1)
-    wells: tuple[str, ...] = Field(min_length=1)
-
-    @field_validator("wells", mode="before")
-    @classmethod
-    def _expand(cls, value: object) -> object:
-        return expand_wells(value, PLATE) if isinstance(value, str) else value
+    wells: Wells
 
 
 class Block(BaseModel):
@@ -44,15 +66,10 @@ class Block(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     role: ControlRole
-    wells: tuple[str, ...] = Field(min_length=1)
+    wells: Wells
     level: int | Along = 0
     time: int | Along | None = None
     lot: int = 0
-
-    @field_validator("wells", mode="before")
-    @classmethod
-    def _expand(cls, value: object) -> object:
-        return expand_wells(value, PLATE) if isinstance(value, str) else value
 
 
 class Layout(BaseModel):

@@ -29,6 +29,10 @@ def shaker_of(build: PlateBuilder) -> str:
 
 def _position(build: PlateBuilder, to: str, labware: str) -> str:
     if to == "manifold":
+        if build.facilities.first("VacuumFiltration") is None and build.facilities.first(
+            "Harvester"
+        ):
+            return build.spot[labware]  # the person takes it from there
         return build.facilities.position_of(build.need("VacuumFiltration", "for the filter plate"))
     if to == "home":
         return build.home(labware)

@@ -229,6 +229,13 @@ def _one_row(build: PlateBuilder, doc: docs.StaggerDoc, handler: str, row: str) 
 
 
 def _rinse(build: PlateBuilder, doc: docs.RinseDoc, title: str) -> None:
+    if build.facilities.first("VacuumFiltration") is None and build.facilities.first("Harvester"):
+        person = build.need("Operator", "to rinse filters on the harvester")
+        text = (
+            f"Rinse {build.named(doc.filter)} on the harvester with {doc.volume:g} uL in each well"
+        )
+        build.add(Manual(operator=person, text=text), title, labware=(doc.filter,), main=True)
+        return
     vacuum = build.need("VacuumFiltration", "to rinse filters")
     build.bring(doc.filter, build.facilities.position_of(vacuum))
     handler = _handler(build, doc.wash_from, doc.filter, doc.tips)
@@ -276,7 +283,8 @@ def _served(build: PlateBuilder, doc: docs.HarvestDoc, title: str) -> None:
     if harvester is None:
         message = "the lab has neither a vacuum manifold nor a harvester"
         raise CannotBuildError(message, "add a VacuumFiltration or a Harvester to the lab file")
-    served = ServedHarvest(harvester=harvester, labware=build.named(doc.source), filter_plate=build.named(doc.filter),
+    operator = build.facilities.lab.instruments[harvester].uses.get("operator")
+    served = ServedHarvest(harvester=harvester, operator=operator, labware=build.named(doc.source), filter_plate=build.named(doc.filter),
                            washes=doc.washes, wash_ul=doc.wash_volume, volume_ul=doc.volume)  # fmt: skip
     build.add(served, title, labware=(doc.source, doc.filter), main=True)
 

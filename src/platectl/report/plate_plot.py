@@ -122,8 +122,7 @@ def _key(axes: Axes, plate: PlateReport) -> None:
     words = {"marker": "x", "linestyle": "none", "color": COLOURS[1], "label": "not counted"}
     if any(math.isnan(_cpm(plate, p.well)) for p in plate.wells if p.role != "empty"):
         handles.append(Line2D([], [], **words))
-    flag = {"marker": "$!$", "linestyle": "none", "color": INK, "label": "flagged"}
-    handles.append(Line2D([], [], **flag))
+    handles.append(Line2D([], [], linestyle="none", label="! flagged"))
     place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.02)}
     axes.legend(handles=handles, ncols=len(handles), frameon=False, fontsize=7, **place)
 

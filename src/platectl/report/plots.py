@@ -20,6 +20,7 @@ PANELS_ACROSS = 3
 PANEL_WIDTH_IN, PANEL_HEIGHT_IN = 3.3, 3.9
 MARGIN_IN = 0.62
 CONTROL_DECADES = 0.9
+LABEL_DECADES = 0.75
 OUTLIER_SIGMAS = 3.0
 _CONTROLS = {"total", "nsb"}
 
@@ -155,7 +156,9 @@ def _residual_axis(under: Axes, compound: CompoundResult) -> None:
 
 
 def _axes(above: Axes, under: Axes, ends: tuple[float, float]) -> None:
-    decades = list(range(math.ceil(ends[0] + 0.4), math.floor(ends[1] - 0.4) + 1))
+    decades = list(
+        range(math.ceil(ends[0] + LABEL_DECADES), math.floor(ends[1] - LABEL_DECADES) + 1)
+    )
     decades = decades[:: 1 + len(decades) // 7]
     ticks = [ends[0], *decades, ends[1]]
     names = ["total", *(_decade(d) for d in decades), "NSB"]

@@ -17,12 +17,12 @@ from platectl.steps.transfer import Transfer, covered
 
 
 def well_ages_min(run: CompiledRun, plate: PlatePlan, events: Sequence[Event]) -> dict[str, float]:
-    """True age of each well: from the membranes' arrival in it to the harvest's first draw.
+    """True age of each well: from the membranes' arrival in it to its filtration.
 
     Wells without both moments in the ledger are missing.
     """
     steps = {s.id: s for s in run.steps if s.plate == plate.name}
-    ends = [_first_draw(events, s) for s in steps if _doc(s) in _harvests(run.protocol)]
+    ends = [_filtered(events, s) for s in steps if _doc(s) in _harvests(run.protocol)]
     end = next((e for e in ends if e is not None), None)
     if end is None:
         return {}
@@ -62,17 +62,19 @@ def _membrane_docs(protocol: AssayProtocol) -> list[str]:
     return found
 
 
-def _first_draw(events: Iterable[Event], harvest: str) -> float | None:
-    return next(
-        (
-            e.monotonic_s
-            for e in events
-            if e.step == harvest
-            and e.kind == "step.progress"
-            and e.data.get("action") in {"transfer", "harvest"}
-        ),
-        None,
-    )
+def _filtered(events: Iterable[Event], harvest: str) -> float | None:
+    """When filtration began: at the first draw, or midway of what a person did unwatched."""
+    begun = ended = None
+    for event in events:
+        if event.step != harvest:
+            continue
+        if event.data.get("action") == "transfer":
+            return event.monotonic_s
+        if event.data.get("action") == "harvest":
+            begun = event.monotonic_s
+        if event.kind == "step.done":
+            ended = event.monotonic_s
+    return None if begun is None or ended is None else 0.5 * (begun + ended)
 
 
 def _starts(step: Step, events: Sequence[Event]) -> dict[str, float]:
