@@ -17,7 +17,11 @@ from platectl.report.values import finite
 
 
 def compare_rows(reports: Sequence[RunReport]) -> list[dict[str, object]]:
-    """Selectivity of every compound between every two sites; never Ki against IC50."""
+    """Selectivity of every compound between every two sites; never Ki against IC50.
+
+    The site that comes first in the alphabet is below: sigma-2 over sigma-1, whatever the order
+    of the runs, so that a compound that prefers sigma-1 has a ratio above one.
+    """
     by_compound: dict[str, list[CompoundResult]] = {}
     for report in reports:
         for plate in report.plates:
@@ -27,7 +31,7 @@ def compare_rows(reports: Sequence[RunReport]) -> list[dict[str, object]]:
                 by_compound.setdefault(compound.compound, []).append(compound)
     rows: list[dict[str, object]] = []
     for name, results in by_compound.items():
-        for first, second in combinations(results, 2):
+        for first, second in combinations(sorted(results, key=lambda r: r.site), 2):
             if first.site == second.site:
                 continue
             try:

@@ -92,7 +92,7 @@ async def make_moves(handler: LiquidHandler, use: TipUse, bench: Bench, *, flow:
             target=f"{move.target.labware}/{move.target.well}",
             volume_ul=move.volume_ul,
         )
-        await _one_move(handler, move, flow)
+        await _one_move(handler, move, bench, flow)
     if use.finish == "return":
         await handler.return_tips(use.rack, use.tip_well)
     else:
@@ -107,12 +107,13 @@ async def _stir(handler: LiquidHandler, move: Move, flow: float) -> None:
         await handler.dispense(here.labware, here.well, volume_ul=move.stir_ul, **at_source)
 
 
-async def _one_move(handler: LiquidHandler, move: Move, flow: float) -> None:
+async def _one_move(handler: LiquidHandler, move: Move, bench: Bench, flow: float) -> None:
     here, there = move.source, move.target
     at_source = {"flow_ul_per_s": flow, "height_mm": here.height_mm}
     at_target = {"flow_ul_per_s": flow, "height_mm": there.height_mm}
     await handler.aspirate(here.labware, here.well, volume_ul=move.volume_ul, **at_source)
     await handler.dispense(there.labware, there.well, volume_ul=move.volume_ul, **at_target)
+    bench.note(delivered=f"{there.labware}/{there.well}")
     for _ in range(move.mix_cycles):
         await handler.aspirate(there.labware, there.well, volume_ul=move.mix_ul, **at_target)
         await handler.dispense(there.labware, there.well, volume_ul=move.mix_ul, **at_target)
