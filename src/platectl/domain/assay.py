@@ -73,8 +73,14 @@ class LabwareUse(Doc):
 
     kind: str
     liquid: str | None = None
+    filled: Prefill | None = Field(
+        default=None, description="what is in every well when it is loaded, exactly so much"
+    )
     prefill: dict[ControlRole, Prefill] = Field(
         default_factory=dict, description="what a person puts into the wells of a role beforehand"
+    )
+    prepared: Literal["radioligand", "agonist"] | None = Field(
+        default=None, description="a plate that a person prepares well by well from the plate map"
     )
     help: str = ""
 

@@ -41,7 +41,10 @@ class InstrumentEntry(BaseModel):
 
 
 class PositionEntry(BaseModel):
-    """A place where labware can stand. `slot` is its name on a handler's deck."""
+    """A place where labware can stand, alone or on a handler's deck.
+
+    `slot` is its name on the deck, or its number in an incubator, which is then the `handler`.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -49,7 +52,7 @@ class PositionEntry(BaseModel):
     slot: str | None = None
     temperature: TemperatureC | None = None
     dark: bool = False
-    use: Literal["deck", "nest", "hotel", "dryer", "lid_park"] = "nest"
+    use: Literal["deck", "nest", "hotel", "dryer", "lid_park", "incubator"] = "nest"
 
 
 class Lab(BaseModel):

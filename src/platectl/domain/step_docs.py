@@ -40,10 +40,11 @@ class PlaceDoc(StepDoc):
 
 
 class PreheatDoc(StepDoc):
-    """Bring the incubation nest to temperature."""
+    """Bring the incubation nest, the reader or the incubator to temperature."""
 
     do: Literal["preheat"]
     temperature: TemperatureC
+    where: Literal["nest", "reader", "incubator"] = "nest"
 
 
 class DispenseDoc(StepDoc):
@@ -77,13 +78,19 @@ class DiluteDoc(StepDoc):
 
 
 class FillDoc(StepDoc):
-    """Fill all wells of a plate from a reservoir, with all channels."""
+    """Fill a plate from a reservoir: all wells at once, or those of some roles alone.
+
+    `only` and `skip` name roles of the plate map; then whole columns are filled where they can be,
+    other wells one by one, without touching what is in them.
+    """
 
     do: Literal["fill"]
     source: str
     into: str
     tips: str
     volume: VolumeUl
+    only: tuple[Role, ...] = ()
+    skip: tuple[Role, ...] = ()
 
 
 class StampDoc(StepDoc):
@@ -184,8 +191,59 @@ class RestDoc(StepDoc):
 
     do: Literal["rest"]
     labware: str
-    to: Literal["dryer", "hotel"]
+    to: Literal["dryer", "hotel", "incubator", "reader"]
     duration: DurationS
+
+
+class AspirateDoc(StepDoc):
+    """Draw all wells of a plate down with the washer."""
+
+    do: Literal["aspirate"]
+    labware: str
+    volume: VolumeUl = Field(description="what is drawn from a well")
+    height_mm: float = Field(gt=0, le=20, description="of the tubes above the well bottom")
+    rate: int = Field(default=2, ge=1, le=5)
+
+
+class WashDoc(StepDoc):
+    """Exchange the liquid of a plate with the washer; the last fill stays."""
+
+    do: Literal["wash"]
+    labware: str
+    liquid: str
+    cycles: int = Field(ge=1, le=20)
+    volume: VolumeUl
+    height_mm: float = Field(gt=0, le=20)
+    rate: int = Field(default=2, ge=1, le=5)
+
+
+class AdditionDoc(Doc):
+    """What is added to the wells during a read, from the same wells of another plate.
+
+    The reader's pipettor does it where there is one (with `reader_tips` if it needs tips),
+    otherwise the handler with `tips` while the plate is out of the reader.
+    """
+
+    source: str
+    volume: VolumeUl
+    speed_ul_per_s: float = Field(gt=0, le=500)
+    height_mm: float = Field(ge=0, le=20)
+    tips: str
+    reader_tips: str | None = None
+
+
+class ReadDoc(StepDoc):
+    """Read a plate over time, with or without an addition."""
+
+    do: Literal["read"]
+    labware: str
+    interval: DurationS
+    baseline: DurationS = 0.0
+    record: DurationS
+    addition: AdditionDoc | None = None
+    columns: tuple[int, ...] = Field(
+        default=(), description="order of columns of a column-wise reader"
+    )
 
 
 class ManualDoc(StepDoc):
@@ -218,6 +276,6 @@ class CountDoc(StepDoc):
 AnyStepDoc = Annotated[
     LoadDoc | PlaceDoc | PreheatDoc | DispenseDoc | DiluteDoc | FillDoc | StampDoc | AliquotDoc
     | StaggerDoc | LidDoc | ShakeDoc | IncubateDoc | RinseDoc | HarvestDoc | RestDoc | ManualDoc
-    | SealDoc | CountDoc,
+    | SealDoc | CountDoc | AspirateDoc | WashDoc | ReadDoc,
     Field(discriminator="do"),
 ]  # fmt: skip

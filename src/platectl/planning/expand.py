@@ -9,6 +9,7 @@ from platectl.domain import step_docs as docs
 from platectl.domain.steps import Anchor
 from platectl.domain.wells import expand_wells
 from platectl.planning.build import CannotBuildError, PlateBuilder
+from platectl.planning.expand_cells import EXPAND_CELLS, reader_of, warm
 from platectl.planning.expand_liquid import EXPAND_LIQUID
 from platectl.steps.climate import Preheat, Shake, Wait
 from platectl.steps.people import Manual
@@ -36,6 +37,8 @@ def _position(build: PlateBuilder, to: str, labware: str) -> str:
         return build.facilities.position_of(build.need("VacuumFiltration", "for the filter plate"))
     if to == "home":
         return build.home(labware)
+    if to == "reader":
+        return build.facilities.position_of(reader_of(build))
     taken = set(build.spot.values())
     places = build.hotel() if to == "hotel" else build.facilities.positions_for(to)
     free = [p for p in places if p not in taken]
@@ -53,6 +56,9 @@ def _place(build: PlateBuilder, doc: docs.PlaceDoc, _title: str) -> None:
 
 
 def _preheat(build: PlateBuilder, doc: docs.PreheatDoc, title: str) -> None:
+    if doc.where != "nest":
+        warm(build, doc, title)
+        return
     build.add(Preheat(shaker=shaker_of(build), temperature_c=doc.temperature), title, main=True)
 
 
@@ -145,6 +151,7 @@ def _count(build: PlateBuilder, doc: docs.CountDoc, title: str) -> None:
 
 EXPAND: dict[str, Callable[[PlateBuilder, Any, str], None]] = {
     **EXPAND_LIQUID,
+    **EXPAND_CELLS,
     "place": _place,
     "preheat": _preheat,
     "lid": _lid,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import Any
 
-from platectl.domain.step_docs import FillDoc, StaggerDoc, StampDoc
+from platectl.domain.step_docs import FillDoc, ReadDoc, StaggerDoc, StampDoc
 from platectl.domain.steps import Step
 from platectl.planning.build import CannotBuildError, PlateBuilder
 from platectl.planning.contents import contents_of
@@ -14,6 +15,7 @@ from platectl.steps.people import DeckEntry, Load
 
 BOTTLE_DEAD_UL = 5000.0
 EXCESS = 1.1
+STIMULATED = frozenset({"test", "stimulus", "positive"})
 
 
 def complete_loading(
@@ -44,9 +46,10 @@ def _labware(
 ) -> dict[str, Any]:
     use, kind = build.protocol.labware[name], build.kind(name)
     full_name = build.named(name)
-    fills: list[dict[str, Any]] = []
+    fills = _given(build, name, loaded)
+    taken = {fill["well"] for fill in fills}
     for (labware, well), volume in sorted(needed.items()):
-        if labware != full_name:
+        if labware != full_name or well in taken:
             continue
         contents = _contents(build, name, well)
         if contents is None:
@@ -63,6 +66,19 @@ def _labware(
     }
 
 
+def _given(build: PlateBuilder, name: str, loaded: dict[Well, float]) -> list[dict[str, Any]]:
+    """Wells whose liquid and volume the protocol states: all of them, or those of a role."""
+    use, fills = build.protocol.labware[name], []
+    for plan in build.plate.wells:
+        given = use.prefill.get(plan.role, use.filled)  # type: ignore[call-overload]  # other roles have none
+        if given is None:
+            continue
+        contents = contents_of(build.protocol, given.liquid, added_ul=given.volume)
+        loaded[build.named(name), plan.well] = given.volume
+        fills.append({"well": plan.well, "volume_ul": given.volume, "contents": contents})
+    return fills
+
+
 def _contents(build: PlateBuilder, name: str, well: str) -> dict[str, float] | None:
     use, compounds = build.protocol.labware[name], build.protocol.compounds
     stock = next((s for s in build.stocks if s.well == well), None)
@@ -71,20 +87,20 @@ def _contents(build: PlateBuilder, name: str, well: str) -> dict[str, float] | N
             compounds.vehicle: 1.0,
             **({stock.compound: stock.concentration_molar} if stock.compound else {}),
         }
-    if name == "hot":
-        return _level_contents(build, well)
+    if use.prepared is not None:
+        return PREPARED[use.prepared](build, name, well)
     if use.liquid is None:
         return None
     return contents_of(build.protocol, use.liquid, added_ul=_added_volume(build, name))
 
 
-def _level_contents(build: PlateBuilder, well: str) -> dict[str, float]:
+def _level_contents(build: PlateBuilder, name: str, well: str) -> dict[str, float]:
     """The hot plate of saturation and kinetics.
 
     Radioligand at the well's level, vehicle, and unlabelled ligand where binding is non-specific.
     """
     compounds = build.protocol.compounds
-    added_ul = _added_volume(build, "hot")
+    added_ul = _added_volume(build, name)
     fold = compounds.final_volume / added_ul
     contents = contents_of(build.protocol, "radioligand", added_ul=added_ul)
     contents[compounds.vehicle] = fold / compounds.vehicle_fold
@@ -96,6 +112,23 @@ def _level_contents(build: PlateBuilder, well: str) -> dict[str, float]:
     return contents
 
 
+def _agonist_contents(build: PlateBuilder, name: str, well: str) -> dict[str, float]:
+    """The agonist plate of modulators and antagonists.
+
+    The reference series in its wells, the stimulus where compounds are tested, vehicle everywhere.
+    """
+    compounds = build.protocol.compounds
+    fold = compounds.final_volume / _added_volume(build, name)
+    contents = {compounds.vehicle: fold / compounds.vehicle_fold}
+    plan = next((w for w in build.plate.wells if w.well == well), None)
+    stimulus = build.protocol.of_calcium.stimulus
+    if plan is not None and plan.role == "reference" and plan.concentration_molar:
+        contents[compounds.reference] = plan.concentration_molar * fold
+    elif plan is not None and plan.role in STIMULATED and stimulus:
+        contents[compounds.reference] = stimulus * fold
+    return contents
+
+
 def _added_volume(build: PlateBuilder, source: str) -> float:
     """What one assay well gets from a source: the first step that draws from it says it."""
     volumes = (
@@ -103,7 +136,12 @@ def _added_volume(build: PlateBuilder, source: str) -> float:
         for doc in build.protocol.steps.values()
         if isinstance(doc, StampDoc | StaggerDoc | FillDoc) and doc.source == source
     )
-    return next(volumes, build.protocol.compounds.final_volume)
+    added = (
+        doc.addition.volume
+        for doc in build.protocol.steps.values()
+        if isinstance(doc, ReadDoc) and doc.addition and doc.addition.source == source
+    )
+    return next(chain(volumes, added), build.protocol.compounds.final_volume)
 
 
 def _bottles(
@@ -165,3 +203,9 @@ def _touched(steps: list[Step], labware: str, handler: str | None) -> bool:
         for step in steps
         if step.kind != "load"
     )
+
+
+PREPARED: dict[str, Callable[[PlateBuilder, str, str], dict[str, float]]] = {
+    "radioligand": _level_contents,
+    "agonist": _agonist_contents,
+}
