@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from itertools import chain
 from typing import Any
 
+from platectl.domain.assay import Prefill
 from platectl.domain.step_docs import FillDoc, ReadDoc, StaggerDoc, StampDoc
 from platectl.domain.steps import Step
 from platectl.planning.build import CannotBuildError, PlateBuilder
@@ -69,8 +70,9 @@ def _labware(
 def _given(build: PlateBuilder, name: str, loaded: dict[Well, float]) -> list[dict[str, Any]]:
     """Wells whose liquid and volume the protocol states: all of them, or those of a role."""
     use, fills = build.protocol.labware[name], []
+    by_role: Mapping[str, Prefill] = {str(role): p for role, p in use.prefill.items()}
     for plan in build.plate.wells:
-        given = use.prefill.get(plan.role, use.filled)  # type: ignore[call-overload]  # other roles have none
+        given = by_role.get(plan.role, use.filled)
         if given is None:
             continue
         contents = contents_of(build.protocol, given.liquid, added_ul=given.volume)
