@@ -273,7 +273,9 @@ class SoftmaxFile:
 
     def _drop(self) -> DropFolder:
         if self._folder is None:
-            raise UserInputError("SoftMax Pro answers by files; give it an address like drop:FOLDER")
+            raise UserInputError(
+                "SoftMax Pro answers by files; give it an address like drop:FOLDER"
+            )
         return self._folder
 
     async def _pause(self, duration_s: float) -> None:

@@ -198,7 +198,7 @@ def _plate_tables(lines: Iterator[Line], header: _Header) -> Iterator[Reading]:
     wanted = [str(column) for column in range(1, plate.columns + 1)]
     _check_title(title, [wanted] * len(channels))
     for point in range(header.section.points):
-        rows = [_next(lines, header) for _ in range(plate.rows)]
+        rows = [_next(lines, header, blank=row > 0) for row in range(plate.rows)]
         time_s, temperature_c = _stamp(rows[0], header.section)
         for row in rows[1:]:
             if row.field(0) or row.field(1):
@@ -306,11 +306,12 @@ def _only_reduced(lines: Iterator[Line]) -> None:
             raise line.error("more tables than the header says")
 
 
-def _next(lines: Iterator[Line], header: _Header) -> Line:
+def _next(lines: Iterator[Line], header: _Header, *, blank: bool = False) -> Line:
+    """The next line of values; it may be blank where a whole row of a plate was not read."""
     line = next(lines, None)
     if line is None:
         raise header.line.error("the section ends before the points that its header says")
-    if line.blank:
+    if line.blank and not blank:
         raise line.error("a blank line where values are expected")
     return line
 

@@ -91,18 +91,17 @@ def _column(
     timing: Timing,
     name: str,
 ) -> Iterator[Frame | Addition]:
-    added_s = None
-    if read.injection is not None:
-        added_s = began_s + read.baseline_s + timing.transfer_lag_s
-        addition = Addition(
-            dict.fromkeys(wells, added_s),
-            f"{name}: {read.baseline_s:g} s baseline and {timing.transfer_lag_s:g} s as set; "
-            "the export does not state it",
-        )
+    added_s = began_s + read.baseline_s + timing.transfer_lag_s
+    addition = Addition(
+        dict.fromkeys(wells, added_s),
+        f"{name}: {read.baseline_s:g} s baseline and {timing.transfer_lag_s:g} s as set; "
+        "the export does not state it",
+    )
+    to_come = read.injection is not None
     for reading in section.readings:
         at_s = began_s + _time_s(reading, section) + reading.channel * timing.channel_s
-        if added_s is not None and at_s > added_s:
-            added_s = None
+        if to_come and at_s > added_s:
+            to_come = False
             yield addition
         yield Frame(
             index=reading.point,
@@ -115,7 +114,7 @@ def _column(
             temperature_c=reading.temperature_c,
             source=f"{name}:{reading.line}",
         )  # fmt: skip
-    if added_s is not None:
+    if to_come:
         yield addition
 
 
