@@ -204,7 +204,7 @@ def _plate_tables(lines: Iterator[Line], header: _Header) -> Iterator[Reading]:
             if row.field(0) or row.field(1):
                 raise row.error("a time or temperature below the first row of a table")
         for row in rows:
-            _check_width(row, starts[-1] + plate.columns)
+            _check_between(row, [range(start, start + plate.columns) for start in starts])
         for channel, start in enumerate(starts):
             cells = {
                 well: (rows[index // plate.columns], start + index % plate.columns)
@@ -229,7 +229,7 @@ def _time_tables(lines: Iterator[Line], header: _Header) -> Iterator[Reading]:
     for channel in range(len(section.channels)):
         for point in range(section.points):
             row = _next(lines, header)
-            _check_width(row, FIRST_VALUE + len(wells))
+            _check_between(row, [range(FIRST_VALUE, FIRST_VALUE + len(wells))])
             cells = {well: (row, FIRST_VALUE + index) for index, well in enumerate(wells)}
             readings.append(_reading(point, channel, _stamp(row, section), cells, header, row))
         _gap(lines)
@@ -287,9 +287,12 @@ def _check_title(title: Line, blocks: Sequence[Sequence[str]]) -> None:
         raise title.error(f"{len(found)} columns do not fit the plate and its wavelengths")
 
 
-def _check_width(row: Line, width: int) -> None:
-    if any(field.strip() for field in row.fields[width:]):
-        raise row.error("values to the right of the last column")
+def _check_between(row: Line, blocks: Sequence[range]) -> None:
+    """Check that nothing stands between and beyond the blocks of values."""
+    used = {index for block in blocks for index in block}
+    for index in range(FIRST_VALUE, len(row.fields)):
+        if index not in used and row.field(index):
+            raise row.error(f"{row.field(index)[:20]!r} stands outside the columns of values")
 
 
 def _gap(lines: Iterator[Line]) -> None:
