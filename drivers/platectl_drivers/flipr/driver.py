@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import ClassVar, Final, TypeVar
 
 from platectl.domain.errors import (
@@ -12,7 +12,6 @@ from platectl.domain.errors import (
     InstrumentError,
     InstrumentFaultError,
     LinkError,
-    MalformedReplyError,
     RefusedError,
     ReplyTimeoutError,
     UserInputError,
@@ -21,9 +20,8 @@ from platectl.domain.wells import PlateFormat
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.reading import Addition, Frame, InjectionLimits, KineticRead, ReaderFeatures
 from platectl_drivers.flipr.conversation import Conversation
-from platectl_drivers.flipr.export_file import parse_time_sequence
-from platectl_drivers.flipr.frames import check_sequence, items_of
-from platectl_drivers.flipr.settings import FmpProtocol, Settings, fitting_protocol
+from platectl_drivers.flipr.frames import items_of, sequence_of
+from platectl_drivers.flipr.settings import Settings, fitting_protocol
 from platectl_drivers.flipr.watch import ExportWatch
 from platectl_drivers.flipr.wire import (
     LONGEST_BARCODE,
@@ -41,8 +39,6 @@ T = TypeVar("T")
 REPLY_S: Final = 10.0
 #: how often a status is asked for again before the conversation is given up
 TRIES: Final = 3
-#: what a run that broke off may take to leave its export
-GRACE_S: Final = 15.0
 TIPS: Final = "tips"
 PLATE: Final = PlateFormat.of(96)
 _TITLE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
@@ -175,13 +171,26 @@ class Flipr:
         self._aborted.clear()
         await self._take_in(read)
         await self._do(write_command("openprotocol", protocol.path))
-        begun_s, failure = await self._run(run, self.read_duration_s(read))
-        if failure is None:
-            found, failure = await self._export(watch)
-        else:
-            found = await self._remains(watch)
-        for item in _items(found, read, protocol, begun_s=begun_s, failure=failure):
-            yield item
+        try:
+            begun_s, failure = await self._run(run, self.read_duration_s(read))
+        except asyncio.CancelledError:
+            await self.abort()
+            raise
+        found = None
+        if failure is None and (found := await watch.whole(self._settings.export_s)) is None:
+            failure = ReplyTimeoutError(
+                f"the run is over, but no whole export came within {self._settings.export_s:g} s"
+                + (f"; {watch.unreadable}" if watch.unreadable else "")
+            )
+        if failure is not None:
+            found = await watch.remains()
+        if found is not None and (
+            sequence := sequence_of(found, read, protocol, broken=failure is not None)
+        ):
+            for item in items_of(sequence, read, begun_s=begun_s, name=found.name):
+                yield item
+            if failure is None and not sequence.ended:
+                failure = InstrumentFaultError(f"{found.name}: the run was stopped", code="stopped")
         if failure is not None:
             raise failure
 
@@ -279,22 +288,16 @@ class Flipr:
         except LinkError as error:
             known = await self._last_known()
             return begun_s, LinkError(f"no usable answer to runexperiment ({error}); {known}")
-        except asyncio.CancelledError:
-            await self._talk.shout("stopexperiment")
-            raise
         begun_s = self._clock.monotonic_s()
+        failure: InstrumentError | None = None
         try:
             await self._until_over(begun_s + duration_s + self._settings.margin_s)
         except LinkError as error:
             return begun_s, error
         except InstrumentFaultError as error:
-            self._running = False
-            return begun_s, error
-        except asyncio.CancelledError:
-            await self._talk.shout("stopexperiment")
-            raise
+            failure = error
         self._running = False
-        return begun_s, None
+        return begun_s, failure
 
     async def _until_over(self, due_s: float) -> None:
         unanswered = 0
@@ -321,32 +324,6 @@ class Flipr:
             return "statusex was not answered either"
         running = "yes" if status.running else "no"
         return f"statusex then said exp_running {running}, inst_status {status.state}"
-
-    # After a run ----------------------------------------------------------------------------
-    async def _export(
-        self, watch: ExportWatch
-    ) -> tuple[tuple[str, bytes] | None, InstrumentError | None]:
-        """Wait for the export of a run that came to its end."""
-        due_s = self._clock.monotonic_s() + self._settings.export_s
-        while self._clock.monotonic_s() < due_s:
-            if (found := await watch.look()) is not None:
-                return found, None
-            await asyncio.sleep(self._settings.poll_s)
-        return await self._remains(watch, grace_s=0.0), ReplyTimeoutError(
-            f"the run is over, but no whole export came within {self._settings.export_s:g} s"
-            + (f"; {watch.unreadable}" if watch.unreadable else "")
-        )
-
-    async def _remains(
-        self, watch: ExportWatch, *, grace_s: float = GRACE_S
-    ) -> tuple[str, bytes] | None:
-        """What a run that broke off left behind, whole or not."""
-        due_s = self._clock.monotonic_s() + grace_s
-        while self._clock.monotonic_s() < due_s:
-            if (found := await watch.look()) is not None:
-                return found
-            await asyncio.sleep(self._settings.poll_s)
-        return next(iter(sorted((await watch.present()).items())), None)
 
     # Words ----------------------------------------------------------------------------------
     async def _ready(self) -> Status:
@@ -384,7 +361,7 @@ class Flipr:
     def _watch(self, data_file: str) -> ExportWatch:
         if self._folder is None:
             raise UserInputError("a FLIPR needs a folder into which ScreenWorks exports")
-        return ExportWatch(self._folder, data_file)
+        return ExportWatch(self._folder, data_file, clock=self._clock, poll_s=self._settings.poll_s)
 
 
 def _check_health(status: Status) -> None:
@@ -401,24 +378,6 @@ def _check_health(status: Status) -> None:
         raise InstrumentFaultError("ScreenWorks is not in Remote mode", code="manual")
     if not status.online:
         raise InstrumentFaultError("FLIPR is offline", code="offline")
-
-
-def _items(
-    found: tuple[str, bytes] | None, read: KineticRead, protocol: FmpProtocol, *,
-    begun_s: float, failure: InstrumentError | None,
-) -> Iterator[Frame | Addition]:  # fmt: skip
-    """What the export holds; what is damaged in that of a broken run does not hide the failure."""
-    if found is None:
-        return
-    name, data = found
-    try:
-        sequence = parse_time_sequence(data, name, partial=failure is not None)
-        check_sequence(sequence, read, protocol, name)
-    except MalformedReplyError:
-        if failure is None:
-            raise
-        return
-    yield from items_of(sequence, read, begun_s=begun_s, name=name)
 
 
 def _range(values: Iterable[float | None]) -> tuple[float, float]:

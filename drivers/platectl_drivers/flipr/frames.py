@@ -6,19 +6,32 @@ from collections.abc import Iterator
 
 from platectl.domain.errors import MalformedReplyError
 from platectl.hal.reading import Addition, Frame, KineticRead
-from platectl_drivers.flipr.export_file import TimeSequence
+from platectl_drivers.flipr.export_file import TimeSequence, parse_time_sequence
 from platectl_drivers.flipr.settings import FmpProtocol
+from platectl_drivers.flipr.watch import Found
 
 
-def check_sequence(
-    sequence: TimeSequence, read: KineticRead, protocol: FmpProtocol, name: str
-) -> None:
-    """Check that an export is that of this read.
+def sequence_of(
+    found: Found, read: KineticRead, protocol: FmpProtocol, *, broken: bool
+) -> TimeSequence | None:
+    """Read and check an export; damage in that of a broken run gives None, not an error.
 
     Raises:
-        MalformedReplyError: Another protocol, other wavelengths or wells, or frames are missing
-            from a run that came to its end.
+        MalformedReplyError: The export breaks its layout, or is not that of this read.
     """
+    try:
+        sequence = parse_time_sequence(found.data, found.name, partial=broken)
+        _check_sequence(sequence, read, protocol, found.name)
+    except MalformedReplyError:
+        if not broken:
+            raise
+        return None
+    return sequence
+
+
+def _check_sequence(
+    sequence: TimeSequence, read: KineticRead, protocol: FmpProtocol, name: str
+) -> None:
     if sequence.protocol != protocol.path:
         raise MalformedReplyError(f"{name} comes from {sequence.protocol}, not {protocol.path}")
     if missing := set(read.wells) - set(sequence.wells):
