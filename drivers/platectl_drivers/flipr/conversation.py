@@ -53,7 +53,8 @@ class Conversation:
             if link is None or self._stale:
                 link = await self._call()
             try:
-                return parse(text(await link.ask(command.encode("ascii"), timeout_s=timeout_s)))
+                answer = await link.ask(command.encode("ascii"), timeout_s=timeout_s)
+                return parse("\t".join(text(field) for field in answer.split(b"\t")))
             except LinkError:
                 self._stale = True
                 raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import ClassVar, Final, TypeVar
@@ -300,17 +301,9 @@ class Flipr:
         return begun_s, failure
 
     async def _until_over(self, due_s: float) -> None:
-        unanswered = 0
         while True:
             await self._pause()
-            try:
-                status = await self._status()
-            except LinkError:
-                unanswered += 1
-                if unanswered == TRIES:
-                    raise
-                continue
-            unanswered = 0
+            status = await self._status()
             _check_health(status)
             if not status.running:
                 return
@@ -336,7 +329,12 @@ class Flipr:
         return status
 
     async def _status(self) -> Status:
-        return await self._ask("statusex", lambda a: parse_status(check_condition(a, "statusex")))
+        """Ask the status, again after a broken conversation: that moves nothing."""
+        for _ in range(TRIES - 1):
+            with contextlib.suppress(LinkError):
+                return await self._ask("statusex", _read_status)
+            await self._pause()
+        return await self._ask("statusex", _read_status)
 
     async def _do(self, command: str, *, timeout_s: float = REPLY_S) -> None:
         await self._talk.ask(command, lambda a: check_ok(a, repr(command)), timeout_s=timeout_s)
@@ -362,6 +360,10 @@ class Flipr:
         if self._folder is None:
             raise UserInputError("a FLIPR needs a folder into which ScreenWorks exports")
         return ExportWatch(self._folder, data_file, clock=self._clock, poll_s=self._settings.poll_s)
+
+
+def _read_status(answer: str) -> Status:
+    return parse_status(check_condition(answer, "statusex"))
 
 
 def _check_health(status: Status) -> None:

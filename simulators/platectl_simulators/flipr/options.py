@@ -43,6 +43,6 @@ class Options(BaseModel):
     filters: tuple[str, ...] = ("475-535", "515-575")
     exposure_s: float = 0.4
     dispense_lag_s: float = 0.9
-    handler_s: float = 6.0
+    handler_s: float = 5.3
     export_s: float = 3.0
     full_scale: float = 65000.0

@@ -94,7 +94,7 @@ class Experiment:
             events.append((added_s, partial(self._add, tips, protocol.volume_ul, added_s)))
         fault = self._setup.faults.strike("run_fault")
         if fault is not None:
-            at_s = float(fault.data.get("at_s", 10.0))
+            at_s = float(fault.data.get("at_s", 10.3))
             events.append((at_s, partial(_fail, str(fault.data.get("code", "1203")))))
         return events
 

@@ -35,8 +35,8 @@ class _RefusedError(Exception):
 class FliprSimulator:
     """Answers the remote protocol; experiments run in the world while nobody listens, too.
 
-    Faults: `<command>_refused` (that command answers a condition: `code`, 0 unless told; it does
-    nothing), `handler_busy` (counted at loadplate and removeplate: c10), `manual_mode` and
+    Faults: `<command>_refused` (that command answers a condition and does nothing: `code`, 0
+    unless told, and `text`), `handler_busy` (counted at loadplate and removeplate: c10), `manual_mode` and
     `offline` (standing), `hangs_up` (counted by command: does it, and closes the connection in
     place of an answer; data `command` restricts it), `run_fault` (counted by run: at `at_s` it
     breaks down, with `code`), `no_export`, `growing_export` (stops in the middle),
@@ -121,7 +121,8 @@ class FliprSimulator:
     def _check_allowed(self, name: str) -> None:
         fault = self._setup.faults.strike(f"{name}_refused")
         if fault is not None:
-            raise _RefusedError(int(fault.data.get("code", 0)), "told to refuse")
+            text = str(fault.data.get("text", "not possible"))
+            raise _RefusedError(int(fault.data.get("code", 0)), text)
         if name in QUERIES:
             return
         if self._fault or self._setup.faults.standing("manual_mode"):
