@@ -1,0 +1,85 @@
+"""Waits for the export of one data file in a folder where others lie too."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import Final
+
+from platectl.domain.clock import Clock
+from platectl.domain.errors import DisconnectedError, MalformedReplyError
+from platectl.hal.stream import DropFolder
+from platectl_drivers.flipr.export_file import data_file_of, is_whole
+
+#: what a run that broke off may take to leave its export
+GRACE_S: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One export as it was read last."""
+
+    name: str
+    data: bytes
+
+
+class ExportWatch:
+    """Looks for the export that names a data file; reads whole foreign files only once."""
+
+    def __init__(self, folder: DropFolder, data_file: str, *, clock: Clock, poll_s: float) -> None:
+        self._folder = folder
+        self._data_file = data_file
+        self._clock = clock
+        self._poll_s = poll_s
+        self._foreign: set[str] = set()
+        self._before: dict[str, bytes] = {}
+        self.unreadable = ""
+
+    async def whole(self, within_s: float) -> Found | None:
+        """Wait for an export that is whole and has stopped growing; None when none comes in time.
+
+        Raises:
+            MalformedReplyError: Two whole files belong to the data file.
+        """
+        due_s = self._clock.monotonic_s() + within_s
+        while True:
+            found = await self._look()
+            if found is not None or self._clock.monotonic_s() >= due_s:
+                return found
+            await asyncio.sleep(self._poll_s)
+
+    async def remains(self) -> Found | None:
+        """What a run that broke off has left after a moment of grace, whole or not."""
+        with contextlib.suppress(MalformedReplyError):
+            if (found := await self.whole(GRACE_S)) is not None:
+                return found
+        left = sorted((await self.present()).items())
+        return Found(*left[0]) if left else None
+
+    async def present(self) -> dict[str, bytes]:
+        """Name and content of what belongs to the data file at present, whole or not."""
+        ours: dict[str, bytes] = {}
+        self.unreadable = ""
+        try:
+            for name in await self._folder.names():
+                if name in self._foreign:
+                    continue
+                data = await self._folder.read(name)
+                found = data_file_of(data)
+                if found == self._data_file:
+                    ours[name] = data
+                elif found is not None and is_whole(data):
+                    self._foreign.add(name)
+        except DisconnectedError as error:
+            self.unreadable = str(error)
+        return ours
+
+    async def _look(self) -> Found | None:
+        ours = await self.present()
+        whole = [name for name, data in ours.items() if is_whole(data)]
+        if len(whole) > 1:
+            raise MalformedReplyError(f"{' and '.join(whole)} both belong to {self._data_file}")
+        settled = [name for name in whole if ours[name] == self._before.get(name)]
+        self._before = ours
+        return Found(settled[0], ours[settled[0]]) if settled else None

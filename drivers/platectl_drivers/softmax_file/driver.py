@@ -1,0 +1,290 @@
+"""Waits for the export of one read and turns it into frames."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from typing import ClassVar, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from platectl.domain.errors import (
+    InstrumentFaultError,
+    RefusedError,
+    ReplyTimeoutError,
+    UserInputError,
+)
+from platectl.domain.wells import PlateFormat
+from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
+from platectl.hal.reading import Addition, Frame, InjectionLimits, KineticRead, ReaderFeatures
+from platectl.hal.stream import DropFolder
+from platectl_drivers.softmax_file.export_file import parse_export
+from platectl_drivers.softmax_file.frames import Timing, items_of, sections_of
+from platectl_drivers.softmax_file.traces import read_traces
+from platectl_drivers.softmax_file.watch import Found, Watch
+
+MODEL: Final = "FlexStation 3"
+PLATE: Final = PlateFormat.of(96)
+#: a Flex read's time points end here
+LONGEST_S: Final = 9999.0
+VOLUME_UL: Final = (1.0, 200.0)
+#: rates 1 to 8, 16 uL/s each
+SPEED_UL_PER_S: Final = (16.0, 128.0)
+#: the pipettor's height is set as a volume that would stand as high
+HEIGHT_UL: Final = (1.0, 300.0)
+
+
+class Settings(BaseModel):
+    """Settings of one reader; the package says how the times that no export states are used.
+
+    `set_temperature_c` is what the incubator is set to at the reader. `well_area_mm2` turns the
+    pipettor's height, which is set as a volume, into millimetres.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sections: Literal["plate", "column"] = "plate"
+    column_overhead_s: float = Field(default=15.0, ge=0)
+    channel_s: float = Field(default=0.0, ge=0)
+    transfer_lag_s: float = Field(default=0.0, ge=0)
+    least_interval_s: float = Field(default=1.5, gt=0)
+    well_area_mm2: float = Field(default=32.0, gt=0)
+    set_temperature_c: float | None = None
+    poll_s: float = Field(default=5.0, gt=0)
+    margin_s: float = Field(default=3600.0, ge=0)
+
+
+class SoftmaxFile:
+    """Collects the reads of one FlexStation 3; satisfies `platectl.hal.reading.PlateReader`."""
+
+    info: ClassVar[DriverInfo] = DriverInfo(
+        name="softmax_file",
+        makes="Molecular Devices FlexStation 3, by SoftMax Pro export files",
+        interfaces=("PlateReader",),
+        wire="files",
+        source="SoftMax Pro user guide, export formats; public export files (readers 1.8, 1.10)",
+        unattested=(
+            "what the header of an export says of a Flex read",
+            "when a column began, the time between two wavelengths, the time of the transfer",
+            "the text of a saturated well",
+        ),
+    )
+    Settings = Settings
+    parse_export = staticmethod(parse_export)
+    read_traces = staticmethod(read_traces)
+
+    def __init__(self, setup: DriverSetup) -> None:
+        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
+        self._settings = setup.settings
+        self._clock = setup.clock
+        self._folder = setup.folder
+        self._aborted = asyncio.Event()
+
+    @property
+    def features(self) -> ReaderFeatures:
+        """Column after column with its own pipettor; a person presses start."""
+        area, set_c = self._settings.well_area_mm2, self._settings.set_temperature_c or 0.0
+        return ReaderFeatures(
+            geometry="column",
+            excitation_nm=(250.0, 850.0),
+            emission_nm=(250.0, 850.0),
+            least_interval_s=self._settings.least_interval_s,
+            temperature_c=(set_c, set_c),
+            clock="instrument",
+            delivery="after",
+            started_by="operator",
+            injection=InjectionLimits(
+                volume_ul=VOLUME_UL,
+                speed_ul_per_s=SPEED_UL_PER_S,
+                height_mm=(HEIGHT_UL[0] / area, HEIGHT_UL[1] / area),
+                needs_tips=True,
+            ),
+            notes=(
+                "the plate section in SoftMax Pro must be called as the title asked for",
+                "drawer and temperature are seen to by a person; the export states no absolute time",
+            ),
+        )
+
+    def read_duration_s(self, read: KineticRead) -> float:
+        """Columns times the time of a column, with tips and aspirating before each."""
+        return len(read.columns) * self._column_period_s(read)
+
+    async def connect(self) -> Identity:
+        """Look into the folder; the reader itself cannot be asked anything.
+
+        Raises:
+            DisconnectedError: The folder cannot be read.
+            UserInputError: The lab file gives no folder.
+        """
+        await self._drop().names()
+        return Identity(MODEL)
+
+    async def set_temperature(self, temperature_c: float | None) -> None:
+        """Accept what the reader is set to; nothing else can be had from here.
+
+        Raises:
+            RefusedError: Another temperature than the one in the settings.
+        """
+        if temperature_c not in {None, self._settings.set_temperature_c}:
+            raise RefusedError(
+                f"{temperature_c:g} C must be set in SoftMax Pro and stated as set_temperature_c"
+            )
+
+    async def read_temperature_c(self) -> float:
+        """Refuse: the reader states its temperature in the export only.
+
+        Raises:
+            RefusedError: Always.
+        """
+        raise RefusedError("SoftMax Pro states the temperature in the export only")
+
+    async def open_drawer(self) -> None:
+        """Refuse: a person opens the drawer.
+
+        Raises:
+            RefusedError: Always.
+        """
+        raise RefusedError("the drawer of this reader is opened by a person")
+
+    async def close_drawer(self) -> None:
+        """Refuse: a person closes the drawer.
+
+        Raises:
+            RefusedError: Always.
+        """
+        raise RefusedError("the drawer of this reader is closed by a person")
+
+    async def read_kinetic(self, read: KineticRead) -> AsyncIterator[Frame | Addition]:
+        """Wait for the export with this title and yield what it holds, column after column.
+
+        While waiting, a folder or file that cannot be read is tried again until the time is over.
+
+        Raises:
+            RefusedError: Outside `features`, or a file with the title is there already.
+            InstrumentFaultError: `aborted`, the reader may go on; `incomplete`, some columns were
+                not read, what was yielded is valid.
+            ReplyTimeoutError: No whole file with the title in time; says what was found instead.
+            MalformedReplyError: The file breaks its format, was read with other settings, or two
+                whole files carry the title.
+        """
+        self._check(read)
+        self._aborted.clear()
+        begun_s = self._clock.monotonic_s()
+        watch = Watch(self._drop(), read.title, self._clock)
+        if there := await watch.present():
+            raise RefusedError(
+                f"{', '.join(there)} carries the title {read.title!r} before anything was read"
+            )
+        found = await self._wait_for(watch, read, begun_s)
+        export = parse_export(found.data, found.name)
+        per_column = self._settings.sections == "column"
+        sections = sections_of(export, read, per_column=per_column, name=found.name)
+        for item in items_of(sections, read, self._timing(read, found, begun_s), found.name):
+            yield item
+
+    async def abort(self) -> None:
+        """Stop waiting; the reader cannot be stopped from here."""
+        self._aborted.set()
+
+    async def aclose(self) -> None:
+        """Nothing to give back."""
+
+    async def _wait_for(self, watch: Watch, read: KineticRead, begun_s: float) -> Found:
+        whole_s = self.read_duration_s(read) + self._settings.margin_s
+        while (found := await watch.look()) is None:
+            left_s = begun_s + whole_s - self._clock.monotonic_s()
+            if left_s <= 0:
+                raise ReplyTimeoutError(
+                    f"no whole export titled {read.title!r} within {whole_s:.0f} s; {watch.seen()}"
+                )
+            await self._pause(min(left_s, self._settings.poll_s))
+        return found
+
+    def _timing(self, read: KineticRead, found: Found, begun_s: float) -> Timing:
+        """Count back from when the file was first seen; nothing was read before the wait began."""
+        period_s = self._column_period_s(read)
+        taken_s = len(read.columns) * period_s - self._settings.column_overhead_s
+        return Timing(
+            first_s=max(begun_s, found.seen_s - taken_s),
+            column_period_s=period_s,
+            channel_s=self._settings.channel_s,
+            transfer_lag_s=self._settings.transfer_lag_s,
+        )
+
+    def _column_period_s(self, read: KineticRead) -> float:
+        return read.baseline_s + read.record_s + self._settings.column_overhead_s
+
+    def _check(self, read: KineticRead) -> None:
+        if not (read.title.isascii() and read.title.isprintable()) or (
+            not read.title or read.title != read.title.strip()
+        ):
+            raise RefusedError(f"{read.title!r} cannot be a title; use plain printable ASCII")
+        self._check_wells(read)
+        known = self.features
+        for channel in read.channels:
+            for value, (low, high) in (
+                (channel.excitation_nm, known.excitation_nm),
+                (channel.emission_nm, known.emission_nm),
+            ):
+                if not low <= value <= high:
+                    raise RefusedError(f"{value:g} nm is outside {low:g} to {high:g} nm")
+        times = (read.interval_s, read.baseline_s, read.record_s)
+        if (
+            not all(map(math.isfinite, times))
+            or read.interval_s < known.least_interval_s
+            or min(times) < 0
+            or read.baseline_s + read.record_s > LONGEST_S
+        ):
+            raise RefusedError(
+                f"an interval of {read.interval_s:g} s over {read.baseline_s:g} s and "
+                f"{read.record_s:g} s; at least {known.least_interval_s:g} s, at most "
+                f"{LONGEST_S:g} s in all"
+            )
+        self._check_injection(read, known.injection)
+
+    def _check_wells(self, read: KineticRead) -> None:
+        if not read.wells or len(set(read.wells)) != len(read.wells):
+            raise RefusedError("give each well once")
+        if not read.channels or len(set(read.channels)) != len(read.channels):
+            raise RefusedError("give each channel once")
+        if strange := [well for well in read.wells if well not in PLATE.by_row()]:
+            raise RefusedError(f"{strange[0]} is no well of a 96-well plate")
+        columns = {int(well[1:]) for well in read.wells}
+        if set(read.columns) != columns or len(read.columns) != len(columns):
+            raise RefusedError("columns must name every column of the wells once")
+        neighbours = list(range(min(columns), max(columns) + 1))
+        if self._settings.sections == "plate" and list(read.columns) != neighbours:
+            raise RefusedError(
+                "in one plate section the reader takes neighbouring columns from left to right; "
+                "use sections: column for another order"
+            )
+
+    def _check_injection(self, read: KineticRead, limits: InjectionLimits | None) -> None:
+        if read.injection is None or limits is None:
+            return
+        for value, (low, high), unit in (
+            (read.injection.volume_ul, limits.volume_ul, "uL"),
+            (read.injection.speed_ul_per_s, limits.speed_ul_per_s, "uL/s"),
+            (read.injection.height_mm, limits.height_mm, "mm"),
+        ):
+            if not low <= value <= high:
+                raise RefusedError(f"cannot add {value:g} {unit}; {low:g} to {high:g} {unit}")
+
+    def _drop(self) -> DropFolder:
+        if self._folder is None:
+            raise UserInputError(
+                "SoftMax Pro answers by files; give it an address like drop:FOLDER"
+            )
+        return self._folder
+
+    async def _pause(self, duration_s: float) -> None:
+        try:
+            async with asyncio.timeout(duration_s):
+                await self._aborted.wait()
+        except TimeoutError:
+            return
+        raise InstrumentFaultError(
+            "waiting for the file was given up; the reader goes on until somebody stops it",
+            code="aborted",
+        )
