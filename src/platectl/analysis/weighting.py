@@ -10,7 +10,7 @@ import numpy as np
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.model import FloatArray
 
-Kind = Literal["none", "Y", "Y2", "sd", "poisson", "counting", "given"]
+Kind = Literal["none", "Y", "Y2", "sd", "poisson", "counting", "relative", "given"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +24,7 @@ class Weighting:
     | sd | sd^2, measured |
     | poisson | curve/t: gross cpm counted for t min |
     | counting | curve/t + (cv (curve - background))^2 |
+    | relative | floor^2 + (cv curve)^2 |
     | given | 1/given |
 
     Attributes:
@@ -32,6 +33,7 @@ class Weighting:
         count_min: Counting time of each point in min for `poisson` and `counting`.
         cv: Relative standard deviation of the net counts by pipetting and membranes.
         background_cpm: Counter background, which pipetting does not touch.
+        floor: Standard deviation of a point where nothing happens, for `relative`.
     """
 
     kind: Kind = "none"
@@ -39,11 +41,12 @@ class Weighting:
     count_min: FloatArray | float = 1.0
     cv: float = 0.03
     background_cpm: float = 0.0
+    floor: float = 0.0
 
     @property
     def depends_on_curve(self) -> bool:
         """Whether weights change as the fit moves, so that they are iterated."""
-        return self.kind in {"Y", "Y2", "poisson", "counting"}
+        return self.kind in {"Y", "Y2", "poisson", "counting", "relative"}
 
     def weights(self, curve: FloatArray) -> FloatArray:
         """Weights for points whose curve values are given, shape (points,).
@@ -66,6 +69,8 @@ class Weighting:
             return np.abs(curve)
         if self.kind == "Y2":
             return np.square(curve)
+        if self.kind == "relative":
+            return np.asarray(self.floor**2 + np.square(self.cv * curve))
         if self.kind in {"poisson", "counting"}:
             cv = self.cv if self.kind == "counting" else 0.0
             noise: FloatArray = np.abs(curve) / self.count_min

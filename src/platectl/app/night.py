@@ -15,6 +15,7 @@ from platectl.app.recorder import WireRecorder
 from platectl.app.simulation import build_world
 from platectl.app.truth import load_truth, unknown_to_truth
 from platectl.app.wire import connect_lab
+from platectl.domain.assay import AssayProtocol
 from platectl.domain.clock import Clock
 from platectl.domain.events import Event
 from platectl.domain.findings import Finding, refuse_if_any
@@ -23,7 +24,7 @@ from platectl.engine.ports import Watcher
 from platectl.engine.run import Engine, RunOutcome
 from platectl.files.lab import load_catalogue, load_lab
 from platectl.files.plate_map import load_layout
-from platectl.files.protocol import file_hash, find_protocol, load_protocol
+from platectl.files.protocol import bundled, file_hash, find_protocol, load_protocol
 from platectl.files.samples import load_samples
 from platectl.planning.compile import Request, compile_run
 from platectl.simkit.virtual_time import VirtualClock, run_virtual
@@ -83,8 +84,9 @@ def prepare(options: Options) -> Night:
         layout=None if layout_file else options.layout,
     )
     lab, lab_document = load_lab(options.lab)
-    samples = load_samples(options.samples)
-    sheet = str(options.samples or "samples.csv")
+    sheet_path = options.samples or own_samples(protocol, options.protocol)
+    samples = load_samples(sheet_path)
+    sheet = str(options.samples or (sheet_path.name if sheet_path else "samples.csv"))
     files = [
         find_protocol(options.protocol),
         *(p for p in (options.lab, options.samples, options.truth, layout_file) if p),
@@ -102,6 +104,14 @@ def prepare(options: Options) -> Night:
             )
         )
     return Night(compiled, warnings, truth, options.seed)
+
+
+def own_samples(protocol: AssayProtocol, reference: str) -> Path | None:
+    """The sample sheet that a protocol brings along: beside its file, or bundled."""
+    if protocol.samples is None:
+        return None
+    beside = find_protocol(reference).parent / protocol.samples
+    return beside if beside.exists() else bundled(protocol.samples)
 
 
 def execute(

@@ -35,6 +35,7 @@ def build_simulator(
     settings = {
         **entry.settings,
         **entry.wires,
+        **entry.nests,
         **({"slots": slots} if slots else {}),
         **({"person": lab.people[0]} if lab.people and "Operator" in _interfaces(entry) else {}),
         **entry.simulator,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib.resources import files
 from pathlib import Path
 
@@ -34,31 +35,39 @@ def load_truth(path: Path | None) -> Truth:
 def unknown_to_truth(
     run: CompiledRun, truth: Truth, *, truth_file: str, sheet: str
 ) -> list[Finding]:
-    """Compounds, radioligand and membranes that the simulated lab knows nothing about."""
+    """Compounds, labels, membranes and cells that the simulated lab knows nothing about."""
     protocol, file = run.protocol, f"{run.protocol.name}.yaml"
-    fix = f"add it to ligands in {truth_file} (platectl init writes a copy)"
+    binding = protocol.binding
+    parts = "ligands" if binding else "agonists, antagonists or modulators"
+    fix = f"add it to {parts} in {truth_file} (platectl init writes a copy)"
+
+    def unknown(name: str) -> bool:
+        return truth.ligand(name) is None if binding else not truth.acts_on_cells(name)
+
     findings = [
-        Finding(f"the simulated lab knows no affinity of {s.compound!r}", sheet, s.line, "compound", fix)
-        for s in run.samples if truth.ligand(s.compound) is None
+        Finding(f"the simulated lab knows no effect of {s.compound!r}", sheet, s.line, "compound", fix)
+        for s in run.samples if unknown(s.compound)
     ]  # fmt: skip
-    binding = protocol.of_binding
-    named = {"radioligand": binding.radioligand, "reference": protocol.compounds.reference}
+    named = {"reference": protocol.compounds.reference}
     named |= {f"controls.{r}": c.compound for r, c in protocol.compounds.controls.items()}
+    if binding:
+        named["radioligand"] = binding.radioligand
     findings += [
         Finding(f"the simulated lab knows no {name!r}", file, None, where, fix)
         for where, name in named.items()
-        if truth.ligand(name) is None
+        if unknown(name)
     ]
-    radioligand = truth.ligand(binding.radioligand)
+    radioligand = truth.ligand(binding.radioligand) if binding else None
     if radioligand is not None and radioligand.specific_activity is None:
-        message = f"{binding.radioligand!r} is not radioactive"
+        message = f"{binding.radioligand!r} is not radioactive" if binding else ""
         findings.append(Finding(message, file, None, "radioligand", "name a tritiated ligand"))
-    prefix = "membranes:"
+    known: dict[str, Collection[str]] = {"membranes:": truth.membranes, "cells:": truth.cells}
     findings += [
-        Finding(f"the simulated lab knows no membranes {name.removeprefix(prefix)!r}", file, None,
-                "liquids", f"add them to {truth_file}")
+        Finding(f"the simulated lab knows no {name!r}", file, None, "liquids",
+                f"add it to {truth_file}")
         for liquid in protocol.liquids.values()
         for name in liquid.contents
-        if name.startswith(prefix) and name.removeprefix(prefix) not in truth.membranes
+        for prefix, names in known.items()
+        if name.startswith(prefix) and name.removeprefix(prefix) not in names
     ]  # fmt: skip
     return findings

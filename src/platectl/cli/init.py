@@ -17,7 +17,8 @@ def starting_files() -> dict[str, Path]:
     """Name -> bundled file of everything that a person may want to edit."""
     sources = {path.name: path for path in sorted(bundled("").glob("*.yaml"))}
     sources["lab.yaml"] = sources.pop("simulated-lab.yaml")
-    return {**sources, "samples.csv": bundled("samples.csv"), "truth.yaml": default_truth_path()}
+    sources |= {path.name: path for path in sorted(bundled("").glob("*.csv"))}
+    return {**sources, "truth.yaml": default_truth_path()}
 
 
 @click.command()

@@ -146,6 +146,9 @@ class AssayProtocol(Doc):
     mode: Mode
     extends: str | tuple[str, ...] | None = None
     abstract: bool = False
+    samples: str | None = Field(
+        default=None, description="sample sheet of its own, taken when the operator gives none"
+    )
     parameters: dict[str, Parameter]
     compounds: CompoundsDoc
     binding: BindingDoc | None = None

@@ -23,6 +23,9 @@ class InstrumentEntry(BaseModel):
     uses: dict[str, str] = Field(
         default_factory=dict, description="what it needs -> another instrument of this file"
     )
+    nests: dict[str, str] = Field(
+        default_factory=dict, description="further nests -> positions: source and tips of a reader"
+    )
     drops: str | None = Field(default=None, description="folder into which it drops result files")
     position: str | None = Field(default=None, description="where a plate stands in it")
     liquids: tuple[str, ...] = Field(default=(), description="liquids that a dispenser may carry")

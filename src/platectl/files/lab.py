@@ -54,6 +54,15 @@ def _cross_check(lab: Lab, document: Document) -> list[Finding]:
                 )
             )
         findings += _used(lab, name, document)
+        findings += [
+            document.finding(
+                ("instruments", name, "nests", nest),
+                f"{place!r} is no position",
+                f"use one of: {known}",
+            )
+            for nest, place in entry.nests.items()
+            if place not in lab.positions
+        ]
     for name, position in lab.positions.items():
         if position.handler and position.handler not in lab.instruments:
             place = ("positions", name, "handler")

@@ -14,6 +14,8 @@ def component_dimension(name: str) -> str:
     """Dimension in which a component is written."""
     if name.startswith("membranes:"):
         return "protein"
+    if name.startswith("cells:"):
+        return "cells"
     return "fraction" if name in FRACTIONS else "concentration"
 
 
@@ -33,6 +35,8 @@ def contents_of(protocol: AssayProtocol, liquid: str, *, added_ul: float) -> dic
 
 def _value(name: str, component: Component) -> float:
     written = component.stock if component.stock is not None else component.final
+    if component_dimension(name) == "cells" and isinstance(written, int | float):
+        return float(written)  # for each microlitre
     return parse_quantity(written, component_dimension(name))
 
 

@@ -106,14 +106,14 @@ def _pipettor(build: PlateBuilder, reader: str, added: docs.AdditionDoc) -> Pipe
         if not low <= value <= high:
             message = f"the pipettor of {reader} cannot do a {what} of {value:g}"
             raise CannotBuildError(message, f"use {low:g} to {high:g}")
-    nests = build.facilities.lab.instruments[reader].settings
+    nests = build.facilities.lab.instruments[reader].nests
     places = [(added.source, "source")]
     if limits.needs_tips and added.reader_tips:
         places.append((added.reader_tips, "tips"))
     for labware, nest in places:
         if nest not in nests:
             message = f"{reader} has no nest {nest!r}"
-            raise CannotBuildError(message, f"add it to instruments.{reader}.settings.{nest}")
+            raise CannotBuildError(message, f"add it to instruments.{reader}.nests.{nest}")
         build.bring(labware, nests[nest])
     return Pipettor(source=build.named(added.source), volume_ul=added.volume,
                     speed_ul_per_s=added.speed_ul_per_s, height_mm=added.height_mm)  # fmt: skip

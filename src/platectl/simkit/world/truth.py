@@ -240,6 +240,11 @@ class Truth(_Part):
         wanted = name.casefold()
         return next((found for n, found in self.ligands.items() if n.casefold() == wanted), None)
 
+    def acts_on_cells(self, name: str) -> bool:
+        """Whether a compound is an agonist, an antagonist or a modulator, upper or lower case."""
+        known = (*self.agonists, *self.antagonists, *self.modulators)
+        return name.casefold() in {other.casefold() for other in known}
+
     @property
     def sites(self) -> tuple[str, ...]:
         """All receptor sites, in order of appearance."""

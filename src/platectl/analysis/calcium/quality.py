@@ -1,0 +1,208 @@
+"""Acceptance of a calcium plate (limits of the Assay Guidance Manual where it has any)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from platectl.analysis.calcium.calibration import Calibration
+from platectl.analysis.calcium.results import StimulusCheck
+from platectl.analysis.calcium.signal import Background, RatioTrace
+from platectl.analysis.calcium.traces import CalciumConditions
+from platectl.analysis.errors import AnalysisError
+from platectl.analysis.limits import QcMetric, State
+from platectl.analysis.model import FloatArray
+from platectl.analysis.quality import ControlStatistics, control_statistics
+
+BLEACH_POINTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class CalciumLimits:
+    """Limits of a plate; a lab replaces them by its own."""
+
+    z_prime_pass: float = 0.4
+    z_prime_fail: float = 0.2
+    ssmd_pass: float = 2.0
+    ssmd_fail: float = 1.0
+    low_of_high: float = 0.10
+    high_cv: float = 0.20
+    loading_over_background: float = 10.0
+    loading_cv: float = 0.20
+    leak_per_min: float = 0.005
+    bleaching: float = 0.10
+    temperature_low_c: float = 36.0
+    temperature_high_c: float = 37.5
+    glow: float = 1.3
+    stimulus_low: float = 0.12
+    stimulus_high: float = 0.30
+
+    @classmethod
+    def named(cls, values: dict[str, float]) -> CalciumLimits:
+        """Limits with some replaced.
+
+        Raises:
+            AnalysisError: A name that is no limit.
+        """
+        known = {f.name for f in fields(cls)}
+        if strange := sorted(set(values) - known):
+            raise AnalysisError(
+                f"{strange[0]!r} is no limit; use one of {', '.join(sorted(known))}."
+            )
+        return cls(**values)
+
+
+def _metric(
+    name: str, value: float | None, limit: str, text: str, *, state: State,
+    wells: tuple[str, ...] = (),
+) -> QcMetric:  # fmt: skip
+    known = None if value is None or not math.isfinite(value) else float(value)
+    return QcMetric(name, known, limit, state, text, wells)
+
+
+def control_metrics(
+    high: Sequence[float], low: Sequence[float], limits: CalciumLimits, mode: str
+) -> list[QcMetric]:
+    """Z', the low control as a share of the high one, and the spread of the high one."""
+    try:
+        found = control_statistics(high, low)
+    except AnalysisError as error:
+        return [_metric("z_prime", None, "controls", str(error), state="fail")]
+    metrics = [_separation(found, limits, mode)]
+    if mode == "agonist":
+        share = found.mean_low / found.mean_high
+        metrics.append(
+            _metric("vehicle_response", share, f"<= {limits.low_of_high:g}",
+                    f"Vehicle reaches {100 * share:.1f} % of the positive control.",
+                    state="pass" if share <= limits.low_of_high else "flag")
+        )  # fmt: skip
+    metrics.append(
+        _metric("positive_cv", found.cv_high, f"<= {limits.high_cv:g}",
+                f"The positive control varies by {100 * found.cv_high:.1f} %.",
+                state="pass" if found.cv_high <= limits.high_cv else "flag")
+    )  # fmt: skip
+    return metrics
+
+
+def _separation(found: ControlStatistics, limits: CalciumLimits, mode: str) -> QcMetric:
+    """Z', or SSMD where the window is a fraction of the response and Z' cannot be high."""
+    if mode == "modulator":
+        ssmd = abs(found.ssmd)
+        judged: State = (
+            "pass" if ssmd >= limits.ssmd_pass else "flag" if ssmd >= limits.ssmd_fail else "fail"
+        )
+        limit = f">= {limits.ssmd_pass:g}, fail below {limits.ssmd_fail:g}"
+        text = f"SSMD of the controls is {ssmd:.1f} (Z' {found.z_prime:.2f})."
+        return _metric("ssmd", ssmd, limit, text, state=judged)
+    z = found.z_prime
+    state: State = (
+        "pass" if z >= limits.z_prime_pass else "flag" if z >= limits.z_prime_fail else "fail"
+    )
+    limit = f">= {limits.z_prime_pass:g}, fail below {limits.z_prime_fail:g}"
+    return _metric("z_prime", z, limit, f"Z' of the controls is {z:.2f}.", state=state)
+
+
+def dye_metrics(
+    traces: Sequence[RatioTrace], background: Background, limits: CalciumLimits
+) -> list[QcMetric]:  # fmt: skip
+    """Loading, leak, bleaching, and wells that shine by themselves."""
+    loaded = [
+        t for t in traces if t.trace.role not in {"unloaded", "rmax", "rmin"} and t.trace.used
+    ]
+    rest = np.array([_first(t.f380) for t in loaded])
+    level = float(np.nanmean(rest)) / background.at_380 if background.at_380 > 0 else math.inf
+    cv = float(np.nanstd(rest, ddof=1) / np.nanmean(rest)) if rest.size > 1 else math.nan
+    metrics = [
+        _metric("loading", level, f">= {limits.loading_over_background:g}",
+                f"F380 at rest is {level:.1f} times the background.",
+                state="pass" if level >= limits.loading_over_background else "flag"),
+        _metric("loading_cv", cv, f"< {limits.loading_cv:g}",
+                f"F380 at rest varies by {100 * cv:.1f} % between wells.",
+                state="pass" if cv < limits.loading_cv else "flag"),
+    ]  # fmt: skip
+    quiet = [t for t in loaded if t.trace.role == "vehicle"]
+    if quiet:
+        metrics += _drift(quiet, limits)
+    return [*metrics, _glowing(loaded, limits)]
+
+
+def _drift(quiet: Sequence[RatioTrace], limits: CalciumLimits) -> list[QcMetric]:
+    slopes, losses = [], []
+    for trace in quiet:
+        good = np.isfinite(trace.ratio)
+        if good.sum() > BLEACH_POINTS:
+            slope = np.polyfit(trace.since_s[good] / 60.0, trace.ratio[good], 1)[0]
+            slopes.append(slope / trace.baseline)
+        after = trace.f380[trace.since_s > 0]
+        after = after[np.isfinite(after)]
+        if after.size > 2 * BLEACH_POINTS:
+            losses.append(1.0 - after[-BLEACH_POINTS:].mean() / after[:BLEACH_POINTS].mean())
+    leak = float(np.mean(slopes)) if slopes else math.nan
+    loss = float(np.mean(losses)) if losses else math.nan
+    return [
+        _metric("leak", leak, f"< {limits.leak_per_min:g} /min",
+                f"The ratio of vehicle wells drifts by {100 * leak:.2f} % per minute.",
+                state="pass" if abs(leak) < limits.leak_per_min else "flag"),
+        _metric("bleaching", loss, f"< {limits.bleaching:g}",
+                f"F380 of vehicle wells falls by {100 * loss:.1f} % over the read.",
+                state="pass" if loss < limits.bleaching else "flag"),
+    ]  # fmt: skip
+
+
+def _glowing(loaded: Sequence[RatioTrace], limits: CalciumLimits) -> QcMetric:
+    """Wells whose F340 and F380 both jump at the addition: the compound shines."""
+    found = []
+    for trace in loaded:
+        before, after = trace.since_s < 0, trace.since_s > 0
+        rise = [np.nanmedian(f[after]) / np.nanmedian(f[before])
+                for f in (trace.f340, trace.f380) if before.any() and after.any()]  # fmt: skip
+        if rise and min(rise) > limits.glow:
+            found.append(trace.trace.well)
+    text = f"{', '.join(found)} shine by themselves." if found else "No compound shines by itself."
+    return _metric("autofluorescence", float(len(found)), f"F x {limits.glow:g} in both channels",
+                   text, state="flag" if found else "pass", wells=tuple(found))  # fmt: skip
+
+
+def _first(values: FloatArray) -> float:
+    good = values[np.isfinite(values)]
+    return float(good[:BLEACH_POINTS].mean()) if good.size else math.nan
+
+
+def plate_metrics(
+    calibration: Calibration, conditions: CalciumConditions, limits: CalciumLimits,
+    stimulus: StimulusCheck | None, dead: tuple[float, float] | None,
+) -> list[QcMetric]:  # fmt: skip
+    """Calibration, temperature, dead time and the stimulus."""
+    text = calibration.problem or (
+        f"Rmin {calibration.rmin:.2f}, Rmax {calibration.rmax:.2f}, beta {calibration.beta:.1f}."
+    )
+    metrics = [
+        _metric("calibration", calibration.rmax / calibration.rmin, "Rmax/Rmin >= 5, beta 2 to 15",
+                text, state="pass" if calibration.usable else "flag")
+    ]  # fmt: skip
+    actual = conditions.actual_temperature_c
+    if actual is not None:
+        good = limits.temperature_low_c <= actual <= limits.temperature_high_c
+        metrics.append(
+            _metric("temperature", actual,
+                    f"{limits.temperature_low_c:g} to {limits.temperature_high_c:g} C",
+                    f"The reader was at {actual:.1f} C.", state="pass" if good else "flag")
+        )  # fmt: skip
+    if dead is not None:
+        metrics.append(
+            _metric("dead_time", dead[1], "known",
+                    f"The first reading came {dead[0]:.1f} to {dead[1]:.1f} s after the addition.",
+                    state="pass")
+        )  # fmt: skip
+    if stimulus is not None and conditions.mode == "modulator":
+        good = limits.stimulus_low <= stimulus.share <= limits.stimulus_high
+        metrics.append(
+            _metric("stimulus", stimulus.share,
+                    f"{limits.stimulus_low:g} to {limits.stimulus_high:g} of the full response",
+                    f"The stimulus reaches {100 * stimulus.share:.0f} % of the agonist's maximum.",
+                    state="pass" if good else "flag")
+        )  # fmt: skip
+    return metrics

@@ -1,0 +1,273 @@
+"""Dose-response of one compound: monotone or bell-shaped, or no response at all."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.special import fdtrc, ndtri
+
+from platectl.analysis.calcium.bell import bell_shaped
+from platectl.analysis.calcium.features import WellFeatures
+from platectl.analysis.calcium.results import BandPoint, DosePoint, ResponseResult
+from platectl.analysis.calcium.traces import WellTrace
+from platectl.analysis.compare import aicc
+from platectl.analysis.dose_response import FOUR_PARAMETER
+from platectl.analysis.errors import AnalysisError
+from platectl.analysis.fit import Fit, FitOptions, fit
+from platectl.analysis.model import FloatArray
+from platectl.analysis.preparation import (
+    PreparationErrors,
+    concentration_covariance,
+    estimate_sensitivity,
+    preparation_variance,
+)
+from platectl.analysis.profile import Interval, profile_interval
+from platectl.analysis.qualifiers import Flag
+from platectl.analysis.report import report
+from platectl.analysis.weighting import Weighting, given_weights
+
+CONTROL_DECADES = 12.0
+FEWEST_DOSES = 5
+NO_RESPONSE_P = 0.01
+NO_RESPONSE_SDS = 3.0
+BELL_MARGIN = 4.0
+BELL_HILLS = (2.0, 1.0)
+IMPRECISE, USELESS = 1.0, 2.0
+CURVE_POINTS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseOptions:
+    """Choices of the fits.
+
+    Attributes:
+        well_cv: Relative standard deviation of responses between wells; it sets the relative
+            weight of points, their common scale is estimated.
+        preparation: Errors of the dilution series.
+        quantity: EC50 for rising curves, IC50 for falling ones.
+        may_be_bell: Whether a bell-shaped curve is tried.
+    """
+
+    well_cv: float
+    preparation: PreparationErrors
+    quantity: str
+    may_be_bell: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Points:
+    wells: tuple[WellTrace, ...]
+    own: int
+    log10_molar: FloatArray
+    amplitude: FloatArray
+
+
+def analyse_response(
+    compound: str,
+    wells: Sequence[tuple[WellTrace, WellFeatures]],
+    controls: Sequence[tuple[WellTrace, WellFeatures]],
+    full_response: float,
+    options: ResponseOptions,
+) -> ResponseResult:
+    """Fit one compound; `controls` stand at dose zero, `full_response` is the positive control's.
+
+    Raises nothing: what cannot be fitted is said in the flags.
+    """
+    used = [(w, f) for w, f in wells if w.used and math.isfinite(f.amplitude)]
+    role = wells[0][0].role
+    empty = ResponseResult(
+        compound, role, options.quantity, None, None, None, "~", "no result", (),
+        series=len({w.series for w, _ in used}),
+    )  # fmt: skip
+    doses = {round(math.log10(w.concentration_molar or 1.0), 6) for w, _ in used}
+    zero = [(w, f) for w, f in controls if w.used and math.isfinite(f.amplitude)]
+    if len(doses) < FEWEST_DOSES or len(zero) < 2:  # noqa: PLR2004  # a spread needs two
+        sentence = f"{compound} has {len(doses)} usable concentrations; {FEWEST_DOSES} are needed."
+        flag = Flag("too_few_points", sentence)
+        return replace(empty, flags=(flag,), points=_shown(wells, None, {}))
+    points = _points(used, zero)
+    floor = float(np.std([f.amplitude for _, f in zero], ddof=1))
+    try:
+        return _fitted(empty, points, wells, floor, full_response, options)
+    except AnalysisError as error:
+        flag = Flag("fit_failed", str(error))
+        return replace(empty, flags=(flag,), points=_shown(wells, None, {}))
+
+
+def _points(
+    used: Sequence[tuple[WellTrace, WellFeatures]], zero: Sequence[tuple[WellTrace, WellFeatures]]
+) -> _Points:
+    logs = np.array([math.log10(w.concentration_molar or 1.0) for w, _ in used])
+    far = np.full(len(zero), logs.min() - CONTROL_DECADES)
+    return _Points(
+        tuple(w for w, _ in (*used, *zero)),
+        len(used),
+        np.concatenate((logs, far)),
+        np.array([f.amplitude for _, f in (*used, *zero)]),
+    )
+
+
+def _fitted(
+    empty: ResponseResult, points: _Points, wells: Sequence[tuple[WellTrace, WellFeatures]],
+    floor: float, full_response: float, options: ResponseOptions,
+) -> ResponseResult:  # fmt: skip
+    weighting = Weighting("relative", cv=options.well_cv, floor=max(floor, 1e-6))
+    monotone = _monotone(points, weighting)
+    held = FitOptions(weighting=given_weights(monotone.weights))
+    same = fit(FOUR_PARAMETER, points.log10_molar, points.amplitude,
+               start=monotone.free_values, options=held)  # fmt: skip
+    if _no_response(points, same, floor):
+        sentence = f"{empty.compound} does not change the response at any concentration."
+        flag = Flag("no_response", sentence)
+        return replace(
+            empty, qualifier="none", status="no response", flags=(flag,), model="none",
+            points=_shown(wells, None, {}), effect_percent=0.0,
+        )  # fmt: skip
+    bell, evidence = _bell(points, same) if options.may_be_bell else (None, None)
+    chosen, name = (bell, "LogEC50") if bell is not None else (monotone, "LogIC50")
+    interval = profile_interval(chosen, name)
+    made = _graded(empty, points, chosen, interval, options)
+    span = float(chosen.predict(_grid(points)).max() - chosen.predict(points.log10_molar[-1:])[0])
+    hill = None
+    if bell is None:
+        slope = profile_interval(monotone, "HillSlope")
+        hill = (slope.value, slope.lower, slope.upper)
+    fitted = {w.well: float(v) for w, v in zip(points.wells, chosen.fitted, strict=True)}
+    return replace(
+        made,
+        model=chosen.model.name,
+        hill=hill,
+        falling_molar=None if bell is None else 10.0 ** bell["LogIC50"].value,
+        bell_evidence=evidence,
+        effect_percent=100.0 * span / full_response if full_response else None,
+        points=_shown(wells, points, fitted),
+        curve=_band(chosen, points),
+        fits={"chosen": report(chosen, profiles=(interval,)), "monotone": report(monotone)},
+    )
+
+
+def _monotone(points: _Points, weighting: Weighting) -> Fit:
+    return fit(
+        FOUR_PARAMETER,
+        points.log10_molar,
+        points.amplitude,
+        options=FitOptions(weighting=weighting),
+    )
+
+
+def _no_response(points: _Points, same: Fit, floor: float) -> bool:
+    """Doses and controls do not differ (F test of their means, whatever the shape), or hardly."""
+    dose = np.round(points.log10_molar, 6)
+    levels, label = np.unique(dose, return_inverse=True)
+    w, y = same.weights, points.amplitude
+    means = np.bincount(label, w * y) / np.bincount(label, w)
+    within = float(w @ (y - means[label]) ** 2)
+    flat = float(w @ (y - np.average(y, weights=w)) ** 2)
+    extra, left = levels.size - 1, y.size - levels.size
+    f = (flat - within) / extra / (within / left)
+    furthest = float(np.abs(means - means[0]).max())  # the controls come first
+    return float(fdtrc(extra, left, f)) > NO_RESPONSE_P or furthest < NO_RESPONSE_SDS * floor
+
+
+def _bell(points: _Points, monotone: Fit) -> tuple[Fit | None, float | None]:
+    """The better bell-shaped curve on the same weights, if AICc speaks clearly for it."""
+    held = FitOptions(weighting=given_weights(monotone.weights))
+    tries = []
+    for hill in BELL_HILLS:
+        try:
+            tries.append(fit(bell_shaped(hill), points.log10_molar, points.amplitude, options=held))
+        except AnalysisError:
+            continue
+    if not tries:
+        return None, None
+    best = min(tries, key=lambda tried: tried.ss)
+    evidence = aicc(monotone) - aicc(best)
+    inside = best["LogIC50"].value < float(points.log10_molar[: points.own].max())
+    order = best["LogEC50"].value < best["LogIC50"].value
+    good = evidence > BELL_MARGIN and inside and order and best["Span"].value > 0
+    return (best if good else None), evidence
+
+
+def _graded(
+    empty: ResponseResult, points: _Points, chosen: Fit, interval: Interval,
+    options: ResponseOptions,
+) -> ResponseResult:  # fmt: skip
+    own = points.log10_molar[: points.own]
+    if interval.value > own.max():
+        return _bound(empty, ">", 10.0 ** float(own.max()))
+    if interval.value < own.min() and interval.lower < own.min() - 1.0:
+        return _bound(empty, "<", 10.0 ** float(own.min()))
+    sd = _preparation_sd(points, chosen, interval.name, options.preparation)
+    extra = float(ndtri(0.975)) * sd
+    lower = interval.value - math.hypot(interval.value - interval.lower, extra)
+    upper = interval.value + math.hypot(interval.upper - interval.value, extra)
+    width, flags = upper - lower, []
+    qualifier = "="
+    if not width <= USELESS:
+        qualifier = "~"
+        flags.append(Flag("undetermined", "The interval spans more than two decades."))
+    elif width > IMPRECISE:
+        flags.append(Flag("imprecise", "The interval spans more than one decade."))
+    return replace(
+        empty,
+        value_molar=10.0**interval.value,
+        lower_molar=10.0**lower if math.isfinite(lower) else None,
+        upper_molar=10.0**upper if math.isfinite(upper) else None,
+        qualifier=qualifier,
+        status="not for use" if qualifier == "~" else "ok",
+        flags=tuple(flags),
+    )
+
+
+def _bound(empty: ResponseResult, qualifier: str, molar: float) -> ResponseResult:
+    words = "above the highest" if qualifier == ">" else "below the lowest"
+    flag = Flag("out_of_range", f"{empty.quantity} lies {words} concentration.")
+    return replace(
+        empty, value_molar=molar, lower_molar=molar if qualifier == ">" else None,
+        upper_molar=molar if qualifier == "<" else None, qualifier=qualifier, status="bound",
+        flags=(flag,),
+    )  # fmt: skip
+
+
+def _preparation_sd(points: _Points, chosen: Fit, name: str, errors: PreparationErrors) -> float:
+    step = 1e-4
+    slope = chosen.predict(points.log10_molar + step) - chosen.predict(points.log10_molar - step)
+    place = list(chosen.model.parameters).index(name)
+    answer = estimate_sensitivity(chosen.jacobian, chosen.weights, place, slope / (2 * step))
+    own = points.wells[: points.own]
+    covariance = concentration_covariance(
+        [w.series for w in own], [w.dilution_steps for w in own], errors
+    )
+    return math.sqrt(max(preparation_variance(answer[: points.own], covariance), 0.0))
+
+
+def _grid(points: _Points) -> FloatArray:
+    own = points.log10_molar[: points.own]
+    return np.linspace(float(own.min()) - 0.5, float(own.max()) + 0.3, CURVE_POINTS)
+
+
+def _band(chosen: Fit, points: _Points) -> tuple[BandPoint, ...]:
+    grid = _grid(points)
+    lower, upper = chosen.band(grid)
+    rows = zip(grid, chosen.predict(grid), lower, upper, strict=True)
+    return tuple(BandPoint(*(float(v) for v in row)) for row in rows)
+
+
+def _shown(
+    wells: Sequence[tuple[WellTrace, WellFeatures]], points: _Points | None,
+    fitted: dict[str, float],
+) -> tuple[DosePoint, ...]:  # fmt: skip
+    shown = [
+        DosePoint(w.well, w.concentration_molar or 0.0, f.amplitude, fitted.get(w.well), w.excluded)
+        for w, f in wells
+    ]
+    controls = points.wells[points.own :] if points else ()
+    amplitudes = points.amplitude[points.own :] if points else ()
+    shown += [
+        DosePoint(w.well, 0.0, float(a), fitted.get(w.well))
+        for w, a in zip(controls, amplitudes, strict=True)
+    ]
+    return tuple(shown)

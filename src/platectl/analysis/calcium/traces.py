@@ -1,0 +1,98 @@
+"""What the analysis of a calcium plate is given: two channels of every well over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from platectl.analysis.errors import AnalysisError
+from platectl.analysis.model import FloatArray
+
+FEWEST_POINTS = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WellTrace:
+    """One well as it was read; every value has its own time.
+
+    Attributes:
+        well: Name such as "A1".
+        role: test, reference, vehicle, positive, stimulus, unloaded, rmax, rmin or another word
+            that the analysis shows and does not use.
+        compound: Compound of test and reference wells.
+        concentration_molar: Its concentration.
+        series: Identity of the independent dilution series.
+        dilution_steps: Serial steps behind this concentration.
+        t340_s: Times of the readings at 340 nm, shape (points,); `t380_s` likewise.
+        f340: Counts at 340 nm, not a number where there is none; `f380` likewise.
+        addition_s: When the addition reached this well, on the same clock; None without one.
+        late340: Counts of a later reading for the calibration, shape (points,); `late380` likewise.
+        excluded: Reason for leaving the well out; it is kept and shown.
+    """
+
+    well: str
+    role: str
+    compound: str | None
+    concentration_molar: float | None
+    series: str | None
+    dilution_steps: int
+    t340_s: FloatArray
+    f340: FloatArray
+    t380_s: FloatArray
+    f380: FloatArray
+    addition_s: float | None
+    late340: FloatArray
+    late380: FloatArray
+    flags: tuple[str, ...] = ()
+    excluded: str | None = None
+
+    @property
+    def used(self) -> bool:
+        """Whether the well takes part in fits and statistics."""
+        return self.excluded is None
+
+
+@dataclass(frozen=True, slots=True)
+class CalciumConditions:
+    """Conditions of a plate.
+
+    Attributes:
+        mode: agonist, modulator or antagonist.
+        cells: Name of the cell line.
+        agonist: The reference agonist.
+        stimulus_molar: Its concentration in wells where compounds are tested (not `agonist` mode).
+        kd_molar: Dissociation constant of the dye for calcium.
+        temperature_c: Of the read; `actual_temperature_c` as the reader said, if it did.
+        dead_time_s: From the addition to the first reading after it, by well; of the plate.
+    """
+
+    mode: str
+    cells: str
+    agonist: str
+    stimulus_molar: float | None
+    kd_molar: float
+    temperature_c: float
+    actual_temperature_c: float | None = None
+
+
+def check_traces(wells: tuple[WellTrace, ...]) -> None:
+    """Refuse wells that cannot have been read.
+
+    Raises:
+        AnalysisError: No wells, a well twice, arrays that do not belong together.
+    """
+    if not wells:
+        raise AnalysisError("There are no wells to analyse.")
+    seen: set[str] = set()
+    for well in wells:
+        if well.well in seen:
+            raise AnalysisError(f"Well {well.well} is given twice.")
+        seen.add(well.well)
+        if well.t340_s.shape != well.f340.shape or well.t380_s.shape != well.f380.shape:
+            raise AnalysisError(f"Well {well.well} has other numbers of times than of readings.")
+        if well.role in {"test", "reference"} and not (well.concentration_molar or 0.0) > 0.0:
+            raise AnalysisError(f"Well {well.well} has no usable concentration of {well.compound}.")
+        for times in (well.t340_s, well.t380_s):
+            if times.size > 1 and not (np.diff(times) > 0).all():
+                raise AnalysisError(f"The times of well {well.well} do not rise.")
