@@ -348,6 +348,11 @@ async def test_a_share_that_is_away_for_a_while_is_waited_for(tmp_path: Path) ->
     assert (len(frames), error) == (246, None)
 
 
+async def test_a_folder_that_cannot_be_read_is_told_before_the_wait(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="could not be collected"):
+        await anext(driver(tmp_path / "nowhere").read_kinetic(READ))
+
+
 async def test_what_a_person_sees_to_is_refused(tmp_path: Path) -> None:
     subject = driver(tmp_path, set_temperature_c=37.0)
     await subject.set_temperature(37.0)

@@ -172,7 +172,10 @@ class SoftmaxFile:
         self._aborted.clear()
         begun_s = self._clock.monotonic_s()
         watch = Watch(self._drop(), read.title, self._clock)
-        if there := await watch.present():
+        there = await watch.present()
+        if watch.unreadable:
+            raise RefusedError(f"exports could not be collected: {watch.unreadable}")
+        if there:
             raise RefusedError(
                 f"{', '.join(there)} carries the title {read.title!r} before anything was read"
             )
