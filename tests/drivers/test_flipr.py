@@ -35,6 +35,7 @@ from platectl.transport.address import open_connector
 from platectl.transport.drop_folder import DropDirectory
 from platectl.transport.replay import ReplayStream
 from platectl_drivers.flipr import Flipr
+from platectl_drivers.flipr.watch import ExportWatch
 from platectl_drivers.flipr.wire import CONDITIONS
 from platectl_simulators.flipr import FliprSimulator
 
@@ -347,6 +348,8 @@ async def test_every_condition_is_a_fault_with_its_code_and_nothing_is_added(
         assert CONDITIONS.get(f"c{code:02d}", "unknown condition") in str(error)
         assert (frames, additions, room.bench.added_s) == ([], [], {})
         assert room.said("runexperiment") == (command == "runexperiment")
+        if command == "loadplate" and code != 10:
+            assert room.said("loadplate") == 1
 
 
 def test_the_table_of_conditions_is_that_of_the_guide() -> None:
@@ -456,6 +459,20 @@ async def test_abort_before_the_start_prevents_it(tmp_path: Path) -> None:
         await room.driver.connect()
         verb = asyncio.create_task(room.read())
         await asyncio.sleep(10)
+        await room.driver.abort()
+        *_, error = await verb
+
+        assert code_of(error) == "aborted"
+        assert room.said("runexperiment") == room.said("stopexperiment") == 0
+
+
+async def test_abort_while_the_protocol_is_opened_prevents_the_start(tmp_path: Path) -> None:
+    fault = Fault("late_reply", data={"command": "openprotocol", "delay_s": 5.0})
+    async with lab(tmp_path, fault) as room:
+        await room.driver.connect()
+        verb = asyncio.create_task(room.read())
+        while not room.said("openprotocol"):  # noqa: ASYNC110  # the driver is not told that it is watched
+            await asyncio.sleep(0.7)
         await room.driver.abort()
         *_, error = await verb
 
@@ -692,6 +709,31 @@ async def test_a_damaged_number_condemns_the_export(tmp_path: Path) -> None:
     assert frames == []
     assert isinstance(error, MalformedReplyError)
     assert "P1 run 7.txt:" in str(error)
+
+
+class Rewritten:
+    """A folder whose one file is written again after the first look."""
+
+    def __init__(self, *versions: bytes) -> None:
+        self._versions = list(versions)
+
+    async def names(self) -> list[str]:
+        return ["x.txt"]
+
+    async def read(self, name: str) -> bytes:
+        return self._versions.pop(0) if len(self._versions) > 1 else self._versions[0]
+
+
+async def test_an_export_is_taken_once_it_has_stopped_changing() -> None:
+    first = b"FLIPR time sequence\t1\nData file\td\nEnd\n"
+    watch = ExportWatch(
+        Rewritten(first, first.replace(b"End", b"Stopped")), "d", clock=VirtualClock(), poll_s=1.0
+    )
+
+    found = await watch.whole(10.0)
+
+    assert found is not None
+    assert found.data.endswith(b"Stopped\n")
 
 
 # Transcripts --------------------------------------------------------------------------------
