@@ -31,7 +31,7 @@ def one_night(protocol: str, seed: int) -> list[dict[str, Any]]:
     night = _prepared(protocol)
     night.seed = seed
     assert night.truth is not None
-    site = night.compiled.protocol.binding.site
+    site = night.compiled.protocol.of_binding.site
     with tempfile.TemporaryDirectory() as folder:
         finished = execute(night, Path(folder), record_wire=False, ledger_path=":memory:")
     rows = []

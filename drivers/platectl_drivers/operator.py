@@ -1,35 +1,65 @@
 r"""A person at a terminal, as an instrument.
 
-The wire is our own: one JSON object a line, in UTF-8, ended by `\n`. To the person goes
-`{"prompt": id, "kind": ..., "text": ..., "options": [...], "data": {...}}` and, when it is no
-longer wanted, `{"cancel": id}`; from the person comes
-`{"answer": id, "option": ..., "person": ..., "note": ...}`. An answer with an unknown option is
-refused with `{"refused": id, "why": ...}` and the prompt stays open; answers to other prompts are
-logged and dropped. Maturity: captured, since both ends are platectl's.
+Wire: our own; one JSON object (ASCII, everything else escaped) in a line, LF. To the person go::
+
+    {"prompt": id, "kind": ..., "text": ..., "options": [...], "data": {...}}
+    {"cancel": id}                  the prompt is not wanted any more
+    {"refused": id, "why": ...}     the answer was not taken; the prompt stays open
+
+and from the person comes, in UTF-8, with no other members and `note` optional::
+
+    {"answer": id, "option": ..., "person": ..., "note": ...}
+
+`kind` is one of load, confirm, move, refill, start_counter, harvest; `data` belongs to the kind:
+
+============= ==================================================================================
+load          `remove`: [labware], `place`: [{labware, kind, position, barcode, `fills`: [{well,
+              volume_ul, contents}]}], `bottles`: [{instrument, liquid, volume_ul, contents}]
+move          `source`, `target`: positions
+refill        `instrument`, `liquid`
+start_counter `instrument`, `title`, `wells`, `count_s`
+harvest       `plate`, `filter_plate`, `washes`, `wash_ml`
+============= ==================================================================================
+
+Responsible for: one prompt at a time on the terminal, and for taking only an answer that belongs
+to it. An answer to another prompt (withdrawn, or of an earlier session) is logged and dropped; an
+option that was not offered is refused and asked again; anything else is malformed. Not responsible
+for: whether the person did what the answer says. Maturity: captured, since both ends are ours.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import structlog
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from platectl.domain.errors import DisconnectedError, MalformedReplyError, ReplyTimeoutError
+from platectl.domain.errors import (
+    DisconnectedError,
+    LinkError,
+    MalformedReplyError,
+    RefusedError,
+    ReplyTimeoutError,
+)
 from platectl.hal.handling import Answer, Prompt
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.transport.line import LineLink
 
 log = structlog.get_logger()
-LONG_S = 30 * 86400.0
+
+WEEK_S: Final = 7 * 86400.0
+_REQUIRED: Final = {"answer", "option", "person"}
+_ALLOWED: Final = _REQUIRED | {"note"}
 
 
 class Settings(BaseModel):
-    """A person has no settings."""
+    """How long an answer is worth waiting for; by default longer than any plate is."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    patience_s: float = Field(default=WEEK_S, gt=0)
 
 
 class OperatorConsole:
@@ -49,104 +79,141 @@ class OperatorConsole:
     Settings = Settings
 
     def __init__(self, setup: DriverSetup) -> None:
+        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
         self.settings = setup.settings
-        self._setup = setup
+        self._open_stream = setup.open_stream
         self._link: LineLink | None = None
         self._one_at_a_time = asyncio.Lock()
-        self._open: str | None = None
+        self._asking: asyncio.Task[Answer] | None = None
+        self._withdrawn = False
 
     async def connect(self) -> Identity:
         """Open the terminal; nobody is asked anything."""
-        self._link = LineLink(await self._setup.open_stream(), tx_end=b"\n", rx_end=b"\n")
-        return Identity("person")
+        await self.aclose()
+        self._link = LineLink(await self._open_stream(), tx_end=b"\n", rx_end=b"\n")
+        return Identity("person at a terminal")
 
     async def ask(self, prompt: Prompt) -> Answer:
-        """Show the prompt and wait, without limit, for one of its options.
+        """Show the prompt and wait for one of its options.
 
         Raises:
-            MalformedReplyError: The answer is not of the published form.
-            DisconnectedError: The terminal closed; what the person did is unknown.
+            RefusedError: The prompt has no options or cannot be written; nobody saw it.
+            ReplyTimeoutError: No answer within `patience_s`; the prompt was withdrawn.
+            MalformedReplyError: The answer is not of the published form; it was withdrawn.
+            LinkError: Aborted, or the terminal closed; what the person did is unknown.
         """
+        if not prompt.options:
+            raise RefusedError(f"prompt {prompt.id} offers nothing to answer")
         async with self._one_at_a_time:
-            link = self._connected()
-            self._open = prompt.id
-            await link.send_line(encode_prompt(prompt))
-            while True:
-                try:
-                    fields = decode_line(await link.read_line(timeout_s=LONG_S))
-                except ReplyTimeoutError:
-                    continue
-                if fields.get("answer") != prompt.id:
-                    log.warning("operator.answer.ignored", answer=fields.get("answer"))
-                    continue
-                answer = decode_answer(fields)
-                if answer.option in prompt.options:
-                    self._open = None
-                    return answer
-                why = f"{answer.option!r} is not offered; answer one of {', '.join(prompt.options)}"
-                await link.send_line(_json({"refused": prompt.id, "why": why}))
+            self._withdrawn = False
+            self._asking = asyncio.ensure_future(self._put(prompt))
+            try:
+                return await self._asking
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if not self._withdrawn or (task is not None and task.cancelling()):
+                    raise
+                raise LinkError(
+                    f"prompt {prompt.id} was withdrawn; what the person did is unknown"
+                ) from None
+            finally:
+                self._asking.cancel()
+                self._asking = None
 
     async def abort(self) -> None:
-        """Withdraw the open prompt."""
-        if self._link is not None and self._open is not None:
-            try:
-                await self._link.send_line(_json({"cancel": self._open}))
-            except DisconnectedError:
-                log.warning("operator.cancel.failed")
+        """Withdraw the open prompt; the verb that waits for it ends in a LinkError."""
+        if self._asking is not None:
+            self._withdrawn = True
+            self._asking.cancel()
+            await asyncio.wait({self._asking})
 
     async def aclose(self) -> None:
         """Close the terminal."""
-        if self._link is not None:
-            await self._link.aclose()
+        link, self._link = self._link, None
+        if link is not None:
+            await link.aclose()
 
-    def _connected(self) -> LineLink:
+    async def _put(self, prompt: Prompt) -> Answer:
         if self._link is None:
             raise DisconnectedError("the terminal is not connected")
-        return self._link
+        link = self._link
+        await link.send_line(encode_prompt(prompt))
+        try:
+            return await self._answer(link, prompt)
+        except DisconnectedError:
+            raise
+        except BaseException:  # a cancelled step withdraws its prompt too
+            await _say(link, {"cancel": prompt.id})
+            raise
+
+    async def _answer(self, link: LineLink, prompt: Prompt) -> Answer:
+        deadline_s = asyncio.get_running_loop().time() + self.settings.patience_s
+        while True:
+            left_s = deadline_s - asyncio.get_running_loop().time()
+            if left_s <= 0:
+                raise ReplyTimeoutError(f"no answer to prompt {prompt.id}")
+            prompt_id, answer = decode_answer(await link.read_line(timeout_s=left_s))
+            if prompt_id != prompt.id:
+                log.warning("operator.answer.ignored", answer=prompt_id, prompt=prompt.id)
+                continue
+            if answer.option in prompt.options:
+                return answer
+            why = f"{answer.option!r} is not offered; answer one of {', '.join(prompt.options)}"
+            await _say(link, {"refused": prompt.id, "why": why})
+
+
+async def _say(link: LineLink, fields: dict[str, Any]) -> None:
+    try:
+        await link.send_line(_json(fields))
+    except DisconnectedError as error:
+        log.warning("operator.message.failed", error=str(error), **fields)
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 def encode_prompt(prompt: Prompt) -> bytes:
-    """Write a prompt as one line, without its end."""
+    """Write a prompt as one line, without its end.
+
+    Raises:
+        RefusedError: The data hold something that JSON has no words for.
+    """
     fields = {
         "prompt": prompt.id,
         "kind": prompt.kind,
         "text": prompt.text,
-        "options": prompt.options,
+        "options": list(prompt.options),
+        "data": dict(prompt.data),
     }
-    return _json({**fields, "data": dict(prompt.data)})
+    try:
+        return _json(fields)
+    except (TypeError, ValueError) as error:
+        raise RefusedError(f"prompt {prompt.id} cannot be written: {error}") from error
 
 
-def decode_line(line: bytes) -> dict[str, Any]:
-    """Read one JSON object.
+def decode_answer(line: bytes) -> tuple[str, Answer]:
+    """Return the prompt that is answered, and the answer.
 
     Raises:
-        MalformedReplyError: Not a JSON object.
+        MalformedReplyError: Not one JSON object of texts with just the published members, a
+            person without a name, or a member twice.
     """
     try:
-        fields = json.loads(line)
-    except ValueError:
-        raise MalformedReplyError(f"not an answer: {line[:80]!r}") from None
-    if not isinstance(fields, dict):
-        raise MalformedReplyError(f"not an answer: {line[:80]!r}")
+        fields = json.loads(line.decode("utf-8"), object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        raise MalformedReplyError(f"not an answer: {line[:80]!r}: {error}") from None
+    if not isinstance(fields, dict) or not _REQUIRED <= set(fields) <= _ALLOWED:
+        raise MalformedReplyError(f"an answer has answer, option, person and note: {line[:80]!r}")
+    if not all(isinstance(value, str) for value in fields.values()):
+        raise MalformedReplyError(f"an answer consists of texts: {line[:80]!r}")
+    if not fields["person"].strip():
+        raise MalformedReplyError("an answer names the person")
+    return fields["answer"], Answer(fields["option"], fields["person"], fields.get("note", ""))
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a member stands there twice")
     return fields
-
-
-def decode_answer(fields: dict[str, Any]) -> Answer:
-    """Take an answer out of its fields.
-
-    Raises:
-        MalformedReplyError: Option, person or note is missing or not text.
-    """
-    option, person, note = fields.get("option"), fields.get("person"), fields.get("note", "")
-    if (
-        not isinstance(option, str)
-        or not isinstance(person, str)
-        or not isinstance(note, str)
-        or not person
-    ):
-        raise MalformedReplyError("an answer needs the texts option, person and note")
-    return Answer(option, person, note)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
 from platectl.analysis import (
     AnalysisError,
@@ -18,6 +20,7 @@ from platectl.analysis import (
     check_equilibrium,
 )
 from platectl.analysis.equilibrium import FAST_COMPETITOR, SLOW_COMPETITOR, apparent_ki_ratio
+from platectl.analysis.model import FloatArray
 from platectl.analysis.weighting import Weighting
 
 BMAX_MOLAR = 115e-15 / 250e-6
@@ -58,6 +61,19 @@ def saturation_wells(c: BindingConditions, seed: int) -> list[WellCount]:
     return wells
 
 
+@cache
+def bound_after(ligand: float, time_min: float) -> float:
+    """Mass action with both partners conserved, integrated."""
+
+    def slope(_t: float, bound: FloatArray) -> FloatArray:
+        free = (ligand * 1e9 - bound) * (BMAX_MOLAR * 1e9 - bound)
+        change: FloatArray = 6e-3 * free - 0.03 * bound
+        return change
+
+    path = solve_ivp(slope, (0.0, time_min), [0.0], rtol=1e-9, atol=1e-12)
+    return 1e-9 * float(path.y[0, -1])
+
+
 def kinetics_wells(c: BindingConditions, seed: int) -> list[WellCount]:
     rng = np.random.default_rng(seed)
     wells = []
@@ -65,9 +81,7 @@ def kinetics_wells(c: BindingConditions, seed: int) -> list[WellCount]:
         for column in range(1, 13):
             ligand = 1.5e-9 if column <= 6 else 6e-9
             total = column % 6 in {1, 2, 3}
-            bound = BMAX_MOLAR * ligand / (ligand + 5e-9)
-            bound *= 1.0 - np.exp(-(6e6 * ligand + 0.03) * time_min)
-            bound *= (1.0 + 0.02 * rng.normal()) * total
+            bound = bound_after(ligand, time_min) * (1.0 + 0.02 * rng.normal()) * total
             rate = c.background_cpm + c.cpm_per_molar * (bound + 0.005 * ligand)
             wells.append(
                 WellCount(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 
 def platectl(*words: str) -> subprocess.CompletedProcess[str]:
@@ -58,12 +61,13 @@ def test_two_sites_side_by_side_give_selectivity(tmp_path: Path) -> None:
     ran = platectl("run", "sigma1-binding", "sigma2-binding", "--store", str(tmp_path), "--json")
     runs = json.loads(ran.stdout.splitlines()[-1])["runs"]
 
-    compared = platectl("report", *(r["run"] for r in runs), "--store", str(tmp_path), "--json")
+    backwards = [r["run"] for r in reversed(runs)]
+    compared = platectl("report", *backwards, "--store", str(tmp_path), "--json")
 
     assert compared.returncode == 0, compared.stderr
     rows = {row["compound"]: row for row in json.loads(compared.stdout)["selectivity"]}
     assert rows["SA4503"]["quantity"] == "Ki ratio"
-    assert rows["SA4503"]["lower"] < rows["SA4503"]["ratio"] < rows["SA4503"]["upper"]
+    assert 1 < rows["SA4503"]["lower"] < 63.1 / 4.6 < rows["SA4503"]["upper"]
 
 
 def test_importing_platectl_pulls_in_no_heavy_library() -> None:
@@ -98,3 +102,68 @@ def test_init_writes_a_set_that_passes_its_check(tmp_path: Path) -> None:
 
     assert checked.returncode == 0, checked.stderr
     assert json.loads(checked.stdout)["ok"] is True
+
+
+def test_counts_of_a_file_are_analysed_without_a_run(tmp_path: Path) -> None:
+    ran = platectl("run", "sigma1-binding", "--store", str(tmp_path), "--json")
+    summary = json.loads(ran.stdout.splitlines()[-1])
+    exports = sorted((Path(summary["folder"]) / "counts").iterdir())
+    counts, standards = exports[0], exports[1]
+    assert "standards" in standards.name
+
+    again = platectl(
+        "analyse",
+        str(counts),
+        "--standards",
+        str(standards),
+        "--out",
+        str(tmp_path / "a"),
+        "--json",
+    )
+
+    assert again.returncode == 0, again.stderr
+    rows = json.loads(again.stdout.splitlines()[-1])["results"]
+    by_name = {row["compound"]: row["value_molar"] for row in summary["results"]}
+    assert {row["compound"]: row["value_molar"] for row in rows} == pytest.approx(by_name, rel=1e-3)
+    assert "<svg" in (tmp_path / "a" / "report.html").read_text()
+
+
+def test_plain_counts_say_what_they_do_not_know(tmp_path: Path) -> None:
+    ran = platectl("run", "sigma1-binding", "--store", str(tmp_path), "--json")
+    summary = json.loads(ran.stdout.splitlines()[-1])
+    with (Path(summary["folder"]) / "counts.csv").open() as handle:
+        lines = [f"{r['well']},{r['cpm']}" for r in csv.DictReader(handle)]
+    plain = tmp_path / "plain.csv"
+    plain.write_text("well,cpm\n" + "\n".join(lines) + "\n")
+
+    again = platectl("analyse", str(plain))
+
+    assert again.returncode == 0, again.stderr
+    assert "nominal" in again.stdout
+    assert "SA4503" in again.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("well,cpm\nA1,-3\n", "bad.csv:2: A1: cpm '-3' cannot be"),
+        ("well,cpm\nA1,many\n", "is not a number"),
+        ("well,cpm\nA13,5\n", "outside a 96-well plate"),
+        ("well,cpm\nA1,5\nA1,6\n", "well A1 is on line 2 too"),
+        ("well,cpm\nA1,inf\n", "cannot be"),
+        ("well,cpm,colour\nA1,5,red\n", "column 'colour' is not known"),
+        ("well,cpm,counts,count_s\nA1,100,100,120\n", "are 50.0 cpm, not 100"),
+        ("well,cpm\n", "holds no counts"),
+        ("well,cpm\nA1,5,6\n", "more cells than columns"),
+        ("nothing of the kind", "is no export that can be read"),
+    ],
+)
+def test_counts_that_cannot_be_used_are_refused(tmp_path: Path, content: str, message: str) -> None:
+    bad = tmp_path / "bad.csv"
+    bad.write_text(content)
+
+    ran = platectl("analyse", str(bad))
+
+    assert ran.returncode == 2
+    assert message in ran.stderr
+    assert "Traceback" not in ran.stderr

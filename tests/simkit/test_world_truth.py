@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from platectl.simkit.world import Truth, truth
 from platectl.simkit.world.truth import LiquidHandling
+from platectl.simkit.world.truth_cells import CellLine
 from platectl_simulators.truth_file import default_truth
 
 
@@ -24,8 +25,15 @@ def document() -> Any:
 def test_the_bundled_file_states_the_defaults_of_the_model() -> None:
     bundled = default_truth()
     handling = LiquidHandling(pipettes=bundled.liquid_handling.pipettes)
-    bare = Truth(ligands=bundled.ligands, membranes=bundled.membranes, liquid_handling=handling)
+    named = ("cells", "agonists", "antagonists", "modulators", "autofluorescence")
+    bare = Truth(
+        ligands=bundled.ligands,
+        membranes=bundled.membranes,
+        liquid_handling=handling,
+        **{name: getattr(bundled, name) for name in named},
+    )
     assert bare == bundled
+    assert bundled.cells["sh_sy5y"] == CellLine()
 
 
 def test_the_published_affinities_are_there() -> None:

@@ -11,8 +11,8 @@ atmospheric pressure (`atmosphere_mbar`: the controller measures absolute pressu
 
 The relay says nothing, so the valve is known as commanded only (`valve_commanded`). Its coil is
 released at `connect`, at `aclose`, by `abort` and after every use: that is the safe state. The
-second conversation comes in `setup.extras["relay"]`, a Connector, when `settings.relay` names an
-address; without it the pump draws the manifold directly.
+second conversation comes in `setup.extras["relay"]`, a Connector, when the lab file gives the
+instrument a wire `relay`; without it the pump draws the manifold directly.
 
 Unattested: which way the valve is plumbed (here: a released coil parts pump and manifold, venting
 goes through the controller's own valve before that); width of the IN_ERR field; that bits in it

@@ -16,7 +16,6 @@ from platectl.domain.errors import (
     LinkError,
     RefusedError,
     ReplyTimeoutError,
-    UserInputError,
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.stream import ByteStream, Connector
@@ -46,7 +45,6 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    relay: str | None = Field(default=None, description="address of the valve's relay, if any")
     relay_channel: int = Field(default=1, ge=1, le=8)
     atmosphere_mbar: float = Field(default=1013.0, ge=500, le=1060)
     lowest_mbar: float = Field(default=-800.0, ge=-1060, lt=0)
@@ -92,12 +90,9 @@ class CVC3000Filtration:
         """Close the valve, take remote control and choose pressure control; the pump stays as it is.
 
         Raises:
-            UserInputError: The settings name a relay, but no connection to one was given.
             InstrumentFaultError: A standing fault of the controller.
             LinkError: No usable answer; nothing was pumped.
         """
-        if self.settings.relay is not None and self._open_relay is None:
-            raise UserInputError(f"no connection to the relay {self.settings.relay!r} was made")
         await self._close_streams()
         if self._open_relay is not None:
             self._relay = await self._open_relay()

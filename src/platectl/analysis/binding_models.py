@@ -49,15 +49,18 @@ class CompetitionSetting:
 
     Attributes:
         radioligand_molar: Total radioligand L in the well.
-        kd_molar: Its dissociation constant.
+        kd_molar: Its dissociation constant; the apparent one, Kd(1+M/Km), with a masking ligand.
         cpm_per_molar: Counts per minute of one molar in the well volume.
         background_cpm: Counts per minute of the counter without activity.
+        masking_factor: 1+M/Km of a masking ligand at the site under study; it weakens the
+            competitor as it does the radioligand.
     """
 
     radioligand_molar: float
     kd_molar: float
     cpm_per_molar: float
     background_cpm: float
+    masking_factor: float = 1.0
 
     @property
     def added_cpm(self) -> float:
@@ -68,10 +71,10 @@ class CompetitionSetting:
 def _exact_free_receptor(
     setting: CompetitionSetting, competitor: FloatArray, theta: FloatArray
 ) -> tuple[Any, Any, Any, FloatArray]:
-    """Ki, total receptor, effective Kd = Kd(1+NS), and free receptor of each point."""
+    """Apparent Ki, total receptor, effective Kd = Kd(1+NS), and free receptor of each point."""
     log_ki, log_bmax, ns = theta
     with np.errstate(over="ignore"):
-        ki, receptor = np.power(10.0, log_ki), np.power(10.0, log_bmax)
+        ki, receptor = setting.masking_factor * np.power(10.0, log_ki), np.power(10.0, log_bmax)
     kd = setting.kd_molar * (1.0 + ns)
     total = np.stack((np.full_like(competitor, setting.radioligand_molar), competitor))
     constant = np.empty_like(total)
@@ -120,7 +123,7 @@ def competition_mass_action(setting: CompetitionSetting) -> Model:
     return Model(
         name="One site competition, exact mass action",
         equation="R + L*R/(Kd*(1+NS)+R) + I*R/(Ki+R) = Bmax; u = R/Kd + NS; "
-        "Y = Background + cpm*L*u/(1+u); Ki = 10^LogKi, Bmax = 10^LogBmax",
+        "Y = Background + cpm*L*u/(1+u); Ki = 10^LogKi*(1+M/Km), Bmax = 10^LogBmax",
         parameters=("LogKi", "LogBmax", "NS"),
         curve=curve,
         derivatives=lambda x, theta: _exact_derivatives(setting, x, theta)[0],
@@ -156,7 +159,8 @@ def start_from_plateaus(
     specific = bound_over_free * (added - high) / setting.cpm_per_molar
     receptor = bound_over_free * setting.kd_molar + specific
     ratio = setting.radioligand_molar / setting.kd_molar
-    return np.array([math.log10(ic50_molar / (1.0 + ratio)), math.log10(receptor), ns])
+    ki = ic50_molar / (1.0 + ratio) / setting.masking_factor
+    return np.array([math.log10(ki), math.log10(receptor), ns])
 
 
 @dataclass(frozen=True, slots=True)

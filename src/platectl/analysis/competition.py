@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from platectl.analysis.binding_models import CompetitionSetting
-from platectl.analysis.compound import CurveFitter
+from platectl.analysis.compound import CurveFitter, competition_setting
 from platectl.analysis.compound_result import CompoundAnalysis
 from platectl.analysis.equilibrium import EquilibriumCheck, check_equilibrium
 from platectl.analysis.errors import AnalysisError
@@ -121,13 +120,7 @@ def _view(wells: Sequence[WellCount], conditions: BindingConditions) -> PlateVie
 
 
 def _fitter(conditions: BindingConditions, options: CompetitionOptions) -> CurveFitter:
-    setting = CompetitionSetting(
-        radioligand_molar=conditions.radioligand_molar,
-        kd_molar=conditions.kd_molar,
-        cpm_per_molar=conditions.cpm_per_molar,
-        background_cpm=conditions.background_cpm,
-    )
-    return CurveFitter(setting, Weighting(options.weighting, cv=options.cv))
+    return CurveFitter(competition_setting(conditions), Weighting(options.weighting, cv=options.cv))
 
 
 def _by_compound(wells: Sequence[WellCount]) -> dict[str, list[WellCount]]:

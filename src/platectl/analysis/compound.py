@@ -24,7 +24,7 @@ from platectl.analysis.dose_response import (
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.fit import Fit, FitOptions, fit
 from platectl.analysis.model import FloatArray
-from platectl.analysis.plate import WellCount
+from platectl.analysis.plate import BindingConditions, WellCount
 from platectl.analysis.weighting import Weighting, given_weights
 
 FEWEST_FOR_OWN_PLATEAUS = 4
@@ -81,6 +81,17 @@ def curve_data(
         cpm=np.array([w.gross_cpm for w in wells], dtype=np.float64),
         count_min=np.array([w.count_min for w in wells], dtype=np.float64),
         own=np.arange(len(wells)) < len(own),
+    )
+
+
+def competition_setting(conditions: BindingConditions) -> CompetitionSetting:
+    """Constants of the exact model under these conditions."""
+    return CompetitionSetting(
+        radioligand_molar=conditions.radioligand_molar,
+        kd_molar=conditions.apparent_kd_molar,
+        cpm_per_molar=conditions.cpm_per_molar,
+        background_cpm=conditions.background_cpm,
+        masking_factor=conditions.masking_factor,
     )
 
 

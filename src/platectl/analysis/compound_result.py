@@ -146,11 +146,11 @@ class CompoundAnalysis:
         net_high, net_low = high - setting.background_cpm, low - setting.background_cpm
         y0 = net_high / (added - net_high) - net_low / (added - net_low)
         known = {"radioligand_molar": setting.radioligand_molar, "kd_molar": setting.kd_molar}
-        exact = munson_rodbard(ic50_molar, **known, bound_over_free=y0)
+        exact = munson_rodbard(ic50_molar, **known, bound_over_free=y0) / setting.masking_factor
         if above and exact <= 0.0:
             message = "Depletion alone explains any IC50 in this range, so Ki has no lower bound."
             raise AnalysisError(message)
-        return exact if exact > 0.0 else cheng_prusoff(ic50_molar, **known)
+        return exact if exact > 0.0 else cheng_prusoff(ic50_molar, **known) / setting.masking_factor
 
     def _curve(
         self,
@@ -227,16 +227,18 @@ class CompoundAnalysis:
         zero = without_competitor(setting, fits.exact.free_values)
         ic50 = 10.0 ** fits.one_site["LogIC50"].value
         known = {"radioligand_molar": setting.radioligand_molar, "kd_molar": setting.kd_molar}
+        goldstein = goldstein_barrett(
+            ic50,
+            free_zero_molar=zero.free_zero_molar,
+            free_half_molar=zero.free_half_molar,
+            kd_molar=setting.kd_molar,
+        )
+        munson = munson_rodbard(ic50, **known, bound_over_free=zero.bound_over_free)
         return KiEstimates(
             exact=10.0 ** fits.exact["LogKi"].value,
-            munson_rodbard=munson_rodbard(ic50, **known, bound_over_free=zero.bound_over_free),
-            goldstein_barrett=goldstein_barrett(
-                ic50,
-                free_zero_molar=zero.free_zero_molar,
-                free_half_molar=zero.free_half_molar,
-                kd_molar=setting.kd_molar,
-            ),
-            cheng_prusoff=cheng_prusoff(ic50, **known),
+            munson_rodbard=munson / setting.masking_factor,
+            goldstein_barrett=goldstein / setting.masking_factor,
+            cheng_prusoff=cheng_prusoff(ic50, **known) / setting.masking_factor,
         )
 
     def _outliers(

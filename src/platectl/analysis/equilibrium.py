@@ -73,10 +73,11 @@ class EquilibriumCheck:
 
 
 def observed_rate(conditions: BindingConditions) -> float | None:
-    """Rate of approach kon L + koff per minute; None if either rate constant is unknown."""
+    """Rate of approach kon L/(1+M/Km) + koff per minute; None if a rate constant is unknown."""
     if conditions.kon_per_molar_min is None or conditions.koff_per_min is None:
         return None
-    return conditions.kon_per_molar_min * conditions.radioligand_molar + conditions.koff_per_min
+    kon = conditions.kon_per_molar_min / conditions.masking_factor
+    return kon * conditions.radioligand_molar + conditions.koff_per_min
 
 
 def apparent_ki_ratio(
@@ -163,11 +164,13 @@ def _judge(
     required = HALF_LIVES_TO_EQUILIBRIUM * math.log(2.0) / rate
     fast, slow = (
         apparent_ki_ratio(
-            kon_per_molar_min=kon,
+            kon_per_molar_min=kon / conditions.masking_factor,
             koff_per_min=koff,
             radioligand_molar=conditions.radioligand_molar,
             age_min=shortest,
-            competitor=competitor,
+            competitor=Competitor(
+                competitor.kon_per_molar_min / conditions.masking_factor, competitor.koff_per_min
+            ),
         )
         for competitor in (FAST_COMPETITOR, SLOW_COMPETITOR)
     )

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtri
 
-from platectl.analysis.binding_models import CompetitionSetting, competition_dose_slope
-from platectl.analysis.compound import CurveData
+from platectl.analysis.binding_models import competition_dose_slope
+from platectl.analysis.compound import CurveData, competition_setting
 from platectl.analysis.fit import Fit
 from platectl.analysis.plate import BindingConditions
 from platectl.analysis.preparation import (
@@ -44,7 +44,7 @@ def ki_intervals(
     `(r/(1+r))^2 var(log L)` with r = L/Kd. `with_kd` adds the same share of var(log Kd).
     """
     profile = profile_interval(exact, "LogKi")
-    share = radioligand_share(conditions.radioligand_molar, conditions.kd_molar)
+    share = radioligand_share(conditions.radioligand_molar, conditions.apparent_kd_molar)
     errors = ErrorBudget(
         fit=exact["LogKi"].standard_error,
         preparation=_preparation_sd(exact, data, conditions, preparation),
@@ -70,13 +70,7 @@ def widen(interval: LogInterval, value: float, half_width: float) -> LogInterval
 def _preparation_sd(
     exact: Fit, data: CurveData, conditions: BindingConditions, errors: PreparationErrors
 ) -> float:
-    setting = CompetitionSetting(
-        conditions.radioligand_molar,
-        conditions.kd_molar,
-        conditions.cpm_per_molar,
-        conditions.background_cpm,
-    )
-    slope = competition_dose_slope(setting, data.molar, exact.free_values)
+    slope = competition_dose_slope(competition_setting(conditions), data.molar, exact.free_values)
     answer = estimate_sensitivity(exact.jacobian, exact.weights, 0, slope)[data.own]
     own = [well for well, mine in zip(data.wells, data.own, strict=True) if mine]
     covariance = concentration_covariance(

@@ -32,35 +32,47 @@ def association(rate_unit_per_molar_min: float = 1.0) -> Model:
     )
 
 
-def association_plate(background_cpm: float) -> Model:
-    """Layout K: total and nonspecific wells over time, in gross cpm.
+def association_plate(background_cpm: float, cpm_per_nanomolar: float) -> Model:
+    """Layout K: total and nonspecific wells over time, in gross cpm, with ligand depletion.
 
-    x has three rows: radioligand in nanomolar, time in min, and 1 for total or 0 for nonspecific
-    wells. Nonspecific binding is taken as immediate and linear in the radioligand.
+    x has three rows: radioligand added in nanomolar, time in min, and 1 for total or 0 for
+    nonspecific wells. Nonspecific binding is taken as immediate and linear in the radioligand.
+    The specific part solves dB/dt = kon(L-B)(R-B) - koff B exactly, L and R in nanomolar.
     """
 
     def curve(x: FloatArray, theta: FloatArray) -> FloatArray:
         log_kd, log_koff, bmax, ns = theta
         ligand, time_min, is_total = x
         kd, koff = np.power(10.0, log_kd), np.power(10.0, log_koff)
-        total = koff * (1.0 + ligand / kd)
-        specific = -bmax * ligand / (ligand + kd) * np.expm1(-total * time_min)
+        bound = _second_order(ligand, bmax / cpm_per_nanomolar, kd, koff, time_min)
+        specific = cpm_per_nanomolar * bound
         counts: FloatArray = background_cpm + ns * ligand + is_total * specific
         return counts
 
     return Model(
-        name="Association, total and nonspecific binding",
-        equation="kob = Koff*(1+L/Kd); total = Bmax*L/(L+Kd)*(1-exp(-kob*t)) + NS*L + Background; "
-        "nonspecific = NS*L + Background; Kon = Koff/Kd",
+        name="Association with depletion, total and nonspecific binding",
+        equation="B1 < B2 roots of B^2 - (L+R+Kd)B + LR; k = Koff/Kd*(B2-B1); B = "
+        "B1(1-e^-kt)/(1-B1/B2 e^-kt); total = cpm*B + NS*L + Background; "
+        "nonspecific = NS*L + Background; R = Bmax/cpm; Kon = Koff/Kd",
         parameters=("LogKd_nM", "LogKoff", "Bmax", "NS"),
         curve=curve,
         guess=lambda x, y: _association_guess(x, y - background_cpm),
     )
 
 
-def association_rates(background_cpm: float) -> Model:
+def _second_order(ligand: Any, receptor: Any, kd: Any, koff: Any, time_min: Any) -> Any:
+    """Complex of two partners over time from nothing, all in one unit of concentration."""
+    total = ligand + receptor + kd
+    root = np.sqrt(total * total - 4.0 * ligand * receptor)
+    larger = 0.5 * (total + root)
+    smaller = ligand * receptor / larger
+    left = np.exp(-koff / kd * (larger - smaller) * time_min)
+    return smaller * (1.0 - left) / (1.0 - smaller / larger * left)
+
+
+def association_rates(background_cpm: float, cpm_per_nanomolar: float) -> Model:
     """`association_plate` with log kon (per nanomolar per min) in place of log Kd."""
-    by_kd = association_plate(background_cpm)
+    by_kd = association_plate(background_cpm, cpm_per_nanomolar)
 
     def curve(x: FloatArray, theta: FloatArray) -> FloatArray:
         log_kon, log_koff, bmax, ns = theta

@@ -112,7 +112,7 @@ def analyse_kinetics_plate(
     """Fit association at all concentrations and times globally (layout K).
 
     Parameters are log Kd, log koff, Bmax and a linear nonspecific binding; kon = koff/Kd gets its
-    own interval from the same fit written in kon and koff. Ligand depletion is neglected.
+    own interval from the same fit written in kon and koff.
 
     Raises:
         AnalysisError: Fewer than two radioligand concentrations or four times, or no
@@ -124,10 +124,11 @@ def analyse_kinetics_plate(
     x = _design(used, conditions)
     cpm = np.array([w.gross_cpm for w in used])
     fitter = _options(used, conditions, options)
-    by_kd = fit(association_plate(conditions.background_cpm), x, cpm, options=fitter)
+    scale = (conditions.background_cpm, conditions.cpm_per_molar / NANO)
+    by_kd = fit(association_plate(*scale), x, cpm, options=fitter)
     log_kd, log_koff, bmax, ns = by_kd.free_values
     start = np.array((log_koff - log_kd, log_koff, bmax, ns))
-    by_kon = fit(association_rates(conditions.background_cpm), x, cpm, start=start, options=fitter)
+    by_kon = fit(association_rates(*scale), x, cpm, start=start, options=fitter)
     return _result(wells, used, x, (by_kd, by_kon), conditions)
 
 
@@ -230,7 +231,8 @@ def _result(
         kon_per_molar_min=kon,
         koff_per_min=koff,
         kd_molar=kd,
-        bmax_fmol_per_well=by_kd["Bmax"].value / conditions.cpm_per_fmol,
+        bmax_fmol_per_well=by_kd["Bmax"].value
+        / (conditions.cpm_per_fmol * conditions.harvested_share),
         nonspecific_fraction=by_kd["NS"].value / per_nanomolar,
         required_min=required,
         fraction_of_plateau=reached,

@@ -84,6 +84,9 @@ class BindingConditions:
         kon_per_molar_min: Association rate constant, if measured.
         koff_per_min: Dissociation rate constant, if measured.
         nominal_radioligand_molar: Radioligand that was meant to be added.
+        masking_molar: Ligand in every well that occupies another site.
+        masking_ki_molar: Its Ki at the site under study, which it occupies weakly.
+        harvested_share: Of the well's volume that was filtered; receptor densities allow for it.
     """
 
     site: str
@@ -103,6 +106,21 @@ class BindingConditions:
     kon_per_molar_min: float | None = None
     koff_per_min: float | None = None
     nominal_radioligand_molar: float | None = None
+    masking_molar: float | None = None
+    masking_ki_molar: float | None = None
+    harvested_share: float = 1.0
+
+    @property
+    def masking_factor(self) -> float:
+        """1 + M/Km: how much weaker every ligand seems at a site that the masking ligand shares."""
+        if self.masking_molar is None or self.masking_ki_molar is None:
+            return 1.0
+        return 1.0 + self.masking_molar / self.masking_ki_molar
+
+    @property
+    def apparent_kd_molar(self) -> float:
+        """Kd(1 + M/Km), which is Kd without a masking ligand."""
+        return self.kd_molar * self.masking_factor
 
     @property
     def cpm_per_molar(self) -> float:
@@ -125,8 +143,8 @@ class BindingConditions:
 
     @property
     def saturation_ratio(self) -> float:
-        """L/Kd."""
-        return self.radioligand_molar / self.kd_molar
+        """L/Kd, with the apparent Kd."""
+        return self.radioligand_molar / self.apparent_kd_molar
 
 
 _POSITIVE = (
@@ -136,9 +154,16 @@ _POSITIVE = (
     "efficiency",
     "volume_ul",
     "protein_ug",
+    "harvested_share",
 )
 _NOT_NEGATIVE = ("radioligand_sd_log10", "kd_sd_log10", "background_cpm")
-_MAYBE_POSITIVE = ("kon_per_molar_min", "koff_per_min", "nominal_radioligand_molar")
+_MAYBE_POSITIVE = (
+    "kon_per_molar_min",
+    "koff_per_min",
+    "nominal_radioligand_molar",
+    "masking_molar",
+    "masking_ki_molar",
+)
 
 
 def check_conditions(conditions: BindingConditions) -> None:

@@ -192,8 +192,9 @@ def _result(
         raise AnalysisError(message)
     bound = _largest_bound(fits, conditions)
     qc = (*_metrics(kd, fits.molar, depleted, conditions), _depletion_metric(bound, limits))
+    cpm_per_fmol = conditions.cpm_per_fmol * conditions.harvested_share
     per_mg = [
-        pmol_per_mg(value / conditions.cpm_per_fmol, protein_ug=conditions.protein_ug)
+        pmol_per_mg(value / cpm_per_fmol, protein_ug=conditions.protein_ug)
         for value in (bmax.value, bmax.lower, bmax.upper)
     ]
     reports = {"depletion": report(depleted, profiles=(kd, bmax))}
@@ -209,7 +210,7 @@ def _result(
         bmax_pmol_per_mg=per_mg[0],
         bmax_lower_pmol_per_mg=per_mg[1],
         bmax_upper_pmol_per_mg=per_mg[2],
-        bmax_fmol_per_well=bmax.value / conditions.cpm_per_fmol,
+        bmax_fmol_per_well=bmax.value / cpm_per_fmol,
         nonspecific_fraction=depleted["NS"].value,
         kd_naive_molar=None if naive is None else naive["Kd"].value / NANO,
         depletion=fits.comparison,

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from platectl.app.evaluate import EvaluatedPlate, evaluate_run
+from platectl.app.evaluation import EvaluatedPlate, evaluate_run
 from platectl.app.recorder import WireRecorder
+from platectl.app.simulation import build_world
 from platectl.app.truth import load_truth, unknown_to_truth
-from platectl.app.wire import build_world, connect_lab
+from platectl.app.wire import connect_lab
 from platectl.domain.clock import Clock
 from platectl.domain.events import Event
 from platectl.domain.findings import Finding, refuse_if_any

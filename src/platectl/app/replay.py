@@ -9,18 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from platectl import registry
 from platectl.app.night import SIMULATED_START
-from platectl.app.wire import build_world
+from platectl.app.simulation import build_simulator, build_world
 from platectl.domain.errors import DisconnectedError, StoreError
 from platectl.domain.run import CompiledRun
 from platectl.domain.transcript import Turn, unescape
 from platectl.domain.units import FROZEN
 from platectl.files.lab import load_catalogue
 from platectl.simkit.pipe import PipeEnd, pipe
-from platectl.simkit.simulator import Simulator, SimulatorSetup
 from platectl.simkit.virtual_time import VirtualClock, run_virtual
-from platectl.simkit.world import Truth, World
+from platectl.simkit.world import Truth
 from platectl.store.ledger import Ledger
 
 _LINE = re.compile(r"@(\d+\.\d+) ([<>]) (.*)")
@@ -70,13 +68,17 @@ async def _replay(
     background: list[asyncio.Task[None]] = []
     ends = {}
     for name, entry in run.lab.instruments.items():
-        simulator = _simulator(name, run, world, clock, drops)
+        folder = drops if entry.drop_folder else None
+        simulator = build_simulator(name, run.lab, world, clock, folder=folder)
         if hasattr(simulator, "run"):
             background.append(asyncio.create_task(simulator.run()))
-        if name in wires and not entry.address.startswith("drop:"):
-            ours, theirs = pipe()
-            ends[name] = ours
-            background.append(asyncio.create_task(simulator.serve(theirs)))
+        serves = {name: simulator.serve}
+        serves |= {f"{name}.{wire}": getattr(simulator, f"serve_{wire}") for wire in entry.wires}
+        for wire, serve in serves.items():
+            if wire in wires:
+                ours, theirs = pipe()
+                ends[wire] = ours
+                background.append(asyncio.create_task(serve(theirs)))
     results = await asyncio.gather(*(_say(name, end, wires[name]) for name, end in ends.items()))
     for end in ends.values():
         await end.aclose()
@@ -84,26 +86,6 @@ async def _replay(
         task.cancel()
     await asyncio.gather(*background, return_exceptions=True)
     return list(results)
-
-
-def _simulator(
-    name: str, run: CompiledRun, world: World, clock: VirtualClock, drops: Path
-) -> Simulator:
-    entry = run.lab.instruments[name]
-    slots = {p.slot: n for n, p in run.lab.positions.items() if p.handler == name and p.slot}
-    people = {"person": run.lab.people[0]} if run.lab.people and entry.driver == "operator" else {}
-    settings = {
-        **entry.settings,
-        **({"slots": slots} if slots else {}),
-        **people,
-        **entry.simulator,
-    }
-    folder = drops if entry.address.startswith("drop:") else None
-    simulator_class = registry.load(registry.SIMULATORS, entry.driver)
-    simulator: Simulator = simulator_class(
-        SimulatorSetup(name, world, clock, entry.position, settings, world.faults(name), folder)
-    )
-    return simulator
 
 
 async def _say(name: str, end: PipeEnd, turns: list[Turn]) -> Comparison:

@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from platectl import __version__
-from platectl.app.evaluate import EvaluatedPlate, evaluate_run
+from platectl.app.evaluation import EvaluatedPlate, evaluate_run
 from platectl.app.night import Finished, Night
+from platectl.domain.assay import AssayProtocol
 from platectl.domain.errors import StoreError
 from platectl.domain.events import Event
 from platectl.domain.run import CompiledRun
 from platectl.domain.units import FROZEN, format_duration, format_molar
 from platectl.report.model import PlateReport, RunReport, TimelineRow, WindowRow
+from platectl.report.views import view_of
 from platectl.store.index import RunIndex
 from platectl.store.ledger import Ledger
 
@@ -56,32 +58,33 @@ def build_report(
     status = next((ends[e.kind] for e in reversed(events) if e.kind in ends), "unfinished")
     warnings = [f"{p.plan.name}: {text}" for p in plates for text in p.broken_windows]
     warnings += [f"{p.plan.name}: {p.problem}" for p in plates if p.problem]
-    warnings += [
-        p.result.equilibrium.message
+    shown = tuple(
+        PlateReport(p.plan.name, p.plan.barcode, p.plan.wells, p.counts, p.result, p.problem)
         for p in plates
-        if p.result and p.result.equilibrium.state != "pass"
-    ]
+    )
+    warnings += [text for view in map(view_of, shown) if view for text in view.warnings]
     return RunReport(
         run=name,
         title=run.protocol.title,
         protocol=run.protocol.name,
         lab=run.lab.name,
         simulated=run.lab.simulated,
-        started=events[0].wall if events else "",
-        finished=events[-1].wall if events else "",
+        started=_to_the_second(events[0].wall) if events else "",
+        finished=_to_the_second(events[-1].wall) if events else "",
         status=status,
-        plates=tuple(
-            PlateReport(p.plan.name, p.plan.barcode, p.plan.wells, p.counts, p.result, p.problem)
-            for p in plates
-        ),
+        plates=shown,
         steps=_timeline(run, events),
         windows=tuple(_windows(run, events)),
-        conditions=_conditions(run),
+        conditions=conditions_of_protocol(run.protocol),
         files=run.files,
         warnings=tuple(dict.fromkeys(warnings)),
         versions={"platectl": __version__, "python": platform.python_version()},
         run_hash=run.hash(),
     )
+
+
+def _to_the_second(wall: str) -> str:
+    return datetime.fromisoformat(wall).isoformat(timespec="seconds")
 
 
 def _timeline(run: CompiledRun, events: Sequence[Event]) -> tuple[TimelineRow, ...]:
@@ -123,34 +126,30 @@ def _windows(run: CompiledRun, events: Sequence[Event]) -> list[WindowRow]:
     return rows
 
 
-def _conditions(run: CompiledRun) -> list[tuple[str, str]]:
-    binding = run.protocol.binding
+def conditions_of_protocol(protocol: AssayProtocol) -> list[tuple[str, str]]:
+    """What a report says about the assay, as rows of (what, value)."""
+    binding, compounds = protocol.of_binding, protocol.compounds
+    nsb = compounds.controls["nsb"]
     rows = [
         ("Site", binding.site), ("Tissue", binding.tissue), ("Radioligand", binding.radioligand),
         ("Nominal concentration", format_molar(binding.concentration)), ("Kd", format_molar(binding.kd)),
         ("Specific activity", f"{binding.specific_activity:g} Ci/mmol on {binding.specific_activity_date}"),
         ("Temperature", f"{binding.temperature:g} °C"), ("Incubation", format_duration(binding.incubation)),
-        ("Non-specific binding", f"{format_molar(binding.nsb_concentration)} {binding.nsb_ligand}"),
-        ("Reference", binding.reference),
+        ("Non-specific binding", f"{format_molar(nsb.final)} {nsb.compound}"),
+        ("Reference", compounds.reference),
     ]  # fmt: skip
     if binding.masking and binding.masking_concentration:
-        rows.append(("Masking", f"{format_molar(binding.masking_concentration)} {binding.masking}"))
+        weak = f", Ki here {format_molar(binding.masking_ki)}" if binding.masking_ki else ""
+        molar = format_molar(binding.masking_concentration)
+        rows.append(("Masking", f"{molar} {binding.masking}{weak}"))
     return rows
 
 
 def keep(store: Path, name: str, night: Night, finished: Finished) -> dict[str, Any]:
     """Write report and exports into the run folder, index the run, and return the JSON summary."""
-    from platectl.report.export import results_json, write_counts_csv, write_csv  # heavy
-    from platectl.report.html import write_html  # heavy
-    from platectl.report.rows import result_rows
-
     folder = store / name
     report = build_report(name, night.compiled, finished.events, finished.plates)
-    rows = result_rows(report.plates)
-    write_csv(folder / "results.csv", rows)
-    write_counts_csv(folder / "counts.csv", report.plates)
-    (folder / "results.json").write_text(results_json(report), encoding="utf-8")
-    write_html(folder / "report.html", report)
+    rows = write_results(folder, report)
     status = finished.outcome.status
     RunIndex(store).put(
         name,
@@ -166,6 +165,21 @@ def keep(store: Path, name: str, night: Night, finished: Finished) -> dict[str, 
         "in_doubt": list(finished.outcome.in_doubt), "report": str(folder / "report.html"),
         "simulated": report.simulated, "results": rows, "warnings": list(report.warnings),
     }  # fmt: skip
+
+
+def write_results(folder: Path, report: RunReport) -> list[dict[str, Any]]:
+    """Write results, counts and the report into a folder; returns the result rows."""
+    from platectl.report.export import results_json, write_counts_csv, write_csv  # heavy
+    from platectl.report.html import write_html  # heavy
+    from platectl.report.rows import result_rows
+
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = result_rows(report.plates)
+    write_csv(folder / "results.csv", rows)
+    write_counts_csv(folder / "counts.csv", report.plates)
+    (folder / "results.json").write_text(results_json(report), encoding="utf-8")
+    write_html(folder / "report.html", report)
+    return rows
 
 
 def reanalyse(folder: Path) -> tuple[RunReport, CompiledRun]:

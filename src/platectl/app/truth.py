@@ -35,54 +35,30 @@ def unknown_to_truth(
     run: CompiledRun, truth: Truth, *, truth_file: str, sheet: str
 ) -> list[Finding]:
     """Compounds, radioligand and membranes that the simulated lab knows nothing about."""
-    binding = run.protocol.binding
+    protocol, file = run.protocol, f"{run.protocol.name}.yaml"
     fix = f"add it to ligands in {truth_file} (platectl init writes a copy)"
     findings = [
         Finding(f"the simulated lab knows no affinity of {s.compound!r}", sheet, s.line, "compound", fix)
         for s in run.samples if truth.ligand(s.compound) is None
     ]  # fmt: skip
-    for where, name in (
-        ("radioligand", binding.radioligand),
-        ("reference", binding.reference),
-        ("nsb_ligand", binding.nsb_ligand),
-    ):
-        if truth.ligand(name) is None:
-            findings.append(
-                Finding(
-                    f"the simulated lab knows no {name!r}",
-                    f"{run.protocol.name}.yaml",
-                    None,
-                    where,
-                    fix,
-                )
-            )
+    binding = protocol.of_binding
+    named = {"radioligand": binding.radioligand, "reference": protocol.compounds.reference}
+    named |= {f"controls.{r}": c.compound for r, c in protocol.compounds.controls.items()}
+    findings += [
+        Finding(f"the simulated lab knows no {name!r}", file, None, where, fix)
+        for where, name in named.items()
+        if truth.ligand(name) is None
+    ]
     radioligand = truth.ligand(binding.radioligand)
     if radioligand is not None and radioligand.specific_activity is None:
-        findings.append(
-            Finding(
-                f"{binding.radioligand!r} is not radioactive",
-                f"{run.protocol.name}.yaml",
-                None,
-                "radioligand",
-                "name a tritiated ligand",
-            )
-        )
-    for liquid in run.protocol.liquids.values():
-        for name in liquid.contents:
-            if (
-                name.startswith("membranes:")
-                and name.removeprefix("membranes:") not in truth.membranes
-            ):
-                message = (
-                    f"the simulated lab knows no membranes {name.removeprefix('membranes:')!r}"
-                )
-                findings.append(
-                    Finding(
-                        message,
-                        f"{run.protocol.name}.yaml",
-                        None,
-                        "liquids",
-                        f"add them to {truth_file}",
-                    )
-                )
+        message = f"{binding.radioligand!r} is not radioactive"
+        findings.append(Finding(message, file, None, "radioligand", "name a tritiated ligand"))
+    prefix = "membranes:"
+    findings += [
+        Finding(f"the simulated lab knows no membranes {name.removeprefix(prefix)!r}", file, None,
+                "liquids", f"add them to {truth_file}")
+        for liquid in protocol.liquids.values()
+        for name in liquid.contents
+        if name.startswith(prefix) and name.removeprefix(prefix) not in truth.membranes
+    ]  # fmt: skip
     return findings

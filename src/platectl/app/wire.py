@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,15 +13,15 @@ import structlog
 
 from platectl import registry
 from platectl.app.recorder import WireRecorder
+from platectl.app.simulation import build_simulator
 from platectl.domain.clock import Clock
 from platectl.domain.errors import InstrumentError, LinkError
-from platectl.domain.lab import InstrumentEntry, Lab
-from platectl.domain.labware import LabwareKind
+from platectl.domain.lab import Lab
 from platectl.hal.instrument import DriverSetup, Identity
 from platectl.hal.stream import ByteStream, Connector, DropFolder
 from platectl.simkit.pipe import pipe
-from platectl.simkit.simulator import Simulator, SimulatorSetup
-from platectl.simkit.world import Truth, World
+from platectl.simkit.simulator import Simulator
+from platectl.simkit.world import World
 from platectl.transport.address import open_connector
 from platectl.transport.drop_folder import DropDirectory
 from platectl.transport.record import RecordingStream
@@ -36,16 +36,6 @@ class LabConnection:
     instruments: dict[str, Any] = field(default_factory=dict)
     identities: dict[str, Identity] = field(default_factory=dict)
     world: World | None = None
-
-
-def build_world(
-    lab: Lab, truth: Truth, clock: Clock, *, seed: int, catalogue: Mapping[str, LabwareKind]
-) -> World:
-    """Make the world of a simulated lab, with its positions and nothing on them."""
-    world = World(truth, clock, seed=seed, catalogue=catalogue, faults=truth.fault_plans())
-    for name, position in lab.positions.items():
-        world.add_position(name, temperature_c=position.temperature, dark=position.dark)
-    return world
 
 
 @asynccontextmanager
@@ -64,20 +54,16 @@ async def connect_lab(
         LinkError: One or more instruments did not answer; the message lists all of them.
     """
     connection = LabConnection(world=world)
-    background: set[asyncio.Task[None]] = set()
+    wiring = _Wiring(lab, clock, folder, recorder, world)
     try:
         for name in names:
-            connection.instruments[name] = _driver(
-                name, lab, clock, folder, recorder, world, background
-            )
+            wiring.build(name, connection.instruments)
         await _connect_all(connection)
         yield connection
     finally:
         for instrument in connection.instruments.values():
             await instrument.aclose()
-        for task in background:
-            task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
+        await wiring.aclose()
 
 
 async def _connect_all(connection: LabConnection) -> None:
@@ -93,71 +79,83 @@ async def _connect_all(connection: LabConnection) -> None:
         raise LinkError("instruments that do not answer as they should:\n  " + "\n  ".join(found))
 
 
-def _driver(
-    name: str, lab: Lab, clock: Clock, folder: Path, recorder: WireRecorder, world: World | None,
-    background: set[asyncio.Task[None]],
-) -> Any:  # fmt: skip
-    entry = lab.instruments[name]
-    driver_class = registry.load(registry.DRIVERS, entry.driver)
-    drop: DropFolder | None = None
-    path: Path | None = None
-    if entry.address.startswith("drop:"):
-        path = (folder / entry.address.removeprefix("drop:")).resolve()
+@dataclass(slots=True)
+class _Wiring:
+    """Builds drivers with their wires; a simulator serves each wire of its instrument."""
+
+    lab: Lab
+    clock: Clock
+    folder: Path
+    recorder: WireRecorder
+    world: World | None
+    background: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def build(self, name: str, built: dict[str, Any]) -> Any:
+        """Build one driver, and first those that it uses."""
+        if name in built:
+            return built[name]
+        entry = self.lab.instruments[name]
+        extras = {role: self.build(other, built) for role, other in entry.uses.items()}
+        driver_class = registry.load(registry.DRIVERS, entry.driver)
+        drop, path = self._drop_folder(name)
+        simulator = None
+        if self.world is not None:
+            simulator = build_simulator(name, self.lab, self.world, self.clock, folder=path)
+            if hasattr(simulator, "run"):
+                self._start(f"{name}.run", simulator.run())
+        for wire, address in entry.wires.items():
+            extras[wire] = self._recorded(f"{name}.{wire}", self._open(address, simulator, wire))
+        settings = driver_class.Settings.model_validate(entry.settings)
+        connect = self._recorded(name, self._open(entry.address, simulator, ""))
+        built[name] = driver_class(DriverSetup(name, self.clock, connect, settings, drop, extras))
+        return built[name]
+
+    def _drop_folder(self, name: str) -> tuple[DropFolder | None, Path | None]:
+        folder = self.lab.instruments[name].drop_folder
+        if folder is None:
+            return None, None
+        path = (self.folder / folder).resolve()
         path.mkdir(parents=True, exist_ok=True)
-        drop = DropDirectory(path, in_thread=world is None)
-    connect: Connector
-    if world is not None:
-        connect = _simulated(name, entry, lab, clock, world, background, drop_path=path)
-    else:
-        connect = open_connector(entry.address) if drop is None else _no_wire
-    settings = driver_class.Settings.model_validate(entry.settings)
-    return driver_class(
-        DriverSetup(name, clock, _recorded(connect, recorder.writer(name)), settings, drop)
-    )
+        return DropDirectory(path, in_thread=self.world is None), path
+
+    def _open(self, address: str, simulator: Simulator | None, wire: str) -> Connector:
+        if simulator is None:
+            return _no_wire if address.startswith("drop:") else open_connector(address)
+        serve = getattr(simulator, f"serve_{wire}") if wire else simulator.serve
+
+        async def connect() -> ByteStream:
+            ours, theirs = pipe()
+            self._start(f"{wire or 'wire'}.serve", _serve(serve, theirs))
+            return ours
+
+        return connect
+
+    def _recorded(self, wire: str, connect: Connector) -> Connector:
+        write = self.recorder.writer(wire)
+
+        async def open_recorded() -> ByteStream:
+            return RecordingStream(await connect(), write)
+
+        return open_recorded
+
+    def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self.background.add(asyncio.create_task(_guarded(name, work), name=name))
+
+    async def aclose(self) -> None:
+        """Stop the simulators."""
+        for task in self.background:
+            task.cancel()
+        await asyncio.gather(*self.background, return_exceptions=True)
 
 
-async def _no_wire() -> ByteStream:
-    raise LinkError("this instrument has no wire; it drops files")
-
-
-def _recorded(connect: Connector, write: Callable[..., None]) -> Connector:
-    async def open_recorded() -> ByteStream:
-        return RecordingStream(await connect(), write)
-
-    return open_recorded
-
-
-def _simulated(
-    name: str, entry: InstrumentEntry, lab: Lab, clock: Clock, world: World,
-    background: set[asyncio.Task[None]], *, drop_path: Path | None,
-) -> Connector:  # fmt: skip
-    simulator_class = registry.load(registry.SIMULATORS, entry.driver)
-    slots = {p.slot: n for n, p in lab.positions.items() if p.handler == name and p.slot}
-    people = {"person": lab.people[0]} if lab.people and "Operator" in _interfaces(entry) else {}
-    settings = {
-        **entry.settings,
-        **({"slots": slots} if slots else {}),
-        **people,
-        **entry.simulator,
-    }
-    simulator: Simulator = simulator_class(SimulatorSetup(
-        name, world, clock, entry.position, settings, world.faults(name), drop_path))  # fmt: skip
-    if hasattr(simulator, "run"):
-        background.add(asyncio.create_task(_guarded(name, simulator.run()), name=f"{name}.run"))
-
-    async def connect() -> ByteStream:
-        ours, theirs = pipe()
-
-        async def serve() -> None:
-            try:
-                await _guarded(name, simulator.serve(theirs))
-            finally:
-                await theirs.aclose()  # a dead simulator is a closed line, not a silent one
-
-        background.add(asyncio.create_task(serve(), name=f"{name}.serve"))
-        return ours
-
-    return connect
+async def _serve(
+    serve: Callable[[ByteStream], Coroutine[Any, Any, None]], theirs: ByteStream
+) -> None:
+    """A dead simulator is a closed line, not a silent one."""
+    try:
+        await serve(theirs)
+    finally:
+        await theirs.aclose()
 
 
 async def _guarded(name: str, work: Coroutine[Any, Any, None]) -> None:
@@ -165,9 +163,8 @@ async def _guarded(name: str, work: Coroutine[Any, Any, None]) -> None:
     try:
         await work
     except Exception as error:  # a defect of a simulator must not hang the run
-        log.exception("simulator.serve.failed", simulator=name, error=repr(error))
+        log.exception("simulator.failed", simulator=name, error=repr(error))
 
 
-def _interfaces(entry: InstrumentEntry) -> tuple[str, ...]:
-    found: tuple[str, ...] = registry.load(registry.DRIVERS, entry.driver).info.interfaces
-    return found
+async def _no_wire() -> ByteStream:
+    raise LinkError("this instrument has no wire; it drops files")

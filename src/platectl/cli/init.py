@@ -12,8 +12,12 @@ from platectl.cli.render import say
 from platectl.domain.errors import UserInputError
 from platectl.files.protocol import bundled
 
-FILES = {"lab.yaml": "simulated-lab.yaml", "samples.csv": "samples.csv", "binding-common.yaml": "binding-common.yaml",
-         "sigma1-binding.yaml": "sigma1-binding.yaml", "sigma2-binding.yaml": "sigma2-binding.yaml"}  # fmt: skip
+
+def starting_files() -> dict[str, Path]:
+    """Name -> bundled file of everything that a person may want to edit."""
+    sources = {path.name: path for path in sorted(bundled("").glob("*.yaml"))}
+    sources["lab.yaml"] = sources.pop("simulated-lab.yaml")
+    return {**sources, "samples.csv": bundled("samples.csv"), "truth.yaml": default_truth_path()}
 
 
 @click.command()
@@ -21,8 +25,7 @@ FILES = {"lab.yaml": "simulated-lab.yaml", "samples.csv": "samples.csv", "bindin
 @json_option
 def init(directory: Path, as_json: bool) -> int:
     """Write protocols, lab file, sample sheet and truth into DIRECTORY; nothing is overwritten."""
-    sources = {name: bundled(source) for name, source in FILES.items()}
-    sources["truth.yaml"] = default_truth_path()
+    sources = starting_files()
     if taken := [name for name in sources if (directory / name).exists()]:
         raise UserInputError(f"{directory / taken[0]} exists already; choose another directory")
     directory.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,11 @@ COMMANDS = {
     "init": ("platectl.cli.init", "init", "Write a working set of files to start from."),
     "runs": ("platectl.cli.runs", "runs", "List the runs of the store."),
     "show": ("platectl.cli.runs", "show", "Show one run: results, windows, steps."),
+    "analyse": (
+        "platectl.cli.analyse",
+        "analyse",
+        "Analyse counts from a file; no run needed.",
+    ),
     "report": (
         "platectl.cli.report",
         "report",

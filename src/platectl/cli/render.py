@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,7 +14,7 @@ from rich.table import Table
 from platectl.domain.events import Event
 from platectl.domain.run import CompiledRun
 from platectl.domain.units import format_duration
-from platectl.report.text import ki_table
+from platectl.report.text import tables
 
 FILE_WIDTH = 160
 
@@ -98,14 +98,16 @@ class LiveView:
         return format_duration(max(min(left), 0.0)) if left else ""
 
 
-def results_table(rows: Sequence[dict[str, Any]], *, simulated: bool) -> Table:
-    """Constants with intervals."""
-    lines = ki_table(rows)
-    title = "Results (SIMULATED)" if simulated else "Results"
-    table = Table(*lines[0], title=title) if lines else Table(title=title)
-    for line in lines[1:]:
-        table.add_row(*line)
-    return table
+def results_tables(rows: Sequence[dict[str, Any]], *, simulated: bool) -> Iterator[Table]:
+    """Constants with intervals; IC50, which the report has too, are left out beside Ki."""
+    found = tables(rows)
+    if any(title == "Ki" for title, _ in found):
+        found = [(title, lines) for title, lines in found if not title.startswith("IC50")]
+    for title, lines in found:
+        table = Table(*lines[0], title=f"{title} (SIMULATED)" if simulated else title)
+        for line in lines[1:]:
+            table.add_row(*line)
+        yield table
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:

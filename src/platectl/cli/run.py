@@ -14,7 +14,7 @@ import structlog
 from platectl.app.night import Options, execute, prepare
 from platectl.app.runs import keep, new_run_name
 from platectl.cli.options import emit_json, file_options, json_option, parse_overrides, store_option
-from platectl.cli.render import LiveView, console, results_table
+from platectl.cli.render import LiveView, console, results_tables
 from platectl.domain.findings import InputRefusedError
 from platectl.transport.wall_clock import WallClock
 
@@ -77,7 +77,8 @@ def _one(options: Options, store: Path, *, quiet: bool) -> dict[str, Any]:
             finished = execute(night, folder, watch=view)
     summary = keep(store, options.run, night, finished)
     if not quiet:
-        out.print(results_table(summary["results"], simulated=summary["simulated"]))
+        for table in results_tables(summary["results"], simulated=summary["simulated"]):
+            out.print(table)
         for text in summary["warnings"]:
             out.print(f"[yellow]warning:[/] {text}")
         if summary["error"]:

@@ -8,7 +8,7 @@ import click
 
 from platectl.app.runs import reanalyse, summary_of
 from platectl.cli.options import emit_json, json_option, store_option
-from platectl.cli.render import console, print_table, results_table, say
+from platectl.cli.render import console, print_table, results_tables, say
 from platectl.domain.units import format_duration
 from platectl.store.index import RunIndex
 from platectl.store.ledger import Ledger
@@ -42,7 +42,8 @@ def show(run: str, store: Path, as_json: bool) -> int:
         emit_json({**entry, "details": summary_of(folder)})
         return 0
     report, _ = reanalyse(folder)
-    console().print(results_table(entry["results"], simulated=report.simulated))
+    for table in results_tables(entry["results"], simulated=report.simulated):
+        console().print(table)
     windows = [
         (
             w.plate,

@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from platectl.domain.layout import Layout
+from platectl.domain.binding import BindingDoc, CountingDoc
+from platectl.domain.calcium import CalciumDoc
+from platectl.domain.doc import Doc
+from platectl.domain.layout import ControlRole, Layout
+from platectl.domain.step_docs import AnyStepDoc
 from platectl.domain.steps import Edge
-from platectl.domain.units import (
-    ActivityCiPerMmol,
-    AssociationPerMolarMin,
-    ConcentrationMolar,
-    DurationS,
-    Fraction,
-    PressureMbar,
-    ProteinMgPerMl,
-    RatePerMin,
-    SpeedRpm,
-    TemperatureC,
-    VolumeUl,
-)
+from platectl.domain.units import ConcentrationMolar, DurationS, Fraction, TemperatureC, VolumeUl
 
+Mode = Literal["competition", "saturation", "kinetics", "agonist", "modulator", "antagonist"]
+BINDING_MODES = frozenset({"competition", "saturation", "kinetics"})
 Dimension = Literal[
     "volume", "duration", "concentration", "temperature", "protein", "activity", "fraction", "speed",
     "pressure", "density", "association", "rate", "integer", "number", "text", "date", "levels",
     "times",
 ]  # fmt: skip
-
-
-class Doc(BaseModel):
-    """Base of everything in an assay file: frozen, nothing unknown."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Parameter(Doc):
@@ -73,208 +61,28 @@ class Liquid(Doc):
     help: str = ""
 
 
+class Prefill(Doc):
+    """A liquid that is in certain wells when the labware is loaded."""
+
+    liquid: str
+    volume: VolumeUl
+
+
 class LabwareUse(Doc):
     """A labware of the assay: catalogue kind, and the liquid that it holds when it is loaded."""
 
     kind: str
     liquid: str | None = None
+    filled: Prefill | None = Field(
+        default=None, description="what is in every well when it is loaded, exactly so much"
+    )
+    prefill: dict[ControlRole, Prefill] = Field(
+        default_factory=dict, description="what a person puts into the wells of a role beforehand"
+    )
+    prepared: Literal["radioligand", "agonist"] | None = Field(
+        default=None, description="a plate that a person prepares well by well from the plate map"
+    )
     help: str = ""
-
-
-class StepDoc(Doc):
-    """Common to all steps of a protocol. `after` defaults to the step written before it."""
-
-    title: str = ""
-    after: tuple[str, ...] | None = None
-
-
-class LoadDoc(StepDoc):
-    """A person loads everything that the plate needs."""
-
-    do: Literal["load"]
-
-
-class PlaceDoc(StepDoc):
-    """Carry a labware to a place: `manifold`, `dryer`, `hotel`, `home`."""
-
-    do: Literal["place"]
-    labware: str
-    to: Literal["manifold", "dryer", "hotel", "home"]
-
-
-class PreheatDoc(StepDoc):
-    """Bring the incubation nest to temperature."""
-
-    do: Literal["preheat"]
-    temperature: TemperatureC
-
-
-class DispenseDoc(StepDoc):
-    """Bulk-dispense a liquid into whole columns."""
-
-    do: Literal["dispense"]
-    liquid: str
-    into: str
-    volume: VolumeUl
-    columns: str = Field(default="1-12", pattern=r"^\d{1,2}(-\d{1,2})?$")
-
-
-class DiluteDoc(StepDoc):
-    """Make the compound series in vehicle, following the plate map."""
-
-    do: Literal["dilute"]
-    stocks: str
-    into: str
-    tips: str
-    transfer: VolumeUl
-    control_volume: VolumeUl
-    mix_cycles: int = Field(default=3, ge=0, le=20)
-
-
-class FillDoc(StepDoc):
-    """Fill all wells of a plate from a reservoir, with all channels."""
-
-    do: Literal["fill"]
-    source: str
-    into: str
-    tips: str
-    volume: VolumeUl
-
-
-class StampDoc(StepDoc):
-    """Copy all wells of a plate into another, with all channels; `then` goes on with the same tips."""
-
-    do: Literal["stamp"]
-    source: str
-    into: str
-    tips: str
-    volume: VolumeUl
-    mix_cycles: int = Field(default=3, ge=0, le=20)
-    mix_volume: VolumeUl = 0.0
-    then_into: str | None = None
-    then_volume: VolumeUl = 0.0
-
-
-class AliquotDoc(StepDoc):
-    """Copy one column of a plate into columns of another, well by well."""
-
-    do: Literal["aliquot"]
-    source: str
-    source_column: int = Field(ge=1, le=12)
-    into: str
-    columns: str = Field(pattern=r"^\d{1,2}(-\d{1,2})?$")
-    tips: str
-    volume: VolumeUl
-
-
-class StaggerDoc(StepDoc):
-    """Add a liquid row by row, each row so long before a later step as its time point says."""
-
-    do: Literal["stagger"]
-    source: str
-    into: str
-    tips: str
-    volume: VolumeUl
-    before: str
-    tolerance: DurationS
-
-
-class LidDoc(StepDoc):
-    """Carry the lid onto the plate, or off it."""
-
-    do: Literal["lid", "unlid"]
-    labware: str
-    lid: str
-
-
-class ShakeDoc(StepDoc):
-    """Shake the plate on its nest."""
-
-    do: Literal["shake"]
-    labware: str
-    speed: SpeedRpm
-    duration: DurationS
-
-
-class IncubateDoc(StepDoc):
-    """Keep the plate on its nest so that `until` can begin at the given age of the wells."""
-
-    do: Literal["incubate"]
-    labware: str
-    since: str
-    since_edge: Edge = "middle"
-    duration: DurationS
-    until: str
-
-
-class RinseDoc(StepDoc):
-    """Draw buffer through the filter plate."""
-
-    do: Literal["rinse"]
-    filter: str
-    wash_from: str
-    tips: str
-    volume: VolumeUl
-    gauge: PressureMbar
-
-
-class HarvestDoc(StepDoc):
-    """Filter the plate and wash it."""
-
-    do: Literal["harvest"]
-    source: str
-    filter: str
-    volume: VolumeUl
-    tips: str
-    wash_tips: str
-    wash_from: tuple[str, ...] = Field(min_length=1)
-    washes: int = Field(ge=0, le=10)
-    wash_volume: VolumeUl
-    gauge: PressureMbar
-
-
-class RestDoc(StepDoc):
-    """Let a labware stand for a time at a place."""
-
-    do: Literal["rest"]
-    labware: str
-    to: Literal["dryer", "hotel"]
-    duration: DurationS
-
-
-class ManualDoc(StepDoc):
-    """Something that a person does and confirms."""
-
-    do: Literal["manual"]
-    text: str
-    expected: DurationS
-
-
-class SealDoc(StepDoc):
-    """Heat-seal a plate."""
-
-    do: Literal["seal"]
-    labware: str
-    temperature: TemperatureC
-    duration: DurationS
-
-
-class CountDoc(StepDoc):
-    """Count wells; `wells` `map` means every well that the plate map uses."""
-
-    do: Literal["count"]
-    labware: str
-    wells: str = "map"
-    duration: DurationS
-    title: str = ""
-
-
-AnyStepDoc = Annotated[
-    LoadDoc | PlaceDoc | PreheatDoc | DispenseDoc | DiluteDoc | FillDoc | StampDoc | AliquotDoc
-    | StaggerDoc | LidDoc | ShakeDoc | IncubateDoc | RinseDoc | HarvestDoc | RestDoc | ManualDoc
-    | SealDoc | CountDoc,
-    Field(discriminator="do"),
-]  # fmt: skip
 
 
 class WindowDoc(Doc):
@@ -287,70 +95,61 @@ class WindowDoc(Doc):
     at_least: DurationS = 0.0
     at_most: DurationS | None = None
     ideal: DurationS | None = None
+    within: DurationS | None = Field(
+        default=None, description="tolerance around `ideal`, in place of at_least and at_most"
+    )
     hard: bool = True
 
+    @model_validator(mode="after")
+    def _one_way_to_say_it(self) -> Self:
+        if self.within is not None and (self.ideal is None or self.at_least or self.at_most):
+            raise ValueError("'within' goes with 'ideal' alone, without at_least and at_most")
+        return self
 
-class BindingDoc(Doc):
-    """What binds, where, and how it is counted."""
+    @property
+    def bounds_s(self) -> tuple[float, float | None]:
+        """Least and most, seconds."""
+        if self.within is not None and self.ideal is not None:
+            return max(self.ideal - self.within, 0.0), self.ideal + self.within
+        return self.at_least, self.at_most
 
-    site: str
-    tissue: str
-    radioligand: str
-    kd: ConcentrationMolar
-    kd_sd_log10: float = Field(default=0.0, ge=0)
-    concentration: ConcentrationMolar
-    specific_activity: ActivityCiPerMmol
-    specific_activity_date: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
-    temperature: TemperatureC
-    incubation: DurationS
-    protein: ProteinMgPerMl
-    protein_volume: VolumeUl
-    final_volume: VolumeUl
-    kon: AssociationPerMolarMin | None = None
-    koff: RatePerMin | None = None
+
+class ControlDoc(Doc):
+    """The compound of a control: its stock, and how much of it is in the well in the end."""
+
+    compound: str
+    stock: ConcentrationMolar
+    final: ConcentrationMolar
+
+
+class CompoundsDoc(Doc):
+    """How compounds are diluted, the reference, and the compounds of the controls."""
+
     reference: str
     reference_stock: ConcentrationMolar
     reference_top: ConcentrationMolar
-    nsb_ligand: str
-    nsb_concentration: ConcentrationMolar
-    nsb_stock: ConcentrationMolar
     vehicle: str = "dmso"
     vehicle_fold: float = Field(gt=1, description="vehicle plate concentration over final")
+    final_volume: VolumeUl = Field(gt=0, description="of an assay well when everything is in")
     dilution_factor: float = Field(gt=1, le=20)
     points: int = Field(ge=3, le=24)
     replicates: int = Field(default=3, ge=1)
-    levels: tuple[ConcentrationMolar, ...] = ()
-    times: tuple[DurationS, ...] = ()
-    masking: str | None = None
-    masking_concentration: ConcentrationMolar | None = None
-
-
-class AnalysisDoc(Doc):
-    """How counts become constants."""
-
-    weighting: Literal["none", "Y", "Y2", "sd", "poisson", "counting"] = "counting"
-    counting_cv: Fraction = 0.03
-    efficiency: float = Field(default=0.42, gt=0, le=1)
-    background_cpm: float = Field(default=18.0, ge=0)
-    standards: str | None = Field(default=None, description="labware with counted aliquots")
-    aliquot_wells: str = "A1:H1"
-    blank_wells: str = "A2:H2"
-    aliquot_volume: VolumeUl = 25.0
-    dilution_step_sd_log10: float = Field(default=0.012, ge=0)
-    series_top_sd_log10: float = Field(default=0.012, ge=0)
+    controls: dict[ControlRole, ControlDoc] = Field(default_factory=dict)
 
 
 class AssayProtocol(Doc):
-    """One assay. `extends` names a protocol whose parts this one keeps or replaces."""
+    """One assay. `extends` names protocols whose parts this one keeps or replaces, in order."""
 
     platectl: Literal[1]
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
     title: str
-    mode: Literal["competition", "saturation", "kinetics"]
-    extends: str | None = None
+    mode: Mode
+    extends: str | tuple[str, ...] | None = None
     abstract: bool = False
     parameters: dict[str, Parameter]
-    binding: BindingDoc
+    compounds: CompoundsDoc
+    binding: BindingDoc | None = None
+    calcium: CalciumDoc | None = None
     liquids: dict[str, Liquid]
     labware: dict[str, LabwareUse]
     layouts: dict[str, Layout]
@@ -359,5 +158,29 @@ class AssayProtocol(Doc):
         min_length=1
     )
     windows: dict[str, WindowDoc] = Field(default_factory=dict)
-    analysis: AnalysisDoc = AnalysisDoc()
+    analysis: CountingDoc = CountingDoc()
     qc: dict[str, float] = Field(default_factory=dict)
+
+    @property
+    def is_binding(self) -> bool:
+        """Whether wells are counted, not read."""
+        return self.mode in BINDING_MODES
+
+    @property
+    def of_binding(self) -> BindingDoc:
+        """The binding part, which every binding assay has."""
+        assert self.binding is not None  # noqa: S101  # checked when the file is read
+        return self.binding
+
+    @property
+    def of_calcium(self) -> CalciumDoc:
+        """The calcium part, which every calcium assay has."""
+        assert self.calcium is not None  # noqa: S101  # checked when the file is read
+        return self.calcium
+
+    @model_validator(mode="after")
+    def _part_of_its_mode(self) -> Self:
+        wanted = "binding" if self.is_binding else "calcium"
+        if getattr(self, wanted) is None:
+            raise ValueError(f"mode {self.mode} needs the part '{wanted}'")
+        return self

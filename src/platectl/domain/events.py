@@ -10,7 +10,7 @@ EventKind = Literal[
     "run.started", "run.finished", "run.failed", "run.aborted",
     "step.claimed", "step.sent", "step.progress", "step.done", "step.failed", "step.in_doubt",
     "step.resolved", "step.skipped",
-    "window.kept", "window.broken", "reading.taken", "prompt.asked", "prompt.answered",
+    "window.kept", "window.broken", "reading.taken", "frame.taken", "addition.seen", "prompt.asked", "prompt.answered",
 ]  # fmt: skip
 
 

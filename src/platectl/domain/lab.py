@@ -17,6 +17,13 @@ class InstrumentEntry(BaseModel):
 
     driver: str
     address: str = Field(description='"sim:", "serial:/dev/ttyUSB0?baud=9600", "tcp:host:port", …')
+    wires: dict[str, str] = Field(
+        default_factory=dict, description="addresses of further wires, such as the relay of a valve"
+    )
+    uses: dict[str, str] = Field(
+        default_factory=dict, description="what it needs -> another instrument of this file"
+    )
+    drops: str | None = Field(default=None, description="folder into which it drops result files")
     position: str | None = Field(default=None, description="where a plate stands in it")
     liquids: tuple[str, ...] = Field(default=(), description="liquids that a dispenser may carry")
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -25,9 +32,19 @@ class InstrumentEntry(BaseModel):
         default=False, description="allow a driver that was never verified on a real instrument"
     )
 
+    @property
+    def drop_folder(self) -> str | None:
+        """Folder of result files, relative to the run folder."""
+        if self.address.startswith("drop:"):
+            return self.address.removeprefix("drop:")
+        return self.drops
+
 
 class PositionEntry(BaseModel):
-    """A place where labware can stand. `slot` is its name on a handler's deck."""
+    """A place where labware can stand, alone or on a handler's deck.
+
+    `slot` is its name on the deck, or its number in an incubator, which is then the `handler`.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -35,7 +52,7 @@ class PositionEntry(BaseModel):
     slot: str | None = None
     temperature: TemperatureC | None = None
     dark: bool = False
-    use: Literal["deck", "nest", "hotel", "dryer", "lid_park"] = "nest"
+    use: Literal["deck", "nest", "hotel", "dryer", "lid_park", "incubator"] = "nest"
 
 
 class Lab(BaseModel):
@@ -51,6 +68,10 @@ class Lab(BaseModel):
     positions: dict[str, PositionEntry]
     placement: dict[str, str] = Field(
         default_factory=dict, description="labware of a protocol -> position where it is loaded"
+    )
+    workplace: dict[str, str] = Field(
+        default_factory=dict,
+        description="labware -> deck position to which it is carried for pipetting, if not loaded there",
     )
     labware: dict[str, LabwareKind] = Field(default_factory=dict)
 

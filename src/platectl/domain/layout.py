@@ -2,14 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    model_validator,
+)
 
 from platectl.domain.wells import PlateFormat, expand_wells, parse_well
 
-Role = Literal["test", "reference", "total", "nsb", "blank", "empty"]
+ControlRole = Literal[
+    "total", "nsb", "blank", "vehicle", "positive", "stimulus", "unloaded", "rmax", "rmin"
+]
+Role = Literal["test", "reference", "empty"] | ControlRole
+Along = Literal["by_row", "by_row_up"]
 PLATE = PlateFormat.of(96)
+
+
+def _expand(value: object) -> object:
+    return expand_wells(value, PLATE) if isinstance(value, str) else value
+
+
+Wells = Annotated[
+    tuple[str, ...],
+    Field(min_length=1),
+    BeforeValidator(_expand),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string"},
+                {"type": "array", "items": {"type": "string"}, "minItems": 1},
+            ]
+        }
+    ),
+]
+"""Wells as `A1:D1, E12`, or as a list."""
 
 
 class Series(BaseModel):
@@ -22,32 +53,23 @@ class Series(BaseModel):
 
     slot: str = Field(pattern=r"^(reference|test[1-9]\d?)$")
     replicate: int = Field(ge=1)
-    wells: tuple[str, ...] = Field(min_length=1)
-
-    @field_validator("wells", mode="before")
-    @classmethod
-    def _expand(cls, value: object) -> object:
-        return expand_wells(value, PLATE) if isinstance(value, str) else value
+    wells: Wells
 
 
 class Block(BaseModel):
     """Control wells. `levels` numbers their radioligand level, `times` their time point.
 
-    Both go along the rows of the block from the top when they are `by_row`.
+    Both go along the rows of the block, from the top when they are `by_row`, from the bottom when
+    they are `by_row_up`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    role: Literal["total", "nsb", "blank"]
-    wells: tuple[str, ...] = Field(min_length=1)
-    level: int | Literal["by_row"] = 0
-    time: int | Literal["by_row"] | None = None
+    role: ControlRole
+    wells: Wells
+    level: int | Along = 0
+    time: int | Along | None = None
     lot: int = 0
-
-    @field_validator("wells", mode="before")
-    @classmethod
-    def _expand(cls, value: object) -> object:
-        return expand_wells(value, PLATE) if isinstance(value, str) else value
 
 
 class Layout(BaseModel):
@@ -97,6 +119,8 @@ class WellPlan(BaseModel):
     lot: int = 0
 
 
-def block_offset(block: Block, well: str) -> int:
-    """Row of a well within its block, from the block's top row."""
-    return parse_well(well)[0] - min(parse_well(w)[0] for w in block.wells)
+def block_offset(block: Block, well: str, along: Along) -> int:
+    """Row of a well within its block, from the block's top or bottom row."""
+    rows = [parse_well(w)[0] for w in block.wells]
+    row = parse_well(well)[0]
+    return row - min(rows) if along == "by_row" else max(rows) - row

@@ -62,6 +62,10 @@ class StepBench:
         """Record an observation; durable with the next action."""
         self._record("step.progress", self._step_id, {"note": detail}, sync=False)
 
+    def observe(self, kind: EventKind, data: Mapping[str, Any]) -> None:
+        """Record a piece of a result as it comes; what changed the plate is durable at once."""
+        self._record(kind, self._step_id, data, sync=kind == "addition.seen")
+
     def moment_s(self, anchor: Anchor) -> float:
         """Return an anchor's time on the clock."""
         return self._times.moment_s(anchor)

@@ -53,6 +53,7 @@ def _cross_check(lab: Lab, document: Document) -> list[Finding]:
                     place, f"{entry.position!r} is no position", f"use one of: {known}"
                 )
             )
+        findings += _used(lab, name, document)
     for name, position in lab.positions.items():
         if position.handler and position.handler not in lab.instruments:
             place = ("positions", name, "handler")
@@ -63,26 +64,45 @@ def _cross_check(lab: Lab, document: Document) -> list[Finding]:
                     "name an instrument of this file",
                 )
             )
-    for labware, where in lab.placement.items():
-        if where not in lab.positions:
-            message = f"{where!r} is no position"
-            findings.append(
-                document.finding(("placement", labware), message, f"use one of: {known}")
-            )
+    for part, places in (("placement", lab.placement), ("workplace", lab.workplace)):
+        for labware, where in places.items():
+            if where not in lab.positions:
+                message = f"{where!r} is no position"
+                findings.append(document.finding((part, labware), message, f"use one of: {known}"))
     return findings + _shared_addresses(lab, document)
+
+
+def _used(lab: Lab, name: str, document: Document) -> list[Finding]:
+    """Instruments that one instrument uses: they exist, and none uses itself in the end."""
+    findings = []
+    for role, other in lab.instruments[name].uses.items():
+        place = ("instruments", name, "uses", role)
+        if other not in lab.instruments:
+            known = ", ".join(sorted(lab.instruments))
+            findings.append(
+                document.finding(place, f"{other!r} is no instrument", f"use one of: {known}")
+            )
+        elif lab.instruments[other].uses:
+            message = f"{other!r} uses others itself"
+            findings.append(document.finding(place, message, "name one that stands alone"))
+    return findings
 
 
 def _shared_addresses(lab: Lab, document: Document) -> list[Finding]:
     findings, owners = [], dict[str, str]()
-    for name, entry in lab.instruments.items():
-        if entry.address.startswith(("sim:", "console:")):
-            continue
-        if entry.address in owners:
-            message = f"{entry.address!r} is the address of {owners[entry.address]} too"
+    wires = [
+        (name, field, address)
+        for name, entry in lab.instruments.items()
+        for field, address in (("address", entry.address), *entry.wires.items())
+        if not address.startswith(("sim:", "console:"))
+    ]
+    for name, field, address in wires:
+        if address in owners:
+            message = f"{address!r} is the address of {owners[address]} too"
             findings.append(
                 document.finding(
-                    ("instruments", name, "address"), message, "give each instrument its own"
+                    ("instruments", name, field), message, "give each instrument its own"
                 )
             )
-        owners[entry.address] = name
+        owners[address] = name
     return findings

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.findings import Finding, InputRefusedError
 from platectl.files.parameters import check_parameters, override, substitute
-from platectl.files.yaml_lines import Document, findings_of, read_yaml
+from platectl.files.yaml_lines import Document, Place, findings_of, read_yaml
 
 BUNDLE = "platectl_protocols"
 
@@ -56,7 +56,8 @@ def load_protocol(
     Raises:
         InputRefusedError: With all findings, each with file, line and field.
     """
-    document = _merged(find_protocol(reference), seen=())
+    merged = _merged(find_protocol(reference), seen=())
+    document = Document(merged.name, _without_removed(merged.data), merged.lines)
     findings = override(document, overrides or {}) + check_parameters(document)
     data, unknown = substitute(document)
     if layout is not None:
@@ -84,36 +85,55 @@ def file_hash(path: Path) -> str:
 
 def _merged(path: Path, *, seen: tuple[Path, ...]) -> Document:
     document = read_yaml(path, name=path.name if path.is_relative_to(bundled("")) else None)
-    parent_name = document.data.get("extends")
-    if parent_name is None:
+    names = document.data.get("extends")
+    if names is None:
         return document
-    place = ("extends",)
-    if not isinstance(parent_name, str):
-        raise InputRefusedError([document.finding(place, "is not a name", "name a protocol")])
-    parent_path = path.parent / f"{parent_name}.yaml"
-    if not parent_path.exists():
-        parent_path = bundled(f"{parent_name}.yaml")
-    if not parent_path.exists():
-        fix = "name a bundled protocol, or one in the same folder"
-        raise InputRefusedError([document.finding(place, f"{parent_name!r} was not found", fix)])
-    if parent_path in (path, *seen):
-        raise InputRefusedError(
-            [document.finding(place, "a protocol extends itself", "break the circle")]
-        )
-    parent = _merged(parent_path, seen=(path, *seen))
-    data = _overlay(parent.data, document.data)
+    data: Any = {}
+    lines: dict[Place, tuple[str, int]] = {}
+    for name in [names] if isinstance(names, str) else names:
+        parent_path = _parent(document, name, path)
+        if parent_path in (path, *seen):
+            raise InputRefusedError(
+                [document.finding(("extends",), "a protocol extends itself", "break the circle")]
+            )
+        parent = _merged(parent_path, seen=(path, *seen))
+        data = _overlay(data, parent.data)
+        lines |= parent.lines
+    data = _overlay(data, document.data)
     data["abstract"] = document.data.get("abstract", False)
-    return Document(document.name, data, {**parent.lines, **document.lines})
+    return Document(document.name, data, {**lines, **document.lines})
+
+
+def _parent(document: Document, name: object, path: Path) -> Path:
+    """File of a protocol that is extended: in the same folder, or bundled."""
+    if not isinstance(name, str):
+        raise InputRefusedError(
+            [document.finding(("extends",), "is not a name", "name a protocol, or a list of them")]
+        )
+    for found in (path.parent / f"{name}.yaml", bundled(f"{name}.yaml")):
+        if found.exists():
+            return found
+    fix = "name a bundled protocol, or one in the same folder"
+    raise InputRefusedError([document.finding(("extends",), f"{name!r} was not found", fix)])
 
 
 def _overlay(below: Any, above: Any) -> Any:
-    """Lay one mapping over another; None removes a field, anything but a mapping replaces."""
+    """Lay one mapping over another; anything but a mapping replaces.
+
+    None marks a field for removal. A step that does something else replaces the whole step.
+    """
     if not isinstance(below, Mapping) or not isinstance(above, Mapping):
+        return above
+    if "do" in above and above["do"] != below.get("do"):
         return above
     result = dict(below)
     for key, value in above.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = _overlay(below.get(key), value)
+        result[key] = _overlay(below.get(key), value)
     return result
+
+
+def _without_removed(value: Any) -> Any:
+    """Drop what an overlay marked for removal."""
+    if not isinstance(value, Mapping):
+        return value
+    return {key: _without_removed(item) for key, item in value.items() if item is not None}

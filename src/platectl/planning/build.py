@@ -12,8 +12,10 @@ from platectl.domain.samples import Sample
 from platectl.domain.steps import Anchor, Hold, Step
 from platectl.planning.dilution import StockWell
 from platectl.planning.facilities import Facilities
+from platectl.steps.cells import FetchPlate, StorePlate
 from platectl.steps.kind import StepKind
 from platectl.steps.plates import DeckNote, MovePlate
+from platectl.steps.reading import Carriage
 
 
 class CannotBuildError(Exception):
@@ -51,11 +53,12 @@ class PlateBuilder:
         self.holds: list[Hold] = []
         self.findings: list[Finding] = []
         self.stocks: list[StockWell] = []
+        self.due: dict[str, Anchor] = {}
         self._last_of_doc: dict[str, str] = {}
         self._last_touch: dict[str, str] = {}
         self._arrived: dict[str, str] = {}
         self._vacated: dict[str, str] = {}
-        self._doc = ""
+        self.doc = ""
         self._doc_after: tuple[str, ...] = ()
         self._serial = 0
 
@@ -114,7 +117,7 @@ class PlateBuilder:
     # Building ---------------------------------------------------------------------------------
     def begin(self, doc: str, after: tuple[str, ...]) -> None:
         """Start the steps of a protocol step; `after` names protocol steps."""
-        self._doc, self._serial = doc, 0
+        self.doc, self._serial = doc, 0
         self._doc_after = tuple(self._last_of_doc[a] for a in after if a in self._last_of_doc)
 
     def add(
@@ -133,7 +136,7 @@ class PlateBuilder:
         touched = tuple(labware)
         self._serial += 0 if main else 1
         suffix = "" if main else f".{self._serial}"
-        step_id = f"{self.plate.name}.{self._doc}{suffix}"
+        step_id = f"{self.plate.name}.{self.doc}{suffix}"
         before = [
             *self._doc_after,
             *(self._last_touch[name] for name in touched if name in self._last_touch),
@@ -156,7 +159,7 @@ class PlateBuilder:
             self._arrived = dict.fromkeys(self.spot, step_id)
         for name in touched:
             self._last_touch[name] = step_id
-        self._last_of_doc[self._doc] = step_id
+        self._last_of_doc[self.doc] = step_id
         self._doc_after = (step_id,)
         return step
 
@@ -168,6 +171,9 @@ class PlateBuilder:
                 f"{labware!r} has no place to start from", "add it to placement in the lab file"
             )
         if source == target:
+            return
+        if self._use(source) == "incubator" or self._use(target) == "incubator":
+            self._by_incubator(labware, source, target)
             return
         in_the_way = [
             n for n, p in self.spot.items() if p == target and not self._stacks(labware, n)
@@ -182,6 +188,9 @@ class PlateBuilder:
             for p, here in ((source, False), (target, True))
             if (n := self._note(labware, p, here=here))
         ]
+        readers = self._readers_at(source, target)
+        for reader in readers:
+            self.add(Carriage(reader=reader, out=True), f"{reader} out")
         move = MovePlate(
             mover=mover,
             labware=self.named(labware),
@@ -200,6 +209,38 @@ class PlateBuilder:
         )
         self._vacated[source] = step.id
         self._hold(labware, step.id, source)
+        for reader in readers:
+            self.add(Carriage(reader=reader, out=False), f"{reader} in")
+
+    def _use(self, position: str) -> str:
+        return self.facilities.lab.positions[position].use
+
+    def _readers_at(self, *positions: str) -> list[str]:
+        """Readers whose carriage is one of the positions."""
+        readers = self.facilities.having("PlateReader")
+        return [r for r in readers if self.facilities.position_of(r) in positions]
+
+    def _by_incubator(self, labware: str, source: str, target: str) -> None:
+        """Through the incubator's transfer station: from a slot to it, or from it into a slot."""
+        slot = source if self._use(source) == "incubator" else target
+        entry = self.facilities.lab.positions[slot]
+        if entry.handler is None or entry.slot is None:
+            fix = "give it handler (the incubator) and slot (a number) in the lab file"
+            raise CannotBuildError(f"{slot!r} is in no incubator", fix)
+        station = self.facilities.position_of(entry.handler)
+        name, number = self.named(labware), int(entry.slot)
+        if slot == source:
+            fetch = FetchPlate(incubator=entry.handler, labware=name, slot=number)
+            step = self.add(fetch, f"{labware} out of the incubator", labware=(labware,))
+            self.spot[labware] = station
+            self._hold(labware, step.id, source)
+            self.bring(labware, target)
+            return
+        self.bring(labware, station)
+        store = StorePlate(incubator=entry.handler, labware=name, slot=number)
+        step = self.add(store, f"{labware} into the incubator", labware=(labware,))
+        self.spot[labware] = target
+        self._hold(labware, step.id, station)
 
     def _stacks(self, labware: str, below: str) -> bool:
         return "lid" in {self.kind(labware).role, self.kind(below).role}
@@ -213,7 +254,8 @@ class PlateBuilder:
 
     def _note(self, labware: str, position: str, *, here: bool) -> DeckNote | None:
         entry = self.facilities.lab.positions[position]
-        if entry.handler is None or self.kind(labware).role == "lid":
+        handlers = self.facilities.having("LiquidHandler")
+        if entry.handler not in handlers or self.kind(labware).role == "lid":
             return None
         return DeckNote(
             handler=entry.handler, labware=self.named(labware), slot=entry.slot if here else None

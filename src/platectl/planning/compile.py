@@ -158,8 +158,8 @@ def _windows(protocol: AssayProtocol, builder: PlateBuilder) -> list[Window]:
             plate=builder.plate.name,
             start=Anchor(step=builder.step_of(doc.since), edge=doc.since_edge),
             end=Anchor(step=builder.step_of(doc.until), edge=doc.until_edge),
-            at_least_s=doc.at_least,
-            at_most_s=doc.at_most,
+            at_least_s=doc.bounds_s[0],
+            at_most_s=doc.bounds_s[1],
             ideal_s=doc.ideal,
             hard=doc.hard,
         )

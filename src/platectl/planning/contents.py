@@ -23,7 +23,7 @@ def contents_of(protocol: AssayProtocol, liquid: str, *, added_ul: float) -> dic
     Raises:
         UserInputError: A component is written in the wrong unit.
     """
-    fold = protocol.binding.final_volume / added_ul
+    fold = protocol.compounds.final_volume / added_ul
     result = {}
     for name, component in protocol.liquids[liquid].contents.items():
         value = _value(name, component)

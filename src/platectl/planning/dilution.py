@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from platectl.domain.assay import AssayProtocol, DiluteDoc
+from platectl.domain.assay import AssayProtocol
 from platectl.domain.layout import PLATE, WellPlan
 from platectl.domain.run import PlatePlan
 from platectl.domain.samples import Sample
+from platectl.domain.step_docs import DiluteDoc
+from platectl.domain.units import format_molar
 from platectl.domain.wells import parse_well
 from platectl.steps.transfer import ChannelSet, Move, Spot, TipUse
 
 VEHICLE_COLUMN = 12
 NOTHING_UL = 1e-6
+CONTROL_TOLERANCE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +74,11 @@ def plan_dilution(
     plan = DilutionPlan()
     box = TipBox(f"{plate.name}.{doc.tips}")
     _list_stocks(plan, protocol, plate, samples)
-    diluent_ul = doc.transfer * (protocol.binding.dilution_factor - 1.0)
-    series = [w for w in plate.wells if w.role in {"test", "reference"}]
+    diluent_ul = doc.transfer * (protocol.compounds.dilution_factor - 1.0)
+    series = [w for w in plate.wells if w.role in doc.series]
     _diluent(plan, doc, plate, box, [w for w in series if w.dilution_step], diluent_ul, max_ul)
     _tops(plan, doc, protocol, plate, box, min_ul=min_ul)
-    _controls(plan, doc, plate, box, max_ul=max_ul)
+    _controls(plan, doc, protocol, plate, box, max_ul=max_ul)
     _serial(plan, doc, plate, box, series)
     return plan
 
@@ -83,15 +86,16 @@ def plan_dilution(
 def _list_stocks(
     plan: DilutionPlan, protocol: AssayProtocol, plate: PlatePlan, samples: Sequence[Sample]
 ) -> None:
-    binding = protocol.binding
+    compounds = protocol.compounds
     molar = {sample.compound: sample.stock_molar for sample in samples}
     wanted: dict[tuple[str, float], None] = {}
     for well in plate.wells:
         if well.role in {"test", "reference"} and well.compound:
-            stock = binding.reference_stock if well.role == "reference" else molar[well.compound]
+            stock = compounds.reference_stock if well.role == "reference" else molar[well.compound]
             wanted[well.compound, stock] = None
-        elif well.role == "nsb":
-            wanted[binding.nsb_ligand, binding.nsb_stock] = None
+    for role, control in compounds.controls.items():
+        if role in {w.role for w in plate.wells} or role == "stimulus":
+            wanted[control.compound, control.stock] = None
     wells = PLATE.by_column()
     plan.stocks = [StockWell(w, c, m) for w, (c, m) in zip(wells, wanted, strict=False)]
     plan.stocks += [StockWell(well, None, 0.0) for well in PLATE.column(VEHICLE_COLUMN)]
@@ -162,20 +166,20 @@ def _vehicle_singles(
 def _tops(
     plan: DilutionPlan, doc: DiluteDoc, protocol: AssayProtocol, plate: PlatePlan, box: TipBox, *, min_ul: float,
 ) -> None:  # fmt: skip
-    binding = protocol.binding
-    total_ul = doc.transfer * binding.dilution_factor
+    compounds = protocol.compounds
+    total_ul = doc.transfer * compounds.dilution_factor
     stocks, into = f"{plate.name}.{doc.stocks}", f"{plate.name}.{doc.into}"
-    tops = [w for w in plate.wells if w.role in {"test", "reference"} and w.dilution_step == 0]
+    tops = [w for w in plate.wells if w.role in doc.series and w.dilution_step == 0]
     vehicle: list[Move] = []
     compound: dict[str, list[Move]] = {}
     rows = PLATE.column(VEHICLE_COLUMN)
     for index, top in enumerate(tops):
         stock = next(s for s in plan.stocks if s.compound == top.compound and (
-            top.role != "reference" or s.concentration_molar == binding.reference_stock))  # fmt: skip
+            top.role != "reference" or s.concentration_molar == compounds.reference_stock))  # fmt: skip
         volume = (
             total_ul
             * (top.concentration_molar or 0.0)
-            * binding.vehicle_fold
+            * (doc.fold or compounds.vehicle_fold)
             / stock.concentration_molar
         )
         problem = _top_problem(volume, total_ul, min_ul, stock.compound or "")
@@ -212,24 +216,39 @@ def _top_problem(
 
 
 def _controls(
-    plan: DilutionPlan, doc: DiluteDoc, plate: PlatePlan, box: TipBox, *, max_ul: float
-) -> None:
+    plan: DilutionPlan, doc: DiluteDoc, protocol: AssayProtocol, plate: PlatePlan, box: TipBox, *, max_ul: float,
+) -> None:  # fmt: skip
     volume = min(doc.control_volume, max_ul)
-    plain = [w.well for w in plate.wells if w.role in {"total", "blank", "empty"}]
+    compounds = protocol.compounds
+    fills = doc.fills or {role: (role,) for role in compounds.controls}
+    wells_of = {
+        control: [w.well for w in plate.wells if w.role in roles]
+        for control, roles in fills.items()
+    }
+    taken = {well for wells in wells_of.values() for well in wells}
+    plain = [w.well for w in plate.wells if w.role not in doc.series and w.well not in taken]
     _vehicle_singles(plan, doc, plate, box, plain, volume)
     stocks, into = f"{plate.name}.{doc.stocks}", f"{plate.name}.{doc.into}"
-    nsb = [w for w in plate.wells if w.role == "nsb"]
-    if not nsb or nsb[0].compound is None:
-        return
-    molar = next(
-        s.concentration_molar for s in reversed(plan.stocks) if s.compound == nsb[0].compound
-    )
-    source = Spot(labware=stocks, well=_stock_well(plan, nsb[0].compound, molar))
-    moves = [
-        Move(source=source, target=Spot(labware=into, well=w.well, height_mm=5), volume_ul=volume)
-        for w in nsb
-    ]
-    _add(plan, box, "single", moves, "dilute")
+    for role, wells in wells_of.items():
+        control = compounds.controls[role]
+        if not wells:
+            continue
+        reached = control.stock / (doc.fold or compounds.vehicle_fold)
+        if abs(reached / control.final - 1.0) > CONTROL_TOLERANCE:
+            plan.problems.append(
+                (
+                    f"compounds.controls.{role}",
+                    f"this stock of {control.compound} gives {format_molar(reached)} in the well",
+                    f"use a stock of {format_molar(control.final * (doc.fold or compounds.vehicle_fold))}",
+                )
+            )
+            continue
+        source = Spot(labware=stocks, well=_stock_well(plan, control.compound, control.stock))
+        moves = [
+            Move(source=source, target=Spot(labware=into, well=well, height_mm=5), volume_ul=volume)
+            for well in wells
+        ]
+        _add(plan, box, "single", moves, "dilute")
 
 
 def _serial(

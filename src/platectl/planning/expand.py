@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from platectl.domain import assay as docs
+from platectl.domain import step_docs as docs
 from platectl.domain.steps import Anchor
 from platectl.domain.wells import expand_wells
 from platectl.planning.build import CannotBuildError, PlateBuilder
+from platectl.planning.expand_cells import EXPAND_CELLS, reader_of, warm
 from platectl.planning.expand_liquid import EXPAND_LIQUID
 from platectl.steps.climate import Preheat, Shake, Wait
 from platectl.steps.people import Manual
@@ -29,9 +30,15 @@ def shaker_of(build: PlateBuilder) -> str:
 
 def _position(build: PlateBuilder, to: str, labware: str) -> str:
     if to == "manifold":
+        if build.facilities.first("VacuumFiltration") is None and build.facilities.first(
+            "Harvester"
+        ):
+            return build.spot[labware]  # the person takes it from there
         return build.facilities.position_of(build.need("VacuumFiltration", "for the filter plate"))
     if to == "home":
         return build.home(labware)
+    if to == "reader":
+        return build.facilities.position_of(reader_of(build))
     taken = set(build.spot.values())
     places = build.hotel() if to == "hotel" else build.facilities.positions_for(to)
     free = [p for p in places if p not in taken]
@@ -49,6 +56,9 @@ def _place(build: PlateBuilder, doc: docs.PlaceDoc, _title: str) -> None:
 
 
 def _preheat(build: PlateBuilder, doc: docs.PreheatDoc, title: str) -> None:
+    if doc.where != "nest":
+        warm(build, doc, title)
+        return
     build.add(Preheat(shaker=shaker_of(build), temperature_c=doc.temperature), title, main=True)
 
 
@@ -141,6 +151,7 @@ def _count(build: PlateBuilder, doc: docs.CountDoc, title: str) -> None:
 
 EXPAND: dict[str, Callable[[PlateBuilder, Any, str], None]] = {
     **EXPAND_LIQUID,
+    **EXPAND_CELLS,
     "place": _place,
     "preheat": _preheat,
     "lid": _lid,
@@ -156,6 +167,10 @@ EXPAND: dict[str, Callable[[PlateBuilder, Any, str], None]] = {
 
 def set_leads(build: PlateBuilder) -> None:
     """Let incubations end early enough that the step they wait for begins at the right age."""
+    for index, step in enumerate(build.steps):
+        if step.id.split(".", 1)[1] in build.due:
+            due = build.due[step.id.split(".", 1)[1]]
+            build.steps[index] = step.model_copy(update={"not_before": due})
     for name, doc in build.protocol.steps.items():
         if not isinstance(doc, docs.IncubateDoc):
             continue

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from platectl.domain import assay as docs
+from platectl.domain import step_docs as docs
 from platectl.domain.findings import Finding
 from platectl.domain.steps import Anchor
+from platectl.domain.wells import parse_well
 from platectl.planning.build import CannotBuildError, PlateBuilder
-from platectl.planning.dilution import plan_dilution
+from platectl.planning.dilution import plan_dilution, whole_column
+from platectl.planning.pipetting import FREE_MM, check_volume, full_head, on_deck, spot
 from platectl.steps.dispense import Dispense, Prime
 from platectl.steps.harvest import Filter, ServedHarvest
 from platectl.steps.people import Load, Manual
 from platectl.steps.transfer import Move, Spot, TipUse, Transfer
-
-DRAW_MM = 2.0
-FREE_MM = 10.0
 
 
 def _load(build: PlateBuilder, _doc: docs.LoadDoc, title: str) -> None:
@@ -81,38 +80,13 @@ def _change_line(build: PlateBuilder, dispenser: str, liquid: str) -> None:
         )
 
 
-def _handler(build: PlateBuilder, *labware: str) -> str:
-    """The handler, with the labware on its deck."""
-    handler = build.need("LiquidHandler", "to pipette")
-    for name in labware:
-        entry = build.facilities.lab.positions.get(build.spot.get(name, ""))
-        if entry is not None and entry.handler == handler:
-            continue
-        home = build.facilities.lab.placement.get(name)
-        if home is None or build.facilities.lab.positions[home].handler != handler:
-            raise CannotBuildError(
-                f"{name!r} has no slot on the deck of {handler}",
-                "add it to placement in the lab file",
-            )
-        build.bring(name, home)
-    return handler
-
-
-def _checked(build: PlateBuilder, handler: str, volume_ul: float, tips: str) -> None:
-    limits = build.facilities.drivers[handler].limits
-    high = min(limits.max_volume_ul, build.kind(tips).tip_volume)
-    if not limits.min_volume_ul <= volume_ul <= high:
-        message = f"{handler} cannot pipette {volume_ul:g} uL with {tips}"
-        raise CannotBuildError(message, f"use {limits.min_volume_ul:g} to {high:g} uL")
-
-
 def _dilute(build: PlateBuilder, doc: docs.DiluteDoc, title: str) -> None:
-    handler = _handler(build, doc.stocks, doc.into, doc.tips)
+    handler = on_deck(build, doc.stocks, doc.into, doc.tips)
     low, high = (
         build.facilities.drivers[handler].limits.min_volume_ul,
         build.kind(doc.tips).tip_volume,
     )
-    _checked(build, handler, doc.transfer, doc.tips)
+    check_volume(build, handler, doc.transfer, doc.tips)
     plan = plan_dilution(doc, build.protocol, build.plate, build.samples, min_ul=low, max_ul=high)
     for where, message, fix in plan.problems:
         build.findings.append(Finding(message, "", None, where, fix))
@@ -121,110 +95,138 @@ def _dilute(build: PlateBuilder, doc: docs.DiluteDoc, title: str) -> None:
     build.add(transfer, title, labware=(doc.stocks, doc.into, doc.tips), main=True)
 
 
-def _full(tips: str, moves: list[Move], *, keep: bool = False) -> TipUse:
-    return TipUse(
-        channels="full",
-        rack=tips,
-        tip_well="A1",
-        moves=tuple(moves),
-        finish="return" if keep else "drop",
-    )
-
-
-def _spot(build: PlateBuilder, labware: str, height_mm: float = DRAW_MM) -> Spot:
-    trough = build.kind(labware).role == "reservoir"
-    return Spot(labware=build.named(labware), height_mm=height_mm, trough=trough)
-
-
 def _fill(build: PlateBuilder, doc: docs.FillDoc, title: str) -> None:
-    handler = _handler(build, doc.source, doc.into, doc.tips)
-    _checked(build, handler, doc.volume, doc.tips)
-    move = Move(
-        source=_spot(build, doc.source),
-        target=_spot(build, doc.into, FREE_MM),
-        volume_ul=doc.volume,
-    )
-    uses = (_full(build.named(doc.tips), [move], keep=True),)
-    build.add(
-        Transfer(handler=handler, uses=uses),
-        title,
-        labware=(doc.source, doc.into, doc.tips),
-        main=True,
-    )
+    handler = on_deck(build, doc.source, doc.into, doc.tips)
+    check_volume(build, handler, doc.volume, doc.tips)
+    source, rack = spot(build, doc.source), build.named(doc.tips)
+    if not doc.only and not doc.skip:
+        move = Move(source=source, target=spot(build, doc.into, FREE_MM), volume_ul=doc.volume)
+        uses: tuple[TipUse, ...] = (full_head(rack, [move], keep=True),)
+    else:
+        uses = tuple(_fill_some(build, doc, source, rack))
+    touched = (doc.source, doc.into, doc.tips)
+    build.add(Transfer(handler=handler, uses=uses), title, labware=touched, main=True)
+
+
+def _fill_some(build: PlateBuilder, doc: docs.FillDoc, source: Spot, rack: str) -> Iterator[TipUse]:
+    """Whole columns with one set of tips, other wells with one tip; nothing is touched."""
+    wanted = [
+        w.well
+        for w in build.plate.wells
+        if w.role not in doc.skip and (not doc.only or w.role in doc.only)
+    ]
+    columns: dict[int, list[str]] = {}
+    for well in wanted:
+        columns.setdefault(parse_well(well)[1] + 1, []).append(well)
+    whole = [f"A{column}" for column, wells in sorted(columns.items()) if whole_column(wells)]
+    single = [w for wells in columns.values() if not whole_column(wells) for w in wells]
+    for channels, tip_well, wells in (("column", "A1", whole), ("single", "H12", single)):
+        if wells:
+            moves = tuple(
+                Move(
+                    source=source,
+                    target=Spot(labware=build.named(doc.into), well=well, height_mm=FREE_MM),
+                    volume_ul=doc.volume,
+                )
+                for well in wells
+            )
+            tips = {"channels": channels, "rack": rack, "tip_well": tip_well}
+            yield TipUse.model_validate({**tips, "moves": moves, "finish": "return"})
 
 
 def _stamp(build: PlateBuilder, doc: docs.StampDoc, title: str) -> None:
     names = [doc.source, doc.into, doc.tips] + ([doc.then_into] if doc.then_into else [])
-    handler = _handler(build, *names)
-    _checked(build, handler, doc.volume, doc.tips)
+    handler = on_deck(build, *names)
+    check_volume(build, handler, doc.volume, doc.tips)
     mix = {"mix_cycles": doc.mix_cycles if doc.mix_volume else 0, "mix_ul": doc.mix_volume}
     moves = [
         Move(
-            source=_spot(build, doc.source, 1.0),
-            target=_spot(build, doc.into),
+            source=spot(build, doc.source, 1.0),
+            target=spot(build, doc.into),
             volume_ul=doc.volume,
             **mix,
         )
     ]
     if doc.then_into:
-        _checked(build, handler, doc.then_volume, doc.tips)
-        target = _spot(build, doc.then_into)
-        moves.append(Move(source=_spot(build, doc.into), target=target, volume_ul=doc.then_volume))
-    uses = (_full(build.named(doc.tips), moves),)
+        check_volume(build, handler, doc.then_volume, doc.tips)
+        target = spot(build, doc.then_into)
+        moves.append(Move(source=spot(build, doc.into), target=target, volume_ul=doc.then_volume))
+    uses = (full_head(build.named(doc.tips), moves),)
     build.add(Transfer(handler=handler, uses=uses), title, labware=names, main=True)
 
 
 def _aliquot(build: PlateBuilder, doc: docs.AliquotDoc, title: str) -> None:
-    handler = _handler(build, doc.source, doc.into, doc.tips)
-    _checked(build, handler, doc.volume, doc.tips)
-    source = Spot(labware=build.named(doc.source), well=f"A{doc.source_column}")
-    moves = tuple(
-        Move(
-            source=source,
-            target=Spot(labware=build.named(doc.into), well=f"A{c}"),
-            volume_ul=doc.volume,
-        )
-        for c in columns_of(doc.columns)
-    )
-    use = TipUse(channels="column", rack=build.named(doc.tips), tip_well="A1", moves=moves)
-    build.add(
-        Transfer(handler=handler, uses=(use,)),
-        title,
-        labware=(doc.source, doc.into, doc.tips),
-        main=True,
-    )
+    """Each source column has its tips, which go back: they may draw from the same wells again."""
+    handler = on_deck(build, doc.source, doc.into, doc.tips)
+    check_volume(build, handler, doc.volume, doc.tips)
+    source, into = build.named(doc.source), build.named(doc.into)
+    uses = []
+    for column, targets in doc.columns.items():
+        moves = [
+            Move(
+                source=Spot(labware=source, well=f"A{column}"),
+                target=Spot(labware=into, well=f"A{target}", height_mm=FREE_MM),
+                volume_ul=doc.volume,
+            )
+            for target in columns_of(targets)
+        ]
+        tips = {"rack": build.named(doc.tips), "tip_well": f"A{column}"}
+        uses.append(TipUse(channels="column", **tips, moves=tuple(moves), finish="return"))
+    transfer = Transfer(handler=handler, uses=tuple(uses))
+    build.add(transfer, title, labware=(doc.source, doc.into, doc.tips), main=True)
 
 
 def _stagger(build: PlateBuilder, doc: docs.StaggerDoc, title: str) -> None:
-    handler = _handler(build, doc.source, doc.into, doc.tips)
-    _checked(build, handler, doc.volume, doc.tips)
+    handler = on_deck(build, doc.source, doc.into, doc.tips)
+    check_volume(build, handler, doc.volume, doc.tips)
     times = {w.well[0]: w.time_s for w in build.plate.wells if w.time_s is not None}
-    first: str | None = None
-    latest = max(times.values(), default=0.0) or 0.0
-    for row, time_s in sorted(times.items(), key=lambda item: -(item[1] or 0.0)):
-        target = Spot(labware=build.named(doc.into), well=f"{row}1", height_mm=FREE_MM)
-        move = Move(source=_spot(build, doc.source), target=target, volume_ul=doc.volume)
-        use = TipUse(channels="row", rack=build.named(doc.tips), tip_well=f"{row}1", moves=(move,))
-        due = (
-            Anchor(step=first, edge="middle", offset_s=latest - (time_s or 0.0)) if first else None
-        )
-        step = build.add(Transfer(handler=handler, uses=(use,)), f"{title}: row {row}",
+    oldest_first = sorted(times.items(), key=lambda item: -item[1])
+    first, before_s = "", 0.0
+    for row, time_s in oldest_first:
+        wait_s = oldest_first[0][1] - time_s
+        due = Anchor(step=first, edge="start", offset_s=wait_s) if first else None
+        step = build.add(_one_row(build, doc, handler, row), f"{title}: row {row}",
                          labware=(doc.source, doc.into, doc.tips), not_before=due)  # fmt: skip
-        first = first or step.id
+        if first and wait_s - before_s < step.duration_s:
+            message = f"rows {wait_s - before_s:.0f} s apart cannot be pipetted (row {row})"
+            raise CannotBuildError(message, f"leave {step.duration_s:.0f} s between time points")
+        first, before_s = first or step.id, wait_s
+    if first:
+        age = Anchor(step=first, edge="middle", offset_s=oldest_first[0][1])
+        build.due[doc.before] = age
+
+
+def _one_row(build: PlateBuilder, doc: docs.StaggerDoc, handler: str, row: str) -> Transfer:
+    move = Move(
+        source=spot(build, doc.source),
+        target=Spot(labware=build.named(doc.into), well=f"{row}1", height_mm=FREE_MM),
+        volume_ul=doc.volume,
+        stir_cycles=doc.stir_cycles,
+        stir_ul=doc.volume if doc.stir_cycles else 0.0,
+    )
+    use = TipUse(channels="row", rack=build.named(doc.tips), tip_well=f"{row}1", moves=(move,))
+    return Transfer(handler=handler, uses=(use,))
 
 
 def _rinse(build: PlateBuilder, doc: docs.RinseDoc, title: str) -> None:
+    if build.facilities.first("VacuumFiltration") is None and build.facilities.first("Harvester"):
+        person = build.need("Operator", "to rinse filters on the harvester")
+        text = (
+            f"Rinse {build.named(doc.filter)} on the harvester with {doc.volume:g} uL in each well"
+        )
+        build.add(Manual(operator=person, text=text), title, labware=(doc.filter,), main=True)
+        return
     vacuum = build.need("VacuumFiltration", "to rinse filters")
     build.bring(doc.filter, build.facilities.position_of(vacuum))
-    handler = _handler(build, doc.wash_from, doc.filter, doc.tips)
-    _checked(build, handler, doc.volume, doc.tips)
+    handler = on_deck(build, doc.wash_from, doc.filter, doc.tips)
+    check_volume(build, handler, doc.volume, doc.tips)
     move = Move(
-        source=_spot(build, doc.wash_from),
-        target=_spot(build, doc.filter, FREE_MM),
+        source=spot(build, doc.wash_from),
+        target=spot(build, doc.filter, FREE_MM),
         volume_ul=doc.volume,
     )
     rinse = Filter(handler=handler, vacuum=vacuum, suspension=None, gauge_mbar=doc.gauge,
-                   washes=(_full(build.named(doc.tips), [move], keep=True),))  # fmt: skip
+                   washes=(full_head(build.named(doc.tips), [move], keep=True),))  # fmt: skip
     build.add(rinse, title, labware=(doc.wash_from, doc.filter, doc.tips), main=True)
 
 
@@ -234,22 +236,20 @@ def _harvest(build: PlateBuilder, doc: docs.HarvestDoc, title: str) -> None:
         _served(build, doc, title)
         return
     build.bring(doc.filter, build.facilities.position_of(vacuum))
-    handler = _handler(build, doc.source, doc.filter, doc.tips, doc.wash_tips, *doc.wash_from)
-    _checked(build, handler, doc.volume, doc.tips)
-    over_filter = _spot(build, doc.filter, FREE_MM)
-    suspension = Move(
-        source=_spot(build, doc.source, 1.0), target=over_filter, volume_ul=doc.volume
-    )
+    handler = on_deck(build, doc.source, doc.filter, doc.tips, doc.wash_tips, *doc.wash_from)
+    check_volume(build, handler, doc.volume, doc.tips)
+    over_filter = spot(build, doc.filter, FREE_MM)
+    suspension = Move(source=spot(build, doc.source, 1.0), target=over_filter, volume_ul=doc.volume)
     per_source = -(-doc.washes // len(doc.wash_from))
-    moves = [Move(source=_spot(build, doc.wash_from[i // per_source]), target=over_filter, volume_ul=doc.wash_volume)
+    moves = [Move(source=spot(build, doc.wash_from[i // per_source]), target=over_filter, volume_ul=doc.wash_volume)
              for i in range(doc.washes)]  # fmt: skip
     if moves:
-        _checked(build, handler, doc.wash_volume, doc.wash_tips)
+        check_volume(build, handler, doc.wash_volume, doc.wash_tips)
     harvest = Filter(
         handler=handler,
         vacuum=vacuum,
-        suspension=_full(build.named(doc.tips), [suspension]),
-        washes=(_full(build.named(doc.wash_tips), moves),) if moves else (),
+        suspension=full_head(build.named(doc.tips), [suspension]),
+        washes=(full_head(build.named(doc.wash_tips), moves),) if moves else (),
         gauge_mbar=doc.gauge,
     )
     touched = (doc.source, doc.filter, doc.tips, doc.wash_tips, *doc.wash_from)
@@ -261,7 +261,8 @@ def _served(build: PlateBuilder, doc: docs.HarvestDoc, title: str) -> None:
     if harvester is None:
         message = "the lab has neither a vacuum manifold nor a harvester"
         raise CannotBuildError(message, "add a VacuumFiltration or a Harvester to the lab file")
-    served = ServedHarvest(harvester=harvester, labware=build.named(doc.source), filter_plate=build.named(doc.filter),
+    operator = build.facilities.lab.instruments[harvester].uses.get("operator")
+    served = ServedHarvest(harvester=harvester, operator=operator, labware=build.named(doc.source), filter_plate=build.named(doc.filter),
                            washes=doc.washes, wash_ul=doc.wash_volume, volume_ul=doc.volume)  # fmt: skip
     build.add(served, title, labware=(doc.source, doc.filter), main=True)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import Any
 
+from platectl.domain.assay import Prefill
+from platectl.domain.step_docs import FillDoc, ReadDoc, StaggerDoc, StampDoc
 from platectl.domain.steps import Step
 from platectl.planning.build import CannotBuildError, PlateBuilder
 from platectl.planning.contents import contents_of
@@ -13,6 +16,7 @@ from platectl.steps.people import DeckEntry, Load
 
 BOTTLE_DEAD_UL = 5000.0
 EXCESS = 1.1
+STIMULATED = frozenset({"test", "stimulus", "positive"})
 
 
 def complete_loading(
@@ -43,9 +47,10 @@ def _labware(
 ) -> dict[str, Any]:
     use, kind = build.protocol.labware[name], build.kind(name)
     full_name = build.named(name)
-    fills: list[dict[str, Any]] = []
+    fills = _given(build, name, loaded)
+    taken = {fill["well"] for fill in fills}
     for (labware, well), volume in sorted(needed.items()):
-        if labware != full_name:
+        if labware != full_name or well in taken:
             continue
         contents = _contents(build, name, well)
         if contents is None:
@@ -62,37 +67,83 @@ def _labware(
     }
 
 
+def _given(build: PlateBuilder, name: str, loaded: dict[Well, float]) -> list[dict[str, Any]]:
+    """Wells whose liquid and volume the protocol states: all of them, or those of a role."""
+    use, fills = build.protocol.labware[name], []
+    by_role: Mapping[str, Prefill] = {str(role): p for role, p in use.prefill.items()}
+    for plan in build.plate.wells:
+        given = by_role.get(plan.role, use.filled)
+        if given is None:
+            continue
+        contents = contents_of(build.protocol, given.liquid, added_ul=given.volume)
+        loaded[build.named(name), plan.well] = given.volume
+        fills.append({"well": plan.well, "volume_ul": given.volume, "contents": contents})
+    return fills
+
+
 def _contents(build: PlateBuilder, name: str, well: str) -> dict[str, float] | None:
-    use, binding = build.protocol.labware[name], build.protocol.binding
+    use, compounds = build.protocol.labware[name], build.protocol.compounds
     stock = next((s for s in build.stocks if s.well == well), None)
     if use.liquid is None and name == "stocks" and stock is not None:
         return {
-            binding.vehicle: 1.0,
+            compounds.vehicle: 1.0,
             **({stock.compound: stock.concentration_molar} if stock.compound else {}),
         }
-    if name == "hot":
-        return _level_contents(build, well)
+    if use.prepared is not None:
+        return PREPARED[use.prepared](build, name, well)
     if use.liquid is None:
         return None
-    return contents_of(build.protocol, use.liquid, added_ul=binding.protein_volume)
+    return contents_of(build.protocol, use.liquid, added_ul=_added_volume(build, name))
 
 
-def _level_contents(build: PlateBuilder, well: str) -> dict[str, float]:
-    """The tenfold radioligand plate of saturation and kinetic layouts: each well at its own level."""
-    binding = build.protocol.binding
-    added_ul = _added_volume(build, "hot")
+def _level_contents(build: PlateBuilder, name: str, well: str) -> dict[str, float]:
+    """The hot plate of saturation and kinetics.
+
+    Radioligand at the well's level, vehicle, and unlabelled ligand where binding is non-specific.
+    """
+    compounds = build.protocol.compounds
+    added_ul = _added_volume(build, name)
+    fold = compounds.final_volume / added_ul
+    contents = contents_of(build.protocol, "radioligand", added_ul=added_ul)
+    contents[compounds.vehicle] = fold / compounds.vehicle_fold
     plan = next((w for w in build.plate.wells if w.well == well), None)
-    base = contents_of(build.protocol, "radioligand", added_ul=added_ul)
     if plan is not None and plan.radioligand_molar:
-        base[binding.radioligand] = plan.radioligand_molar * binding.final_volume / added_ul
-    return base
+        contents[build.protocol.of_binding.radioligand] = plan.radioligand_molar * fold
+    if plan is not None and plan.compound and plan.concentration_molar:
+        contents[plan.compound] = plan.concentration_molar * fold
+    return contents
+
+
+def _agonist_contents(build: PlateBuilder, name: str, well: str) -> dict[str, float]:
+    """The agonist plate of modulators and antagonists.
+
+    The reference series in its wells, the stimulus where compounds are tested, vehicle everywhere.
+    """
+    compounds = build.protocol.compounds
+    fold = compounds.final_volume / _added_volume(build, name)
+    contents = {compounds.vehicle: fold / compounds.vehicle_fold}
+    plan = next((w for w in build.plate.wells if w.well == well), None)
+    stimulus = build.protocol.of_calcium.stimulus
+    if plan is not None and plan.role == "reference" and plan.concentration_molar:
+        contents[compounds.reference] = plan.concentration_molar * fold
+    elif plan is not None and plan.role in STIMULATED and stimulus:
+        contents[compounds.reference] = stimulus * fold
+    return contents
 
 
 def _added_volume(build: PlateBuilder, source: str) -> float:
-    for doc in build.protocol.steps.values():
-        if getattr(doc, "source", None) == source and doc.do == "stamp":
-            return doc.volume
-    return 25.0
+    """What one assay well gets from a source: the first step that draws from it says it."""
+    volumes = (
+        doc.volume
+        for doc in build.protocol.steps.values()
+        if isinstance(doc, StampDoc | StaggerDoc | FillDoc) and doc.source == source
+    )
+    added = (
+        doc.addition.volume
+        for doc in build.protocol.steps.values()
+        if isinstance(doc, ReadDoc) and doc.addition and doc.addition.source == source
+    )
+    return next(chain(volumes, added), build.protocol.compounds.final_volume)
 
 
 def _bottles(
@@ -154,3 +205,9 @@ def _touched(steps: list[Step], labware: str, handler: str | None) -> bool:
         for step in steps
         if step.kind != "load"
     )
+
+
+PREPARED: dict[str, Callable[[PlateBuilder, str, str], dict[str, float]]] = {
+    "radioligand": _level_contents,
+    "agonist": _agonist_contents,
+}

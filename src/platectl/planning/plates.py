@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from platectl.domain.assay import AssayProtocol
+from platectl.domain.assay import AssayProtocol, Mode
 from platectl.domain.findings import Finding
-from platectl.domain.layout import Block, Layout, Series, WellPlan, block_offset
+from platectl.domain.layout import Along, Block, ControlRole, Layout, Series, WellPlan, block_offset
 from platectl.domain.run import PlatePlan
 from platectl.domain.samples import Sample
+
+NEEDED: dict[Mode, tuple[str, ...]] = {
+    "competition": ("total", "nsb"),
+    "saturation": ("total", "nsb"),
+    "kinetics": ("total", "nsb"),
+    "agonist": ("vehicle", "positive", "unloaded"),
+    "modulator": ("stimulus", "positive", "unloaded"),
+    "antagonist": ("stimulus", "positive", "unloaded"),
+}
+"""Control wells without which a plate cannot be evaluated."""
+WITH_COMPOUND: frozenset[ControlRole] = frozenset({"nsb", "positive", "stimulus"})
 
 
 def plan_plates(
@@ -69,16 +80,22 @@ def _free(
 def _layout_findings(protocol: AssayProtocol, layout: Layout) -> list[Finding]:
     file, where = f"{protocol.name}.yaml", f"layouts.{protocol.layout}"
     findings = []
-    binding = protocol.binding
+    compounds = protocol.compounds
     roles = {block.role for block in layout.controls}
     findings += [
         Finding(f"has no {role} wells", file, None, where, "give at least two")
-        for role in ("total", "nsb")
+        for role in NEEDED[protocol.mode]
         if role not in roles
     ]
+    findings += [
+        Finding(f"has {role} wells, but no such control is defined", file, None, where,
+                f"add {role} to compounds.controls")
+        for role in sorted(roles & WITH_COMPOUND)
+        if role not in compounds.controls
+    ]  # fmt: skip
     for series in layout.series:
         wanted = (
-            binding.points
+            compounds.points
             if len(protocol.layouts) and protocol.layout in protocol.layouts
             else len(series.wells)
         )
@@ -91,10 +108,8 @@ def _layout_findings(protocol: AssayProtocol, layout: Layout) -> list[Finding]:
             )
     for slot in layout.slots:
         count = sum(s.slot == slot for s in layout.series)
-        if count < binding.replicates:
-            message = (
-                f"{slot} has {count} series, the protocol asks for {binding.replicates} replicates"
-            )
+        if count < compounds.replicates:
+            message = f"{slot} has {count} series, the protocol asks for {compounds.replicates} replicates"
             findings.append(
                 Finding(message, file, None, where, "add series or lower the parameter replicates")
             )
@@ -105,6 +120,8 @@ def _layout_findings(protocol: AssayProtocol, layout: Layout) -> list[Finding]:
 
 def _level_findings(block: Block, protocol: AssayProtocol, file: str, where: str) -> list[Finding]:
     binding, findings = protocol.binding, []
+    if binding is None:
+        return []
     for well in block.wells:
         if binding.levels and _index(block.level, block, well) >= len(binding.levels):
             findings.append(
@@ -129,8 +146,8 @@ def _level_findings(block: Block, protocol: AssayProtocol, file: str, where: str
     return findings
 
 
-def _index(value: int | str | None, block: Block, well: str) -> int:
-    return block_offset(block, well) if value == "by_row" else int(value or 0)
+def _index(value: int | Along | None, block: Block, well: str) -> int:
+    return block_offset(block, well, value) if isinstance(value, str) else int(value or 0)
 
 
 def _resolve(
@@ -152,36 +169,37 @@ def _resolve(
 
 
 def _series_wells(protocol: AssayProtocol, series: Series, sample: Sample | None) -> list[WellPlan]:
-    binding = protocol.binding
-    compound = sample.compound if sample else binding.reference
-    top = sample.top_molar if sample else binding.reference_top
+    compounds = protocol.compounds
+    compound = sample.compound if sample else compounds.reference
+    top = sample.top_molar if sample else compounds.reference_top
     return [
         WellPlan(
             well=well,
             role="test" if sample else "reference",
             compound=compound,
-            concentration_molar=top / binding.dilution_factor**step,
+            concentration_molar=top / compounds.dilution_factor**step,
             series=f"{series.slot}.{series.replicate}",
             dilution_step=step,
             replicate=series.replicate,
-            radioligand_molar=binding.concentration,
+            radioligand_molar=protocol.binding.concentration if protocol.binding else None,
         )
         for step, well in enumerate(series.wells)
     ]
 
 
 def _control(protocol: AssayProtocol, block: Block, well: str) -> WellPlan:
-    binding = protocol.binding
-    level = _index(block.level, block, well)
-    time = None if block.time is None else binding.times[_index(block.time, block, well)]
-    nsb = block.role == "nsb"
-    return WellPlan(
+    control = protocol.compounds.controls.get(block.role)
+    plan = WellPlan(
         well=well,
         role=block.role,
-        compound=binding.nsb_ligand if nsb else None,
-        concentration_molar=binding.nsb_concentration if nsb else None,
-        level=level,
-        radioligand_molar=binding.levels[level] if binding.levels else binding.concentration,
-        time_s=time,
+        compound=control.compound if control else None,
+        concentration_molar=control.final if control else None,
         lot=block.lot,
     )
+    binding = protocol.binding
+    if binding is None:
+        return plan
+    level = _index(block.level, block, well)
+    time = None if block.time is None else binding.times[_index(block.time, block, well)]
+    ligand = binding.levels[level] if binding.levels else binding.concentration
+    return plan.model_copy(update={"level": level, "radioligand_molar": ligand, "time_s": time})

@@ -7,24 +7,31 @@ from itertools import combinations
 from pathlib import Path
 
 from platectl.analysis.errors import AnalysisError
-from platectl.analysis.results import CompoundResult
+from platectl.analysis.results import CompoundResult, PlateResult
 from platectl.analysis.selectivity import selectivity
 from platectl.report.html import template
 from platectl.report.model import RunReport
-from platectl.report.rows import finite, result_rows
+from platectl.report.rows import result_rows
 from platectl.report.text import ki_table
+from platectl.report.values import finite
 
 
 def compare_rows(reports: Sequence[RunReport]) -> list[dict[str, object]]:
-    """Selectivity of every compound between every two sites; never Ki against IC50."""
+    """Selectivity of every compound between every two sites; never Ki against IC50.
+
+    The site that comes first in the alphabet is below: sigma-2 over sigma-1, whatever the order
+    of the runs, so that a compound that prefers sigma-1 has a ratio above one.
+    """
     by_compound: dict[str, list[CompoundResult]] = {}
     for report in reports:
         for plate in report.plates:
-            for compound in plate.result.compounds if plate.result else ():
+            if not isinstance(plate.result, PlateResult):
+                continue
+            for compound in plate.result.compounds:
                 by_compound.setdefault(compound.compound, []).append(compound)
     rows: list[dict[str, object]] = []
     for name, results in by_compound.items():
-        for first, second in combinations(results, 2):
+        for first, second in combinations(sorted(results, key=lambda r: r.site), 2):
             if first.site == second.site:
                 continue
             try:

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from platectl.report.model import PlateReport, RunReport
-from platectl.report.rows import Row, result_rows
+from platectl.report.rows import result_rows
+from platectl.report.values import Row
+from platectl.report.views import view_of
 
 COUNT_COLUMNS = (
     "plate", "barcode", "well", "role", "compound", "concentration_molar", "series", "cpm",
@@ -93,22 +95,21 @@ def plain(value: Any) -> Any:
 
 
 def _plate(plate: PlateReport) -> dict[str, Any]:
-    result = plate.result
+    view = view_of(plate)
     return {
         "name": plate.name,
         "barcode": plate.barcode,
-        "state": result.state if result else "fail",
+        "state": view.state if view else "fail",
         "problem": plate.problem,
-        "conditions": plain(result.conditions) if result else None,
-        "qc": plain(result.qc) if result else [],
-        "equilibrium": plain(result.equilibrium) if result else None,
-        "ki_estimates": {c.compound: plain(c.ki) for c in result.compounds} if result else {},
+        "qc": plain(view.qc) if view else [],
+        **(plain(view.details) if view else {}),
         "counts": count_rows([plate]),
     }
 
 
 def _counts(plate: PlateReport) -> Iterator[Row]:
-    ages = plate.ages()
+    view = view_of(plate)
+    ages = view.ages_min() if view else {}
     known = {plan.well: plan for plan in plate.wells}
     for well in (*known, *(w for w in plate.counts if w not in known)):
         plan, reading = known.get(well), plate.counts.get(well, {})

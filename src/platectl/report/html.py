@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,8 @@ from platectl.domain.units import format_duration
 from platectl.report.export import count_rows
 from platectl.report.model import PlateReport, RunReport
 from platectl.report.rows import result_rows
-from platectl.report.text import ic50_table, ki_table
+from platectl.report.text import tables
+from platectl.report.views import view_of
 
 
 def write_html(path: Path, report: RunReport) -> None:
@@ -26,9 +26,9 @@ def render(report: RunReport) -> str:
     return str(
         template("report.html.j2").render(
             report=report,
-            ki=ki_table(rows),
-            ic50=ic50_table(rows),
+            tables=tables(rows),
             plates=[_plate(report, plate) for plate in report.plates],
+            methods=[v.methods for v in map(view_of, report.plates) if v][:1],
             windows=[
                 (
                     w.plate,
@@ -56,42 +56,12 @@ def template(name: str) -> Any:
 
 def _plate(report: RunReport, plate: PlateReport) -> dict[str, Any]:
     from platectl.report.plate_plot import heat_map
-    from platectl.report.plots import curves
 
-    drawn: dict[str, Any] = {
+    view, salt = view_of(plate), f"{report.run}-{plate.name}"
+    return {
         "plate": plate,
-        "counts": _counts(plate),
-        "fits": _fits(plate),
-        "curves": "",
+        "view": view,
+        "sections": view.sections(salt) if view else [],
+        "map": heat_map(plate, salt=f"{salt}-map") if plate.counts else "",
+        "counts": count_rows([plate]),
     }
-    drawn["map"] = heat_map(plate, salt=f"{report.run}-{plate.name}-map") if plate.counts else ""
-    if plate.result is not None and plate.result.compounds:
-        drawn["curves"] = curves(plate, salt=f"{report.run}-{plate.name}-curves")
-    return drawn
-
-
-def _counts(plate: PlateReport) -> list[dict[str, Any]]:
-    ages = plate.ages()
-    return [{**row, "age_min": ages.get(str(row["well"]))} for row in count_rows([plate])]
-
-
-def _fits(plate: PlateReport) -> Sequence[Sequence[str]]:
-    """Ki of each compound by four routes; the exact fit is the result."""
-    if plate.result is None:
-        return []
-    return [
-        (
-            c.compound,
-            *(
-                f"{1e9 * v:.3g}"
-                for v in (
-                    c.ki.exact,
-                    c.ki.munson_rodbard,
-                    c.ki.goldstein_barrett,
-                    c.ki.cheng_prusoff,
-                )
-            ),
-        )
-        for c in plate.result.compounds
-        if c.ki is not None
-    ]

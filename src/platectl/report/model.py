@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from platectl.analysis.plate import BindingConditions
+from platectl.analysis.kinetics import KineticsResult
 from platectl.analysis.results import PlateResult
+from platectl.analysis.saturation import SaturationResult
 from platectl.domain.layout import WellPlan
+
+AnyResult = PlateResult | SaturationResult | KineticsResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +31,12 @@ class PlateReport:
     barcode: str
     wells: tuple[WellPlan, ...]
     counts: Mapping[str, Mapping[str, Any]]
-    result: PlateResult | None
+    result: AnyResult | None
     problem: str = ""
-
-    @property
-    def conditions(self) -> BindingConditions | None:
-        """Conditions of the analysis."""
-        return None if self.result is None else self.result.conditions
 
     def compounds(self) -> tuple[str, ...]:
         """Compounds on the plate, in plate order."""
         return tuple(dict.fromkeys(w.compound for w in self.wells if w.compound))
-
-    def ages(self) -> dict[str, float]:
-        """Age in minutes of every well whose filtration was recorded."""
-        if self.result is None:
-            return {}
-        return {age.well: age.age_min for age in self.result.equilibrium.ages}
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from platectl.domain.layout import WellPlan
 from platectl.domain.wells import PlateFormat, parse_well
 from platectl.report.model import PlateReport
-from platectl.report.rows import finite
 from platectl.report.svg import COLOURS, GREY, INK, drawing, to_svg
+from platectl.report.values import finite
+from platectl.report.views import view_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,11 +86,8 @@ def flagged(plate: PlateReport, well: str) -> bool:
     """Whether anything is remarked about a well: by the counter or by the analysis."""
     if plate.counts.get(well, {}).get("flags"):
         return True
-    if plate.result is None:
-        return False
-    named = any(well in m.wells for m in plate.result.qc if m.state != "pass")
-    points = (p for c in plate.result.compounds for p in c.points if p.well == well)
-    return named or any(p.flags or p.excluded for p in points)
+    view = view_of(plate)
+    return view is not None and view.remarked(well)
 
 
 def _outline(axes: Axes, plan: WellPlan) -> None:
@@ -124,8 +122,7 @@ def _key(axes: Axes, plate: PlateReport) -> None:
     words = {"marker": "x", "linestyle": "none", "color": COLOURS[1], "label": "not counted"}
     if any(math.isnan(_cpm(plate, p.well)) for p in plate.wells if p.role != "empty"):
         handles.append(Line2D([], [], **words))
-    flag = {"marker": "$!$", "linestyle": "none", "color": INK, "label": "flagged"}
-    handles.append(Line2D([], [], **flag))
+    handles.append(Line2D([], [], linestyle="none", label="! flagged"))
     place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.02)}
     axes.legend(handles=handles, ncols=len(handles), frameon=False, fontsize=7, **place)
 

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from platectl.analysis.results import CompoundResult, FittedPoint
-from platectl.report.model import PlateReport
-from platectl.report.rows import positive
+from platectl.analysis.results import CompoundResult, FittedPoint, PlateResult
+from platectl.domain.layout import WellPlan
 from platectl.report.svg import COLOURS, GREY, INK, MARKERS, PALE, drawing, to_svg
 from platectl.report.text import interval, qualified
+from platectl.report.values import positive
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,18 +20,19 @@ PANELS_ACROSS = 3
 PANEL_WIDTH_IN, PANEL_HEIGHT_IN = 3.3, 3.9
 MARGIN_IN = 0.62
 CONTROL_DECADES = 0.9
+LABEL_DECADES = 0.75
 OUTLIER_SIGMAS = 3.0
 _CONTROLS = {"total", "nsb"}
 
 
-def curves(plate: PlateReport, *, salt: str) -> str:
+def curves(name: str, wells: Sequence[WellPlan], result: PlateResult, *, salt: str) -> str:
     """Curves of all compounds of a plate that have points; empty without any."""
-    shown = [] if plate.result is None else [c for c in plate.result.compounds if _dosed(c)]
+    shown = [c for c in result.compounds if _dosed(c)]
     if not shown:
         return ""
     across = min(PANELS_ACROSS, len(shown))
     down = math.ceil(len(shown) / across)
-    series = {w.well: w.series or w.well.rstrip("0123456789") for w in plate.wells}
+    series = {w.well: w.series or w.well.rstrip("0123456789") for w in wells}
     size = (PANEL_WIDTH_IN * across, PANEL_HEIGHT_IN * down)
     with drawing(*size) as figure:
         for place, compound in enumerate(shown):
@@ -43,7 +44,7 @@ def curves(plate: PlateReport, *, salt: str) -> str:
             above = figure.add_axes((left, bottom + 0.87 / size[1], width, 2.15 / size[1]))
             _panel(above, under, compound, series)
         names = ", ".join(compound.compound for compound in shown)
-        return to_svg(figure, salt=salt, label=f"Competition curves of plate {plate.name}: {names}")
+        return to_svg(figure, salt=salt, label=f"Competition curves of plate {name}: {names}")
 
 
 def _dosed(compound: CompoundResult) -> list[float]:
@@ -155,7 +156,9 @@ def _residual_axis(under: Axes, compound: CompoundResult) -> None:
 
 
 def _axes(above: Axes, under: Axes, ends: tuple[float, float]) -> None:
-    decades = list(range(math.ceil(ends[0] + 0.4), math.floor(ends[1] - 0.4) + 1))
+    decades = list(
+        range(math.ceil(ends[0] + LABEL_DECADES), math.floor(ends[1] - LABEL_DECADES) + 1)
+    )
     decades = decades[:: 1 + len(decades) // 7]
     ticks = [ends[0], *decades, ends[1]]
     names = ["total", *(_decade(d) for d in decades), "NSB"]

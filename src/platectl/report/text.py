@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from platectl.domain.units import format_molar
-from platectl.report.rows import Row
+from platectl.report.values import MOLAR, Row
 
 NOTHING = "–"
 KI_HEAD = (
     "compound", "site", "Ki", "95 % interval", "status", "radioligand", "L", "Kd", "tissue",
     "temperature", "plate", "flags",
 )  # fmt: skip
+CONSTANT_HEAD = ("constant", "of", "site", "value", "95 % interval", "status", "tissue", "temperature", "plate", "flags")  # fmt: skip
 IC50_HEAD = ("compound", "site", "IC50", "95 % interval", "Hill slope", "status", "plate")
 
 
@@ -95,8 +96,48 @@ def ic50_table(rows: Iterable[Row]) -> list[list[str]]:
             row["plate"],
         ]
         for row in rows
+        if row["quantity"] == "IC50" or row.get("ic50_molar") is not None
     ]
     return table
+
+
+def constants_table(rows: Iterable[Row]) -> list[list[str]]:
+    """Head and rows of all other constants: Kd, Bmax, rate constants."""
+    table = [list(CONSTANT_HEAD)]
+    table += [
+        [
+            row["quantity"],
+            row["compound"],
+            row["site"] or NOTHING,
+            in_unit(row["value"], row["unit"]),
+            f"{in_unit(row['lower'], row['unit'])} to {in_unit(row['upper'], row['unit'])}",
+            row["status"],
+            row.get("tissue") or NOTHING,
+            celsius(row.get("temperature_c")),
+            row["plate"],
+            flags(row["flags"]),
+        ]
+        for row in rows
+        if row["quantity"] not in {"Ki", "IC50"}
+    ]
+    return table
+
+
+def in_unit(value: float | None, unit: str) -> str:
+    """A value with its unit, concentrations in their usual prefix, or a dash."""
+    if value is None or unit == MOLAR:
+        return molar(value)
+    return f"{value:.3g} {unit}"
+
+
+def tables(rows: Sequence[Row]) -> list[tuple[str, list[list[str]]]]:
+    """Every table of a run that has rows, with its title; no table mixes Ki with IC50."""
+    found = (
+        ("Ki", ki_table(rows)),
+        ("IC50 and Hill slope", ic50_table(rows)),
+        ("Constants", constants_table(rows)),
+    )
+    return [(title, table) for title, table in found if len(table) > 1]
 
 
 def _ic50(row: Row) -> tuple[str, str]:

@@ -6,17 +6,27 @@ To add a kind, write its class and list it here; compiler, checks and engine fin
 from __future__ import annotations
 
 from platectl.domain.steps import Step
+from platectl.steps.cells import (
+    Aspirate,
+    FetchPlate,
+    PrimeWasher,
+    StorePlate,
+    WarmIncubator,
+    WashPlate,
+)
 from platectl.steps.climate import Preheat, Shake, Wait
 from platectl.steps.dispense import Dispense, Prime
 from platectl.steps.harvest import Filter, ServedHarvest
 from platectl.steps.kind import StepKind
 from platectl.steps.people import Load, Manual
 from platectl.steps.plates import Count, MovePlate, Seal
+from platectl.steps.reading import Carriage, Read, WarmReader
 from platectl.steps.transfer import Transfer
 
 _KINDS = (
-    Count, Dispense, Filter, Load, Manual, MovePlate, Preheat, Prime, Seal, ServedHarvest, Shake,
-    Transfer, Wait,
+    Aspirate, Carriage, Count, Dispense, FetchPlate, Filter, Load, Manual, MovePlate, Preheat, Prime,
+    PrimeWasher, Read, Seal, ServedHarvest, Shake, StorePlate, Transfer, Wait, WarmIncubator,
+    WarmReader, WashPlate,
 )  # fmt: skip
 KINDS = {kind.name: kind for kind in _KINDS}
 

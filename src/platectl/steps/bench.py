@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from platectl.domain.clock import Clock
+from platectl.domain.events import EventKind
 from platectl.domain.steps import Anchor
 
 
@@ -44,6 +45,10 @@ class Bench(Protocol):
 
     def note(self, **detail: Any) -> None:
         """Record something that was observed while the step runs; synced with the next action."""
+        ...
+
+    def observe(self, kind: EventKind, data: Mapping[str, Any]) -> None:
+        """Record a piece of a result as it comes; durable with the next action or result."""
         ...
 
     def moment_s(self, anchor: Anchor) -> float:

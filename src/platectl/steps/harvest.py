@@ -77,6 +77,7 @@ class ServedHarvest(Params):
     effect: ClassVar[Effect] = "consume"
 
     harvester: str
+    operator: str | None = None
     labware: str
     filter_plate: str
     washes: int = Field(ge=0)
@@ -89,8 +90,8 @@ class ServedHarvest(Params):
         return 120.0
 
     def instruments(self) -> tuple[str, ...]:
-        """The harvester."""
-        return (self.harvester,)
+        """The harvester, and who works it."""
+        return (self.harvester, *((self.operator,) if self.operator else ()))
 
     def liquid_moves(self) -> Iterable[LiquidMove]:
         """The harvester brings its own wash buffer."""

@@ -29,13 +29,15 @@ class Spot(Params):
 
 
 class Move(Params):
-    """Aspirate here, dispense there, then mix there."""
+    """Stir here, aspirate here, dispense there, then mix there."""
 
     source: Spot
     target: Spot
     volume_ul: float = Field(gt=0)
     mix_cycles: int = Field(default=0, ge=0)
     mix_ul: float = Field(default=0.0, ge=0)
+    stir_cycles: int = Field(default=0, ge=0)
+    stir_ul: float = Field(default=0.0, ge=0)
 
 
 class TipUse(Params):
@@ -81,25 +83,37 @@ async def make_moves(handler: LiquidHandler, use: TipUse, bench: Bench, *, flow:
     await bench.act("pick_up_tips", rack=use.rack, well=use.tip_well)
     await handler.pick_up_tips(use.rack, use.tip_well)
     for move in use.moves:
+        if move.stir_cycles:
+            await bench.act("stir", source=f"{move.source.labware}/{move.source.well}")
+            await _stir(handler, move, flow)
         await bench.act(
             "transfer",
             source=f"{move.source.labware}/{move.source.well}",
             target=f"{move.target.labware}/{move.target.well}",
             volume_ul=move.volume_ul,
         )
-        await _one_move(handler, move, flow)
+        await _one_move(handler, move, bench, flow)
     if use.finish == "return":
         await handler.return_tips(use.rack, use.tip_well)
     else:
         await handler.drop_tips()
 
 
-async def _one_move(handler: LiquidHandler, move: Move, flow: float) -> None:
+async def _stir(handler: LiquidHandler, move: Move, flow: float) -> None:
+    here = move.source
+    at_source = {"flow_ul_per_s": flow, "height_mm": here.height_mm}
+    for _ in range(move.stir_cycles):
+        await handler.aspirate(here.labware, here.well, volume_ul=move.stir_ul, **at_source)
+        await handler.dispense(here.labware, here.well, volume_ul=move.stir_ul, **at_source)
+
+
+async def _one_move(handler: LiquidHandler, move: Move, bench: Bench, flow: float) -> None:
     here, there = move.source, move.target
     at_source = {"flow_ul_per_s": flow, "height_mm": here.height_mm}
     at_target = {"flow_ul_per_s": flow, "height_mm": there.height_mm}
     await handler.aspirate(here.labware, here.well, volume_ul=move.volume_ul, **at_source)
     await handler.dispense(there.labware, there.well, volume_ul=move.volume_ul, **at_target)
+    bench.note(delivered=f"{there.labware}/{there.well}")
     for _ in range(move.mix_cycles):
         await handler.aspirate(there.labware, there.well, volume_ul=move.mix_ul, **at_target)
         await handler.dispense(there.labware, there.well, volume_ul=move.mix_ul, **at_target)
@@ -122,8 +136,9 @@ class Transfer(Params):
         for use in self.uses:
             total += TIP_CHANGE_S
             for move in use.moves:
-                pumped = 2 * (move.volume_ul + move.mix_cycles * move.mix_ul)
-                total += MOVE_S * (1 + move.mix_cycles) + pumped / self.flow_ul_per_s
+                mixed_ul = move.mix_cycles * move.mix_ul + move.stir_cycles * move.stir_ul
+                strokes = 1 + move.mix_cycles + move.stir_cycles
+                total += MOVE_S * strokes + 2 * (move.volume_ul + mixed_ul) / self.flow_ul_per_s
         return total
 
     def instruments(self) -> tuple[str, ...]:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from platectl.domain.labware import LabwareKind
 from platectl.domain.wells import PlateFormat
+
+if TYPE_CHECKING:
+    from platectl.simkit.world.cells import CellPlate
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
@@ -79,6 +83,7 @@ class Held:
     position: str | None = None
     dark: bool = False
     sealed: bool = False
+    cells: CellPlate | None = None
     cocktail_dark_min: float = 0.0
 
     @property

@@ -19,11 +19,11 @@ NOTHING_UL = 1e-12
 
 
 def prepared(components: Components, contents: Mapping[str, float]) -> Array:
-    """Amounts per microlitre of a prepared liquid: fmol, micrograms of protein, or microlitres."""
+    """Amounts per microlitre of a prepared liquid: fmol, micrograms of protein, microlitres, cells."""
     rows = {components.row(name): name for name in contents}
     per_ul = np.zeros(components.capacity)
     for row, name in rows.items():
-        plain = name.startswith("membranes:") or name in FRACTIONS  # mg/mL is ug/uL
+        plain = name.startswith(("membranes:", "cells:")) or name in FRACTIONS  # mg/mL is ug/uL
         per_ul[row] += contents[name] * (1.0 if plain else FMOL_PER_UL)
     return per_ul
 

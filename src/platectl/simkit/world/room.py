@@ -229,6 +229,8 @@ class Room:
         self.chemistry.bind(held, minutes)
         if held.is_filter:
             filtration.let_go(held, minutes, truth=self.truth, chemistry=self.chemistry)
+        if held.cells is not None:
+            held.cells.carry(held, minutes, self.truth, self.components)
         environment.evaporate(held, minutes, self.truth, lidded=self._lidded(held))
         if held.dark:
             held.cocktail_dark_min += minutes

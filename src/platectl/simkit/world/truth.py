@@ -20,6 +20,14 @@ from platectl.domain.units import (
     VolumeUl,
 )
 from platectl.simkit.faults import Fault, FaultPlan
+from platectl.simkit.world.truth_cells import (
+    Agonist,
+    Antagonist,
+    CellLine,
+    Fura2,
+    Glow,
+    Modulator,
+)
 
 
 class _Part(BaseModel):
@@ -196,6 +204,22 @@ class Truth(_Part):
     filtration: Filtration = Filtration()
     counting: Counting = Counting()
     environment: Environment = Environment()
+    cells: dict[str, CellLine] = Field(
+        default_factory=dict, description="by the name after `cells:`"
+    )
+    agonists: dict[str, Agonist] = Field(
+        default_factory=dict, description="compounds that raise calcium"
+    )
+    antagonists: dict[str, Antagonist] = Field(
+        default_factory=dict, description="compounds that block a receptor or the sigma-1 site"
+    )
+    modulators: dict[str, Modulator] = Field(
+        default_factory=dict, description="compounds that make responses larger"
+    )
+    fura2: Fura2 = Fura2()
+    autofluorescence: dict[str, Glow] = Field(
+        default_factory=dict, description="compounds that shine themselves"
+    )
     faults: tuple[FaultEntry, ...] = ()
 
     @model_validator(mode="after")

@@ -10,14 +10,18 @@ import numpy as np
 from platectl.domain.clock import Clock
 from platectl.domain.labware import LabwareKind
 from platectl.simkit.faults import Fault, FaultPlan
-from platectl.simkit.world import counting, pipetting
+from platectl.simkit.world import counting, photophysics, pipetting
+from platectl.simkit.world.cells import PREFIX, CellPlate, seed_cells
 from platectl.simkit.world.matter import Array, Held, Indices, add_at, turns
 from platectl.simkit.world.places import WorldError
 from platectl.simkit.world.room import Room
 from platectl.simkit.world.tips import Tips
 from platectl.simkit.world.truth import Truth
+from platectl.simkit.world.truth_cells import CellLine
 
 COCKTAIL_CAME_UL = 1.0
+FLOOR_MM2 = 32.0  # of a well of 96; a millimetre holds as many microlitres
+GENTLE_RATE, GENTLE_MM = 2, 0.3
 
 
 class World(Room):
@@ -54,7 +58,8 @@ class World(Room):
         """Pour a prepared liquid into a well.
 
         `contents` maps a component to its concentration: molar for ligands, mg/mL for
-        `membranes:<name>`, volume fraction for `dmso`, `cocktail`, `pei`; buffer is the rest.
+        `membranes:<name>`, per microlitre for `cells:<name>`, volume fraction for `dmso`,
+        `cocktail`, `pei`; buffer is the rest. Cells are at once attached.
 
         Raises:
             WorldError: nothing_there, no_such_well, overflow.
@@ -64,6 +69,7 @@ class World(Room):
         index, _ = self._wells(held, (well,))
         volumes = np.array([volume_ul])
         self._pour(held, index, volumes, per_ul[:, None] * volumes, repeated=False)
+        self._attach(held, index, contents, volume_ul)
 
     def load_bottle(
         self, instrument: str, *, liquid: str, volume_ul: float, contents: Mapping[str, float]
@@ -175,6 +181,69 @@ class World(Room):
             bottle.take(float(volumes.sum()))
             self._pour(held, index, volumes, per_ul[:, None] * volumes, repeated=False)
 
+    # Cells ----------------------------------------------------------------------------------
+    def aspirate_plate(
+        self, instrument: str, position: str, *, height_mm: float, rate: int
+    ) -> None:
+        """Draw all wells of a plate down to what stands below `height_mm` (a washer's manifold).
+
+        A hard rate or a low height takes cells along.
+
+        Raises:
+            WorldError: nothing_there, sealed.
+        """
+        held = self._open(self._standing(position).name)
+        noise = 1.0 + 0.1 * self.rng(instrument).standard_normal(held.volume_ul.size)
+        left = np.minimum(held.volume_ul, FLOOR_MM2 * height_mm * np.maximum(noise, 0.2))
+        share = left / np.maximum(held.volume_ul, 1e-9)
+        self._discard((held.amounts * (1.0 - share)).sum(axis=1))
+        held.amounts *= share
+        held.volume_ul = left
+        if held.cells is not None:
+            harm = max(rate - GENTLE_RATE, 0) + max(GENTLE_MM / height_mm - 1.0, 0.0)
+            lost = held.cells.line.loose * 10.0**harm
+            held.cells.washed(share, np.full(left.size, min(lost, 0.9)))
+
+    def fluorescence(
+        self,
+        position: str,
+        wells: Sequence[str],
+        *,
+        excitation_nm: float,
+        emission_nm: float,  # noqa: ARG002  # one emission filter, 510 nm
+        at_s: Array | None = None,
+    ) -> Array:
+        """Expected counts, free of the detector's noise, of the plate at a position, shape (n,).
+
+        `at_s` is each well's own time on the clock; it may lie a little back, to when the plate was
+        last changed, and not ahead. Reading bleaches. A plate without cells shows background.
+
+        Raises:
+            WorldError: nothing_there, no_such_well, no_such_channel.
+        """
+        held = self._standing(position)
+        self._carry(held)
+        index, _ = self._wells(held, wells)
+        channel = photophysics.channel_of(excitation_nm)
+        when = np.full(len(index), self.clock.monotonic_s()) if at_s is None else np.asarray(at_s)
+        if held.cells is None:
+            dye = self.truth.fura2
+            return np.full(len(index), (dye.background_340, dye.background_380)[channel])
+        return photophysics.counts(
+            held, held.cells, index, when, channel, self.truth, self.components
+        )
+
+    def true_ratio(self, labware: str, at_s: float | None = None) -> Array:
+        """Ratio of the cells of all wells at a time (None: now), row-major."""
+        cells = self._cells(labware)
+        now_s = self.clock.monotonic_s() if at_s is None else at_s
+        every = np.arange(cells.cells.size, dtype=np.intp)
+        return cells.ratio(every, np.full(every.size, now_s))
+
+    def calcium_nm(self, labware: str, at_s: float | None = None) -> Array:
+        """Calcium in the cells of all wells at a time (None: now), row-major, nM."""
+        return photophysics.calcium_nm(self.truth.fura2, self.true_ratio(labware, at_s))
+
     # Counting -------------------------------------------------------------------------------
     def count_rates(self, position: str, wells: Sequence[str]) -> Array:
         """Expected counts per minute above background of each well now, shape (n,).
@@ -232,6 +301,26 @@ class World(Room):
         return self._carried(labware).volume_ul.copy()
 
     # Inside ---------------------------------------------------------------------------------
+    def _cells(self, labware: str) -> CellPlate:
+        cells = self._carried(labware).cells
+        if cells is None:
+            raise WorldError("nothing_there", f"{labware} has no cells")
+        return cells
+
+    def _attach(
+        self, held: Held, wells: Indices, contents: Mapping[str, float], volume_ul: float
+    ) -> None:
+        for name, per_ul in contents.items():
+            if not name.startswith(PREFIX):
+                continue
+            line = self.truth.cells.get(name.removeprefix(PREFIX), CellLine())
+            if held.cells is None:
+                day = 1.0 + line.day_cv * float(self.rng("cells:day").standard_normal())
+                rng = self.rng(f"cells:{held.name}")
+                held.cells = seed_cells(held, line, day, rng, np.zeros(held.volume_ul.size))
+            held.cells.cells[wells] += per_ul * volume_ul
+            held.amounts[self.components.row(name)] = 0.0  # attached, not afloat
+
     def _pour(
         self, held: Held, wells: Indices, volumes: Array, amounts: Array, *, repeated: bool
     ) -> None:
@@ -244,6 +333,10 @@ class World(Room):
             add_at(held.volume_ul, wells, volumes, repeated=repeated)
             add_at(held.amounts, wells, amounts, repeated=repeated)
             held.mixed_s = self.clock.monotonic_s()
+        if held.cells is not None:
+            jolt = 1.0 - 0.03 * self.rng(f"cells:{held.name}").random(len(wells))
+            now_s = self.clock.monotonic_s()
+            held.cells.added(held, wells, now_s, self.truth, self.components, jolt)
         cocktail = self.components.known("cocktail")
         if cocktail is not None and (amounts[cocktail] > COCKTAIL_CAME_UL).any():
             held.cocktail_dark_min = 0.0

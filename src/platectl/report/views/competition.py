@@ -1,0 +1,153 @@
+"""Competition plates: Ki and IC50 of every compound."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from platectl.analysis.limits import QcMetric, State
+from platectl.analysis.results import CompoundResult, PlateResult
+from platectl.report.model import PlateReport
+from platectl.report.values import (
+    MOLAR,
+    Row,
+    constant,
+    finite,
+    from_log,
+    of_conditions,
+    plate_remarks,
+    positive,
+)
+from platectl.report.views.view import Section
+
+ROUTES = ("compound", "exact mass action (reported)", "Munson-Rodbard", "Goldstein-Barrett", "Cheng-Prusoff")  # fmt: skip
+_USABLE = {"ok", "bound", "converged"}
+_HARMLESS = {"out_of_range", "inactive"}
+
+METHODS = (
+    "Gross counts per minute are fitted with the totals and non-specific wells as points. "
+    "Ki comes from exact mass action of receptor, radioligand and compound with depletion "
+    "of both; IC50 and Hill slope from one-site and four-parameter curves. Variance is "
+    "counting plus a constant share of the net counts, taken from the curve and iterated. A "
+    "masking ligand that also holds the site under study raises Kd and every Ki by 1 + "
+    "M/Km; the Ki that is reported is corrected for it."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CompetitionView:
+    """View of a competition plate."""
+
+    plate: PlateReport
+    result: PlateResult
+
+    @property
+    def methods(self) -> str:
+        """How the numbers came about."""
+        return METHODS
+
+    @property
+    def state(self) -> State:
+        """State of the plate."""
+        return self.result.state
+
+    @property
+    def qc(self) -> tuple[QcMetric, ...]:
+        """Quality metrics."""
+        return self.result.qc
+
+    @property
+    def rows(self) -> list[Row]:
+        """One row per compound."""
+        return [_row(self.result, compound) for compound in self.result.compounds]
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Equilibrium that was not reached."""
+        check = self.result.equilibrium
+        return () if check.state == "pass" else (check.message,)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Flags of compounds."""
+        return tuple(f"{c.compound}: {f.sentence}" for c in self.result.compounds for f in c.flags)
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        """Conditions, equilibrium, and Ki by four routes."""
+        return {
+            "conditions": self.result.conditions,
+            "equilibrium": self.result.equilibrium,
+            "ki_estimates": {c.compound: c.ki for c in self.result.compounds},
+        }
+
+    def ages_min(self) -> Mapping[str, float]:
+        """Age of every well whose filtration was recorded."""
+        return {age.well: age.age_min for age in self.result.equilibrium.ages}
+
+    def remarked(self, well: str) -> bool:
+        """Whether a fit or a metric says anything about a well."""
+        points = (p for c in self.result.compounds for p in c.points if p.well == well)
+        named = any(well in m.wells for m in self.qc if m.state != "pass")
+        return named or any(p.flags or p.excluded for p in points)
+
+    def sections(self, salt: str) -> list[Section]:
+        """Curves with residuals, and Ki by four routes."""
+        from platectl.report.plots import curves
+
+        routes = [list(ROUTES)]
+        for compound in self.result.compounds:
+            if compound.ki is not None:
+                k = compound.ki
+                four = (k.exact, k.munson_rodbard, k.goldstein_barrett, k.cheng_prusoff)
+                routes.append([compound.compound, *(f"{1e9 * value:.3g}" for value in four)])
+        check = self.result.equilibrium
+        return [
+            Section("Curves", curves(self.plate.name, self.plate.wells, self.result, salt=f"{salt}-curves"), note=check.message),
+            Section("Ki by four routes (nM)", table=routes if len(routes) > 1 else ()),
+        ]  # fmt: skip
+
+
+def row_status(plate: PlateResult, compound: CompoundResult) -> State:
+    """`fail` without a value to use, `flag` with a remark on compound or plate, else `pass`.
+
+    That a value is a bound is said by its qualifier and is no remark of its own.
+    """
+    usable = compound.status in _USABLE and compound.qualifier != "~"
+    if plate.state == "fail" or compound.value_molar is None or not usable:
+        return "fail"
+    remarks = {flag.name for flag in compound.flags} - _HARMLESS
+    return "flag" if remarks or plate.state == "flag" else "pass"
+
+
+def _row(result: PlateResult, compound: CompoundResult) -> Row:
+    failed = result.state == "fail"
+    flags, sentences = plate_remarks(result.qc)
+    hill = compound.hill
+    return {
+        "compound": compound.compound,
+        "role": compound.role,
+        "site": compound.site,
+        **constant(
+            compound.quantity,
+            compound.value_molar,
+            compound.lower_molar,
+            compound.upper_molar,
+            MOLAR,
+        ),
+        "qualifier": compound.qualifier,
+        "status": row_status(result, compound),
+        **of_conditions(compound.conditions),
+        "lower_with_kd_molar": None if failed else from_log(compound.interval_with_kd, "lower"),
+        "upper_with_kd_molar": None if failed else from_log(compound.interval_with_kd, "upper"),
+        "ic50_molar": None if failed else positive(compound.ic50_molar),
+        "ic50_lower_molar": None if failed else positive(compound.ic50_lower_molar),
+        "ic50_upper_molar": None if failed else positive(compound.ic50_upper_molar),
+        "hill": finite(hill.slope) if hill else None,
+        "hill_lower": finite(hill.lower) if hill else None,
+        "hill_upper": finite(hill.upper) if hill else None,
+        "series": compound.series,
+        "flags": [flag.name for flag in compound.flags] + flags,
+        "remarks": [flag.sentence for flag in compound.flags] + sentences,
+    }
