@@ -327,6 +327,12 @@ async def test_another_plate_inside_is_not_read(tmp_path: Path) -> None:
 async def test_the_temperature_is_set_at_the_instrument(tmp_path: Path) -> None:
     async with lab(tmp_path) as room:
         await room.driver.set_temperature(None)
+        declared = Flipr(
+            DriverSetup("x", room.clock, room.connect, Flipr.Settings(set_temperature_c=37.0))
+        )
+        await declared.set_temperature(37.0)
+        assert await declared.read_temperature_c() == 37.0
+        assert declared.features.temperature_c == (37.0, 37.0)
         for verb in (room.driver.set_temperature(37.0), room.driver.read_temperature_c()):
             with pytest.raises(RefusedError):
                 await verb

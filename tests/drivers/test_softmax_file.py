@@ -49,6 +49,14 @@ READ = KineticRead(
 MEASURED: dict[str, Any] = {"channel_s": 0.5, "transfer_lag_s": 0.7}
 
 
+def note(read: KineticRead) -> dict[str, Any]:
+    """What a read step tells the person who starts the reader."""
+    said = {key: value for key, value in asdict(read).items() if key not in {"bottom", "injection"}}
+    channels = [[channel.excitation_nm, channel.emission_nm] for channel in read.channels]
+    pipettor = None if read.injection is None else asdict(read.injection)
+    return {**said, "channels": channels, "pipettor": pipettor}
+
+
 async def no_wire() -> ByteStream:
     raise DisconnectedError("there is no wire")
 
@@ -75,7 +83,7 @@ async def reading(
 
     async def person() -> None:
         await asyncio.sleep(9.7)
-        bench.notices["reader.start"].append(asdict(read))
+        bench.notices["reader.start"].append(note(read))
 
     tasks = [asyncio.create_task(simulator.run()), asyncio.create_task(person())]
     own = {key: value for key, value in settings.items() if key == "sections"}
@@ -231,6 +239,18 @@ async def test_columns_in_another_order_need_a_section_each(tmp_path: Path) -> N
 
     assert error is None
     assert [frame.wells[0] for frame in frames[:: 41 * 2]] == ["A5", "A3", "A4"]
+
+
+async def test_without_an_order_the_columns_of_the_wells_are_read_from_left_to_right(
+    tmp_path: Path,
+) -> None:
+    read = replace(READ, columns=())
+    assert driver(tmp_path).read_duration_s(read) == 3 * 95
+    async with reading(tmp_path, read=read) as subject:
+        frames, _, error = await collect(subject, read)
+
+    assert error is None
+    assert [frame.wells[0] for frame in frames[:: 41 * 2]] == ["A3", "A4", "A5"]
 
 
 async def test_a_saturated_well_is_flagged_not_numbered(tmp_path: Path) -> None:
@@ -408,7 +428,8 @@ async def test_what_a_person_sees_to_is_refused(tmp_path: Path) -> None:
     subject = driver(tmp_path, set_temperature_c=37.0)
     await subject.set_temperature(37.0)
     await subject.set_temperature(None)
-    for verb in (subject.set_temperature(36.0), subject.read_temperature_c(),
+    assert await subject.read_temperature_c() == 37.0
+    for verb in (subject.set_temperature(36.0), driver(tmp_path).read_temperature_c(),
                  subject.open_drawer(), subject.close_drawer()):  # fmt: skip
         with pytest.raises(RefusedError):
             await verb

@@ -100,7 +100,7 @@ class Flipr:
             notes=(
                 "a read must be contained exactly in one of the declared protocols",
                 "an addition goes into all 96 wells, whatever wells are read",
-                "the stage's temperature is set at the instrument",
+                "the stage's temperature is set at the instrument; the declared one is taken for it",
             ),
         )
 
@@ -140,12 +140,14 @@ class Flipr:
             )
 
     async def read_temperature_c(self) -> float:
-        """Refuse: no public command tells it.
+        """Return what the lab file declares; no public command tells it.
 
         Raises:
-            RefusedError: Always.
+            RefusedError: Nothing is declared.
         """
-        raise RefusedError("the FLIPR does not tell its temperature over the wire")
+        if self._settings.set_temperature_c is None:
+            raise RefusedError("the FLIPR does not tell its temperature over the wire")
+        return self._settings.set_temperature_c
 
     async def open_drawer(self) -> None:
         """Put out whatever stands inside, onto the landing pads; harmless when nothing does."""
