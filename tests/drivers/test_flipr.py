@@ -28,11 +28,14 @@ from platectl.hal.reading import Addition, Channel, Frame, Injection, KineticRea
 from platectl.hal.stream import ByteStream
 from platectl.simkit.faults import Fault, FaultPlan
 from platectl.simkit.pipe import PipeEnd, pipe
+from platectl.simkit.serve import serve_tcp
 from platectl.simkit.simulator import SimulatorSetup
 from platectl.simkit.virtual_time import VirtualClock
+from platectl.transport.address import open_connector
 from platectl.transport.drop_folder import DropDirectory
 from platectl.transport.replay import ReplayStream
 from platectl_drivers.flipr import Flipr
+from platectl_drivers.flipr.watch import ExportWatch
 from platectl_drivers.flipr.wire import CONDITIONS
 from platectl_simulators.flipr import FliprSimulator
 
@@ -199,7 +202,8 @@ async def test_some_wells_in_another_order_of_channels(tmp_path: Path) -> None:
     assert error is None
     assert frames[0].channel == 1
     assert frames[0].values[0] == pytest.approx(expected("H12", 340.0, None), rel=0.1)
-    assert set(additions[0].at_s) == {"A1", "H12"}
+    assert frames[0].wells == ("H12", "A1")
+    assert set(additions[0].at_s) == set(WELLS)  # the head adds to all of them
 
 
 async def test_without_an_injection_the_other_protocol_is_taken(tmp_path: Path) -> None:
@@ -323,6 +327,12 @@ async def test_another_plate_inside_is_not_read(tmp_path: Path) -> None:
 async def test_the_temperature_is_set_at_the_instrument(tmp_path: Path) -> None:
     async with lab(tmp_path) as room:
         await room.driver.set_temperature(None)
+        declared = Flipr(
+            DriverSetup("x", room.clock, room.connect, Flipr.Settings(set_temperature_c=37.0))
+        )
+        await declared.set_temperature(37.0)
+        assert await declared.read_temperature_c() == 37.0
+        assert declared.features.temperature_c == (37.0, 37.0)
         for verb in (room.driver.set_temperature(37.0), room.driver.read_temperature_c()):
             with pytest.raises(RefusedError):
                 await verb
@@ -344,6 +354,8 @@ async def test_every_condition_is_a_fault_with_its_code_and_nothing_is_added(
         assert CONDITIONS.get(f"c{code:02d}", "unknown condition") in str(error)
         assert (frames, additions, room.bench.added_s) == ([], [], {})
         assert room.said("runexperiment") == (command == "runexperiment")
+        if command == "loadplate" and code != 10:
+            assert room.said("loadplate") == 1
 
 
 def test_the_table_of_conditions_is_that_of_the_guide() -> None:
@@ -444,7 +456,8 @@ async def test_abort_stops_the_run_and_leaves_a_fault(
             await room.driver.connect()
         assert caught.value.code == "fault"
         room.simulator.reset()
-        await room.driver.connect()
+        await room.driver.open_drawer()
+        assert room.said("removeplate") == 3
 
 
 async def test_abort_before_the_start_prevents_it(tmp_path: Path) -> None:
@@ -452,6 +465,20 @@ async def test_abort_before_the_start_prevents_it(tmp_path: Path) -> None:
         await room.driver.connect()
         verb = asyncio.create_task(room.read())
         await asyncio.sleep(10)
+        await room.driver.abort()
+        *_, error = await verb
+
+        assert code_of(error) == "aborted"
+        assert room.said("runexperiment") == room.said("stopexperiment") == 0
+
+
+async def test_abort_while_the_protocol_is_opened_prevents_the_start(tmp_path: Path) -> None:
+    fault = Fault("late_reply", data={"command": "openprotocol", "delay_s": 5.0})
+    async with lab(tmp_path, fault) as room:
+        await room.driver.connect()
+        verb = asyncio.create_task(room.read())
+        while not room.said("openprotocol"):  # noqa: ASYNC110  # the driver is not told that it is watched
+            await asyncio.sleep(0.7)
         await room.driver.abort()
         *_, error = await verb
 
@@ -481,6 +508,52 @@ async def test_abort_without_a_run_sends_nothing(tmp_path: Path) -> None:
         await room.stream.aclose()
         await room.driver.abort()
         assert room.said("stopexperiment") == 0
+
+
+async def test_a_run_that_the_status_knows_late_is_not_taken_for_over(tmp_path: Path) -> None:
+    async with lab(tmp_path, Fault("late_running", data={"delay_s": 9.1})) as room:
+        await room.driver.connect()
+        frames, additions, error = await room.read()
+
+    assert (len(frames), len(additions), error) == (82, 1, None)
+
+
+async def test_a_run_that_goes_on_beyond_its_time_is_a_link_error(tmp_path: Path) -> None:
+    long = {**FURA, "record_s": 600.0}
+    async with lab(tmp_path, protocols={"fura2": long}) as room:
+        await room.driver.connect()
+        frames, _, error = await room.read()
+
+        assert isinstance(error, ReplyTimeoutError)
+        assert "runs on, beyond the time" in str(error)
+        assert frames == []
+        await room.driver.abort()
+        await asyncio.sleep(1)
+        assert room.said("stopexperiment") == 1
+
+
+async def test_somebody_who_switches_to_manual_ends_the_read_but_it_can_be_stopped(
+    tmp_path: Path,
+) -> None:
+    async with lab(tmp_path, Fault("statusex_refused", after=20, times=None)) as room:
+        await room.driver.connect()
+        *_, error = await room.read()
+        assert code_of(error) == "c00"
+        assert room.said("runexperiment") == 1
+        await room.driver.abort()
+        await asyncio.sleep(1)
+        assert room.said("stopexperiment") == 1
+
+
+async def test_a_folder_that_cannot_be_read_is_told_before_anything_is_sent(tmp_path: Path) -> None:
+    folder = tmp_path / "share"
+    folder.mkdir()
+    async with lab(folder) as room:
+        await room.driver.connect()
+        folder.rmdir()
+        with pytest.raises(RefusedError, match="could not be collected"):
+            await anext(room.driver.read_kinetic(READ))
+        assert room.said("loadplate") == 0
 
 
 # Broken conversations ----------------------------------------------------------------------------
@@ -598,6 +671,20 @@ async def test_without_connection_or_folder_nothing_goes(tmp_path: Path) -> None
         await Lab(None).driver.connect()
 
 
+@pytest.mark.wall_time
+async def test_the_driver_and_the_simulator_meet_over_tcp(tmp_path: Path) -> None:
+    room = Lab(tmp_path, handler_s=0.0)
+    async with serve_tcp(room.simulator) as address:
+        setup = DriverSetup(
+            "reader", room.clock, open_connector(address), Flipr.Settings.model_validate(SETTINGS),
+            DropDirectory(tmp_path, in_thread=True),
+        )  # fmt: skip
+        subject = Flipr(setup)
+        assert (await subject.connect()).model == "FLIPR Tetra"
+        await subject.open_drawer()
+        await subject.aclose()
+
+
 # Exports ------------------------------------------------------------------------------------
 async def test_an_export_that_never_comes_is_told(tmp_path: Path) -> None:
     async with lab(tmp_path, Fault("no_export")) as room:
@@ -628,6 +715,31 @@ async def test_a_damaged_number_condemns_the_export(tmp_path: Path) -> None:
     assert frames == []
     assert isinstance(error, MalformedReplyError)
     assert "P1 run 7.txt:" in str(error)
+
+
+class Rewritten:
+    """A folder whose one file is written again after the first look."""
+
+    def __init__(self, *versions: bytes) -> None:
+        self._versions = list(versions)
+
+    async def names(self) -> list[str]:
+        return ["x.txt"]
+
+    async def read(self, name: str) -> bytes:
+        return self._versions.pop(0) if len(self._versions) > 1 else self._versions[0]
+
+
+async def test_an_export_is_taken_once_it_has_stopped_changing() -> None:
+    first = b"FLIPR time sequence\t1\nData file\td\nEnd\n"
+    watch = ExportWatch(
+        Rewritten(first, first.replace(b"End", b"Stopped")), "d", clock=VirtualClock(), poll_s=1.0
+    )
+
+    found = await watch.whole(10.0)
+
+    assert found is not None
+    assert found.data.endswith(b"Stopped\n")
 
 
 # Transcripts --------------------------------------------------------------------------------

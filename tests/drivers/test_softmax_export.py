@@ -298,6 +298,13 @@ def test_traces_are_had_without_any_run() -> None:
     assert SoftmaxFile.read_traces(PLAIN, "Ca1.txt") == traces
 
 
+def test_the_times_of_a_trace_begin_at_its_first_point() -> None:
+    data = PLAIN.replace(b"0:04", b"1:00:09").replace(b"0:00", b"59:58.5")
+
+    assert [r.time_s for r in parse_export(data).plates[0].readings] == [3598.5] * 2 + [3609.0] * 2
+    assert read_traces(data)[0].times_s == (0.0, 10.5)
+
+
 @pytest.mark.skipif(find_spec("allotropy") is None, reason="allotropy is not installed")
 def test_allotropy_reads_the_same_numbers() -> None:
     from allotropy.parser_factory import Vendor

@@ -28,7 +28,9 @@ from platectl.simkit.faults import Fault, FaultPlan
 from platectl.simkit.simulator import SimulatorSetup
 from platectl.simkit.virtual_time import VirtualClock
 from platectl.transport.drop_folder import DropDirectory
-from platectl_drivers.softmax_file import Settings, SoftmaxFile
+from platectl_drivers.softmax_file import Settings, SoftmaxFile, parse_export
+from platectl_drivers.softmax_file.frames import Timing, items_of
+from platectl_drivers.softmax_file.watch import Watch
 from platectl_simulators.softmax_file import SoftmaxFileSimulator
 
 SAMPLES = Path(__file__).parents[1] / "data" / "softmax"
@@ -45,6 +47,14 @@ READ = KineticRead(
 )
 #: what a lab has measured at its reader; both sides get it from the lab file
 MEASURED: dict[str, Any] = {"channel_s": 0.5, "transfer_lag_s": 0.7}
+
+
+def note(read: KineticRead) -> dict[str, Any]:
+    """What a read step tells the person who starts the reader."""
+    said = {key: value for key, value in asdict(read).items() if key not in {"bottom", "injection"}}
+    channels = [[channel.excitation_nm, channel.emission_nm] for channel in read.channels]
+    pipettor = None if read.injection is None else asdict(read.injection)
+    return {**said, "channels": channels, "pipettor": pipettor}
 
 
 async def no_wire() -> ByteStream:
@@ -73,7 +83,7 @@ async def reading(
 
     async def person() -> None:
         await asyncio.sleep(9.7)
-        bench.notices["reader.start"].append(asdict(read))
+        bench.notices["reader.start"].append(note(read))
 
     tasks = [asyncio.create_task(simulator.run()), asyncio.create_task(person())]
     own = {key: value for key, value in settings.items() if key == "sections"}
@@ -161,6 +171,55 @@ async def test_frames_and_the_addition_of_a_column_come_in_the_order_of_time(
     assert len(times) == 3 * (41 * 2 + 1)
 
 
+async def test_whole_seconds_in_the_export_do_not_blur_a_shorter_interval(tmp_path: Path) -> None:
+    bench, read = FuraBench(), replace(READ, interval_s=1.5, record_s=61.0)
+    async with reading(tmp_path, bench=bench, read=read) as subject:
+        frames, _, error = await collect(subject, read)
+
+    assert error is None
+    times = np.array([frame.at_s[0] for frame in frames])
+    true = np.array([at for at, _, _ in bench.read_s])
+    assert np.ptp(times - true) < 1e-6
+
+
+def test_a_point_that_came_late_keeps_the_time_that_the_export_states() -> None:
+    data = (SAMPLES / "fura2_utf8.txt").read_bytes().replace(b"0:04", b"0:09")
+    (plate,) = parse_export(data).plates
+    read = replace(READ, wells=("A1", "B1"), columns=(1,), injection=None)
+    timing = Timing(first_s=100.0, column_period_s=95.0, channel_s=0.5, transfer_lag_s=0.0)
+
+    frames = [f for f in items_of({1: plate}, read, timing, "x") if isinstance(f, Frame)]
+
+    assert [frame.at_s[0] for frame in frames] == [100.0, 100.5, 109.0, 109.5]
+    assert frames[2].values == (1240.9, 811.2)
+
+
+class Rewritten:
+    """A folder whose one file is written again after the first look."""
+
+    def __init__(self, *versions: bytes) -> None:
+        self._versions = list(versions)
+
+    async def names(self) -> list[str]:
+        return ["x.txt"]
+
+    async def read(self, name: str) -> bytes:
+        return self._versions.pop(0) if len(self._versions) > 1 else self._versions[0]
+
+
+async def test_an_export_is_taken_once_it_has_stopped_changing() -> None:
+    first = (SAMPLES / "fura2_utf8.txt").read_bytes()
+    watch = Watch(Rewritten(first, first + b"\n"), "Ca1", VirtualClock())
+
+    assert await watch.look() is None
+    assert await watch.look() is None
+    await asyncio.sleep(5)
+    found = await watch.look()
+
+    assert found is not None
+    assert (found.data, found.seen_s) == (first + b"\n", 0.0)
+
+
 async def test_a_read_without_injection_adds_nothing(tmp_path: Path) -> None:
     bench, read = FuraBench(), replace(READ, injection=None)
     async with reading(tmp_path, bench=bench, read=read) as subject:
@@ -180,6 +239,18 @@ async def test_columns_in_another_order_need_a_section_each(tmp_path: Path) -> N
 
     assert error is None
     assert [frame.wells[0] for frame in frames[:: 41 * 2]] == ["A5", "A3", "A4"]
+
+
+async def test_without_an_order_the_columns_of_the_wells_are_read_from_left_to_right(
+    tmp_path: Path,
+) -> None:
+    read = replace(READ, columns=())
+    assert driver(tmp_path).read_duration_s(read) == 3 * 95
+    async with reading(tmp_path, read=read) as subject:
+        frames, _, error = await collect(subject, read)
+
+    assert error is None
+    assert [frame.wells[0] for frame in frames[:: 41 * 2]] == ["A3", "A4", "A5"]
 
 
 async def test_a_saturated_well_is_flagged_not_numbered(tmp_path: Path) -> None:
@@ -348,11 +419,17 @@ async def test_a_share_that_is_away_for_a_while_is_waited_for(tmp_path: Path) ->
     assert (len(frames), error) == (246, None)
 
 
+async def test_a_folder_that_cannot_be_read_is_told_before_the_wait(tmp_path: Path) -> None:
+    with pytest.raises(RefusedError, match="could not be collected"):
+        await anext(driver(tmp_path / "nowhere").read_kinetic(READ))
+
+
 async def test_what_a_person_sees_to_is_refused(tmp_path: Path) -> None:
     subject = driver(tmp_path, set_temperature_c=37.0)
     await subject.set_temperature(37.0)
     await subject.set_temperature(None)
-    for verb in (subject.set_temperature(36.0), subject.read_temperature_c(),
+    assert await subject.read_temperature_c() == 37.0
+    for verb in (subject.set_temperature(36.0), driver(tmp_path).read_temperature_c(),
                  subject.open_drawer(), subject.close_drawer()):  # fmt: skip
         with pytest.raises(RefusedError):
             await verb

@@ -20,15 +20,11 @@ START: dict[str, Any] = {
     "title": "P1/7",
     "wells": [*PLATE.column(2), "A3"],
     "columns": [2, 3],
-    "channels": [
-        {"excitation_nm": 340.0, "emission_nm": 510.0},
-        {"excitation_nm": 380.0, "emission_nm": 510.0},
-    ],
+    "channels": [[340.0, 510.0], [380.0, 510.0]],
     "interval_s": 4.0,
     "baseline_s": 8.0,
     "record_s": 12.0,
-    "bottom": True,
-    "injection": {"volume_ul": 25.0},
+    "pipettor": {"volume_ul": 25.0},
 }
 
 

@@ -99,7 +99,8 @@ class Flipr:
             no_injection="" if adding else "no declared protocol makes an addition",
             notes=(
                 "a read must be contained exactly in one of the declared protocols",
-                "the stage's temperature is set at the instrument",
+                "an addition goes into all 96 wells, whatever wells are read",
+                "the stage's temperature is set at the instrument; the declared one is taken for it",
             ),
         )
 
@@ -117,6 +118,7 @@ class Flipr:
             UserInputError: The lab file gives no folder for the exports.
         """
         self._watch("")
+        self._aborted.clear()
         await self._talk.begin()
         version = await self._ask("version", lambda answer: check_condition(answer, "version"))
         status = await self._status()
@@ -138,15 +140,18 @@ class Flipr:
             )
 
     async def read_temperature_c(self) -> float:
-        """Refuse: no public command tells it.
+        """Return what the lab file declares; no public command tells it.
 
         Raises:
-            RefusedError: Always.
+            RefusedError: Nothing is declared.
         """
-        raise RefusedError("the FLIPR does not tell its temperature over the wire")
+        if self._settings.set_temperature_c is None:
+            raise RefusedError("the FLIPR does not tell its temperature over the wire")
+        return self._settings.set_temperature_c
 
     async def open_drawer(self) -> None:
         """Put out whatever stands inside, onto the landing pads; harmless when nothing does."""
+        self._aborted.clear()
         status = await self._ready()
         for place in ("re", "s1", "ti"):
             if status.plates[place] is not None:
@@ -220,7 +225,10 @@ class Flipr:
             if len(barcode) > LONGEST_BARCODE or " " in barcode:
                 raise RefusedError(f"{barcode!r} cannot be a bar-code of this FLIPR")
         self._check_bands(read)
-        if there := sorted(await watch.present()):
+        there = sorted(await watch.present())
+        if watch.unreadable:
+            raise RefusedError(f"exports could not be collected: {watch.unreadable}")
+        if there:
             raise RefusedError(f"{', '.join(there)} was exported before this read began")
 
     def _check_bands(self, read: KineticRead) -> None:
@@ -292,29 +300,31 @@ class Flipr:
         begun_s = self._clock.monotonic_s()
         failure: InstrumentError | None = None
         try:
-            await self._until_over(begun_s + duration_s + self._settings.margin_s)
-        except LinkError as error:
-            return begun_s, error
-        except InstrumentFaultError as error:
+            await self._until_over(begun_s + duration_s)
+        except InstrumentError as error:
             failure = error
-        self._running = False
         return begun_s, failure
 
-    async def _until_over(self, due_s: float) -> None:
+    async def _until_over(self, over_s: float) -> None:
+        """Follow the run; one that the status does not know yet counts as begun until its time."""
+        seen = False
         while True:
             await self._pause()
             status = await self._status()
+            seen = seen or status.running
+            late_s = self._clock.monotonic_s() - over_s
+            self._running = status.running or (not seen and late_s < 0)
             _check_health(status)
-            if not status.running:
+            if not self._running:
                 return
-            if self._clock.monotonic_s() >= due_s:
+            if late_s >= self._settings.margin_s:
                 raise ReplyTimeoutError("the experiment runs on, beyond the time of its protocol")
 
     async def _last_known(self) -> str:
         try:
             status = await self._status()
-        except LinkError:
-            return "statusex was not answered either"
+        except InstrumentError as error:
+            return f"the status could not be had either ({error})"
         running = "yes" if status.running else "no"
         return f"statusex then said exp_running {running}, inst_status {status.state}"
 
@@ -324,7 +334,7 @@ class Flipr:
         status = await self._status()
         _check_health(status)
         if status.running:
-            raise InstrumentFaultError("FLIPR runs an experiment already", code="c25")
+            raise InstrumentFaultError("FLIPR runs an experiment already", code="running")
         self._running = False
         return status
 

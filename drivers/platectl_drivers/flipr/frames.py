@@ -50,6 +50,7 @@ def items_of(
 ) -> Iterator[Frame | Addition]:
     """Frames and the addition in the order in which they happened.
 
+    The addition names all wells of the plate: 96 tips add at once, whatever wells are read.
     An addition that the export does not state is taken to be at the end of the baseline, and its
     source says so; of a run that did not come to its end it is left out.
     """
@@ -80,12 +81,12 @@ def _addition(
     sequence: TimeSequence, read: KineticRead, *, begun_s: float, name: str
 ) -> Addition | None:
     if sequence.addition_s is not None:
-        at_s = {w: begun_s + sequence.addition_s[w] for w in read.wells if w in sequence.addition_s}
+        at_s = {well: begun_s + time_s for well, time_s in sequence.addition_s.items()}
         return Addition(at_s, f"{name}: as the export states it") if at_s else None
     if read.injection is None or not sequence.ended:
         return None
     first_s = min(block[0].time_s for block in sequence.frames.values())
     return Addition(
-        dict.fromkeys(read.wells, begun_s + first_s + read.baseline_s),
+        dict.fromkeys(sequence.wells, begun_s + first_s + read.baseline_s),
         f"{name}: {read.baseline_s:g} s baseline as declared; the export does not state it",
     )

@@ -42,6 +42,7 @@ class FmpProtocol(BaseModel):
 class Settings(BaseModel):
     """Settings of one FLIPR. `data_folder` is a folder of its own computer, for the data files.
 
+    `source` and `tips` are the positions of its compound plate and tip rack.
     `set_temperature_c` is what the stage is set to at the instrument. `handler_s` is granted to a
     movement of the plate handler, `margin_s` to a run beyond its time, `export_s` to the export.
     """
@@ -49,6 +50,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     protocols: Mapping[str, FmpProtocol] = Field(default_factory=dict)
+    source: str = ""
+    tips: str = ""
     data_folder: str = Field(default="C:\\platectl", pattern=r"^[^,\t]+$")
     loadplate_flag: Literal["yes", "no"] = "no"
     set_temperature_c: float | None = None

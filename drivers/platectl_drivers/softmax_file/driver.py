@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,7 +21,7 @@ from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.reading import Addition, Frame, InjectionLimits, KineticRead, ReaderFeatures
 from platectl.hal.stream import DropFolder
 from platectl_drivers.softmax_file.export_file import parse_export
-from platectl_drivers.softmax_file.frames import Timing, items_of, sections_of
+from platectl_drivers.softmax_file.frames import Timing, columns_of, items_of, sections_of
 from platectl_drivers.softmax_file.traces import read_traces
 from platectl_drivers.softmax_file.watch import Found, Watch
 
@@ -38,12 +39,15 @@ HEIGHT_UL: Final = (1.0, 300.0)
 class Settings(BaseModel):
     """Settings of one reader; the package says how the times that no export states are used.
 
-    `set_temperature_c` is what the incubator is set to at the reader. `well_area_mm2` turns the
+    `source` and `tips` are the positions of its compound plate and tip rack. `set_temperature_c` is
+    what the incubator is set to at the reader. `well_area_mm2` turns the
     pipettor's height, which is set as a volume, into millimetres.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    source: str = ""
+    tips: str = ""
     sections: Literal["plate", "column"] = "plate"
     column_overhead_s: float = Field(default=15.0, ge=0)
     channel_s: float = Field(default=0.0, ge=0)
@@ -102,13 +106,14 @@ class SoftmaxFile:
             ),
             notes=(
                 "the plate section in SoftMax Pro must be called as the title asked for",
-                "drawer and temperature are seen to by a person; the export states no absolute time",
+                "a person sees to drawer and temperature; the declared temperature is taken for it",
+                "the export states no absolute time",
             ),
         )
 
     def read_duration_s(self, read: KineticRead) -> float:
         """Columns times the time of a column, with tips and aspirating before each."""
-        return len(read.columns) * self._column_period_s(read)
+        return len(columns_of(read)) * self._column_period_s(read)
 
     async def connect(self) -> Identity:
         """Look into the folder; the reader itself cannot be asked anything.
@@ -132,12 +137,14 @@ class SoftmaxFile:
             )
 
     async def read_temperature_c(self) -> float:
-        """Refuse: the reader states its temperature in the export only.
+        """Return what the lab file declares; the reader states its own in the export only.
 
         Raises:
-            RefusedError: Always.
+            RefusedError: Nothing is declared.
         """
-        raise RefusedError("SoftMax Pro states the temperature in the export only")
+        if self._settings.set_temperature_c is None:
+            raise RefusedError("SoftMax Pro states the temperature in the export only")
+        return self._settings.set_temperature_c
 
     async def open_drawer(self) -> None:
         """Refuse: a person opens the drawer.
@@ -169,10 +176,14 @@ class SoftmaxFile:
                 whole files carry the title.
         """
         self._check(read)
+        read = replace(read, columns=columns_of(read))
         self._aborted.clear()
         begun_s = self._clock.monotonic_s()
         watch = Watch(self._drop(), read.title, self._clock)
-        if there := await watch.present():
+        there = await watch.present()
+        if watch.unreadable:
+            raise RefusedError(f"exports could not be collected: {watch.unreadable}")
+        if there:
             raise RefusedError(
                 f"{', '.join(there)} carries the title {read.title!r} before anything was read"
             )
@@ -250,11 +261,11 @@ class SoftmaxFile:
             raise RefusedError("give each channel once")
         if strange := [well for well in read.wells if well not in PLATE.by_row()]:
             raise RefusedError(f"{strange[0]} is no well of a 96-well plate")
-        columns = {int(well[1:]) for well in read.wells}
-        if set(read.columns) != columns or len(read.columns) != len(columns):
+        columns, order = {int(well[1:]) for well in read.wells}, columns_of(read)
+        if set(order) != columns or len(order) != len(columns):
             raise RefusedError("columns must name every column of the wells once")
-        neighbours = list(range(min(columns), max(columns) + 1))
-        if self._settings.sections == "plate" and list(read.columns) != neighbours:
+        neighbours = tuple(range(min(columns), max(columns) + 1))
+        if self._settings.sections == "plate" and order != neighbours:
             raise RefusedError(
                 "in one plate section the reader takes neighbouring columns from left to right; "
                 "use sections: column for another order"

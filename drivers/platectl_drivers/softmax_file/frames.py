@@ -23,6 +23,11 @@ class Timing:
     transfer_lag_s: float
 
 
+def columns_of(read: KineticRead) -> tuple[int, ...]:
+    """Columns in the order of reading: as asked for, or those of the wells from left to right."""
+    return read.columns or tuple(sorted({int(well[1:]) for well in read.wells}))
+
+
 def sections_of(
     export: SoftmaxExport, read: KineticRead, *, per_column: bool, name: str
 ) -> dict[int, PlateSection]:

@@ -34,7 +34,7 @@ class Watch:
         self._before: dict[str, bytes] = {}
         self._first_seen_s: dict[str, float] = {}
         self._grown: dict[str, Progress] = {}
-        self._unreadable = ""
+        self.unreadable = ""
 
     async def look(self) -> Found | None:
         """Return the file once it is whole and unchanged since the last look.
@@ -62,7 +62,7 @@ class Watch:
 
     async def _ours(self) -> dict[str, bytes]:
         ours: dict[str, bytes] = {}
-        self._unreadable = ""
+        self.unreadable = ""
         try:
             for name in await self._folder.names():
                 if name in self._foreign:
@@ -75,7 +75,7 @@ class Watch:
                 elif grown.whole:
                     self._foreign[name] = ", ".join(map(repr, grown.plates)) or "no plate"
         except DisconnectedError as error:
-            self._unreadable = str(error)
+            self.unreadable = str(error)
         return ours
 
     def _carries(self, plate: str) -> bool:
@@ -85,8 +85,8 @@ class Watch:
 
     def seen(self) -> str:
         """Say what is in the folder instead."""
-        if self._unreadable:
-            return f"the folder could not be read at last: {self._unreadable}"
+        if self.unreadable:
+            return f"the folder could not be read at last: {self.unreadable}"
         if self._grown:
             return "; ".join(
                 f"{name} has {grown.ended} of {grown.announced} blocks"

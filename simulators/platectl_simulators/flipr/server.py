@@ -37,7 +37,8 @@ class FliprSimulator:
 
     Faults: `<command>_refused` (that command answers a condition and does nothing: `code`, 0
     unless told, and `text`), `handler_busy` (counted at loadplate and removeplate: c10), `manual_mode` and
-    `offline` (standing), `hangs_up` (counted by command: does it, and closes the connection in
+    `offline` (standing), `late_running` (standing: the status knows of a run only `delay_s` after
+    its start), `hangs_up` (counted by command: does it, and closes the connection in
     place of an answer; data `command` restricts it), `run_fault` (counted by run: at `at_s` it
     breaks down, with `code`), `no_export`, `growing_export` (stops in the middle),
     `garbled_export`, `export_without_addition`, and `silent`, `reply_lost`, `late_reply`
@@ -52,6 +53,7 @@ class FliprSimulator:
         self._experiment: Experiment | None = None
         self._starts: asyncio.Queue[Experiment] = asyncio.Queue()
         self._handler_free_s = 0.0
+        self._started_s = 0.0
         self._trouble = ""
         self._fault = False
         self._commands: dict[str, Callable[[list[str]], str | None]] = {
@@ -149,11 +151,18 @@ class FliprSimulator:
 
     def _status(self, parameters: list[str]) -> str:
         fields = [self._short_status(parameters)]
-        fields.append(f"exp_running {'yes' if self._experiment else 'no'}")
+        fields.append(f"exp_running {'yes' if self._shows_running() else 'no'}")
         for place, key in KEYS.items():
             barcode = self._inside[place]
             fields.append(f"{key} {barcode or 'none'} {'empty' if barcode is None else 'have'}")
         return "\t".join(fields)
+
+    def _shows_running(self) -> bool:
+        if self._experiment is None:
+            return False
+        late = self._setup.faults.standing("late_running")
+        delay_s = 0.0 if late is None else float(late.data.get("delay_s", 5.0))
+        return self._setup.clock.monotonic_s() >= self._started_s + delay_s
 
     def _configuration(self, parameters: list[str]) -> str:
         _exactly(0, parameters)
@@ -237,6 +246,7 @@ class FliprSimulator:
         if self._busy():
             raise _RefusedError(10, "plate handler is busy")
         self._experiment = Experiment(self._setup, self._options, self._protocol, data_file)
+        self._started_s = self._setup.clock.monotonic_s()
         self._starts.put_nowait(self._experiment)
 
     def _stop(self, parameters: list[str]) -> None:

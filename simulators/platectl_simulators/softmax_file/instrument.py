@@ -1,9 +1,9 @@
 """A simulated FlexStation 3: reads column after column, adds with its own tips, exports a file.
 
 Source: shared/instruments-readers.md 1.8 and 1.10. There is no wire: the operator's start arrives
-as a note in `world.notices[f"{name}.start"]` with the fields of `KineticRead`: `title`, `wells`,
-`columns`, `channels` (mappings of `excitation_nm` and `emission_nm`), `interval_s`, `baseline_s`,
-`record_s`, `bottom`, and `injection` (a mapping with `volume_ul`) or None.
+as a note in `world.notices[f"{name}.start"]` with what the read step says: `title`, `wells`,
+`columns` (empty for those of the wells from left to right), `channels` (pairs of excitation and
+emission), `interval_s`, `baseline_s`, `record_s`, and `pipettor` (with `volume_ul`) or None.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from platectl.domain.wells import parse_well
 from platectl.hal.stream import ByteStream
 from platectl.simkit.photometer import Photometer
 from platectl.simkit.simulator import SimulatorSetup
@@ -93,7 +94,7 @@ class SoftmaxFileSimulator:
         if (stale := self._strike("stale_title")) is not None:
             title = str(stale.get("title", "Plate1"))
         sections = self._sections(start, title)
-        columns = [int(column) for column in start["columns"]]
+        columns = list(_columns(start))
         if (stops := self._strike("stops")) is not None:
             columns = columns[: int(stops.get("columns", 1))]
         period_s = (
@@ -119,7 +120,7 @@ class SoftmaxFileSimulator:
         mishaps.append({"column": column, "reason": error.reason, "message": str(error)})
 
     def _sections(self, start: Mapping[str, Any], title: str) -> list[Section]:
-        columns = tuple(int(column) for column in start["columns"])
+        columns = _columns(start)
         interval_s = float(start["interval_s"])
         points = int((float(start["baseline_s"]) + float(start["record_s"])) / interval_s) + 1
         parts = [(title, columns)]
@@ -128,12 +129,10 @@ class SoftmaxFileSimulator:
         return [
             Section(
                 name=name,
-                wavelengths=tuple(
-                    (float(c["excitation_nm"]), float(c["emission_nm"])) for c in start["channels"]
-                ),
+                wavelengths=tuple((float(x), float(m)) for x, m in start["channels"]),
                 points=points,
                 interval_s=interval_s,
-                bottom=bool(start.get("bottom", True)),
+                bottom=True,
                 columns=part,
                 temperature_c=round(self._setup.world.temperature_c(self._position), 1),
             )
@@ -154,8 +153,8 @@ class SoftmaxFileSimulator:
             for point in range(section.points)
             for channel in range(len(section.wavelengths))
         ]
-        if injection := start.get("injection"):
-            volume_ul = float(injection["volume_ul"])
+        if pipettor := start.get("pipettor"):
+            volume_ul = float(pipettor["volume_ul"])
             tips = self._aspirate(wells, volume_ul)
             adds_s = float(start["baseline_s"]) + self._options.transfer_lag_s
             events.append((adds_s, partial(self._add, tips, wells, volume_ul)))
@@ -212,6 +211,11 @@ class SoftmaxFileSimulator:
                 file.write(data[piece * size : (piece + 1) * size])
             await asyncio.sleep(PIECE_S)
         return path
+
+
+def _columns(start: Mapping[str, Any]) -> tuple[int, ...]:
+    asked = start.get("columns") or sorted({parse_well(well)[1] + 1 for well in start["wells"]})
+    return tuple(int(column) for column in asked)
 
 
 def _garbled(data: bytes, encoding: str) -> bytes:

@@ -172,7 +172,7 @@ class PlateBuilder:
             )
         if source == target:
             return
-        if self._use(source) == "incubator" or self._use(target) == "incubator":
+        if self._in_incubator(source) or self._in_incubator(target):
             self._by_incubator(labware, source, target)
             return
         in_the_way = [
@@ -212,8 +212,10 @@ class PlateBuilder:
         for reader in readers:
             self.add(Carriage(reader=reader, out=False), f"{reader} in")
 
-    def _use(self, position: str) -> str:
-        return self.facilities.lab.positions[position].use
+    def _in_incubator(self, position: str) -> bool:
+        """Whether a position is a slot that only the incubator itself reaches."""
+        entry = self.facilities.lab.positions[position]
+        return entry.use == "incubator" and entry.handler is not None
 
     def _readers_at(self, *positions: str) -> list[str]:
         """Readers whose carriage is one of the positions."""
@@ -222,7 +224,7 @@ class PlateBuilder:
 
     def _by_incubator(self, labware: str, source: str, target: str) -> None:
         """Through the incubator's transfer station: from a slot to it, or from it into a slot."""
-        slot = source if self._use(source) == "incubator" else target
+        slot = source if self._in_incubator(source) else target
         entry = self.facilities.lab.positions[slot]
         if entry.handler is None or entry.slot is None:
             fix = "give it handler (the incubator) and slot (a number) in the lab file"
