@@ -128,6 +128,22 @@ def _windows(run: CompiledRun, events: Sequence[Event]) -> list[WindowRow]:
 
 def conditions_of_protocol(protocol: AssayProtocol) -> list[tuple[str, str]]:
     """What a report says about the assay, as rows of (what, value)."""
+    return _binding_rows(protocol) if protocol.is_binding else _calcium_rows(protocol)
+
+
+def _calcium_rows(protocol: AssayProtocol) -> list[tuple[str, str]]:
+    calcium, compounds = protocol.of_calcium, protocol.compounds
+    rows = [
+        ("Cells", calcium.cells), ("Dye", calcium.dye), ("Kd of the dye", format_molar(calcium.kd)),
+        ("Temperature", f"{calcium.temperature:g} °C"), ("Agonist", calcium.agonist),
+        ("Reference", f"{compounds.reference}, up to {format_molar(compounds.reference_top)}"),
+    ]  # fmt: skip
+    if calcium.stimulus is not None:
+        rows.append(("Stimulus", f"{format_molar(calcium.stimulus)} {calcium.agonist}"))
+    return rows
+
+
+def _binding_rows(protocol: AssayProtocol) -> list[tuple[str, str]]:
     binding, compounds = protocol.of_binding, protocol.compounds
     nsb = compounds.controls["nsb"]
     rows = [

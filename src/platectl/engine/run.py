@@ -69,7 +69,8 @@ class Engine:
     async def run(self) -> RunOutcome:
         """Run all steps; returns how it ended. Cancelling it stops safely: instruments are aborted."""
         self._began_s = self._clock.monotonic_s()
-        self._record("run.started", "", {"hash": self._run.hash(), "steps": len(self._run.steps)})
+        begun = {"hash": self._run.hash(), "steps": len(self._run.steps), "clock_s": self._began_s}
+        self._record("run.started", "", begun)
         try:
             async with asyncio.TaskGroup() as group:
                 for step in self._run.steps:

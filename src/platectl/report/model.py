@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from platectl.analysis.calcium import CalciumPlateResult
 from platectl.analysis.kinetics import KineticsResult
 from platectl.analysis.results import PlateResult
 from platectl.analysis.saturation import SaturationResult
 from platectl.domain.layout import WellPlan
 
-AnyResult = PlateResult | SaturationResult | KineticsResult
+AnyResult = PlateResult | SaturationResult | KineticsResult | CalciumPlateResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ KI_HEAD = (
     "compound", "site", "Ki", "95 % interval", "status", "radioligand", "L", "Kd", "tissue",
     "temperature", "plate", "flags",
 )  # fmt: skip
+RESPONSE_HEAD = ("compound", "constant", "value", "95 % interval", "status", "effect", "shape", "cells", "temperature", "plate", "flags")  # fmt: skip
 CONSTANT_HEAD = ("constant", "of", "site", "value", "95 % interval", "status", "tissue", "temperature", "plate", "flags")  # fmt: skip
 IC50_HEAD = ("compound", "site", "IC50", "95 % interval", "Hill slope", "status", "plate")
 
@@ -96,7 +97,8 @@ def ic50_table(rows: Iterable[Row]) -> list[list[str]]:
             row["plate"],
         ]
         for row in rows
-        if row["quantity"] == "IC50" or row.get("ic50_molar") is not None
+        if "effect_percent" not in row
+        and (row["quantity"] == "IC50" or row.get("ic50_molar") is not None)
     ]
     return table
 
@@ -118,8 +120,31 @@ def constants_table(rows: Iterable[Row]) -> list[list[str]]:
             flags(row["flags"]),
         ]
         for row in rows
-        if row["quantity"] not in {"Ki", "IC50"}
+        if row["quantity"] not in {"Ki", "IC50", "EC50", ""}
     ]
+    return table
+
+
+def response_table(rows: Iterable[Row]) -> list[list[str]]:
+    """Head and rows of calcium responses."""
+    table = [list(RESPONSE_HEAD)]
+    table += [
+        [
+            row["compound"],
+            row["quantity"],
+            "no response" if row["qualifier"] == "none" else qualified(row["qualifier"], row["value_molar"]),
+            interval(row["lower_molar"], row["upper_molar"]),
+            row["status"],
+            NOTHING if row["effect_percent"] is None else f"{row['effect_percent']:.0f} %",
+            "bell" if row["falling_molar"] else "",
+            row["site"] or NOTHING,
+            celsius(row["temperature_c"]),
+            row["plate"],
+            flags(row["flags"]),
+        ]
+        for row in rows
+        if "effect_percent" in row
+    ]  # fmt: skip
     return table
 
 
@@ -135,6 +160,7 @@ def tables(rows: Sequence[Row]) -> list[tuple[str, list[list[str]]]]:
     found = (
         ("Ki", ki_table(rows)),
         ("IC50 and Hill slope", ic50_table(rows)),
+        ("Calcium response", response_table(rows)),
         ("Constants", constants_table(rows)),
     )
     return [(title, table) for title, table in found if len(table) > 1]

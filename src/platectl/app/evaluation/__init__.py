@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from platectl.app.evaluation.binding import evaluate_binding
+from platectl.app.evaluation.calcium import evaluate_calcium
 from platectl.app.evaluation.plate import EvaluatedPlate
 from platectl.domain.events import Event
 from platectl.domain.run import CompiledRun
@@ -14,4 +15,5 @@ __all__ = ["EvaluatedPlate", "evaluate_run"]
 
 def evaluate_run(run: CompiledRun, events: Sequence[Event]) -> list[EvaluatedPlate]:
     """Analyse every plate of a run from what its ledger holds."""
-    return [evaluate_binding(run, plate, events) for plate in run.plates]
+    evaluate = evaluate_binding if run.protocol.is_binding else evaluate_calcium
+    return [evaluate(run, plate, events) for plate in run.plates]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from platectl.analysis.calcium import CalciumPlateResult
 from platectl.analysis.kinetics import KineticsResult
 from platectl.analysis.results import PlateResult
 from platectl.analysis.saturation import SaturationResult
 from platectl.report.model import PlateReport
+from platectl.report.views.calcium import CalciumView
 from platectl.report.views.competition import CompetitionView
 from platectl.report.views.kinetics import KineticsView
 from platectl.report.views.saturation import SaturationView
@@ -23,5 +25,7 @@ def view_of(plate: PlateReport) -> View | None:
             return SaturationView(plate, plate.result)
         case KineticsResult():
             return KineticsView(plate, plate.result)
+        case CalciumPlateResult():
+            return CalciumView(plate, plate.result)
         case None:
             return None

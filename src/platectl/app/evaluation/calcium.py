@@ -1,0 +1,196 @@
+"""Calcium assays: frames and additions of the ledger to traces, and those to EC50."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from platectl.analysis.calcium import (
+    CalciumConditions,
+    CalciumLimits,
+    CalciumOptions,
+    WellTrace,
+    analyse_calcium_plate,
+)
+from platectl.analysis.errors import AnalysisError
+from platectl.app.evaluation.plate import EvaluatedPlate, broken_windows
+from platectl.domain.assay import AssayProtocol
+from platectl.domain.events import Event
+from platectl.domain.run import CompiledRun, PlatePlan
+from platectl.domain.step_docs import ReadDoc
+from platectl.steps import kind_of
+from platectl.steps.transfer import Transfer, covered
+
+
+@dataclass(slots=True)
+class _Readings:
+    """What one well showed in each channel: times and values, in order."""
+
+    at_s: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    values: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    flags: set[str] = field(default_factory=set)
+
+    def arrays(self, channel: int) -> tuple[Any, Any]:
+        """Times and values of a channel, by time."""
+        order = np.argsort(self.at_s[channel], kind="stable")
+        at_s = np.asarray(self.at_s[channel], dtype=np.float64)[order]
+        return at_s, np.asarray(self.values[channel], dtype=np.float64)[order]
+
+
+def evaluate_calcium(run: CompiledRun, plate: PlatePlan, events: Sequence[Event]) -> EvaluatedPlate:
+    """Analyse one plate from the frames in the ledger."""
+    broken = broken_windows(plate, events)
+    main, late = _reads(run.protocol)
+    readings = _collect(plate, events, main)
+    shown = _rest(readings)
+    if not readings:
+        return EvaluatedPlate(plate, {}, None, "the plate was not read", broken)
+    later = _collect(plate, events, late) if late else {}
+    added = additions_s(run, plate, events)
+    wells = [_trace(plan, readings, later, added) for plan in plate.wells if plan.well in readings]
+    conditions = conditions_of(run.protocol, events, plate)
+    options = CalciumOptions(
+        well_cv=run.protocol.of_calcium.well_cv,
+        dilution_step_sd_log10=run.protocol.analysis.dilution_step_sd_log10,
+        series_top_sd_log10=run.protocol.analysis.series_top_sd_log10,
+    )
+    try:
+        limits = CalciumLimits.named(dict(run.protocol.qc))
+        result = analyse_calcium_plate(wells, conditions, options, limits)
+    except AnalysisError as error:
+        return EvaluatedPlate(plate, shown, None, str(error), broken)
+    return EvaluatedPlate(plate, shown, result, "", broken)
+
+
+def _reads(protocol: AssayProtocol) -> tuple[str, str | None]:
+    """The read with the addition, and the later one of the calibrators if there is one."""
+    reads = [name for name, doc in protocol.steps.items() if isinstance(doc, ReadDoc)]
+    main = next(
+        (n for n in reads if isinstance(d := protocol.steps[n], ReadDoc) and d.addition), reads[0]
+    )
+    later = reads[reads.index(main) + 1 :]
+    return main, later[-1] if later else None
+
+
+def _collect(plate: PlatePlan, events: Sequence[Event], doc: str) -> dict[str, _Readings]:
+    """Frames of one read of the protocol, by well; a flagged value is no number here."""
+    found: dict[str, _Readings] = defaultdict(_Readings)
+    for event in events:
+        parts = event.step.split(".")
+        if event.kind != "frame.taken" or parts[:2] != [plate.name, doc]:
+            continue
+        data = event.data
+        for well, at_s, value in zip(data["wells"], data["at_s"], data["values"], strict=True):
+            flag = data["flags"].get(well)
+            reading = found[well]
+            if flag:
+                reading.flags.add(flag)
+            reading.at_s[data["channel"]].append(at_s)
+            usable = value is not None and not flag
+            reading.values[data["channel"]].append(value if usable else math.nan)
+    return dict(found)
+
+
+def _trace(
+    plan: Any, readings: Mapping[str, _Readings], later: Mapping[str, _Readings],
+    added: Mapping[str, float],
+) -> WellTrace:  # fmt: skip
+    mine, after = readings[plan.well], later.get(plan.well, _Readings())
+    (t340, f340), (t380, f380) = mine.arrays(0), mine.arrays(1)
+    return WellTrace(
+        well=plan.well,
+        role=plan.role,
+        compound=plan.compound if plan.role in {"test", "reference"} else None,
+        concentration_molar=plan.concentration_molar,
+        series=plan.series,
+        dilution_steps=plan.dilution_step,
+        t340_s=t340,
+        f340=f340,
+        t380_s=t380,
+        f380=f380,
+        addition_s=added.get(plan.well),
+        late340=after.arrays(0)[1],
+        late380=after.arrays(1)[1],
+        flags=tuple(sorted(mine.flags)),
+    )
+
+
+def _rest(readings: Mapping[str, _Readings]) -> dict[str, dict[str, Any]]:
+    """First counts at 380 nm of each well, for the map of the plate: how well it was loaded."""
+    shown = {}
+    for well, reading in readings.items():
+        values = reading.arrays(1)[1]
+        good = values[np.isfinite(values)]
+        level = float(good[:5].mean()) if good.size else None
+        shown[well] = {"well": well, "cpm": level, "counts": None, "live_s": None,
+                       "flags": sorted(reading.flags), "source": ""}  # fmt: skip
+    return shown
+
+
+def additions_s(run: CompiledRun, plate: PlatePlan, events: Sequence[Event]) -> dict[str, float]:
+    """When the addition reached each well: as the reader said, or as the handler delivered."""
+    main, _ = _reads(run.protocol)
+    doc = run.protocol.steps[main]
+    if not isinstance(doc, ReadDoc) or doc.addition is None:
+        return {}
+    found: dict[str, float] = {}
+    for event in events:
+        if event.kind == "addition.seen" and event.step.split(".")[:2] == [plate.name, main]:
+            found |= {well: float(at) for well, at in event.data["at_s"].items()}
+    return found or _by_handler(run, plate, events, main)
+
+
+def _by_handler(
+    run: CompiledRun, plate: PlatePlan, events: Sequence[Event], main: str
+) -> dict[str, float]:
+    """Moments of delivery on the readers' clock: that of the host, which the frames carry too."""
+    steps = {s.id: kind_of(s) for s in run.steps
+             if s.kind == "transfer" and s.id.split(".")[:2] == [plate.name, main]}  # fmt: skip
+    offset = _clock_offset_s(events)
+    found: dict[str, float] = {}
+    for event in events:
+        kind = steps.get(event.step)
+        note = event.data.get("note") if event.kind == "step.progress" else None
+        if not isinstance(kind, Transfer) or not isinstance(note, Mapping):
+            continue
+        delivered = note.get("delivered")
+        for use in kind.uses:
+            for move in use.moves:
+                if delivered == f"{move.target.labware}/{move.target.well}":
+                    wells = covered(use.channels, move.target.well)
+                    found |= dict.fromkeys(wells, event.monotonic_s + offset)
+    return found
+
+
+def _clock_offset_s(events: Sequence[Event]) -> float:
+    """Host clock minus ledger clock, as the run's first event states it."""
+    begun = next(e for e in events if e.kind == "run.started")
+    return float(begun.data.get("clock_s", 0.0))
+
+
+def conditions_of(
+    protocol: AssayProtocol, events: Sequence[Event], plate: PlatePlan
+) -> CalciumConditions:
+    """Conditions of a plate; the temperature is that of its frames."""
+    calcium = protocol.of_calcium
+    temperatures = [
+        float(e.data["temperature_c"])
+        for e in events
+        if e.kind == "frame.taken"
+        and e.step.startswith(f"{plate.name}.")
+        and e.data.get("temperature_c") is not None
+    ]
+    return CalciumConditions(
+        mode=protocol.mode,
+        cells=calcium.cells,
+        agonist=calcium.agonist,
+        stimulus_molar=calcium.stimulus,
+        kd_molar=calcium.kd,
+        temperature_c=calcium.temperature,
+        actual_temperature_c=float(np.mean(temperatures)) if temperatures else None,
+    )
