@@ -186,4 +186,6 @@ class AssayProtocol(Doc):
         wanted = "binding" if self.is_binding else "calcium"
         if getattr(self, wanted) is None:
             raise ValueError(f"mode {self.mode} needs the part '{wanted}'")
+        if self.mode in {"modulator", "antagonist"} and self.of_calcium.stimulus is None:
+            raise ValueError(f"mode {self.mode} needs a stimulus: write calcium.stimulus")
         return self

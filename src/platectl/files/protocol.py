@@ -97,9 +97,9 @@ def _merged(path: Path, *, seen: tuple[Path, ...]) -> Document:
                 [document.finding(("extends",), "a protocol extends itself", "break the circle")]
             )
         parent = _merged(parent_path, seen=(path, *seen))
-        data = _overlay(data, parent.data)
+        data = _laid_over(data, parent.data)
         lines |= parent.lines
-    data = _overlay(data, document.data)
+    data = _laid_over(data, document.data)
     data["abstract"] = document.data.get("abstract", False)
     return Document(document.name, data, {**lines, **document.lines})
 
@@ -115,6 +115,22 @@ def _parent(document: Document, name: object, path: Path) -> Path:
             return found
     fix = "name a bundled protocol, or one in the same folder"
     raise InputRefusedError([document.finding(("extends",), f"{name!r} was not found", fix)])
+
+
+def _laid_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one protocol over another; a new step stands right behind the steps it comes after."""
+    data: dict[str, Any] = _overlay(below, above)
+    known = below.get("steps")
+    if isinstance(known, Mapping) and isinstance(data.get("steps"), Mapping):
+        order = list(known)
+        for name, step in data["steps"].items():
+            if name in known:
+                continue
+            after = step.get("after") if isinstance(step, Mapping) else None
+            places = [order.index(a) for a in after or () if a in order]
+            order.insert(max(places) + 1 if places else len(order), name)
+        data["steps"] = {name: data["steps"][name] for name in order}
+    return data
 
 
 def _overlay(below: Any, above: Any) -> Any:

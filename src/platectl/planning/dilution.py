@@ -94,7 +94,7 @@ def _list_stocks(
             stock = compounds.reference_stock if well.role == "reference" else molar[well.compound]
             wanted[well.compound, stock] = None
     for role, control in compounds.controls.items():
-        if role in {w.role for w in plate.wells} or role == "stimulus":
+        if role in {w.role for w in plate.wells}:
             wanted[control.compound, control.stock] = None
     wells = PLATE.by_column()
     plan.stocks = [StockWell(w, c, m) for w, (c, m) in zip(wells, wanted, strict=False)]

@@ -19,7 +19,7 @@ NEEDED: dict[Mode, tuple[str, ...]] = {
     "antagonist": ("stimulus", "positive", "unloaded"),
 }
 """Control wells without which a plate cannot be evaluated."""
-WITH_COMPOUND: frozenset[ControlRole] = frozenset({"nsb", "positive", "stimulus"})
+WITH_COMPOUND: frozenset[ControlRole] = frozenset({"nsb", "positive"})
 
 
 def plan_plates(

@@ -93,7 +93,7 @@ def _compounds(
         "IC50" if conditions.mode == "antagonist" else "EC50",
         may_be_bell=conditions.mode == "modulator",
     )
-    full = _mean(pairs, "positive")
+    full = _mean(pairs, "stimulus" if conditions.mode == "antagonist" else "positive")
     groups: dict[str, list[Pair]] = {}
     for well, feature in pairs:
         if well.role in {"test", "reference"} and well.compound is not None:

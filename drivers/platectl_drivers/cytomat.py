@@ -1,0 +1,230 @@
+r"""Thermo Cytomat automated incubator over RS-232, 9600 8N1.
+
+Source: PyLabRobot 0.2.2 `storage.cytomat` and df-bio/open-cytomat, which cites the maker's document
+(shared/instruments-handlers.md 5.2). A command is `cc:cc` and parameters, ended by `\r`; the answer
+ends with `\r` too: `ok SS` with the status byte, `er CC`, or the command's code with its data.
+Maturity: paper.
+
+A move is told once. `ok` means that it began; the status byte is polled until it is no longer busy.
+Healthy units now and then answer `er 01` (busy) or `er 02` (unknown command). A refused telegram
+moved nothing, so the move is told once more, but only after the status byte says that nothing runs
+and nothing has changed at the transfer station and on the shovel.
+
+Responsible for: moving plates between slots and the transfer station, temperature, climate. Not
+responsible for: what is in which slot, and how stackers are configured (the maker's program does it;
+a wrong configuration puts plates into the wrong level).
+
+Unattested: `ll:it`, the command that sets the temperature, is in one client alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from typing import ClassVar, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from platectl.domain.errors import (
+    DisconnectedError,
+    InstrumentFaultError,
+    LinkError,
+    MalformedReplyError,
+    RefusedError,
+    ReplyTimeoutError,
+)
+from platectl.hal.cells import Climate
+from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
+from platectl.transport.codec import number, text
+from platectl.transport.line import LineLink
+
+REPLY_S: Final = 5.0
+POLL_S: Final = 0.5
+PAUSE_S: Final = 0.1
+QUIET_S: Final = 0.2
+BUSY, READY, WARNING, ERROR, SHOVEL, GATE, DOOR, STATION = 1, 2, 4, 8, 16, 32, 64, 128
+SPURIOUS: Final = frozenset({"01", "02"})
+REFUSALS: Final = {
+    "01": "busy", "02": "unknown command", "03": "structure of the telegram", "04": "parameter",
+    "05": "unknown location", "11": "position of the handler", "12": "shovel is extended",
+    "21": "handler is occupied", "22": "handler is empty", "31": "transfer station is empty",
+    "32": "transfer station is occupied", "33": "transfer station is not in position",
+    "41": "gate is not configured", "42": "gate is not open", "51": "memory", "52": "access",
+}  # fmt: skip
+REGISTER: Final = {
+    "01": "motor controllers", "02": "plate was not loaded on the shovel",
+    "03": "plate was not unloaded from the shovel", "04": "shovel is not extended", "05": "time-out",
+    "06": "gate is not open", "07": "gate is not closed", "08": "shovel is not retracted",
+    "0A": "motor temperature", "0B": "motor", "0C": "transfer station did not turn",
+    "0D": "heating or gas", "FF": "fatal",
+}  # fmt: skip
+_OK: Final = re.compile(r"ok ([0-9A-Fa-f]{2})")
+_ER: Final = re.compile(r"er ([0-9A-Fa-f]{2})")
+
+
+class Settings(BaseModel):
+    """Number of slots through all stackers, and the time granted to a move."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    slots: int = Field(default=42, ge=1, le=999)
+    move_s: float = Field(default=120.0, gt=0)
+    lowest_c: float = 4.0
+    highest_c: float = 50.0
+
+
+class Cytomat:
+    """Drives one incubator; satisfies `platectl.hal.cells.Incubator`."""
+
+    info: ClassVar[DriverInfo] = DriverInfo(
+        name="cytomat",
+        makes="Thermo Cytomat 2 C, 5 C, 6000, 6002, 24",
+        interfaces=("Incubator",),
+        wire="serial",
+        baud=9600,
+        source="PyLabRobot 0.2.2 storage.cytomat and df-bio/open-cytomat (handlers 5.2)",
+        unattested=("ll:it sets the temperature",),
+    )
+    Settings = Settings
+
+    def __init__(self, setup: DriverSetup) -> None:
+        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
+        self.settings = setup.settings
+        self._setup = setup
+        self._link: LineLink | None = None
+        self._turn = asyncio.Lock()
+
+    @property
+    def slots(self) -> int:
+        """Number of slots."""
+        return self.settings.slots
+
+    async def connect(self) -> Identity:
+        """Ask for the status; nothing moves.
+
+        Raises:
+            InstrumentFaultError: A standing error, with the error register's code.
+            LinkError: No usable answer.
+        """
+        await self.aclose()
+        self._link = LineLink(await self._setup.open_stream(), tx_end=b"\r", rx_end=b"\r")
+        await self._link.drain(quiet_s=QUIET_S)
+        await self._check(await self._status())
+        return Identity("Cytomat")
+
+    async def set_temperature(self, temperature_c: float) -> None:
+        """Set the nominal temperature."""
+        low, high = self.settings.lowest_c, self.settings.highest_c
+        if not low <= temperature_c <= high:
+            raise RefusedError(f"cannot hold {temperature_c:g} C; {low:g} to {high:g} C")
+        async with self._turn:
+            await self._tell(f"ll:it {temperature_c:04.1f}")
+
+    async def read_climate(self) -> Climate:
+        """Temperature, CO2 and humidity as measured; None where nothing is fitted."""
+        async with self._turn:
+            temperature = await self._measured("ch:it")
+            if temperature is None:
+                raise MalformedReplyError("the incubator does not state its temperature")
+            return Climate(
+                temperature, await self._measured("ch:ic"), await self._measured("ch:ih")
+            )
+
+    async def store(self, slot: int) -> None:
+        """From the transfer station into a slot. Errors as in the interface."""
+        await self._move("mv:ts", slot)
+
+    async def fetch(self, slot: int) -> None:
+        """From a slot onto the transfer station. Errors as in the interface."""
+        await self._move("mv:st", slot)
+
+    async def abort(self) -> None:
+        """There is no command that stops a move; it ends by itself."""
+
+    async def aclose(self) -> None:
+        """Close the conversation; harmless when repeated."""
+        if self._link is not None:
+            await self._link.aclose()
+            self._link = None
+
+    # Moves --------------------------------------------------------------------------------------
+    async def _move(self, command: str, slot: int) -> None:
+        if not 1 <= slot <= self.settings.slots:
+            raise RefusedError(f"slot {slot} is not between 1 and {self.settings.slots}")
+        async with self._turn:
+            before = await self._status()
+            if before & BUSY:
+                raise InstrumentFaultError("the incubator is busy", code="01")
+            await self._begin(f"{command} {slot:03d}", before)
+            deadline_s = self._setup.clock.monotonic_s() + self.settings.move_s
+            while (status := await self._status()) & BUSY:
+                if self._setup.clock.monotonic_s() > deadline_s:
+                    raise ReplyTimeoutError(f"a move is not over after {self.settings.move_s:g} s")
+                await asyncio.sleep(POLL_S)
+            await self._check(status)
+
+    async def _begin(self, telegram: str, before: int) -> None:
+        try:
+            await self._tell(telegram)
+        except InstrumentFaultError as refusal:
+            if refusal.code not in SPURIOUS:
+                raise
+            await asyncio.sleep(PAUSE_S)
+            now = await self._status()
+            if now & BUSY or (now ^ before) & (SHOVEL | STATION):
+                raise LinkError(
+                    f"a move was refused ({refusal}), and yet something moves"
+                ) from refusal
+            await self._tell(telegram)
+
+    async def _check(self, status: int) -> None:
+        """Name a standing error.
+
+        Raises:
+            InstrumentFaultError: With the code of the error register.
+        """
+        if status & ERROR:
+            code = (await self._register("ch:be")).upper()
+            raise InstrumentFaultError(f"{REGISTER.get(code, 'fault')} ({code})", code=code)
+
+    # Wire ---------------------------------------------------------------------------------------
+    async def _status(self) -> int:
+        return int(await self._register("ch:bs"), 16)
+
+    async def _register(self, query: str) -> str:
+        answer = await self._ask(query)
+        match = re.fullmatch(rf"{query[3:]} ([0-9A-Fa-f]{{2}})", answer)
+        if not match:
+            raise MalformedReplyError(f"{answer[:60]!r} is no answer to {query}")
+        return match[1]
+
+    async def _measured(self, query: str) -> float | None:
+        try:
+            answer = await self._ask(query)
+        except InstrumentFaultError as refusal:
+            if refusal.code in {"02", "04"}:
+                return None  # no such sensor
+            raise
+        words = answer.split(" ")
+        if len(words) != 3 or words[0] != query[3:]:  # noqa: PLR2004  # code, nominal, actual
+            raise MalformedReplyError(f"{answer[:60]!r} is no answer to {query}")
+        number(words[1])
+        return number(words[2])
+
+    async def _tell(self, telegram: str) -> None:
+        answer = await self._ask(telegram)
+        if not _OK.fullmatch(answer):
+            raise MalformedReplyError(f"{answer[:60]!r} is no answer to {telegram}")
+
+    async def _ask(self, telegram: str) -> str:
+        if self._link is None:
+            raise DisconnectedError("the incubator is not connected")
+        with contextlib.suppress(ReplyTimeoutError):
+            while True:  # an answer that came too late belongs to nobody
+                await self._link.read_line(timeout_s=0.0)
+        answer = text((await self._link.ask(telegram.encode(), timeout_s=REPLY_S)).strip(b"\n"))
+        if match := _ER.fullmatch(answer):
+            code = match[1].upper()
+            raise InstrumentFaultError(f"{REFUSALS.get(code, 'refused')} ({code})", code=code)
+        return answer
