@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from platectl.simkit.faults import FaultPlan
 from platectl.simkit.serve import serve_pty, serve_tcp
 from platectl.simkit.simulator import Simulator, SimulatorSetup
 from platectl.transport.address import open_connector
+from platectl.transport.drop_folder import DropDirectory
 from platectl.transport.wall_clock import WallClock
 
 pytestmark = pytest.mark.wall_time
@@ -37,6 +39,9 @@ class Room:
         return np.random.default_rng(5)
 
     def plate_at(self, position: str) -> str | None:
+        return "P1"
+
+    def top_at(self, position: str) -> str | None:
         return "P1"
 
     def barcode(self, labware: str) -> str:
@@ -75,7 +80,9 @@ def simulator(name: str, **settings: Any) -> Simulator:
 
 def driver(name: str, address: str, **settings: Any) -> Any:
     kind = registry.load(registry.DRIVERS, name)
-    setup = DriverSetup("x", WallClock(), open_connector(address), kind.Settings(**settings))
+    folder = DropDirectory(Path("/nonexistent"), in_thread=False)  # nothing is read from it here
+    made = kind.Settings(**settings)
+    setup = DriverSetup("x", WallClock(), open_connector(address), made, folder)
     return kind(setup)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from platectl.app.evaluation import EvaluatedPlate, evaluate_run
 from platectl.app.recorder import WireRecorder
@@ -28,10 +28,11 @@ from platectl.files.protocol import bundled, file_hash, find_protocol, load_prot
 from platectl.files.samples import load_samples
 from platectl.planning.compile import Request, compile_run
 from platectl.simkit.virtual_time import VirtualClock, run_virtual
-from platectl.simkit.world import Truth
+from platectl.simkit.world import Truth, World
 from platectl.store.ledger import Ledger
 from platectl.transport.wall_clock import WallClock
 
+T = TypeVar("T")
 #: A simulated night starts here unless told otherwise, so that it is the same every time.
 SIMULATED_START = datetime(2026, 1, 5, 18, 0, tzinfo=UTC)
 
@@ -62,13 +63,14 @@ class Night:
 
 @dataclass(slots=True)
 class Finished:
-    """How a run went."""
+    """How a run went; `world` is what stood behind the simulators, for those who ask for truth."""
 
     outcome: RunOutcome
     plates: list[EvaluatedPlate]
     events: list[Event]
     started: str
     finished: str
+    world: World | None = None
 
 
 def prepare(options: Options) -> Night:
@@ -136,32 +138,34 @@ def execute(
                 {"seed": night.seed, "truth": night.truth and night.truth.model_dump(mode="json")}
             ),
         )
-        started: list[str] = []
-        main = _execute(night, folder, clock, ledger, recorder, watch, started)
-        outcome = _run_loop(main, virtual=night.truth is not None)
+        main = _execute(night, folder, clock, ledger, recorder, watch)
+        outcome, world = _run_loop(main, virtual=night.truth is not None)
         events = list(ledger.events())
     finally:
         recorder.close()
         ledger.close()
-    finished = events[-1].wall if events else ""
-    return Finished(outcome, evaluate_run(night.compiled, events), events, started[0], finished)
+    started, finished = (events[0].wall, events[-1].wall) if events else ("", "")
+    plates = evaluate_run(night.compiled, events)
+    return Finished(outcome, plates, events, started, finished, world)
 
 
-def _run_loop(main: Coroutine[Any, Any, RunOutcome], *, virtual: bool) -> RunOutcome:
+def _world_of(night: Night, clock: Clock) -> World | None:
+    """The world of a simulated lab; None for a real one."""
+    if night.truth is None:
+        return None
+    lab = night.compiled.lab
+    return build_world(lab, night.truth, clock, seed=night.seed, catalogue=load_catalogue(lab))
+
+
+def _run_loop(main: Coroutine[Any, Any, T], *, virtual: bool) -> T:
     return run_virtual(main) if virtual else asyncio.run(main)
 
 
 async def _execute(
     night: Night, folder: Path, clock: Clock, ledger: Ledger, recorder: WireRecorder,
-    watch: Watcher | None, started: list[str],
-) -> RunOutcome:  # fmt: skip
-    run = night.compiled
-    started.append(clock.now().isoformat())
-    world = None
-    if night.truth is not None:
-        world = build_world(
-            run.lab, night.truth, clock, seed=night.seed, catalogue=load_catalogue(run.lab)
-        )
+    watch: Watcher | None,
+) -> tuple[RunOutcome, World | None]:  # fmt: skip
+    run, world = night.compiled, _world_of(night, clock)
     used = {r for step in run.steps for r in step.resources}
     names = tuple(
         n
@@ -174,4 +178,4 @@ async def _execute(
         engine = Engine(
             run, clock=clock, instruments=connection.instruments, ledger=ledger, watch=watch
         )
-        return await engine.run()
+        return await engine.run(), world

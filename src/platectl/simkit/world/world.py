@@ -244,6 +244,29 @@ class World(Room):
         """Calcium in the cells of all wells at a time (None: now), row-major, nM."""
         return photophysics.calcium_nm(self.truth.fura2, self.true_ratio(labware, at_s))
 
+    def true_features(self, labware: str) -> dict[str, dict[str, float]]:
+        """Calcium of each well at rest and at the peak after its first stimulus, molar.
+
+        It may be asked after the run is over, when the clock has stopped.
+
+        Raises:
+            WorldError: nothing_there.
+        """
+        cells = self._labware[labware].cells if labware in self._labware else None
+        if cells is None:
+            raise WorldError("nothing_there", f"{labware} has no cells")
+        every = np.arange(cells.cells.size, dtype=np.intp)
+        first = min((s.at_s for s in cells.stimuli), default=0.0)
+        rest = photophysics.calcium_nm(
+            self.truth.fura2, np.full(every.size, cells.line.resting_ratio)
+        )
+        times = first + np.arange(0.0, 40.0, 0.25)
+        ratios = np.array([cells.ratio(every, np.full(every.size, t)) for t in times])
+        top = photophysics.calcium_nm(self.truth.fura2, ratios.max(axis=0))
+        names = self._labware[labware].kind.format.by_row()
+        return {well: {"calcium_baseline": 1e-9 * float(r), "calcium_peak": 1e-9 * float(p)}
+                for well, r, p in zip(names, rest, top, strict=True)}  # fmt: skip
+
     # Counting -------------------------------------------------------------------------------
     def count_rates(self, position: str, wells: Sequence[str]) -> Array:
         """Expected counts per minute above background of each well now, shape (n,).

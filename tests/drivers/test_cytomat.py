@@ -1,0 +1,223 @@
+"""The Cytomat driver: telegrams, moves told once, refusals of healthy units, errors by name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from platectl.domain.errors import (
+    InstrumentFaultError,
+    LinkError,
+    MalformedReplyError,
+    RefusedError,
+    ReplyTimeoutError,
+)
+from platectl.domain.labware import LabwareKind
+from platectl.domain.transcript import parse_transcript
+from platectl.hal.instrument import DriverSetup
+from platectl.hal.stream import ByteStream
+from platectl.simkit.faults import Fault, FaultPlan
+from platectl.simkit.pipe import pipe
+from platectl.simkit.simulator import SimulatorSetup
+from platectl.simkit.virtual_time import VirtualClock
+from platectl.simkit.world import World
+from platectl.transport.record import RecordingStream
+from platectl.transport.replay import ReplayStream
+from platectl_drivers.cytomat import REFUSALS, REGISTER, Cytomat, Settings
+from platectl_simulators.cytomat import CytomatSimulator
+from platectl_simulators.truth_file import default_truth
+
+
+class Bench:
+    """An incubator of 42 slots with one plate in slot 12, and the telegrams it heard."""
+
+    def __init__(self, *faults: Fault) -> None:
+        plate = LabwareKind.model_validate({"role": "plate"})
+        self.world = World(default_truth(), VirtualClock(), catalogue={"plate": plate})
+        slots = {str(n): f"c.{n}" for n in range(1, 43)}
+        for name in ("station", *slots.values()):
+            self.world.add_position(name)
+        self.world.add_labware("P", "plate", "c.12")
+        setup = SimulatorSetup(
+            "c", self.world, VirtualClock(), "station", {"slots": slots}, FaultPlan(faults)
+        )
+        self.simulator = CytomatSimulator(setup)
+        self.tasks: list[asyncio.Task[None]] = []
+        self.said: list[bytes] = []
+        self.subject = Cytomat(DriverSetup("c", VirtualClock(), self.open, Settings()))
+
+    async def open(self) -> ByteStream:
+        ours, theirs = pipe()
+        self.tasks.append(asyncio.create_task(self.simulator.serve(theirs)))
+        return RecordingStream(ours, self.record)
+
+    def record(self, side: str, data: bytes) -> None:
+        if side == ">":
+            self.said.append(data)
+
+    def moves(self) -> list[bytes]:
+        return [line for line in self.said if line.startswith(b"mv:")]
+
+
+@asynccontextmanager
+async def bench(*faults: Fault) -> AsyncIterator[Bench]:
+    made = Bench(*faults)
+    try:
+        await made.subject.connect()
+        yield made
+    finally:
+        await made.subject.aclose()
+        await made.subject.aclose()
+        running = made.simulator._task
+        for task in [*made.tasks, *([running] if running else [])]:
+            task.cancel()
+        await asyncio.gather(*made.tasks, return_exceptions=True)
+
+
+async def test_the_driver_says_exactly_what_was_recorded(transcripts: Path) -> None:
+    stream = ReplayStream.from_file(transcripts / "cytomat_fetch.txt")
+
+    async def opened() -> ByteStream:
+        return stream
+
+    subject = Cytomat(DriverSetup("c", VirtualClock(), opened, Settings()))
+    await subject.connect()
+    await subject.fetch(12)
+    with pytest.raises(InstrumentFaultError, match="occupied") as caught:
+        await subject.fetch(13)
+    assert caught.value.code == "32"
+    await subject.aclose()
+
+
+async def test_the_simulator_answers_exactly_what_was_recorded(transcripts: Path) -> None:
+    turns = parse_transcript((transcripts / "cytomat_fetch.txt").read_text())
+    it = Bench()
+    stream = await it.open()
+    for turn in turns:
+        if turn.side == ">":
+            await stream.send(turn.data)
+            continue
+        assert await stream.receive(timeout_s=10) == turn.data
+        if turn.data == b"bs 01\r":
+            await asyncio.sleep(20)  # the recording polled until the move was over
+    await stream.aclose()
+    await asyncio.gather(*it.tasks)
+
+
+async def test_a_plate_comes_out_and_goes_back() -> None:
+    async with bench() as it:
+        await it.subject.fetch(12)
+        assert it.world.position_of("P") == "station"
+        await it.subject.store(7)
+        assert it.world.position_of("P") == "c.7"
+        assert it.moves() == [b"mv:st 012\r", b"mv:ts 007\r"]
+
+
+async def test_climate_is_read_and_temperature_set() -> None:
+    async with bench() as it:
+        await it.subject.set_temperature(36.5)
+        climate = await it.subject.read_climate()
+        assert climate.temperature_c == pytest.approx(36.5)
+        assert climate.co2_percent == pytest.approx(5.0)
+        assert it.world.temperature_c("c.12") == pytest.approx(36.5)
+        with pytest.raises(RefusedError):
+            await it.subject.set_temperature(90)
+
+
+@pytest.mark.parametrize("code", ["01", "02"])
+async def test_a_spurious_refusal_is_told_once_more(code: str) -> None:
+    async with bench(Fault("spurious", data={"code": code})) as it:
+        await it.subject.fetch(12)
+        assert it.world.position_of("P") == "station"
+        assert len(it.moves()) == 2
+
+
+async def test_a_second_refusal_is_a_fault() -> None:
+    async with bench(Fault("spurious", times=2)) as it:
+        with pytest.raises(InstrumentFaultError, match="busy"):
+            await it.subject.fetch(12)
+        assert len(it.moves()) == 2
+        assert it.world.position_of("P") == "c.12"
+
+
+@pytest.mark.parametrize("code", sorted(set(REFUSALS) - {"01", "02"}))
+async def test_every_refusal_is_named_and_not_repeated(code: str) -> None:
+    async with bench(Fault("spurious", data={"code": code})) as it:
+        with pytest.raises(InstrumentFaultError, match=REFUSALS[code]) as caught:
+            await it.subject.fetch(12)
+        assert caught.value.code == code
+        assert len(it.moves()) == 1
+
+
+@pytest.mark.parametrize("code", sorted(REGISTER))
+async def test_every_error_of_a_move_is_named(code: str) -> None:
+    async with bench(Fault("error", data={"code": code})) as it:
+        with pytest.raises(InstrumentFaultError, match=REGISTER[code]) as caught:
+            await it.subject.fetch(12)
+        assert caught.value.code == code
+        with pytest.raises(InstrumentFaultError):
+            await it.subject.connect()
+
+
+async def test_a_plate_on_the_shovel_is_not_forgotten() -> None:
+    async with bench(Fault("error", data={"code": "03", "lost": True})) as it:
+        with pytest.raises(InstrumentFaultError, match="not unloaded"):
+            await it.subject.fetch(12)
+        assert it.world.position_of("P") is None
+
+
+async def test_a_move_that_does_not_end_is_unknown() -> None:
+    async with bench(Fault("never_ready")) as it:
+        with pytest.raises(ReplyTimeoutError):
+            await it.subject.fetch(12)
+        with pytest.raises(InstrumentFaultError, match="busy"):
+            await it.subject.fetch(12)
+        assert len(it.moves()) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [
+        ("silent", ReplyTimeoutError),
+        ("reply_lost", ReplyTimeoutError),
+        ("garbled_reply", LinkError),
+    ],
+)
+async def test_a_lost_answer_to_a_move_is_unknown_and_never_repeated(
+    kind: str, error: type[Exception]
+) -> None:
+    async with bench(Fault(kind, after=2)) as it:
+        with pytest.raises(error):
+            await it.subject.fetch(12)
+        assert len(it.moves()) == 1
+
+
+async def test_slots_that_do_not_exist_are_refused() -> None:
+    async with bench() as it:
+        for slot in (0, 43):
+            with pytest.raises(RefusedError):
+                await it.subject.fetch(slot)
+        assert not it.moves()
+
+
+@pytest.mark.parametrize("answer", [b"bs\r", b"bs 1\r", b"bs zz\r", b"it 12\r", b"\xff\xfe\r"])
+async def test_damaged_answers_are_malformed(answer: bytes) -> None:
+    ours, theirs = pipe()
+
+    async def opened() -> ByteStream:
+        return ours
+
+    async def reply() -> None:
+        await theirs.receive()
+        await theirs.send(answer)
+
+    replying = asyncio.create_task(reply())
+    subject = Cytomat(DriverSetup("c", VirtualClock(), opened, Settings()))
+    with pytest.raises(MalformedReplyError):
+        await subject.connect()
+    await replying
+    await subject.aclose()
