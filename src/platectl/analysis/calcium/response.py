@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import fdtrc, ndtri
 
-from platectl.analysis.calcium.bell import bell_shaped
+from platectl.analysis.calcium.bell import BELL_SHAPED
 from platectl.analysis.calcium.features import WellFeatures
 from platectl.analysis.calcium.results import BandPoint, DosePoint, ResponseResult
 from platectl.analysis.calcium.traces import WellTrace
@@ -34,7 +34,6 @@ FEWEST_DOSES = 5
 NO_RESPONSE_P = 0.01
 NO_RESPONSE_SDS = 3.0
 BELL_MARGIN = 4.0
-BELL_HILLS = (2.0, 1.0)
 IMPRECISE, USELESS = 1.0, 2.0
 CURVE_POINTS = 80
 
@@ -173,17 +172,12 @@ def _no_response(points: _Points, same: Fit, floor: float) -> bool:
 
 
 def _bell(points: _Points, monotone: Fit) -> tuple[Fit | None, float | None]:
-    """The better bell-shaped curve on the same weights, if AICc speaks clearly for it."""
+    """The bell-shaped curve on the same weights, if AICc speaks clearly for it."""
     held = FitOptions(weighting=given_weights(monotone.weights))
-    tries = []
-    for hill in BELL_HILLS:
-        try:
-            tries.append(fit(bell_shaped(hill), points.log10_molar, points.amplitude, options=held))
-        except AnalysisError:
-            continue
-    if not tries:
+    try:
+        best = fit(BELL_SHAPED, points.log10_molar, points.amplitude, options=held)
+    except AnalysisError:
         return None, None
-    best = min(tries, key=lambda tried: tried.ss)
     evidence = aicc(monotone) - aicc(best)
     inside = best["LogIC50"].value < float(points.log10_molar[: points.own].max())
     order = best["LogEC50"].value < best["LogIC50"].value
