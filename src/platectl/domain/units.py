@@ -75,7 +75,7 @@ def format_molar(molar: float) -> str:
     if not math.isfinite(molar):
         return str(molar)
     for factor, unit in ((1e-3, "mM"), (1e-6, "uM"), (1e-9, "nM")):
-        if molar >= factor:
+        if molar >= 0.9995 * factor:
             return f"{molar / factor:.3g} {unit}"
     return f"{molar / 1e-12:.3g} pM"
 

@@ -148,8 +148,11 @@ def _high_and_low(pairs: Sequence[Pair], mode: str) -> tuple[list[float], list[f
 
 
 def _dead_time(pairs: Sequence[Pair]) -> tuple[float, float] | None:
-    times = [f.dead_time_s for w, f in pairs
-             if w.addition_s is not None and math.isfinite(f.dead_time_s)]  # fmt: skip
+    times = [
+        float(w.t340_s[w.t340_s >= w.addition_s][0] - w.addition_s)
+        for w, _ in pairs
+        if w.addition_s is not None and (w.t340_s >= w.addition_s).any()
+    ]
     return (min(times), max(times)) if times else None
 
 

@@ -3,7 +3,8 @@
 The response is phenomenological and defined in the ratio, so that the truth of an EC50 is direct:
 R(t) = R0 + sum of A s(t - t0), where s rises and decays, peaks at 1 and ends on a plateau. The
 amplitude follows the concentration that an addition brings about; a second addition to the same
-receptor adds the increase alone.
+receptor adds the increase alone. Alternatively a population of cells follows the Li-Rinzel
+equations, driven by IP3 in proportion to the same amplitude.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from platectl.simkit.world.li_rinzel import Population
 from platectl.simkit.world.matter import Array, Components, Held, Indices
 from platectl.simkit.world.truth import Truth
-from platectl.simkit.world.truth_cells import CellLine
+from platectl.simkit.world.truth_cells import CellLine, Fura2
 
 PREFIX = "cells:"
 ESTER, PROBENECID = "fura2_am", "probenecid"
@@ -55,6 +57,7 @@ class CellPlate:
     """State of the cells of one plate; arrays have one element for each well."""
 
     line: CellLine
+    dye_physics: Fura2
     cells: Array
     ester: Array
     dye: Array
@@ -65,6 +68,7 @@ class CellPlate:
     potentiation: Array = field(default_factory=lambda: np.zeros(0))
     stimuli: list[Stimulus] = field(default_factory=list)
     clamp: Clamp | None = None
+    population: Population | None = None
     disturbed_s: Array = field(default_factory=lambda: np.zeros(0))
     jolt: Array = field(default_factory=lambda: np.zeros(0))
 
@@ -118,8 +122,11 @@ class CellPlate:
             self.occupied[receptor] = np.maximum(before, np.where(rise > 0, share, before))
             amplitude += rise
         if amplitude.any():
-            height = self.line.full_response * self.response * (1.0 + self.potentiation)
-            self.stimuli.append(Stimulus(now_s, amplitude * height))
+            amplitude *= self.line.full_response * self.response * (1.0 + self.potentiation)
+            self.stimuli.append(Stimulus(now_s, amplitude))
+            if self.population is not None:
+                every = np.arange(amplitude.size, dtype=np.intp)
+                self.population.stimulate(every, now_s, amplitude)
         self._clamp_wells(held, wells, now_s, truth, components)
 
     def _occupancy(self, held: Held, truth: Truth, components: Components, receptor: str) -> Array:
@@ -171,9 +178,12 @@ class CellPlate:
     # The signal ---------------------------------------------------------------------------------
     def ratio(self, wells: Indices, at_s: Array) -> Array:
         """True ratio of the cells of some wells, each at its own time."""
-        value = np.full(wells.size, self.line.resting_ratio)
-        for stimulus in self.stimuli:
-            value += stimulus.amplitude[wells] * course(self.line, at_s - stimulus.at_s)
+        if self.population is not None:
+            value = self._ratio_of_share(self.population.bound(wells, at_s))
+        else:
+            value = np.full(wells.size, self.line.resting_ratio)
+            for stimulus in self.stimuli:
+                value += stimulus.amplitude[wells] * course(self.line, at_s - stimulus.at_s)
         if self.clamp is not None:
             held = np.isfinite(self.clamp.target[wells])
             gone = np.maximum(at_s - np.nan_to_num(self.clamp.since_s[wells]), 0.0)
@@ -183,6 +193,11 @@ class CellPlate:
                 clamped = target + (self.clamp.from_ratio[wells] - target) * left
             value = np.where(held, clamped, value)
         return value
+
+    def _ratio_of_share(self, share: Array) -> Array:
+        dye = self.dye_physics
+        above = dye.rmin * dye.free_380 * (1.0 - share) + dye.rmax * dye.bound_380 * share
+        return np.asarray(above / (dye.free_380 * (1.0 - share) + dye.bound_380 * share))
 
 
 def concentration_nm(held: Held, components: Components, name: str) -> Array:
@@ -212,13 +227,15 @@ def peak(line: CellLine) -> tuple[float, float]:
 
 
 def seed_cells(
-    held: Held, line: CellLine, day: float, rng: np.random.Generator, counts: Array
+    held: Held, line: CellLine, dye: Fura2, day: float, rng: np.random.Generator, counts: Array
 ) -> CellPlate:
     """Cells as they stand after a night in the incubator."""
     n = held.volume_ul.size
     noise = rng.standard_normal((2, n))
     return CellPlate(
         line=line,
+        dye_physics=dye,
+        population=Population(n, line, dye) if line.model == "li_rinzel" else None,
         cells=counts,
         ester=np.zeros(n),
         dye=np.zeros(n),

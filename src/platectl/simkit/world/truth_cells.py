@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.units import ConcentrationMolar, DurationS, Fraction, RatePerMin
@@ -42,6 +44,14 @@ class Modulator(_Part):
 class CellLine(_Part):
     """How cells respond and take up dye. Ratios are F340/F380 after background."""
 
+    model: Literal["phenomenological", "li_rinzel"] = Field(
+        default="phenomenological", description="how calcium follows a stimulus"
+    )
+    population: int = Field(default=200, ge=1, le=2000, description="cells of a well (li_rinzel)")
+    sensitivity_cv: Fraction = Field(default=0.6, ge=0, description="between cells (li_rinzel)")
+    ip3_per_ratio: float = Field(
+        default=0.3, gt=0, description="uM of IP3 for a response of 1 (li_rinzel)"
+    )
     resting_ratio: float = Field(default=0.65, gt=0, description="at rest; 0.65 is 56 nM calcium")
     full_response: float = Field(default=2.0, gt=0, description="largest rise of the ratio")
     rise: DurationS = Field(default=3.0, gt=0, description="time constant of the rise")

@@ -340,7 +340,9 @@ class World(Room):
             if held.cells is None:
                 day = 1.0 + line.day_cv * float(self.rng("cells:day").standard_normal())
                 rng = self.rng(f"cells:{held.name}")
-                held.cells = seed_cells(held, line, day, rng, np.zeros(held.volume_ul.size))
+                held.cells = seed_cells(
+                    held, line, self.truth.fura2, day, rng, np.zeros(held.volume_ul.size)
+                )
             held.cells.cells[wells] += per_ul * volume_ul
             held.amounts[self.components.row(name)] = 0.0  # attached, not afloat
 
