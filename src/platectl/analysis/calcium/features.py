@@ -27,6 +27,7 @@ class WellFeatures:
         amplitude: Projection of the rise on the plate's mean response, in units of the ratio: the
             height of the peak, or of what is left of it after the dead time. This is what curves
             are fitted to: a maximum over noise is biased upwards and has no honest variance.
+        amplitude_sd: Standard deviation of the amplitude by the noise of the well's own baseline.
         delta_max: Largest rise above baseline; `delta_mean3` the mean of three points around it.
         calcium_baseline_molar, calcium_peak_molar: Not a number where not calculable.
         area: Trapezoids of ratio above baseline from the addition to `window_s`, ratio seconds.
@@ -39,6 +40,7 @@ class WellFeatures:
     baseline: float
     noise: float
     amplitude: float
+    amplitude_sd: float
     delta_max: float
     delta_mean3: float
     time_to_peak_s: float
@@ -108,6 +110,7 @@ def features_of(trace: RatioTrace, template: Template, calibration: Calibration)
         baseline=trace.baseline,
         noise=trace.noise,
         amplitude=_projection(t, rise, template),
+        amplitude_sd=_projection_sd(trace, t, template),
         delta_max=delta_max,
         delta_mean3=delta_mean3,
         time_to_peak_s=float(t[top]),
@@ -126,7 +129,7 @@ def features_of(trace: RatioTrace, template: Template, calibration: Calibration)
 def _nothing(trace: RatioTrace, calibration: Calibration) -> WellFeatures:
     nan = float("nan")
     return WellFeatures(
-        trace.trace.well, trace.baseline, trace.noise, nan, nan, nan, nan, nan, nan, nan, nan, nan,
+        trace.trace.well, trace.baseline, trace.noise, *(nan,) * 10,
         float(calibration.calcium_molar(trace.baseline)), nan, responds=False, dead_time_s=nan,
     )  # fmt: skip
 
@@ -137,6 +140,16 @@ def _projection(t: FloatArray, rise: FloatArray, template: Template) -> float:
     shape = np.where(shape > TEMPLATE_FLOOR, shape, 0.0)
     power = float(shape @ shape)
     return float(shape @ rise / power) if power > 0 else float("nan")
+
+
+def _projection_sd(trace: RatioTrace, t: FloatArray, template: Template) -> float:
+    """What the noise of the points and of the baseline does to the amplitude."""
+    shape = template.at(t)
+    shape = np.where(shape > TEMPLATE_FLOOR, shape, 0.0)
+    power, before = float(shape @ shape), trace.before.size
+    if power <= 0 or before < 2:  # noqa: PLR2004  # a spread needs two
+        return float("nan")
+    return trace.noise * float(np.sqrt(1.0 / power + (shape.sum() / power) ** 2 / before))
 
 
 def _slope(t: FloatArray, rise: FloatArray, height: float) -> float:

@@ -88,9 +88,11 @@ def analyse_response(
         flag = Flag("too_few_points", sentence)
         return replace(empty, flags=(flag,), points=_shown(wells, None, {}))
     points = _points(used, zero)
-    floor = float(np.std([f.amplitude for _, f in zero], ddof=1))
+    spread = float(np.std([f.amplitude for _, f in zero], ddof=1))
+    known = [f.amplitude_sd for _, f in (*used, *zero) if math.isfinite(f.amplitude_sd)]
+    floor = float(np.median(known)) if known else spread
     try:
-        return _fitted(empty, points, wells, floor, full_response, options)
+        return _fitted(empty, points, wells, (floor, spread), full_response, options)
     except AnalysisError as error:
         flag = Flag("fit_failed", str(error))
         return replace(empty, flags=(flag,), points=_shown(wells, None, {}))
@@ -111,14 +113,15 @@ def _points(
 
 def _fitted(
     empty: ResponseResult, points: _Points, wells: Sequence[tuple[WellTrace, WellFeatures]],
-    floor: float, full_response: float, options: ResponseOptions,
+    noise: tuple[float, float], full_response: float, options: ResponseOptions,
 ) -> ResponseResult:  # fmt: skip
+    floor, spread = noise
     weighting = Weighting("relative", cv=options.well_cv, floor=max(floor, 1e-6))
     monotone = _monotone(points, weighting)
     held = FitOptions(weighting=given_weights(monotone.weights))
     same = fit(FOUR_PARAMETER, points.log10_molar, points.amplitude,
                start=monotone.free_values, options=held)  # fmt: skip
-    if _no_response(points, same, floor):
+    if _no_response(points, same, spread):
         sentence = f"{empty.compound} does not change the response at any concentration."
         flag = Flag("no_response", sentence)
         return replace(
@@ -157,7 +160,7 @@ def _monotone(points: _Points, weighting: Weighting) -> Fit:
     )
 
 
-def _no_response(points: _Points, same: Fit, floor: float) -> bool:
+def _no_response(points: _Points, same: Fit, spread: float) -> bool:
     """Doses and controls do not differ (F test of their means, whatever the shape), or hardly."""
     dose = np.round(points.log10_molar, 6)
     levels, label = np.unique(dose, return_inverse=True)
@@ -168,7 +171,7 @@ def _no_response(points: _Points, same: Fit, floor: float) -> bool:
     extra, left = levels.size - 1, y.size - levels.size
     f = (flat - within) / extra / (within / left)
     furthest = float(np.abs(means - means[0]).max())  # the controls come first
-    return float(fdtrc(extra, left, f)) > NO_RESPONSE_P or furthest < NO_RESPONSE_SDS * floor
+    return float(fdtrc(extra, left, f)) > NO_RESPONSE_P or furthest < NO_RESPONSE_SDS * spread
 
 
 def _bell(points: _Points, monotone: Fit) -> tuple[Fit | None, float | None]:
