@@ -14,6 +14,7 @@ from platectl.planning.dilution import StockWell
 from platectl.planning.facilities import Facilities
 from platectl.steps.cells import FetchPlate, StorePlate
 from platectl.steps.kind import StepKind
+from platectl.steps.people import Manual
 from platectl.steps.plates import DeckNote, MovePlate
 from platectl.steps.reading import Carriage
 
@@ -190,7 +191,7 @@ class PlateBuilder:
         ]
         readers = self._readers_at(source, target)
         for reader in readers:
-            self.add(Carriage(reader=reader, out=True), f"{reader} out")
+            self._carriage(reader, out=True)
         move = MovePlate(
             mover=mover,
             labware=self.named(labware),
@@ -210,7 +211,17 @@ class PlateBuilder:
         self._vacated[source] = step.id
         self._hold(labware, step.id, source)
         for reader in readers:
-            self.add(Carriage(reader=reader, out=False), f"{reader} in")
+            self._carriage(reader, out=False)
+
+    def _carriage(self, reader: str, *, out: bool) -> None:
+        """Move a reader's carriage; a person does it where the reader is worked at its own screen."""
+        title = f"{reader} {'out' if out else 'in'}"
+        if self.facilities.drivers[reader].features.started_by == "driver":
+            self.add(Carriage(reader=reader, out=out), title)
+            return
+        person = self.need("Operator", f"to work the drawer of {reader}")
+        text = f"{'Open' if out else 'Close'} the drawer of {reader}"
+        self.add(Manual(operator=person, text=text, expected_s=30.0), title)
 
     def _in_incubator(self, position: str) -> bool:
         """Whether a position is a slot that only the incubator itself reaches."""
