@@ -113,6 +113,10 @@ def dye_metrics(
         t for t in traces if t.trace.role not in {"unloaded", "rmax", "rmin"} and t.trace.used
     ]
     rest = np.array([_first(t.f380) for t in loaded])
+    rest = rest[np.isfinite(rest)]
+    if not rest.size:
+        text = "No well has enough readings to see how it was loaded."
+        return [_metric("loading", None, "readings", text, state="fail")]
     level = float(np.nanmean(rest)) / background.at_380 if background.at_380 > 0 else math.inf
     cv = float(np.nanstd(rest, ddof=1) / np.nanmean(rest)) if rest.size > 1 else math.nan
     metrics = [
@@ -148,8 +152,9 @@ def _drift(quiet: Sequence[RatioTrace], limits: CalciumLimits) -> list[QcMetric]
                 f"The ratio of vehicle wells drifts by {100 * leak:.2f} % per minute.",
                 state="pass" if abs(leak) - 2.0 * error < limits.leak_per_min else "flag"),
         _metric("bleaching", loss, f"< {limits.bleaching:g}",
-                f"F380 of vehicle wells falls by {100 * loss:.1f} % over the read.",
-                state="pass" if loss < limits.bleaching else "flag"),
+                f"F380 of vehicle wells falls by {100 * loss:.1f} % over the read."
+                if losses else "There are too few readings to see bleaching.",
+                state="flag" if losses and loss >= limits.bleaching else "pass"),
     ]  # fmt: skip
 
 
