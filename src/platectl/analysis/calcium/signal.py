@@ -132,7 +132,8 @@ def _without_artefact(made: RatioTrace) -> RatioTrace:
     """
     ratio, left_out = made.ratio.copy(), dict(made.left_out)
     before = made.since_s < 0
-    if before.sum() < FEWEST_POINTS:
+    seen = np.isfinite(made.f340) & np.isfinite(made.f380)
+    if (before & seen).sum() < FEWEST_POINTS:
         return made
     sd = [float(np.nanstd(f[before])) for f in (made.f340, made.f380)]
     after = np.flatnonzero((made.since_s >= 0) & (made.since_s < ARTEFACT_WINDOW_S))[:2]
