@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 
+from platectl.cli.plate_view import PlateView
 from platectl.domain.events import Event
 from platectl.domain.run import CompiledRun
 from platectl.domain.units import format_duration
@@ -28,6 +29,8 @@ def console(*, quiet: bool = False) -> Console:
 class LiveView:
     """Shows the steps under way: plate, step, elapsed, and what is left of the tightest window.
 
+    While a plate is read over time, its wells are shown as shades.
+
     On a terminal the table is refreshed in place; elsewhere one line is printed for each plate
     when a step of its protocol begins.
     """
@@ -40,6 +43,7 @@ class LiveView:
         self._ended: dict[str, float] = {}
         self._done = 0
         self._now_s = 0.0
+        self._plate = PlateView()
         self._live = (
             Live(console=out, refresh_per_second=8, transient=True) if out.is_terminal else None
         )
@@ -61,7 +65,9 @@ class LiveView:
     def __call__(self, event: Event) -> None:
         """Take in one event."""
         self._now_s = event.monotonic_s
-        if event.kind == "step.claimed":
+        if event.kind == "frame.taken":
+            self._plate.take(event.data)
+        elif event.kind == "step.claimed":
             self._running[event.step] = event.monotonic_s
             step = self._titles[event.step]
             if self._live is None and step.kind != "move":
@@ -73,7 +79,8 @@ class LiveView:
             self._ended[event.step] = event.monotonic_s
             self._done += 1
         if self._live:
-            self._live.update(self._table())
+            plate = self._plate.render()
+            self._live.update(Group(self._table(), plate) if plate else self._table())
 
     def _table(self) -> Table:
         title = f"{self._run.protocol.title}: {self._done} of {len(self._run.steps)} steps, {format_duration(self._now_s)}"
