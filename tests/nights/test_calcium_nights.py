@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import math
@@ -205,3 +206,23 @@ def test_an_empty_wash_bottle_stops_the_night_before_the_read(tmp_path: Path) ->
 def test_calcium_nights_that_cannot_be_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputRefusedError, match=message):
         prepare(Options("fura2-calcium", **options))
+
+
+def test_columns_that_are_read_in_turn_are_exposed_for_the_same_time(tmp_path: Path) -> None:
+    """Compounds go onto column after column at the pace of the reader that adds the agonist."""
+    lab = lab_with(tmp_path, READERS["flexstation"][0])
+    overrides = {"baseline": "16 s", "record": "60 s", "deesterification": "12 min"}
+    prepared = prepare(Options("fura2-modulator", lab=lab, overrides=overrides))
+    finished = execute(prepared, tmp_path / "run")
+    result = result_of(finished)
+    steps = prepared.compiled.steps
+    columns = {s.id for s in steps if "onto the cells: column" in s.title}
+    started = [
+        e.monotonic_s for e in finished.events if e.kind == "step.sent" and e.step in columns
+    ]
+    pace = [b - a for a, b in itertools.pairwise(started)]
+    assert len(started) == 12
+    assert max(pace) - min(pace) < 2.0
+    read = next(s for s in steps if s.id == "P1.F7")
+    assert math.isclose(pace[0], read.duration_s / 12, abs_tol=2.0)
+    assert [c.model for c in result.compounds if c.role == "test"] == ["Bell-shaped"] * 2

@@ -94,7 +94,11 @@ class FillDoc(StepDoc):
 
 
 class StampDoc(StepDoc):
-    """Copy all wells of a plate into another, with all channels; `then` goes on with the same tips."""
+    """Copy all wells of a plate into another, with all channels; `then` goes on with the same tips.
+
+    `paced_by` names a later read: when its reader takes the columns one after another, they are
+    copied one after another at the same pace, so that all wells are exposed for the same time.
+    """
 
     do: Literal["stamp"]
     source: str
@@ -105,6 +109,7 @@ class StampDoc(StepDoc):
     mix_volume: VolumeUl = 0.0
     then_into: str | None = None
     then_volume: VolumeUl = 0.0
+    paced_by: str | None = None
 
 
 class AliquotDoc(StepDoc):

@@ -82,7 +82,7 @@ def _step_names(
     ]
     findings += [document.finding(("steps", name, "after"), f"{other!r} is no earlier step", "name a step that is written before")
                  for other in pointers if other not in earlier]  # fmt: skip
-    until = fields.get("until") or fields.get("before")
+    until = fields.get("until") or fields.get("before") or fields.get("paced_by")
     if isinstance(until, str) and until not in protocol.steps:
         findings.append(
             document.finding(("steps", name, "until"), f"{until!r} is no step", "name a step")

@@ -9,7 +9,7 @@ from platectl.domain import step_docs as docs
 from platectl.domain.steps import Anchor
 from platectl.domain.wells import expand_wells
 from platectl.planning.build import CannotBuildError, PlateBuilder
-from platectl.planning.expand_cells import EXPAND_CELLS, reader_of, warm
+from platectl.planning.expand_cells import EXPAND_CELLS, pace_of, reader_of, stamp_in_turn, warm
 from platectl.planning.expand_liquid import EXPAND_LIQUID
 from platectl.steps.climate import Preheat, Shake, Wait
 from platectl.steps.people import Manual
@@ -149,9 +149,18 @@ def _count(build: PlateBuilder, doc: docs.CountDoc, title: str) -> None:
     build.bring(doc.labware, _position(build, "hotel", doc.labware))
 
 
+def _stamp(build: PlateBuilder, doc: docs.StampDoc, title: str) -> None:
+    pace = pace_of(build, doc.paced_by) if doc.paced_by else None
+    if pace is None:
+        EXPAND_LIQUID["stamp"](build, doc, title)
+    else:
+        stamp_in_turn(build, doc, title, pace)
+
+
 EXPAND: dict[str, Callable[[PlateBuilder, Any, str], None]] = {
     **EXPAND_LIQUID,
     **EXPAND_CELLS,
+    "stamp": _stamp,
     "place": _place,
     "preheat": _preheat,
     "lid": _lid,

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from platectl.domain import step_docs as docs
+from platectl.domain.steps import Anchor
 from platectl.planning.build import CannotBuildError, PlateBuilder
 from platectl.planning.pipetting import check_volume, full_head, on_deck, spot
 from platectl.steps.cells import Aspirate, PrimeWasher, WarmIncubator, WashPlate
 from platectl.steps.reading import Pipettor, Read, WarmReader
-from platectl.steps.transfer import Move, Transfer
+from platectl.steps.transfer import Move, Spot, TipUse, Transfer
 
 
 def reader_of(build: PlateBuilder) -> str:
@@ -119,19 +120,49 @@ def _pipettor(build: PlateBuilder, reader: str, added: docs.AdditionDoc) -> Pipe
                     speed_ul_per_s=added.speed_ul_per_s, height_mm=added.height_mm)  # fmt: skip
 
 
+def pace_of(build: PlateBuilder, name: str) -> tuple[tuple[int, ...], float] | None:
+    """Order of the columns and seconds for each, when a read takes them one after another.
+
+    None when all wells get their addition at once.
+    """
+    doc = build.protocol.steps[name]
+    reader = build.facilities.first("PlateReader")
+    if not isinstance(doc, docs.ReadDoc) or reader is None or doc.addition is None:
+        return None
+    driver = build.facilities.drivers[reader]
+    if driver.features.geometry != "column" or driver.features.injection is None:
+        return None
+    columns = doc.columns or tuple(range(1, 13))
+    added = doc.addition
+    pipettor = Pipettor(source=added.source, volume_ul=added.volume,
+                        speed_ul_per_s=added.speed_ul_per_s, height_mm=added.height_mm)  # fmt: skip
+    read = _described(build, doc, reader, doc.baseline, doc.record, pipettor, part="")
+    return columns, driver.read_duration_s(read.as_read()) / len(columns)
+
+
 def _one_read(
     build: PlateBuilder, doc: docs.ReadDoc, reader: str, title: str, baseline_s: float,
     record_s: float, pipettor: Pipettor | None, *, part: str = "",
 ) -> None:  # fmt: skip
     driver = build.facilities.drivers[reader]
     build.bring(doc.labware, build.facilities.position_of(reader))
-    dye = build.protocol.of_calcium
+    read = _described(build, doc, reader, baseline_s, record_s, pipettor, part=part)
+    read = read.model_copy(update={"expected_s": driver.read_duration_s(read.as_read())})
+    touched = [doc.labware]
+    if doc.addition and pipettor:
+        touched.append(doc.addition.source)
+    build.add(read, title, labware=touched, main=part != "a")
+
+
+def _described(
+    build: PlateBuilder, doc: docs.ReadDoc, reader: str, baseline_s: float, record_s: float,
+    pipettor: Pipettor | None, *, part: str,
+) -> Read:  # fmt: skip
+    features, dye = build.facilities.drivers[reader].features, build.protocol.of_calcium
     operator = (
-        build.need("Operator", "to start the reader")
-        if driver.features.started_by == "operator"
-        else None
+        build.need("Operator", "to start the reader") if features.started_by == "operator" else None
     )
-    read = Read(
+    return Read(
         reader=reader,
         operator=operator,
         labware=build.named(doc.labware),
@@ -142,14 +173,9 @@ def _one_read(
         baseline_s=baseline_s,
         record_s=record_s,
         pipettor=pipettor,
-        columns=doc.columns if driver.features.geometry == "column" else (),
+        columns=doc.columns if features.geometry == "column" else (),
         expected_s=0.0,
     )
-    read = read.model_copy(update={"expected_s": driver.read_duration_s(read.as_read())})
-    touched = [doc.labware]
-    if doc.addition and pipettor:
-        touched.append(doc.addition.source)
-    build.add(read, title, labware=touched, main=part != "a")
 
 
 def _by_handler(
@@ -166,6 +192,31 @@ def _by_handler(
     transfer = Transfer(handler=handler, uses=(use,), flow_ul_per_s=added.speed_ul_per_s)
     touched = (added.source, doc.labware, added.tips)
     build.add(transfer, f"{title}: addition", labware=touched)
+
+
+def stamp_in_turn(
+    build: PlateBuilder, doc: docs.StampDoc, title: str, pace: tuple[tuple[int, ...], float]
+) -> None:
+    """Copy column after column at the pace of the read that follows."""
+    handler = on_deck(build, doc.source, doc.into, doc.tips)
+    check_volume(build, handler, doc.volume, doc.tips)
+    columns, pace_s = pace
+    first = ""
+    for turn, column in enumerate(columns):
+        move = Move(
+            source=Spot(labware=build.named(doc.source), well=f"A{column}", height_mm=1.0),
+            target=Spot(labware=build.named(doc.into), well=f"A{column}", height_mm=2.0),
+            volume_ul=doc.volume,
+        )
+        tips = {"rack": build.named(doc.tips), "tip_well": f"A{column}"}
+        use = TipUse(channels="column", **tips, moves=(move,))
+        due = Anchor(step=first, edge="start", offset_s=turn * pace_s) if first else None
+        step = build.add(
+            Transfer(handler=handler, uses=(use,)), f"{title}: column {column}",
+            labware=(doc.source, doc.into, doc.tips), not_before=due,
+            main=turn == len(columns) - 1,
+        )  # fmt: skip
+        first = first or step.id
 
 
 EXPAND_CELLS: dict[str, Callable[[PlateBuilder, Any, str], None]] = {
