@@ -8,6 +8,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import numpy as np
+from tests.fura_bench import PLATE, FuraBench
 
 from platectl.domain.errors import DisconnectedError, ReplyTimeoutError
 from platectl.domain.transcript import Turn
@@ -19,7 +20,6 @@ from platectl.simkit.pipe import PipeEnd, pipe
 from platectl.simkit.simulator import SimulatorSetup
 from platectl.simkit.virtual_time import VirtualClock
 from platectl.transport.replay import ReplayStream
-from tests.fura_bench import PLATE, FuraBench
 
 FURA2 = (Channel(340.0, 510.0), Channel(380.0, 510.0))
 

@@ -212,9 +212,10 @@ class Clariostar:
         """See how far the run is; False when it is over."""
         answer = await self._wired.query(CURRENT, DATA, STATUS)
         self._stop_if_aborted()
-        still_s = self._wired.at_s - watch.changed_s
+        now_s = self._clock.monotonic_s()
+        still_s = now_s - watch.changed_s
         if answer[0] == DATA:
-            watch.see(parse_record(answer), self._wired.at_s)
+            watch.see(parse_record(answer), now_s, self._wired.at_s)
             if still_s > read.interval_s + STANDSTILL_S:
                 raise ReplyTimeoutError(f"nothing new came for {still_s:.0f} s")
             return not watch.last_is_whole
@@ -234,7 +235,7 @@ class Clariostar:
                 continue  # that record is lost here, but most of them were seen during the run
             if answer[0] == STATUS:
                 return
-            watch.see(parse_record(answer), self._wired.at_s)
+            watch.see(parse_record(answer), self._clock.monotonic_s(), None)
 
     def _stop_if_aborted(self) -> None:
         if self._aborted:

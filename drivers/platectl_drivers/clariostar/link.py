@@ -28,7 +28,7 @@ class FrameLink:
 
     Answers do not say what they answer. After a broken exchange, and after `leave_step`, the link
     waits until the line is quiet before it asks again. `at_s` is the middle of the last exchange on
-    the clock, which is when the answer was true.
+    the clock, which is when the answer was true; None when it may answer an earlier question.
     """
 
     def __init__(self, stream: ByteStream, clock: Clock) -> None:
@@ -36,7 +36,7 @@ class FrameLink:
         self._clock = clock
         self._buffer = bytearray()
         self._out_of_step = True
-        self.at_s = 0.0
+        self.at_s: float | None = None
 
     def leave_step(self) -> None:
         """Something is on its way that answers no question."""
@@ -60,11 +60,12 @@ class FrameLink:
             DisconnectedError: The other side is gone.
         """
         try:
+            fresh = not self._out_of_step
             await self._fall_in_step()
             asked_s = self._clock.monotonic_s()
             await self._stream.send(encode(payload))
             answer = decode(await self._frame())
-            self.at_s = (asked_s + self._clock.monotonic_s()) / 2
+            self.at_s = (asked_s + self._clock.monotonic_s()) / 2 if fresh else None
             if answer[0] not in types:
                 raise MalformedReplyError(
                     f"an answer of type {answer[0]:02X} to {payload.hex(' ')}"

@@ -12,15 +12,15 @@ from platectl_drivers.clariostar.data import Record
 from platectl_drivers.clariostar.run import scan_order
 from platectl_drivers.clariostar.settings import PLATE
 
-#: observations of one record that make a line
-ENOUGH = 3
+#: spread of counts (sum of squares) from which they make a line
+ENOUGH = 10.0
 
 
 class Watch:
     """Collects what is seen of each record and turns it into frames, in order.
 
-    `see` takes a record with the host's time at which the reader gave it; `over` gives the records
-    that will not change any more. A record that was never seen is all missing. `changed_s` is when
+    `see` takes a record and when it was so on the host's clock; `over` gives the records that will
+    not change any more. A record that was never seen is all missing. `changed_s` is when
     the last new value was seen, or when the run should begin.
     """
 
@@ -32,7 +32,7 @@ class Watch:
         self._place = {well: place for place, well in enumerate(scan_order(read.wells))}
         self._seen: dict[int, Record] = {}
         self._points: dict[int, list[tuple[int, float]]] = {}
-        self._first: dict[int, tuple[int, float]] = {}
+        self._first_s: dict[int, float] = {}
         self._begun_s: dict[int, float] = {0: begun_s - read.interval_s}
         self._next = 1
         self.changed_s = begun_s
@@ -54,8 +54,8 @@ class Watch:
         number = max(self._seen, default=0)
         return number, self._seen[number].complete if number else 0
 
-    def see(self, record: Record, at_s: float) -> None:
-        """Take a record as it was at a time.
+    def see(self, record: Record, now_s: float, at_s: float | None) -> None:
+        """Take a record that has come now, and was so at `at_s`; None when that is not known.
 
         Raises:
             MalformedReplyError: It is not one of this read.
@@ -71,11 +71,13 @@ class Watch:
         if before is None or record.complete >= before.complete:
             self._seen[record.number] = record
         if self.progress != progress:
-            self.changed_s = at_s
-        if not record.whole:
-            self._first.setdefault(record.number, (record.wells_done, at_s))
-        if 0 < record.wells_done < len(self._by_row):
+            self.changed_s = now_s
+        if at_s is None or record.whole:
+            return
+        if record.wells_done:
             self._points.setdefault(record.number, []).append((record.wells_done, at_s))
+        else:
+            self._first_s.setdefault(record.number, at_s)
 
     def over(self, *, ended: bool = False) -> list[Frame]:
         """Frames of the records that are whole, or that a later one, or the end, has closed."""
@@ -127,21 +129,28 @@ class Watch:
 
     def _ends_s(self, number: int, record: Record | None) -> Sequence[float]:
         """Times at which 0, 1, 2, … wells of a record were done, on the host's clock."""
-        done, at_s = zip(*self._points.get(number, [(0, 0.0)]), strict=True)
-        if len(set(done)) >= ENOUGH:
-            pace_s, intercept_s = statistics.linear_regression(done, at_s)
-            begun_s = intercept_s - pace_s / 2  # a count stands for half a well more on average
+        points = self._points.get(number, [])
+        pace_s = self._pace_s()
+        if points:  # a count stands for half a well more on average
+            begun_s = statistics.fmean(at_s - pace_s * (done + 0.5) for done, at_s in points)
         else:
-            pace_s = self._planned_pace_s
-            begun_s = self._begun_without_a_line(number, record)
+            begun_s = self._begun_unseen_s(number, record)
         self._begun_s[number] = begun_s
         return [begun_s + count * pace_s for count in range(len(self._by_row) + 1)]
 
-    def _begun_without_a_line(self, number: int, record: Record | None) -> float:
-        """From the first sight of it, or else from the record before it that has a time."""
-        if number in self._first:
-            done, at_s = self._first[number]
-            return at_s - done * self._planned_pace_s
+    def _pace_s(self) -> float:
+        """Time from well to well: the slope that all records have in common, or as planned."""
+        rise = run = 0.0
+        for points in self._points.values():
+            middle = statistics.fmean(done for done, _ in points)
+            rise += sum((done - middle) * at_s for done, at_s in points)
+            run += sum((done - middle) ** 2 for done, _ in points)
+        return rise / run if run >= ENOUGH else self._planned_pace_s
+
+    def _begun_unseen_s(self, number: int, record: Record | None) -> float:
+        """Start of a record without a count: when it was first seen, or by the one before it."""
+        if number in self._first_s:
+            return self._first_s[number]
         before = max(self._begun_s)
         if record is not None and before in self._seen:
             return self._begun_s[before] + record.start_s - self._seen[before].start_s
