@@ -7,23 +7,27 @@ paper.
 A frame is `02`, its size (u16, big-endian), `0C`, payload, sum of all bytes before (u24), `0D`. `0D`
 occurs inside, so a frame ends by its size. Healthy readers send truncated frames, stay silent for two
 seconds after RUN, and answer a request for data with a status that says why not (`D5` none yet, `66`
-finishing): such a request is a query and is made again. RUN is sent once.
+finishing): such a request is a query and is made again. RUN is sent once, and never again.
 
-A kinetic read is one RUN with two chromatics (340/510, 380/510) and cycles. While it goes, the
-current record is asked for again and again; a record that is whole becomes two frames. The cycle must
-leave two seconds after the last well, so that no record is overwritten before it was seen.
+A kinetic read is one RUN with all chromatics (340/510, 380/510) and all cycles; the reader keeps the
+cadence. Why cycles and not single runs: a run takes about six seconds of its own, and captures show
+that the current record, with its number, can be asked for while it fills. It is asked for again and
+again, and a record that is whole becomes one frame for each chromatic. The last record was never
+captured whole in this way: the reader answers `66`, and gives it after the run as unread data.
 
-Responsible for: kinetics of two chromatics from the bottom, drawer, temperature. Not responsible for:
+What is lost is not invented: a record that the next one overwrites before it was seen whole keeps
+what was seen, and the rest of its wells is flagged missing. Zero at a position that is not read yet
+is no value. A value at the limit that the record itself states is kept and flagged saturated.
+
+Times: the scan goes down the columns, one way, and the order is therefore known; every request for
+the current record tells how many wells are done. A straight line through these observations gives
+each well its own time. `well_s` serves planning, and records that were seen too rarely for a line.
+
+Responsible for: kinetics in up to five chromatics, drawer, temperature. Not responsible for:
 additions; injector and pump commands are not decoded in public, so this reader says it cannot add.
-
-Decisions: a well's time is the start of its record, as the reader states it in whole seconds, and the
-well's place in the scan times `well_s`; both chromatics of a well are read together, the second
-`chromatic_s` later. Zero at a position that is not read yet is no value.
-
-Unattested: record number and start time of the record (derived from traces), that `total values`
-counts both chromatics, kinetics with more than one chromatic, and how long a well takes (`well_s`).
 """
 
-from platectl_drivers.clariostar.driver import Clariostar, Settings
+from platectl_drivers.clariostar.driver import Clariostar
+from platectl_drivers.clariostar.settings import Settings
 
 __all__ = ["Clariostar", "Settings"]

@@ -1,15 +1,13 @@
-"""The reader: exchanges that survive its quirks, drawer, temperature, kinetic reads."""
+"""The reader: drawer, temperature, kinetic reads."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import ClassVar, Final
-
-from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import (
     DisconnectedError,
@@ -19,53 +17,33 @@ from platectl.domain.errors import (
     RefusedError,
     ReplyTimeoutError,
 )
-from platectl.domain.wells import parse_well
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
-from platectl.hal.reading import Addition, Frame, KineticRead, ReaderFeatures, ReadFlag
-from platectl.hal.stream import ByteStream
-from platectl_drivers.clariostar.frame import (
-    DATA_TYPE,
-    INITIALISED,
-    RUN_TYPE,
-    STATUS_TYPE,
-    Record,
-    Status,
-    decode,
-    encode,
-    parse_record,
-    parse_status,
-    size_of,
+from platectl.hal.reading import Addition, Frame, KineticRead, ReaderFeatures
+from platectl_drivers.clariostar.data import DATA, parse_record
+from platectl_drivers.clariostar.link import FrameLink
+from platectl_drivers.clariostar.run import ACCEPTED, Run, run_payload
+from platectl_drivers.clariostar.settings import (
+    RANGE_C,
+    START_S,
+    Settings,
+    duration_s,
+    features,
+    pace_s,
+    plan_run,
 )
-from platectl_drivers.clariostar.run import POINT_BOTTOM, Chromatic, Run, run_payload
+from platectl_drivers.clariostar.status import STATUS, Status, parse_status
+from platectl_drivers.clariostar.watch import Watch
 
-STATUS, INITIALISE = b"\x80", bytes.fromhex("010000100200")
+ASK_STATUS, ASK_FIRMWARE, FIRMWARE = b"\x80", bytes.fromhex("05090000000000"), 0x0A
+INITIALISE, CLEAR = bytes.fromhex("010000100200"), bytes.fromhex("0e0b1200000419")
 OPEN, CLOSE = bytes.fromhex("030100000000"), bytes.fromhex("030000000000")
-FIRMWARE, PROGRESSIVE = bytes.fromhex("05090000000000"), bytes.fromhex("0502ffffffff00")
-STOP, CLEAR = b"\x0b\x00", bytes.fromhex("0e0b1200000419")
-REPLY_S, TRIES, POLL_S = 3.0, 4, 0.4
-IDLE_S, RUN_LIMIT_S = 60.0, 30.0
-AFTER_SCAN_S: Final = 2.0
-START_UP_S: Final = 5.0
-TEMPERATURE_OFF, MONITOR = 0, 1
-
-
-class Settings(BaseModel):
-    """Optics and times of one reader; widths in nanometres.
-
-    `well_s` is the time for one well in all chromatics, `chromatic_s` from one to the next. `gain`
-    has to be given: this firmware finds none by itself. `focus_mm` is the focal height.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    gain: int = Field(default=1500, ge=0, le=4095)
-    flashes: int = Field(default=10, ge=1, le=200)
-    focus_mm: float = Field(default=3.0, ge=0, le=25)
-    excitation_width_nm: float = Field(default=10.0, gt=0, le=100)
-    emission_width_nm: float = Field(default=20.0, gt=0, le=100)
-    well_s: float = Field(default=0.35, gt=0, le=10)
-    chromatic_s: float = Field(default=0.12, ge=0, le=5)
-    tolerance_c: float = Field(default=1.0, gt=0)
+CURRENT, UNREAD = bytes.fromhex("0502ffffffff00"), bytes.fromhex("05020000000000")
+STOP: Final = b"\x0b\x00"
+HEAT: Final = 0x06
+OFF, SENSORS_ONLY = 0, 1
+POLL_S, IDLE_S, STUCK_S = 0.4, 60.0, 6.0
+#: a run in which nothing new came for so long beyond a cycle is given up
+STANDSTILL_S: Final = 30.0
 
 
 class Clariostar:
@@ -78,7 +56,13 @@ class Clariostar:
         wire="serial",
         baud=125000,
         source="BioCam/pylabrobot fork with captures of March 2026, and hoxbio/bmg-clariostar (readers 2)",
-        unattested=("record number and start time", "kinetics of two chromatics", "time of a well"),
+        unattested=(
+            "record number and start time of a record",
+            "kinetic cycles of fluorescence: captured for absorbance only",
+            "how values are counted in more than one chromatic",
+            "which unread record comes first after several cycles",
+            "how long a well takes",
+        ),
     )
     Settings = Settings
 
@@ -86,27 +70,20 @@ class Clariostar:
         assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
         self.settings = setup.settings
         self._setup = setup
-        self._stream: ByteStream | None = None
-        self._buffer = bytearray()
-        self._turn = asyncio.Lock()
+        self._clock = setup.clock
+        self._link: FrameLink | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self._aborted = False
         self._target_c: float | None = None
 
     @property
     def features(self) -> ReaderFeatures:
         """Well by well; nothing can be added over the wire."""
-        return ReaderFeatures(
-            geometry="well", excitation_nm=(320.0, 840.0), emission_nm=(320.0, 840.0),
-            least_interval_s=self._least_s(96), temperature_c=(20.0, 45.0), clock="instrument",
-            delivery="during",
-            no_injection="the injector commands of this reader are not decoded in public",
-        )  # fmt: skip
-
-    def _least_s(self, wells: int) -> float:
-        return math.ceil(wells * self.settings.well_s + AFTER_SCAN_S)
+        return features(self.settings)
 
     def read_duration_s(self, read: KineticRead) -> float:
-        """Start-up and all cycles."""
-        return START_UP_S + 5.0 + read.passes * read.interval_s
+        """Start, all cycles, end."""
+        return duration_s(read)
 
     async def connect(self) -> Identity:
         """Ask status and firmware; nothing moves. A run that is stuck is cleared.
@@ -115,215 +92,221 @@ class Clariostar:
             LinkError: No usable answer; nothing moved.
         """
         await self.aclose()
-        self._stream = await self._setup.open_stream()
-        await self._query(STATUS)
-        firmware = await self._query(FIRMWARE, wanted=0x0A)
-        version = struct.unpack(">H", firmware[6:8])[0] / 1000 if len(firmware) > 8 else 0.0  # noqa: PLR2004
-        await self._query(CLEAR)
-        return Identity("CLARIOstar Plus", firmware=f"{version:.2f}" if version else "")
+        self._link = FrameLink(await self._setup.open_stream(), self._clock)
+        status = await self._status()
+        firmware = await self._wired.query(ASK_FIRMWARE, FIRMWARE)
+        if len(firmware) < 8:  # noqa: PLR2004  # the version stands in bytes 6 and 7
+            raise MalformedReplyError(f"no firmware: {firmware.hex(' ')}")
+        if status.running and not status.busy:
+            await self._wired.query(CLEAR, STATUS)
+        (version,) = struct.unpack(">H", firmware[6:8])
+        return Identity("CLARIOstar Plus", firmware=f"{version / 1000:.2f}")
 
     async def set_temperature(self, temperature_c: float | None) -> None:
-        """Set the chamber; None keeps the sensors on and stops heating."""
-        low, high = self.features.temperature_c
-        if temperature_c is not None and not low <= temperature_c <= high:
-            raise RefusedError(f"cannot hold {temperature_c:g} C; {low:g} to {high:g} C")
-        value = TEMPERATURE_OFF if temperature_c is None else round(10 * temperature_c)
-        async with self._turn:
-            await self._query(b"\x06" + struct.pack(">H", value))
-        self._target_c = temperature_c
+        """Set the chamber; None switches heating and sensors off.
+
+        Raises:
+            RefusedError: Outside the range, or finer than 0.1 C; nothing changed.
+            LinkError: The setpoint may have been taken.
+        """
+        tenths = OFF if temperature_c is None else encode_temperature(temperature_c)
+        async with self._one_at_a_time:
+            await self._heat(tenths)
+            self._target_c = temperature_c
 
     async def read_temperature_c(self) -> float:
-        """Temperature at the bottom of the chamber."""
-        async with self._turn:
+        """Return the temperature at the bottom of the chamber; switches the sensors on.
+
+        Raises:
+            InstrumentFaultError: The sensors stay off.
+            LinkError: The conversation broke; nothing changed.
+        """
+        async with self._one_at_a_time:
             status = await self._status()
-            if status.bottom_c is None:
-                await self._query(b"\x06" + struct.pack(">H", MONITOR))
+            if status.bottom_c is None and self._target_c is None:
+                await self._heat(SENSORS_ONLY)
                 status = await self._status()
         if status.bottom_c is None:
             raise InstrumentFaultError("the temperature sensors are off", code="temperature")
         return status.bottom_c
 
     async def open_drawer(self) -> None:
-        """Drawer out."""
-        await self._drawer(OPEN, wanted=True)
+        """Drawer out; harmless when it is out. Errors as in the interface."""
+        await self._drawer(OPEN, out=True)
 
     async def close_drawer(self) -> None:
-        """Drawer in."""
-        await self._drawer(CLOSE, wanted=False)
-
-    async def _drawer(self, command: bytes, *, wanted: bool) -> None:
-        async with self._turn:
-            await self._initialised()
-            if (await self._status()).drawer_open == wanted:
-                return
-            await self._once(command)
-            status = await self._until_idle()
-            if status.drawer_open != wanted:
-                where = "open" if status.drawer_open else "closed"
-                raise InstrumentFaultError(f"the drawer is {where}", code="drawer")
+        """Drawer in; harmless when it is in. Errors as in the interface."""
+        await self._drawer(CLOSE, out=False)
 
     async def read_kinetic(self, read: KineticRead) -> AsyncIterator[Frame | Addition]:
-        """Read over time; two frames for each whole record. Errors as in the interface."""
-        self._check(read)
-        async with self._turn:
+        """Read over time, one frame for each record and chromatic. Errors as in the interface.
+
+        Faults of its own: `drawer_open`, `no_plate`, `temperature` before the run; `ended` when the
+        run is over before its last record, `aborted` after an abort.
+        """
+        run = plan_run(read, self.settings)
+        async with self._one_at_a_time:
+            self._aborted = False
             await self._ready()
-            begun_s = self._setup.clock.monotonic_s() + START_UP_S
-            await self._once(run_payload(self._run_of(read)), wanted=RUN_TYPE)
+            done = False
             try:
-                for index in range(read.passes):
-                    until_s = begun_s + (index + 1) * read.interval_s + RUN_LIMIT_S
-                    record = await self._record(index + 1, until_s)
-                    for frame in self._frames(read, record, index, begun_s):
+                async with aclosing(self._run(read, run)) as frames:
+                    async for frame in frames:
                         yield frame
-            except GeneratorExit:
-                await self._halt()
-                raise
-            await self._until_idle()
+                done = True
+            finally:
+                if not done:
+                    await self._stop()
 
     async def abort(self) -> None:
-        """Stop the test; waits for no answer."""
-        await self._halt()
-
-    async def _halt(self) -> None:
-        if self._stream is not None:
-            with contextlib.suppress(LinkError):
-                await self._stream.send(encode(STOP))
+        """Stop the test without waiting for a turn or an answer."""
+        self._aborted = True
+        await self._stop()
 
     async def aclose(self) -> None:
-        """Close the conversation; harmless when repeated."""
-        if self._stream is not None:
-            await self._stream.aclose()
-            self._stream = None
-            self._buffer.clear()
+        """Close; the temperature stays as it is. Harmless when repeated."""
+        link, self._link = self._link, None
+        if link is not None:
+            await link.aclose()
 
     # A read -------------------------------------------------------------------------------------
-    def _check(self, read: KineticRead) -> None:
-        if read.injection is not None:
-            raise RefusedError(self.features.no_injection)
-        least_s = self._least_s(len(read.wells))
-        if read.interval_s < least_s or read.interval_s != round(read.interval_s):
-            raise RefusedError(
-                f"an interval of {read.interval_s:g} s; whole seconds from {least_s:g} for these wells"
-            )
-        if read.passes > 255:  # noqa: PLR2004  # a byte of the wire
-            raise RefusedError(f"{read.passes} cycles; at most 255")
-
     async def _ready(self) -> None:
-        await self._initialised()
-        status = await self._until_idle()
+        status = await self._initialised()
         if status.drawer_open:
             raise InstrumentFaultError("the drawer is open", code="drawer_open")
-        if self._target_c is not None:
-            actual = status.bottom_c or math.nan
-            if not abs(actual - self._target_c) <= self.settings.tolerance_c:
-                raise InstrumentFaultError(
-                    f"the chamber is at {actual:.1f} C, {self._target_c:.1f} C wanted",
-                    code="temperature",
-                )
-
-    def _run_of(self, read: KineticRead) -> Run:
-        s = self.settings
-        chromatics = tuple(
-            Chromatic(
-                c.excitation_nm, s.excitation_width_nm, c.emission_nm, s.emission_width_nm, s.gain
+        if not status.plate:
+            raise InstrumentFaultError("there is no plate in the reader", code="no_plate")
+        if self._target_c is None:
+            return
+        actual_c = status.bottom_c
+        if actual_c is None or abs(actual_c - self._target_c) > self.settings.tolerance_c:
+            shown = "unknown" if actual_c is None else f"{actual_c:.1f} C"
+            raise InstrumentFaultError(
+                f"the chamber is at {shown}, {self._target_c:.1f} C wanted", code="temperature"
             )
-            for c in read.channels
+
+    async def _run(self, read: KineticRead, run: Run) -> AsyncGenerator[Frame, None]:
+        self._stop_if_aborted()
+        await self._wired.once(run_payload(run), ACCEPTED)
+        watch = Watch(
+            read,
+            pace_s=pace_s(self.settings, len(read.channels)),
+            begun_s=self._clock.monotonic_s() + START_S,
+            source=self._setup.name,
         )
-        return Run(read.wells, chromatics, read.passes, round(read.interval_s), s.flashes,
-                   round(100 * s.focus_mm), POINT_BOTTOM, settling=5)  # fmt: skip
-
-    async def _record(self, number: int, until_s: float) -> Record:
-        """Ask for the current record until the wanted one is whole."""
-        while True:
-            payload = await self._query(PROGRESSIVE, wanted=DATA_TYPE, instead=STATUS_TYPE)
-            if payload[0] == DATA_TYPE:
-                record = parse_record(payload)
-                if record.number == number and record.whole:
-                    return record
-                if record.number > number:
-                    raise InstrumentFaultError(
-                        f"record {number} was overwritten", code="lost_record"
-                    )
-            elif not parse_status(payload).busy and number > 1:
-                raise InstrumentFaultError(f"the run ended before record {number}", code="ended")
-            if self._setup.clock.monotonic_s() > until_s:
-                raise ReplyTimeoutError(f"record {number} did not come")
+        while await self._look(watch, read):
+            for frame in watch.over():
+                yield frame
             await asyncio.sleep(POLL_S)
+        await self._until_idle()
+        await self._fetch_last(watch, read)
+        for frame in watch.over(ended=True):
+            yield frame
+        if not watch.complete:
+            latest = watch.progress[0]
+            raise InstrumentFaultError(
+                f"the run was over at record {latest} of {read.passes}", code="ended"
+            )
 
-    def _frames(self, read: KineticRead, record: Record, index: int, begun_s: float) -> list[Frame]:
-        selected = sorted(read.wells, key=parse_well)
-        order = sorted(read.wells, key=lambda well: parse_well(well)[::-1])
-        place = {well: i for i, well in enumerate(order)}
-        if any(len(values) != len(selected) for values in record.values):
-            raise MalformedReplyError(f"{len(record.values[0])} values for {len(selected)} wells")
-        frames = []
-        for channel, values in enumerate(record.values):
-            by_well = dict(zip(selected, values, strict=True))
-            late_s = begun_s + record.start_s + channel * self.settings.chromatic_s
-            times = tuple(late_s + place[well] * self.settings.well_s for well in read.wells)
-            flags: dict[str, ReadFlag] = {
-                w: "saturated" for w in read.wells if by_well[w] >= record.limit
-            }
-            known = tuple(float(by_well[well]) for well in read.wells)
-            frames.append(Frame(index, channel, read.wells, times, known, flags,
-                                record.temperature_c, f"{self._setup.name}:record {record.number}"))  # fmt: skip
-        return frames
+    async def _look(self, watch: Watch, read: KineticRead) -> bool:
+        """See how far the run is; False when it is over."""
+        answer = await self._wired.query(CURRENT, DATA, STATUS)
+        self._stop_if_aborted()
+        now_s = self._clock.monotonic_s()
+        still_s = now_s - watch.changed_s
+        if answer[0] == DATA:
+            watch.see(parse_record(answer), now_s, self._wired.at_s)
+            if still_s > read.interval_s + STANDSTILL_S:
+                raise ReplyTimeoutError(f"nothing new came for {still_s:.0f} s")
+            return not watch.last_is_whole
+        status = parse_status(answer)
+        if status.busy and still_s > read.interval_s + STANDSTILL_S:
+            raise ReplyTimeoutError(f"no data came for {still_s:.0f} s")
+        return status.busy or (status.running and still_s < read.interval_s + STUCK_S)
 
-    # Wire ---------------------------------------------------------------------------------------
-    async def _initialised(self) -> None:
-        if not (await self._status()).mechanics & INITIALISED:
-            await self._once(INITIALISE)
-            await self._until_idle()
+    async def _fetch_last(self, watch: Watch, read: KineticRead) -> None:
+        """Take unread records until the last one has come; each answer is the next one."""
+        for _ in range(read.passes):
+            if watch.last_is_whole:
+                return
+            try:
+                answer = await self._wired.once(UNREAD, DATA, STATUS)
+            except (ReplyTimeoutError, MalformedReplyError):
+                continue  # that record is lost here, but most of them were seen during the run
+            if answer[0] == STATUS:
+                return
+            watch.see(parse_record(answer), self._clock.monotonic_s(), None)
+
+    def _stop_if_aborted(self) -> None:
+        if self._aborted:
+            raise InstrumentFaultError("the reader was aborted", code="aborted")
+
+    async def _stop(self) -> None:
+        if self._link is not None:
+            with contextlib.suppress(LinkError):
+                await self._link.tell(STOP)
+
+    # Exchanges ----------------------------------------------------------------------------------
+    @property
+    def _wired(self) -> FrameLink:
+        if self._link is None:
+            raise DisconnectedError("the reader is not connected")
+        return self._link
 
     async def _status(self) -> Status:
-        return parse_status(await self._query(STATUS))
+        return parse_status(await self._wired.query(ASK_STATUS, STATUS))
+
+    async def _heat(self, tenths: int) -> None:
+        await self._wired.query(struct.pack(">BH", HEAT, tenths), STATUS)
+
+    async def _drawer(self, command: bytes, *, out: bool) -> None:
+        async with self._one_at_a_time:
+            self._aborted = False
+            if (await self._initialised()).drawer_open == out:
+                return
+            await self._wired.once(command, STATUS)
+            if (await self._until_idle()).drawer_open != out:
+                where = "in" if out else "out"
+                raise InstrumentFaultError(f"the drawer stayed {where}", code="drawer")
+
+    async def _initialised(self) -> Status:
+        """Wait until nothing moves, and have the reader find its positions if it has not."""
+        status = await self._until_idle()
+        if not status.initialised:
+            await self._wired.once(INITIALISE, STATUS)
+            status = await self._until_idle()
+        return status
 
     async def _until_idle(self) -> Status:
-        until_s = self._setup.clock.monotonic_s() + IDLE_S
-        while (status := await self._status()).busy:
-            if self._setup.clock.monotonic_s() > until_s:
+        """Wait until nothing moves; what only says that it runs is cleared.
+
+        Raises:
+            ReplyTimeoutError: It goes on and on.
+        """
+        begun_s = rested_s = self._clock.monotonic_s()
+        while not (status := await self._status()).idle:
+            now_s = self._clock.monotonic_s()
+            if now_s - begun_s > IDLE_S:
                 raise ReplyTimeoutError(f"the reader is not idle after {IDLE_S:g} s")
+            if status.busy:
+                rested_s = now_s
+            elif now_s - rested_s > STUCK_S:
+                await self._wired.query(CLEAR, STATUS)
+                rested_s = now_s
             await asyncio.sleep(POLL_S)
         return status
 
-    async def _query(
-        self, payload: bytes, *, wanted: int = STATUS_TYPE, instead: int | None = None
-    ) -> bytes:
-        """Ask something that changes nothing; a lost or damaged answer is asked for again."""
-        problem: LinkError | None = None
-        for _ in range(TRIES):
-            try:
-                return await self._once(payload, wanted=wanted, instead=instead)
-            except (ReplyTimeoutError, MalformedReplyError) as error:
-                problem = error
-        assert problem is not None  # noqa: S101  # TRIES is above zero
-        raise problem
 
-    async def _once(
-        self, payload: bytes, *, wanted: int = STATUS_TYPE, instead: int | None = None
-    ) -> bytes:
-        stream = self._stream
-        if stream is None:
-            raise DisconnectedError("the reader is not connected")
-        self._buffer.clear()
-        with contextlib.suppress(ReplyTimeoutError):
-            while True:  # what came too late belongs to nobody
-                await stream.receive(timeout_s=0.0)
-        await stream.send(encode(payload))
-        answer = decode(await self._frame(stream))
-        if answer[0] not in {wanted, instead}:
-            raise MalformedReplyError(f"an answer of type {answer[0]:02X}, not {wanted:02X}")
-        return answer
+def encode_temperature(temperature_c: float) -> int:
+    """Setpoint in tenths of a degree.
 
-    async def _frame(self, stream: ByteStream) -> bytes:
-        """The next frame, by its size; an `0D` inside does not end it."""
-        until_s = asyncio.get_running_loop().time() + REPLY_S
-        while len(self._buffer) < 3 or len(self._buffer) < size_of(bytes(self._buffer)):  # noqa: PLR2004
-            left_s = until_s - asyncio.get_running_loop().time()
-            if left_s <= 0:
-                raise ReplyTimeoutError(f"no whole frame; {len(self._buffer)} bytes came")
-            self._buffer += await stream.receive(timeout_s=left_s)
-        size = size_of(bytes(self._buffer))
-        frame = bytes(self._buffer[:size])
-        del self._buffer[:size]
-        return frame
+    Raises:
+        RefusedError: Outside the range, or finer than a tenth.
+    """
+    low, high = RANGE_C
+    if not low <= temperature_c <= high:
+        raise RefusedError(f"cannot hold {temperature_c:g} C; {low:g} to {high:g} C")
+    tenths = round(temperature_c * 10)
+    if abs(tenths - temperature_c * 10) > 1e-6:  # noqa: PLR2004  # rounding of floats only
+        raise RefusedError(f"{temperature_c} C is finer than 0.1 C")
+    return tenths
