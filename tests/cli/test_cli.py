@@ -52,6 +52,7 @@ def test_a_run_ends_with_one_json_line_and_leaves_its_folder(tmp_path: Path) -> 
         platectl("ledger", "verify", "latest", "--store", str(tmp_path), "--json").stdout
     )
     assert verified["first_broken"] is None
+    assert verified["sealed"]
     shown = platectl("show", "latest", "--store", str(tmp_path))
     assert shown.returncode == 0, shown.stderr
     assert "incubation" in shown.stdout

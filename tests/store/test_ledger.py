@@ -47,18 +47,35 @@ def test_entries_come_back_in_order_after_a_reopen(tmp_path: Path) -> None:
         "UPDATE events SET step = 'P9.X' WHERE number = 7",
         "DELETE FROM events WHERE number = 7",
         "UPDATE events SET monotonic_s = 99.5 WHERE number = 7",
+        "UPDATE events SET number = 15 - number - 100 WHERE number IN (7, 8);"
+        + "UPDATE events SET number = number + 100 WHERE number < 0",
     ],
 )
 def test_tampering_is_found_at_the_exact_entry(tmp_path: Path, tamper: str) -> None:
     filled(tmp_path / "l.db").close()
     with sqlite3.connect(tmp_path / "l.db") as db:
-        db.execute(tamper)
+        db.executescript(tamper)
     db.close()
 
     ledger = Ledger(tmp_path / "l.db")
 
     assert ledger.verify() == 7
     ledger.close()
+
+
+def test_a_seal_shows_what_is_missing_at_the_end_and_a_chain_made_anew(tmp_path: Path) -> None:
+    ledger = filled(tmp_path / "l.db")
+    seal = ledger.seal()
+    ledger.close()
+    with sqlite3.connect(tmp_path / "l.db") as db:
+        db.execute("DELETE FROM events WHERE number > 17")
+    db.close()
+    shorter = Ledger(tmp_path / "l.db")
+    assert (shorter.verify(), shorter.verify(seal)) == (None, 18)
+    for _ in range(3):
+        shorter.append(Event("run.finished"))
+    assert (shorter.verify(), shorter.verify(seal)) == (None, 20)
+    shorter.close()
 
 
 def test_a_frozen_document_cannot_be_replaced(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from platectl.files.samples import load_samples
 from platectl.planning.compile import Request, compile_run
 from platectl.simkit.virtual_time import VirtualClock, run_virtual
 from platectl.simkit.world import Truth, World
-from platectl.store.ledger import Ledger
+from platectl.store.ledger import Ledger, Seal
 from platectl.transport.wall_clock import WallClock
 
 T = TypeVar("T")
@@ -71,6 +71,7 @@ class Finished:
     started: str
     finished: str
     world: World | None = None
+    seal: Seal | None = None
 
 
 def prepare(options: Options) -> Night:
@@ -140,13 +141,13 @@ def execute(
         )
         main = _execute(night, folder, clock, ledger, recorder, watch)
         outcome, world = _run_loop(main, virtual=night.truth is not None)
-        events = list(ledger.events())
+        events, seal = list(ledger.events()), ledger.seal()
     finally:
         recorder.close()
         ledger.close()
     started, finished = (events[0].wall, events[-1].wall) if events else ("", "")
     plates = evaluate_run(night.compiled, events)
-    return Finished(outcome, plates, events, started, finished, world)
+    return Finished(outcome, plates, events, started, finished, world, seal)
 
 
 def _world_of(night: Night, clock: Clock) -> World | None:

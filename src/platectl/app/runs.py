@@ -167,7 +167,10 @@ def keep(store: Path, name: str, night: Night, finished: Finished) -> dict[str, 
     report = build_report(name, night.compiled, finished.events, finished.plates)
     rows = write_results(folder, report)
     status = finished.outcome.status
-    RunIndex(store).put(
+    index = RunIndex(store)
+    if finished.seal is not None:
+        index.put_seal(name, finished.seal)
+    index.put(
         name,
         folder=folder,
         protocol=report.protocol,

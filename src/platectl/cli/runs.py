@@ -68,16 +68,22 @@ def show(run: str, store: Path, as_json: bool) -> int:
 def ledger(action: str, run: str, store: Path, as_json: bool) -> int:
     """Verify the hash chain of a RUN's ledger."""
     del action  # there is one
-    entry = RunIndex(store).find(run)
+    index = RunIndex(store)
+    entry = index.find(run)
+    seal = index.seal(entry["run"])
     book = Ledger(Path(entry["folder"]) / "ledger.db")
     try:
-        broken, entries = book.verify(), sum(1 for _ in book.events())
+        broken, entries = book.verify(seal), sum(1 for _ in book.events())
     finally:
         book.close()
     if as_json:
-        emit_json({"run": entry["run"], "entries": entries, "first_broken": broken})
+        emit_json({"run": entry["run"], "entries": entries, "first_broken": broken,
+                   "sealed": seal is not None})  # fmt: skip
     elif broken is None:
-        say(f"{entries} entries, chain whole")
+        end = "sealed at its end" if seal else "not sealed: the run never ended"
+        say(f"{entries} entries, chain whole; {end}")
+    elif seal and broken > entries:
+        say(f"entry {broken} and those after it are missing; the run had {seal.entries}")
     else:
         say(f"the chain breaks at entry {broken}")
     return 0 if broken is None else 3

@@ -1,4 +1,7 @@
-"""The index of all runs under a folder; it can be rebuilt from the run folders."""
+"""The index of all runs under a folder, and the seals of their ledgers.
+
+All but the seals can be rebuilt from the run folders.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from platectl.domain.errors import StoreError
+from platectl.store.ledger import Seal
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
     run TEXT PRIMARY KEY, folder TEXT NOT NULL, protocol TEXT NOT NULL, lab TEXT NOT NULL,
     started TEXT NOT NULL, status TEXT NOT NULL, results TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS seals (
+    run TEXT PRIMARY KEY, entries INTEGER NOT NULL, head TEXT NOT NULL
 ) STRICT;
 """
 
@@ -50,6 +57,18 @@ class RunIndex:
         row = (run, str(folder), protocol, lab, started, status, json.dumps(results))
         with self._db() as db:
             db.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+    def put_seal(self, run: str, seal: Seal) -> None:
+        """Keep the seal of a run's ledger; the first one stays."""
+        row = (run, seal.entries, seal.head)
+        with self._db() as db:
+            db.execute("INSERT OR IGNORE INTO seals VALUES (?, ?, ?)", row)
+
+    def seal(self, run: str) -> Seal | None:
+        """The seal of a run's ledger; None when it never came to its end."""
+        with self._db() as db:
+            row = db.execute("SELECT entries, head FROM seals WHERE run = ?", (run,)).fetchone()
+        return Seal(*row) if row else None
 
     def runs(self) -> list[dict[str, Any]]:
         """All runs, newest first."""

@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,14 @@ def chain_hash(previous: str, event: Event, data: str) -> str:
     """SHA-256 of an entry and its predecessor, hexadecimal."""
     text = "\n".join([previous, event.kind, event.step, event.wall, repr(event.monotonic_s), data])
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Seal:
+    """Number of entries and hash of the last one, kept elsewhere: a chain cannot miss its own end."""
+
+    entries: int
+    head: str
 
 
 class Ledger:
@@ -119,8 +128,16 @@ class Ledger:
         for kind, step, wall, monotonic_s, data in rows:
             yield Event(_kind(kind), step, wall, monotonic_s, json.loads(data))
 
-    def verify(self) -> int | None:
-        """Return the number of the first entry that breaks the chain, or None."""
+    def seal(self) -> Seal:
+        """What to keep elsewhere, so that `verify` sees missing entries at the end."""
+        return Seal(self._number, self._hash)
+
+    def verify(self, seal: Seal | None = None) -> int | None:
+        """Return the number of the first entry that breaks the chain, or None.
+
+        With a seal also an entry that is missing at the end, and a chain that was made anew; that
+        one is said of the sealed entry, because its own links are whole.
+        """
         previous, expected = GENESIS, 1
         with self._mapped():
             rows = self._db.execute("SELECT * FROM events ORDER BY number").fetchall()
@@ -129,7 +146,9 @@ class Ledger:
             if number != expected or chain_hash(previous, event, data) != digest:
                 return int(expected)
             previous, expected = digest, expected + 1
-        return None
+            if seal is not None and number == seal.entries and digest != seal.head:
+                return int(number)
+        return int(expected) if seal is not None and expected <= seal.entries else None
 
     def close(self) -> None:
         """Commit what is open and close."""

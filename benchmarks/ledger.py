@@ -1,0 +1,85 @@
+"""What durability of the ledger costs against raw SQLite on the same disk, in one run.
+
+python -m benchmarks.ledger --folder /var/lib/platectl --json
+
+Both append events of 200 bytes, each synced to the disk (WAL, synchronous=FULL). They take turns,
+so that a disk that changes its pace changes it for both. `ratio_to_sqlite` is the median over turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sqlite3
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from platectl.domain.events import Event
+from platectl.store.ledger import Ledger
+
+PAYLOAD = {"action": "a" * 36, "hash": "0" * 64, "bytes": "b" * 60}
+
+
+def raw_per_s(path: Path, count: int) -> float:
+    """Appends per second of SQLite with nothing around it."""
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=FULL")
+    db.execute("CREATE TABLE IF NOT EXISTS events (number INTEGER PRIMARY KEY, data TEXT NOT NULL)")
+    text = json.dumps(PAYLOAD)
+    began = time.perf_counter()
+    for _ in range(count):
+        db.execute("INSERT INTO events (data) VALUES (?)", (text,))
+    taken_s = time.perf_counter() - began
+    db.close()
+    return count / taken_s
+
+
+def ledger_per_s(path: Path, count: int, *, sync: bool) -> float:
+    """Appends per second of the ledger."""
+    ledger = Ledger(path)
+    wall = "2026-01-05T18:00:00.000000+00:00"
+    began = time.perf_counter()
+    for number in range(count):
+        ledger.append(Event("step.sent", f"P1.B{number}", wall, 0.5 * number, PAYLOAD), sync=sync)
+    taken_s = time.perf_counter() - began
+    ledger.close()
+    return count / taken_s
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--appends", type=int, default=500, help="of each, in a turn")
+    parser.add_argument("--turns", type=int, default=9)
+    parser.add_argument("--folder", type=Path, default=Path(), help="on the disk in question")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    raw, own, free = [], [], []
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        folder = Path(name)
+        for _ in range(options.turns):
+            raw.append(raw_per_s(folder / "raw.db", options.appends))
+            own.append(ledger_per_s(folder / "own.db", options.appends, sync=True))
+            free.append(ledger_per_s(folder / "free.db", options.appends, sync=False))
+    report = {
+        "sqlite_per_s": round(statistics.median(raw)),
+        "ledger_per_s": round(statistics.median(own)),
+        "ratio_to_sqlite": round(
+            statistics.median(o / r for o, r in zip(own, raw, strict=True)), 3
+        ),
+        "without_sync_us": round(1e6 / statistics.median(free), 1),
+    }
+    if options.json:
+        print(json.dumps(report))
+        return
+    print(
+        f"{report['ledger_per_s']} durable appends per second, {report['ratio_to_sqlite']} of raw SQLite "
+        f"({report['sqlite_per_s']}); without sync {report['without_sync_us']} us each"
+    )
+
+
+if __name__ == "__main__":
+    main()
