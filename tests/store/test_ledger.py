@@ -12,6 +12,12 @@ from platectl.domain.events import Event
 from platectl.store.ledger import Ledger
 
 
+SWAPPED = """
+UPDATE events SET number = 15 - number - 100 WHERE number IN (7, 8);
+UPDATE events SET number = number + 100 WHERE number < 0
+"""
+
+
 def filled(path: Path) -> Ledger:
     ledger = Ledger(path)
     for number in range(20):
@@ -47,8 +53,7 @@ def test_entries_come_back_in_order_after_a_reopen(tmp_path: Path) -> None:
         "UPDATE events SET step = 'P9.X' WHERE number = 7",
         "DELETE FROM events WHERE number = 7",
         "UPDATE events SET monotonic_s = 99.5 WHERE number = 7",
-        "UPDATE events SET number = 15 - number - 100 WHERE number IN (7, 8);"
-        + "UPDATE events SET number = number + 100 WHERE number < 0",
+        SWAPPED,
     ],
 )
 def test_tampering_is_found_at_the_exact_entry(tmp_path: Path, tamper: str) -> None:
