@@ -11,7 +11,6 @@ from platectl.domain.errors import StoreError
 from platectl.domain.events import Event
 from platectl.store.ledger import Ledger
 
-
 SWAPPED = """
 UPDATE events SET number = 15 - number - 100 WHERE number IN (7, 8);
 UPDATE events SET number = number + 100 WHERE number < 0
