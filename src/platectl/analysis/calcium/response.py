@@ -47,7 +47,8 @@ class ResponseOptions:
             weight of points, their common scale is estimated.
         preparation: Errors of the dilution series.
         quantity: EC50 for rising curves, IC50 for falling ones.
-        may_be_bell: Whether a bell-shaped curve is tried.
+        may_be_bell: Whether a bell-shaped curve may be the answer; where it may not, one that fits
+            better is flagged.
     """
 
     well_cv: float
@@ -128,7 +129,9 @@ def _fitted(
             empty, qualifier="none", status="no response", flags=(flag,), model="none",
             points=_shown(wells, None, {}), effect_percent=0.0,
         )  # fmt: skip
-    bell, evidence = _bell(points, same) if options.may_be_bell else (None, None)
+    bell, evidence = _bell(points, same) if options.quantity == "EC50" else (None, None)
+    shape = _shape_flag(bell, may_be_bell=options.may_be_bell)
+    bell = bell if options.may_be_bell else None
     chosen, name = (bell, "LogEC50") if bell is not None else (monotone, "LogIC50")
     interval = profile_interval(chosen, name)
     made = _graded(empty, points, chosen, interval, options)
@@ -140,6 +143,7 @@ def _fitted(
     fitted = {w.well: float(v) for w, v in zip(points.wells, chosen.fitted, strict=True)}
     return replace(
         made,
+        flags=(*made.flags, *shape),
         model=chosen.model.name,
         hill=hill,
         falling_molar=None if bell is None else 10.0 ** bell["LogIC50"].value,
@@ -149,6 +153,17 @@ def _fitted(
         curve=_band(chosen, points),
         fits={"chosen": report(chosen, profiles=(interval,)), "monotone": report(monotone)},
     )
+
+
+def _shape_flag(bell: Fit | None, *, may_be_bell: bool) -> tuple[Flag, ...]:
+    """What the value rests on when the responses fall again."""
+    if bell is None:
+        return ()
+    if may_be_bell:
+        sentence = "The rising side is taken to have slope 1; with another slope EC50 is shifted by up to 0.4 decades."
+        return (Flag("slope_assumed", sentence),)
+    sentence = "The response falls again at high doses; a monotone curve shifts EC50 there."
+    return (Flag("falls_again", sentence),)
 
 
 def _monotone(points: _Points, weighting: Weighting) -> Fit:
