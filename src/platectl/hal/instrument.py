@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, Protocol
 from pydantic import BaseModel
 
 from platectl.domain.clock import Clock
+from platectl.hal.recovery import Action, Verdict
 from platectl.hal.stream import Connector, DropFolder
 
 Maturity = Literal["paper", "captured", "bench", "field"]
@@ -62,7 +63,8 @@ class Instrument(Protocol):
     """Promises common to all instruments.
 
     Lifetime: built without talking; `connect` starts the conversation and moves nothing;
-    `aclose` may be called twice and in any state.
+    `aclose` may be called twice and in any state. After the death of an earlier owner it is
+    `observe`, any number of `reconcile`, then `take_over` instead of `connect`.
     Concurrency: one verb at a time, except `abort`, which may be called while a verb runs.
     """
 
@@ -74,6 +76,40 @@ class Instrument(Protocol):
         Raises:
             LinkError: No usable answer; nothing was moved.
             InstrumentFaultError: It answered with a standing fault.
+        """
+        ...
+
+    async def observe(self) -> Identity:
+        """Open the conversation only to look, and say who answered.
+
+        Nothing is sent that changes a state: no control is taken, no error acknowledged, no run
+        created, and what is under way goes on. May be repeated.
+
+        Raises:
+            LinkError: No usable answer; nothing was changed.
+        """
+        ...
+
+    async def take_over(self) -> Identity:
+        """Take control in the middle of a run, after an earlier owner died.
+
+        What is heated stays heated, what runs goes on, what was declared stays declared.
+
+        Raises:
+            LinkError: No usable answer; nothing was moved.
+            InstrumentFaultError: It answered with a standing fault, or lost what was declared.
+        """
+        ...
+
+    async def reconcile(self, action: Action) -> Verdict:
+        """Say what became of an action that was sent and whose end nobody saw; only looks.
+
+        May be asked after `observe`, `connect` and `take_over`, also after a `LinkError`, and
+        opens the conversation anew where that is needed. `unknown` is an honest answer: a wrong
+        `done` loses a well, a wrong `not_done` doubles one.
+
+        Raises:
+            LinkError: No usable answer now; asking again is harmless.
         """
         ...
 

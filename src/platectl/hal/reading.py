@@ -175,3 +175,15 @@ class PlateReader(Instrument, Protocol):
             LinkError: The conversation broke; the instrument may still be reading and injecting.
         """
         ...
+
+    def reattach(self, read: KineticRead) -> AsyncIterator[Frame | Addition]:
+        """Follow a read that was started before, by an earlier owner or before a broken line.
+
+        Starts and injects nothing. Gives all that the instrument kept, also what was given
+        before: frames keep their `index` and `channel`, so that a repeated one is recognised.
+
+        Raises:
+            RefusedError: The instrument keeps nothing of a read, or none of this title.
+            InstrumentFaultError, LinkError: As for `read_kinetic`.
+        """
+        ...
