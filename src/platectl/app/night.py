@@ -19,11 +19,13 @@ from platectl.domain.assay import AssayProtocol
 from platectl.domain.clock import Clock
 from platectl.domain.events import Event
 from platectl.domain.findings import Finding, refuse_if_any
+from platectl.domain.policy import Policy
 from platectl.domain.run import CompiledRun
 from platectl.engine.ports import Watcher
 from platectl.engine.run import Engine, RunOutcome
 from platectl.files.lab import load_catalogue, load_lab
 from platectl.files.plate_map import load_layout
+from platectl.files.policy import load_policy
 from platectl.files.protocol import bundled, file_hash, find_protocol, load_protocol
 from platectl.files.samples import load_samples
 from platectl.planning.compile import Request, compile_run
@@ -49,6 +51,7 @@ class Options:
     overrides: Mapping[str, str] = field(default_factory=dict)
     seed: int = 1
     run: str = "run"
+    policy: Path | None = None
 
 
 @dataclass(slots=True)
@@ -59,6 +62,7 @@ class Night:
     warnings: list[Finding]
     truth: Truth | None
     seed: int
+    policy: Policy
 
 
 @dataclass(slots=True)
@@ -106,7 +110,7 @@ def prepare(options: Options) -> Night:
                 compiled, truth, truth_file=str(options.truth or "truth.yaml"), sheet=sheet
             )
         )
-    return Night(compiled, warnings, truth, options.seed)
+    return Night(compiled, warnings, truth, options.seed, load_policy(options.policy))
 
 
 def own_samples(protocol: AssayProtocol, reference: str) -> Path | None:
@@ -139,6 +143,7 @@ def execute(
                 {"seed": night.seed, "truth": night.truth and night.truth.model_dump(mode="json")}
             ),
         )
+        ledger.freeze("policy", night.policy.model_dump_json())
         main = _execute(night, folder, clock, ledger, recorder, watch)
         outcome, world = _run_loop(main, virtual=night.truth is not None)
         events, seal = list(ledger.events()), ledger.seal()
@@ -177,6 +182,7 @@ async def _execute(
         run.lab, names, clock=clock, folder=folder, recorder=recorder, world=world
     ) as connection:
         engine = Engine(
-            run, clock=clock, instruments=connection.instruments, ledger=ledger, watch=watch
-        )
+            run, clock=clock, instruments=connection.instruments, ledger=ledger,
+            policy=night.policy, watch=watch, bytes_sent=recorder.bytes_sent,
+        )  # fmt: skip
         return await engine.run(), world
