@@ -86,11 +86,12 @@ def said_after(folder: Path, moment_s: float) -> dict[str, list[tuple[float, str
 
     The wires' clock runs from the connection of the lab, the ledger's from the start of the run.
     """
-    said = {}
+    said: dict[str, list[tuple[float, str]]] = {}
     for path in (folder / "wire").glob("*.txt"):
         found = [m for m in map(SAID.fullmatch, path.read_text().splitlines()) if m]
         after = [(float(m[1]) - CONNECTED_S - moment_s, m[2]) for m in found]
-        said[path.stem] = [(at_s, text) for at_s, text in after if at_s >= -1e-6]
+        heard = said.setdefault(path.stem.partition("~")[0], [])
+        heard += [(at_s, text) for at_s, text in after if at_s >= -1e-6]
     return said
 
 

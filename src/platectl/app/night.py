@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 
 from platectl.app.evaluation import EvaluatedPlate, evaluate_run
 from platectl.app.recorder import WireRecorder
-from platectl.app.simulation import build_world
+from platectl.app.simulated_lab import SimulatedLab
 from platectl.app.truth import load_truth, unknown_to_truth
 from platectl.app.wire import connect_lab
 from platectl.domain.assay import AssayProtocol
@@ -155,14 +156,6 @@ def execute(
     return Finished(outcome, plates, events, started, finished, world, seal)
 
 
-def _world_of(night: Night, clock: Clock) -> World | None:
-    """The world of a simulated lab; None for a real one."""
-    if night.truth is None:
-        return None
-    lab = night.compiled.lab
-    return build_world(lab, night.truth, clock, seed=night.seed, catalogue=load_catalogue(lab))
-
-
 def _run_loop(main: Coroutine[Any, Any, T], *, virtual: bool) -> T:
     return run_virtual(main) if virtual else asyncio.run(main)
 
@@ -171,18 +164,23 @@ async def _execute(
     night: Night, folder: Path, clock: Clock, ledger: Ledger, recorder: WireRecorder,
     watch: Watcher | None,
 ) -> tuple[RunOutcome, World | None]:  # fmt: skip
-    run, world = night.compiled, _world_of(night, clock)
+    run, lab = night.compiled, None
+    if night.truth is not None:
+        lab = SimulatedLab(run.lab, night.truth, clock, seed=night.seed, folder=folder)
     used = {r for step in run.steps for r in step.resources}
     names = tuple(
         n
         for n in run.lab.instruments
         if n in used or any(n == s.params.get("operator") for s in run.steps)
     )
-    async with connect_lab(
-        run.lab, names, clock=clock, folder=folder, recorder=recorder, world=world
-    ) as connection:
+    async with AsyncExitStack() as stack:
+        if lab is not None:
+            stack.push_async_callback(lab.aclose)
+        connection = await stack.enter_async_context(
+            connect_lab(run.lab, names, clock=clock, folder=folder, recorder=recorder, behind=lab)
+        )
         engine = Engine(
             run, clock=clock, instruments=connection.instruments, ledger=ledger,
             policy=night.policy, watch=watch, bytes_sent=recorder.bytes_sent,
         )  # fmt: skip
-        return await engine.run(), world
+        return await engine.run(), lab.world if lab else None
