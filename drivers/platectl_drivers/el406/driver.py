@@ -241,6 +241,7 @@ class EL406:
                 self._stopped = False
                 await self._exchange(Frame(command, data))
                 await self._until_over(granted_s or self.settings.step_s)
+                self._refuse_if_stopped()
                 self._over.add(ACTION_ID.get())
                 await self._exchange(Frame(HOME, VERIFY_ALL), timeout_s=ACTION_S)
             except LinkError:
@@ -249,6 +250,10 @@ class EL406:
                 await self._end_batch()
                 raise
             await self._end_batch()
+
+    def _refuse_if_stopped(self) -> None:
+        if self._stopped:
+            raise InstrumentFaultError("the step was aborted", code="aborted")
 
     async def _end_batch(self) -> None:
         self._batch_open = False
@@ -333,19 +338,25 @@ class EL406:
             if part:
                 await stream.send(part)
         reader = _Reader(stream, timeout_s)
-        first = (await reader.take(1))[0]
-        if first == NAK:
-            raise MalformedReplyError(f"the washer did not take command {frame.command:04X}")
-        if first != ACK:
-            raise MalformedReplyError(f"{first:02X} instead of an acknowledgement")
-        header = await reader.take(HEADER.size)
-        answer = decode(header, await reader.take(data_length(header)))
+        answer = await self._answer(reader, frame)
+        if answer.command == ABORT != frame.command and self._stopped:
+            answer = await self._answer(reader, frame)
         if answer.command != frame.command:
             raise MalformedReplyError(f"an answer to {answer.command:04X}, not {frame.command:04X}")
         validity = int.from_bytes(answer.data[:2], "little")
         if validity:
             raise InstrumentFaultError(error_text(validity), code=f"{validity:04X}")
         return answer.data
+
+    @staticmethod
+    async def _answer(reader: _Reader, frame: Frame) -> Frame:
+        first = (await reader.take(1))[0]
+        if first == NAK:
+            raise MalformedReplyError(f"the washer did not take command {frame.command:04X}")
+        if first != ACK:
+            raise MalformedReplyError(f"{first:02X} instead of an acknowledgement")
+        header = await reader.take(HEADER.size)
+        return decode(header, await reader.take(data_length(header)))
 
     @staticmethod
     async def _drain(stream: ByteStream) -> None:
