@@ -11,7 +11,9 @@ moved nothing, so the move is told once more, but only after the status byte say
 and nothing has changed at the transfer station and on the shovel.
 
 A move in doubt is told from the status byte when nothing runs and no error stands: a plate that
-should be on the transfer station, or away from it, is. A plate on the shovel belongs to a person.
+should be on the transfer station, or away from it, is. That it was elsewhere before is known to the
+life that sent the move; for another it follows from the refusals 31 and 32, if nobody put a plate
+there by hand. A plate on the shovel belongs to a person.
 
 Responsible for: moving plates between slots and the transfer station, temperature, climate. Not
 responsible for: what is in which slot, and how stackers are configured (the maker's program does it;
@@ -39,7 +41,7 @@ from platectl.domain.errors import (
 )
 from platectl.hal.cells import Climate
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
-from platectl.hal.recovery import Action, Verdict
+from platectl.hal.recovery import ACTION_ID, Action, Verdict
 from platectl.transport.codec import number, text
 from platectl.transport.handed import Handed
 from platectl.transport.line import LineLink
@@ -102,6 +104,7 @@ class Cytomat:
         self._link: LineLink | None = None
         self._turn = asyncio.Lock()
         self._handed = Handed()
+        self._occupied_before: dict[str, bool] = {}
 
     @property
     def slots(self) -> int:
@@ -160,6 +163,8 @@ class Cytomat:
         if status & (ERROR | SHOVEL):
             return Verdict("unknown", evidence)
         done = bool(status & STATION) == (action.verb == "fetch")
+        if self._occupied_before.get(action.id) == (action.verb == "fetch"):
+            done = False  # as it should be afterwards it was before, so the move was refused
         return Verdict("done" if done else "not_done", evidence)
 
     async def set_temperature(self, temperature_c: float) -> None:
@@ -252,6 +257,7 @@ class Cytomat:
             if before & BUSY:
                 raise InstrumentFaultError("the incubator is busy", code="01")
             self._handed.hand()
+            self._occupied_before[ACTION_ID.get()] = bool(before & STATION)
             await self._begin(f"{command} {slot:03d}", before)
             deadline_s = self._setup.clock.monotonic_s() + self.settings.move_s
             while (status := await self._status()) & BUSY:

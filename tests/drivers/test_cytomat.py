@@ -351,3 +351,13 @@ async def test_a_setpoint_is_read_back() -> None:
         assert (same.fate, same.evidence) == ("done", {"nominal_c": 36.5})
         assert (other.fate, other.remembered) == ("not_done", True)
         assert (await it.subject.reconcile(action("dance"))).fate == "unknown"
+
+
+async def test_a_plate_that_stood_on_the_station_before_is_not_the_one_fetched() -> None:
+    async with bench(Fault("reply_lost", after=2)) as it:
+        it.world.add_labware("Q", "plate", "station")
+        with pytest.raises(ReplyTimeoutError):
+            await fetch_as(it)
+
+        assert (await it.subject.reconcile(action("fetch", slot=12))).fate == "not_done"
+        assert it.world.position_of("P") == "c.12"

@@ -550,6 +550,35 @@ async def test_after_a_lost_answer_this_life_tells_what_it_heard(after: int, fat
             assert it.shelf.at == {"combi_hot": "P1.assay"}
 
 
+async def test_a_conversation_that_is_gone_is_opened_again_and_control_taken_by_the_next_move() -> (
+    None
+):
+    async with lab() as it:
+        assert it.subject._link is not None
+        await it.subject._link.aclose()
+
+        assert (await it.subject.reconcile(MOVED)).fate == "unknown"
+        assert it.count(b"attach") == 1
+        await it.subject.move_plate("shaker1", "combi_hot")
+
+        assert it.count(b"attach") == 2
+        assert it.shelf.at == {"combi_hot": "P1.assay"}
+
+
+async def test_once_the_doubt_is_settled_the_arm_is_taken_over_and_works_on() -> None:
+    async with lab(Fault("reply_lost", after=PLACED)) as it:
+        with pytest.raises(ReplyTimeoutError):
+            await move_as(it)
+        assert (await it.subject.reconcile(MOVED)).fate == "unknown"
+        with pytest.raises(RefusedError):
+            await it.subject.move_plate("combi_hot", "shaker1")
+
+        await it.subject.take_over()
+        await it.subject.move_plate("combi_hot", "shaker1")
+
+        assert it.shelf.at == {"shaker1": "P1.assay"}
+
+
 async def test_an_arm_without_the_gripper_query_is_told_so() -> None:
     async with lab(Fault("reply_lost", after=PICKED)) as it:
         it.arm._at_once = lambda command: (  # type: ignore[method-assign]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any, ClassVar, Final
 
 import structlog
@@ -90,14 +91,16 @@ class PF400:
         Raises:
             LinkError: No usable answer; nothing was changed.
         """
-        if self._link is None:
-            self._in_control = False
-            self._link = LineLink(await self._open_stream(), tx_end=b"\n", rx_end=b"\r\n")
-            await self._ask("mode 0")
+        if self._link is not None:
+            with contextlib.suppress(DisconnectedError):
+                return Identity("PF400", firmware=await self._ask("version"))
+        self._in_control = False
+        self._link = LineLink(await self._open_stream(), tx_end=b"\n", rx_end=b"\r\n")
+        await self._ask("mode 0")
         return Identity("PF400", firmware=await self._ask("version"))
 
     async def take_over(self) -> Identity:
-        """As `connect`, after the arm has come to rest; what it may hold stays as it is known.
+        """As `connect`, after the arm has come to rest; every move in doubt is settled by now.
 
         Raises:
             InstrumentFaultError, LinkError: As for `connect`; also when it does not come to rest.
@@ -106,6 +109,7 @@ class PF400:
         if not await self._at_rest():
             raise ReplyTimeoutError(f"the PF400 still moves after {MOTION_S:g} s")
         await self._take_control()
+        self._in_gripper = ""
         return identity
 
     async def reconcile(self, action: Action) -> Verdict:
