@@ -140,25 +140,26 @@ def resume(
                 f"the ledger of {folder.name} is broken at entry {broken}; a person must look"
             )
         run = CompiledRun.model_validate_json(ledger.frozen("run"), context=FROZEN)
-        policy = Policy.model_validate_json(ledger.frozen("policy"))
+        policy = Policy.model_validate_json(ledger.frozen("policy"), context=FROZEN)
         simulation = json.loads(ledger.frozen("simulation"))
         state = RunState.of(ledger.events())
     if state.status == "done":
         raise StoreError(f"{folder.name} is over; there is nothing to resume")
     truth = simulation["truth"] and Truth.model_validate(simulation["truth"], context=FROZEN)
-    wires = folder / "wire" if state.status != "new" else None
-    site = site_of(run, truth, int(simulation["seed"]), folder, lab_socket, wires=wires)
+    begun = None if state.status == "new" else state
+    site = site_of(run, truth, int(simulation["seed"]), folder, lab_socket, state=begun)
     with open_run(folder, site, force=force, watch=watch) as drive:
-        return drive.run(run, policy, state if state.status != "new" else None)
+        return drive.run(run, policy, begun)
 
 
 def site_of(
     run: CompiledRun, truth: Truth | None, seed: int, folder: Path, lab_socket: Path | None,
-    *, wires: Path | None = None,
+    *, state: RunState | None = None,
 ) -> Site:  # fmt: skip
     """Where a run takes place."""
     if truth is None:
         return RealSite()
     if lab_socket is not None:
         return RemoteSite(lab_socket)
-    return SimulatedSite(run, truth, seed=seed, folder=folder, wires=wires)
+    left_at_s = None if state is None else state.clock_s + state.last_s
+    return SimulatedSite(run, truth, seed=seed, folder=folder, left_at_s=left_at_s)

@@ -80,7 +80,9 @@ async def _replay(
     return list(results)
 
 
-async def rebuild(lab: SimulatedLab, conversations: Mapping[str, Sequence[Turn]]) -> None:
+async def rebuild(
+    lab: SimulatedLab, conversations: Mapping[str, Sequence[Turn]], *, until_s: float
+) -> None:
     """Bring a fresh lab to where a cut-off run left it: say again what every instrument was told."""
     ends: list[ByteStream] = []
     said = []
@@ -90,6 +92,7 @@ async def rebuild(lab: SimulatedLab, conversations: Mapping[str, Sequence[Turn]]
             ends.append(end)
             said.append(_say(name, end, turns))
     await asyncio.gather(*said)
+    await asyncio.sleep(max(0.0, until_s - asyncio.get_running_loop().time()))
     for end in ends:
         await end.aclose()
 

@@ -70,17 +70,19 @@ class RealSite:
 class SimulatedSite:
     """A lab simulated in this process, in virtual time.
 
-    With `wires` the lab is brought first to where a cut-off run left it, by saying again what the
-    instruments were told.
+    With `left_at_s` the lab is brought first to where a cut-off run left it at that time of its
+    clock, by saying again what the instruments were told.
     """
 
     def __init__(
-        self, run: CompiledRun, truth: Truth, *, seed: int, folder: Path, wires: Path | None = None
-    ) -> None:
+        self, run: CompiledRun, truth: Truth, *, seed: int, folder: Path,
+        left_at_s: float | None = None,
+    ) -> None:  # fmt: skip
         self.clock: Clock = VirtualClock(SIMULATED_START)
         self.world: World | None = None
         self._made = (run, truth, seed, folder)
-        self._told = read_wires(wires) if wires is not None else {}
+        self._left_at_s = left_at_s
+        self._told = {} if left_at_s is None else read_wires(folder / "wire")
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """Run in virtual time."""
@@ -93,7 +95,8 @@ class SimulatedSite:
         lab = SimulatedLab(run.lab, truth, self.clock, seed=seed, folder=folder)
         self.world = lab.world
         try:
-            await rebuild(lab, self._told)
+            if self._left_at_s is not None:
+                await rebuild(lab, self._told, until_s=self._left_at_s)
             yield lab
         finally:
             await lab.aclose()
