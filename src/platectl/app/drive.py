@@ -15,6 +15,7 @@ from platectl.domain.events import Event
 from platectl.domain.policy import Policy
 from platectl.domain.run import CompiledRun
 from platectl.engine.ports import Watcher
+from platectl.engine.questions import Person
 from platectl.engine.run import Engine, RunOutcome
 from platectl.engine.state import RunState
 from platectl.simkit.world import World
@@ -47,6 +48,7 @@ class Drive:
     ledger: Ledger
     recorder: WireRecorder
     watch: Watcher | None
+    persons: tuple[Person, ...] = ()
 
     def run(self, run: CompiledRun, policy: Policy, state: RunState | None = None) -> Finished:
         """Run from the start, or from a state, to the end; then evaluate the plates."""
@@ -80,6 +82,7 @@ class Drive:
                 began_s=None if state is None else self.site.began_s(state),
                 owner={"epoch": epoch, "owner": asdict(self.owner)},
                 bytes_sent=self.recorder.bytes_sent,
+                persons=self.persons,
             )
             return await engine.run()
 
@@ -87,7 +90,7 @@ class Drive:
 @contextmanager
 def open_run(
     folder: Path, site: Site, *, watch: Watcher | None = None, record_wire: bool = True,
-    ledger_path: Path | str | None = None, force: bool = False,
+    ledger_path: Path | str | None = None, force: bool = False, persons: tuple[Person, ...] = (),
 ) -> Iterator[Drive]:  # fmt: skip
     """Take a run folder over and open what is in it; closes all of it at the end.
 
@@ -100,7 +103,7 @@ def open_run(
         ledger = Ledger(ledger_path or folder / "ledger.db")
         recorder = WireRecorder(folder / "wire" if record_wire else None, site.clock)
         try:
-            yield Drive(folder, site, owner, lock, ledger, recorder, watch)
+            yield Drive(folder, site, owner, lock, ledger, recorder, watch, persons)
         finally:
             recorder.close()
             ledger.close()

@@ -17,6 +17,7 @@ from platectl.domain.policy import Policy
 from platectl.domain.run import CompiledRun
 from platectl.domain.units import FROZEN
 from platectl.engine.ports import Watcher
+from platectl.engine.questions import Person
 from platectl.engine.state import RunState
 from platectl.files.lab import load_catalogue, load_lab
 from platectl.files.plate_map import load_layout
@@ -100,6 +101,7 @@ def own_samples(protocol: AssayProtocol, reference: str) -> Path | None:
 def execute(
     night: Night, folder: Path, *, watch: Watcher | None = None, record_wire: bool = True,
     ledger_path: Path | str | None = None, lab_socket: Path | None = None,
+    persons: tuple[Person, ...] = (),
 ) -> Finished:  # fmt: skip
     """Run a prepared night in its folder; simulated labs run in virtual time.
 
@@ -112,7 +114,7 @@ def execute(
     folder.mkdir(parents=True, exist_ok=True)
     site = site_of(night.compiled, night.truth, night.seed, folder, lab_socket)
     with open_run(
-        folder, site, ledger_path=ledger_path, record_wire=record_wire, watch=watch
+        folder, site, ledger_path=ledger_path, record_wire=record_wire, watch=watch, persons=persons
     ) as drive:
         drive.ledger.freeze("run", night.compiled.model_dump_json())
         truth = night.truth and night.truth.model_dump(mode="json")
@@ -123,7 +125,7 @@ def execute(
 
 def resume(
     folder: Path, *, watch: Watcher | None = None, lab_socket: Path | None = None,
-    force: bool = False,
+    force: bool = False, persons: tuple[Person, ...] = (), record_wire: bool = True,
 ) -> Finished:  # fmt: skip
     """Go on with a run that was cut off; nothing is sent before every action in doubt is settled.
 
@@ -148,7 +150,9 @@ def resume(
     truth = simulation["truth"] and Truth.model_validate(simulation["truth"], context=FROZEN)
     begun = None if state.status == "new" else state
     site = site_of(run, truth, int(simulation["seed"]), folder, lab_socket, state=begun)
-    with open_run(folder, site, force=force, watch=watch) as drive:
+    with open_run(
+        folder, site, force=force, watch=watch, persons=persons, record_wire=record_wire
+    ) as drive:
         return drive.run(run, policy, begun)
 
 

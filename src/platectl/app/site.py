@@ -92,6 +92,8 @@ class SimulatedSite:
     async def behind(self) -> AsyncIterator[Behind | None]:
         """Make the lab, and bring it to where it was left."""
         run, truth, seed, folder = self._made
+        if self._left_at_s is not None:
+            _forget_drops(run, folder)
         lab = SimulatedLab(run.lab, truth, self.clock, seed=seed, folder=folder)
         self.world = lab.world
         try:
@@ -104,6 +106,14 @@ class SimulatedSite:
     def began_s(self, state: RunState) -> float:
         """Virtual time begins with the lab."""
         return state.clock_s
+
+
+def _forget_drops(run: CompiledRun, folder: Path) -> None:
+    """Remove what the simulated instruments have dropped; the rebuilt ones drop it again."""
+    for entry in run.lab.instruments.values():
+        if entry.drop_folder is not None and (folder / entry.drop_folder).is_dir():
+            for path in (folder / entry.drop_folder).iterdir():
+                path.unlink()
 
 
 class RemoteSite:

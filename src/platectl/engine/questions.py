@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import asdict, dataclass, field
 from itertools import count
+from typing import Protocol
 
 import structlog
 
@@ -38,11 +39,20 @@ class Answer:
     wells: tuple[str, ...] = ()
 
 
+class Person(Protocol):
+    """Somebody who may be asked; several can be, and the first answer counts."""
+
+    async def __call__(self, question: Question) -> Answer | None:
+        """Answer, or None: not here. Cancelled when somebody else has answered."""
+        ...
+
+
 @dataclass(slots=True)
 class Questions:
     """The open questions of a run; anyone who can reach the engine may answer them."""
 
     journal: Journal
+    persons: tuple[Person, ...] = ()
     _open: dict[str, tuple[Question, asyncio.Future[Answer]]] = field(default_factory=dict)
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
@@ -76,14 +86,22 @@ class Questions:
         self._open[question.id] = (question, waiting)
         data = asdict(question)
         self.journal.record("question.asked", question.step, {"question": data.pop("id"), **data})
+        asking = [asyncio.ensure_future(self._put(p, question)) for p in self.persons]
         try:
             answer = await self._wait(question, waiting)
         finally:
+            for task in asking:
+                task.cancel()
             del self._open[question.id]
         data = {"question": question.id, "text": question.text, **asdict(answer)}
         self.journal.record("question.answered", question.step, data)
         log.info("question.person.answered", question=question.id, option=answer.option)
         return answer
+
+    async def _put(self, person: Person, question: Question) -> None:
+        answer = await person(question)
+        if answer is not None:
+            self.answer(question.id, answer)
 
     async def _wait(self, question: Question, waiting: asyncio.Future[Answer]) -> Answer:
         if question.default is None or question.patience_s is None:

@@ -27,7 +27,7 @@ from platectl.engine.bench import StepBench
 from platectl.engine.control import Control
 from platectl.engine.journal import Journal
 from platectl.engine.ports import EventSink, Suspension, Watcher
-from platectl.engine.questions import Questions
+from platectl.engine.questions import Person, Questions
 from platectl.engine.recover import Recovery
 from platectl.engine.remedy import Remedies
 from platectl.engine.resources import ResourceQueues
@@ -86,6 +86,7 @@ class Engine:
         owner: Mapping[str, Any] | None = None,
         bytes_sent: Callable[[str], str] = lambda _: "",
         suspension: Suspension | None = None,
+        persons: tuple[Person, ...] = (),
     ) -> None:
         self._run = run
         self._instruments = instruments
@@ -96,7 +97,7 @@ class Engine:
         began_s = clock.monotonic_s() if began_s is None else began_s
         self._journal = Journal(ledger, clock=clock, state=self.state, began_s=began_s, watch=watch)
         plates = tuple(plate.name for plate in run.plates)
-        self.questions = Questions(self._journal)
+        self.questions = Questions(self._journal, persons)
         self.control = Control(suspension)
         self._remedies = Remedies(policy, self.questions, plates)
         self._times = StepTimes()
