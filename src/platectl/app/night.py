@@ -173,8 +173,15 @@ async def _execute(
         for n in run.lab.instruments
         if n in used or any(n == s.params.get("operator") for s in run.steps)
     )
+    faults = night.truth.line_faults(seed=night.seed) if night.truth is not None else {}
     async with connect_lab(
-        run.lab, names, clock=clock, folder=folder, recorder=recorder, world=world
+        run.lab,
+        names,
+        clock=clock,
+        folder=folder,
+        recorder=recorder,
+        world=world,
+        line_faults=faults,
     ) as connection:
         engine = Engine(
             run, clock=clock, instruments=connection.instruments, ledger=ledger, watch=watch

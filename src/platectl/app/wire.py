@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from platectl.domain.errors import InstrumentError, LinkError
 from platectl.domain.lab import Lab
 from platectl.hal.instrument import DriverSetup, Identity
 from platectl.hal.stream import ByteStream, Connector, DropFolder
+from platectl.simkit.line_faults import LineFaults
 from platectl.simkit.pipe import pipe
 from platectl.simkit.simulator import Simulator
 from platectl.simkit.world import World
@@ -47,14 +48,18 @@ async def connect_lab(
     folder: Path,
     recorder: WireRecorder,
     world: World | None = None,
+    line_faults: Mapping[str, LineFaults] | None = None,
 ) -> AsyncIterator[LabConnection]:
     """Connect the named instruments; closes all of them at the end, whatever happened.
+
+    `line_faults` are faults by wire: `shaker`, `vacuum.relay`. What is recorded is what the
+    instrument's end of the line carried, so that a night with faults replays like any other.
 
     Raises:
         LinkError: One or more instruments did not answer; the message lists all of them.
     """
     connection = LabConnection(world=world)
-    wiring = _Wiring(lab, clock, folder, recorder, world)
+    wiring = _Wiring(lab, clock, folder, recorder, world, line_faults or {})
     try:
         for name in names:
             wiring.build(name, connection.instruments)
@@ -88,6 +93,7 @@ class _Wiring:
     folder: Path
     recorder: WireRecorder
     world: World | None
+    line_faults: Mapping[str, LineFaults]
     background: set[asyncio.Task[None]] = field(default_factory=set)
 
     def build(self, name: str, built: dict[str, Any]) -> Any:
@@ -136,7 +142,8 @@ class _Wiring:
         async def open_recorded() -> ByteStream:
             return RecordingStream(await connect(), write)
 
-        return open_recorded
+        faults = self.line_faults.get(wire)
+        return open_recorded if faults is None else faults.on(open_recorded)
 
     def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         self.background.add(asyncio.create_task(_guarded(name, work), name=name))
