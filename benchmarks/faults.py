@@ -1,0 +1,328 @@
+"""What does each driver say when its line fails? Every instrument by every fault of a line.
+
+python -m benchmarks.faults [--json] [--instrument NAME]
+
+For each driver a clean rehearsal of one verb shows what goes over the line; then each fault strikes
+at several places of that conversation: the first send (`first`), the send after which the world
+first changes (`act`), half of it (`half`), the answer to it (`answer`), the last answer (`end`).
+The cell is the class of what the verb raised, or `ok` if it succeeded and the world is as after
+the rehearsal. A defect is an error without a type, a verb that does not end, a success that is none,
+something done twice, and a verdict (`reconcile`) that is wrong. Exit code 1 if there is one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import math
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, is_dataclass
+from datetime import UTC
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from benchmarks.fault_scenes import SCENES, WITHOUT_WIRE, Act, Scene, Stage
+from platectl import registry
+from platectl.domain.errors import LinkError, PlatectlError, RefusedError
+from platectl.hal.recovery import ACTION_ID, Action
+from platectl.simkit.line_faults import KINDS, LineFault, LineFaultKind, LineFaults
+from platectl.simkit.virtual_time import run_virtual
+
+HANG_S: Final = 1800.0
+SETTLE_S: Final = 900.0
+LATE_S: Final = 600.0
+DELAY_S: Final = 0.5
+ALIKE: Final = 0.1
+ID: Final = "a-1"
+
+
+@dataclass(frozen=True)
+class Clean:
+    """An undisturbed verb: bytes before it, its pieces, what it did, its result, its time."""
+
+    sends: int
+    out_bytes: int
+    in_bytes: int
+    said: tuple[tuple[str, int, int], ...]
+    acts: tuple[Act, ...]
+    result: list[Any]
+    took_s: float
+
+
+@dataclass
+class Found:
+    """What became of one verb under one fault."""
+
+    outcome: str
+    message: str = ""
+    verdicts: list[str] = field(default_factory=list)
+    defects: list[str] = field(default_factory=list)
+
+
+def flat(result: Any) -> list[Any]:
+    """The values in a result, in order; times are left out, they differ with the line."""
+    if is_dataclass(result) and not isinstance(result, type):
+        fields = {k: getattr(result, k) for k in result.__dataclass_fields__}
+        return flat([v for k, v in fields.items() if not k.endswith(("_s", "_at", "source"))])
+    if isinstance(result, Mapping):
+        return flat(list(result.items()))
+    if isinstance(result, list | tuple):
+        return [value for item in result for value in flat(item)]
+    return [result]
+
+
+def alike(found: list[Any], clean: list[Any]) -> bool:
+    """Whether two results are the same but for noise."""
+    return len(found) == len(clean) and all(
+        math.isclose(a, b, rel_tol=ALIKE, abs_tol=ALIKE)
+        if isinstance(a, float) and isinstance(b, float) and not math.isnan(a)
+        else a == b
+        for a, b in zip(found, clean, strict=True)
+    )
+
+
+def done(acts: Iterable[Act]) -> Counter[Act]:
+    """What counts as done; switching a vacuum off is what a driver does to be safe."""
+    return Counter(act for act in acts if act[0] != "vacuum" or act[1].endswith("on=True"))
+
+
+def places(clean: Clean, kind: LineFaultKind) -> dict[str, LineFault]:
+    """Where a fault of this kind strikes, by the name of the place."""
+    outs = [(size, acts) for side, size, acts in clean.said if side == ">"]
+    ins = [size for side, size, _ in clean.said if side == "<"]
+    before = clean.said[0][2] if clean.said else 0
+    at = max((i for i, (_, acts) in enumerate(outs) if acts == before), default=0)
+    first, act, last = clean.sends, clean.sends + at, clean.sends + len(outs) - 1
+    half = clean.out_bytes + sum(size for size, _ in outs[:at]) + outs[at][0] // 2
+    tail = clean.in_bytes + sum(ins[:-1])
+    middle = tail + ins[-1] // 2
+    if kind == "delay":
+        return {"all": LineFault(kind, first, None, delay_s=DELAY_S)}
+    if kind in {"lose_reply", "answer_late"}:
+        sends = {"first": first, "act": act, "end": last}
+        return {name: LineFault(kind, n, delay_s=LATE_S) for name, n in sends.items()}
+    if kind in {"duplicate", "garble", "truncate"}:
+        end = middle if kind == "truncate" else tail
+        return {"first": LineFault(kind, first), "answer": LineFault(kind, act),
+                "end": LineFault(kind, end, counts="bytes")}  # fmt: skip
+    found = {"first": LineFault(kind, first), "act": LineFault(kind, act),
+             "half": LineFault(kind, half, counts="bytes"), "last": LineFault(kind, last)}  # fmt: skip
+    if kind != "drop":
+        found["answer"] = LineFault(kind, act, direction="in")
+        found["end"] = LineFault(kind, middle, counts="bytes", direction="in")
+    return found
+
+
+async def rehearse(scene: Scene) -> Clean:
+    """Do the verb on a line without faults."""
+    stage = scene.stage
+    await scene.driver.connect()
+    await scene.prepare(scene.driver)
+    count, said, acts = stage.faults.count, len(stage.said), len(stage.world.acts)
+    begun = count.sends, count.out_bytes, count.in_bytes
+    begun_s = stage.clock.monotonic_s()
+    result = await asyncio.wait_for(scene.act(), 6 * HANG_S)
+    took_s = stage.clock.monotonic_s() - begun_s
+    clean = Clean(
+        *begun, tuple(stage.said[said:]), tuple(stage.world.acts[acts:]), flat(result), took_s
+    )
+    await scene.aclose()
+    return clean
+
+
+async def strike(scene: Scene, clean: Clean) -> Found:
+    """Do the verb on a line with a fault, and ask afterwards what became of it."""
+    stage = scene.stage
+    await scene.driver.connect()
+    await scene.prepare(scene.driver)
+    start = len(stage.world.acts)
+    action = Action(ID, "it", scene.verb, scene.as_json(), stage.clock.now().astimezone(UTC))
+    token = ACTION_ID.set(ID)
+    try:
+        found = await _verb(scene, clean, start)
+    finally:
+        ACTION_ID.reset(token)
+    wanted = done(clean.acts)
+    ask = getattr(scene.driver, "reconcile", None) if found.outcome != "ok" else None
+    if ask is not None:
+        fate = await _fate(ask, action, found)
+        if fate == "done" and wanted - done(stage.world.acts[start:]):
+            found.defects.append("says done, and it is not")
+    await asyncio.sleep(SETTLE_S)
+    if ask is not None and await _fate(ask, action, found) == "done" and (
+        wanted - done(stage.world.acts[start:])
+    ):  # fmt: skip
+        found.defects.append("says done later, and it is not")
+    await asyncio.sleep(SETTLE_S)
+    final = done(stage.world.acts[start:])
+    if "not_done" in found.verdicts and final:
+        found.defects.append(f"says not_done, and did {list(final)[:3]}")
+    if twice := final - wanted:
+        found.defects.append(f"more was done than asked: {list(twice)[:3]}")
+    if final and found.outcome == RefusedError.__name__:
+        found.defects.append("refused, and did something")
+    await _close(scene, found)
+    return found
+
+
+async def _verb(scene: Scene, clean: Clean, start: int) -> Found:
+    try:
+        async with asyncio.timeout(clean.took_s + HANG_S):
+            result = flat(await scene.act())
+    except TimeoutError:
+        return Found("HANG", defects=[f"no end within {clean.took_s + HANG_S:g} s"])
+    except PlatectlError as error:
+        return Found(type(error).__name__, str(error))
+    except Exception as error:  # noqa: BLE001  # this is what is looked for
+        return Found(type(error).__name__, str(error), defects=[f"not a typed error: {error!r}"])
+    found = Found("ok")
+    if missing := done(clean.acts) - done(scene.stage.world.acts[start:]):
+        found.defects.append(f"succeeds, and did not do {list(missing)[:3]}")
+    if not alike(result, clean.result):
+        found.defects.append("succeeds with another result")
+    return found
+
+
+async def _fate(ask: Any, action: Action, found: Found) -> str:
+    try:
+        async with asyncio.timeout(HANG_S):
+            fate = str((await ask(action)).fate)
+    except LinkError as error:
+        fate = type(error).__name__
+    except TimeoutError:
+        fate = "HANG"
+        found.defects.append("reconcile does not end")
+    except Exception as error:  # noqa: BLE001  # as above
+        fate = type(error).__name__
+        found.defects.append(f"reconcile raises {error!r}")
+    found.verdicts.append(fate)
+    return fate
+
+
+async def _close(scene: Scene, found: Found) -> None:
+    try:
+        async with asyncio.timeout(HANG_S):
+            await scene.aclose()
+    except TimeoutError:
+        found.defects.append("aclose does not end")
+    except Exception as error:  # noqa: BLE001  # as above
+        found.defects.append(f"aclose raises {error!r}")
+
+
+def on_stage(name: str, work: Any, *faults: LineFault) -> Any:
+    """Play one scene in virtual time."""
+
+    async def play() -> Any:
+        with tempfile.TemporaryDirectory() as folder:
+            stage = Stage(LineFaults(faults), Path(folder))
+            try:
+                return await work(SCENES[name](stage))
+            finally:
+                await stage.aclose()
+
+    return run_virtual(play())
+
+
+def row_of(name: str) -> dict[str, dict[str, Found]]:
+    """All faults of one instrument: by kind, then by place."""
+    clean: Clean = on_stage(name, rehearse)
+    return {
+        kind: {
+            place: on_stage(name, lambda scene: strike(scene, clean), fault)
+            for place, fault in places(clean, kind).items()
+        }
+        for kind in KINDS
+    }
+
+
+def defects_of(name: str, row: Mapping[str, Mapping[str, Found]]) -> list[str]:
+    """One line for each defect."""
+    return [
+        f"{name}, {kind} at {place}: {defect} [{found.outcome}: {found.message}]"
+        for kind, cells in row.items()
+        for place, found in cells.items()
+        for defect in found.defects
+    ]
+
+
+def summary(rows: Mapping[str, Mapping[str, Mapping[str, Found]]]) -> dict[str, Any]:
+    """What is printed with `--json`; a cell is a fault of an instrument, with all its places."""
+    matrix = {
+        name: {
+            kind: {
+                place: {"outcome": found.outcome}
+                | ({"verdict": found.verdicts} if found.verdicts else {})
+                for place, found in cells.items()
+            }
+            for kind, cells in row.items()
+        }
+        for name, row in rows.items()
+    }
+    return {
+        "cells": sum(len(row) for row in rows.values()),
+        "strikes": sum(len(cells) for row in rows.values() for cells in row.values()),
+        "without_wire": list(WITHOUT_WIRE),
+        "defects": [line for name, row in rows.items() for line in defects_of(name, row)],
+        "matrix": matrix,
+    }
+
+
+SHORT: Final = {
+    "ok": "ok", "RefusedError": "refused", "InstrumentFaultError": "fault", "LinkError": "link",
+    "ReplyTimeoutError": "timeout", "MalformedReplyError": "malformed", "DisconnectedError": "broken",
+}  # fmt: skip
+
+
+def show(rows: Mapping[str, Mapping[str, Mapping[str, Found]]]) -> None:
+    """Print the matrix: in each cell what was raised at its places, `!` marks a defect."""
+    width = max(map(len, rows), default=0) + 1
+    for name, row in rows.items():
+        print(name)
+        for kind, cells in row.items():
+            words = [
+                f"{place} {SHORT.get(found.outcome, found.outcome)}{'!' if found.defects else ''}"
+                + (f" ({'/'.join(found.verdicts)})" if found.verdicts else "")
+                for place, found in cells.items()
+            ]
+            print(f"{'':{width}}{kind:12}{', '.join(words)}")
+    for name in WITHOUT_WIRE:
+        print(f"{name}\n{'':{width}}has no wire; it waits for files")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--instrument", choices=sorted(SCENES))
+    given = parser.parse_args()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    without = set(registry.names()) - set(SCENES) - set(WITHOUT_WIRE)
+    if without:
+        sys.exit(f"no scene for {', '.join(sorted(without))}; add it to benchmarks/fault_scenes.py")
+    begun_s = time.perf_counter()
+    rows = {name: row_of(name) for name in sorted(SCENES) if given.instrument in {None, name}}
+    result = summary(rows)
+    if given.json:
+        print(json.dumps(result, indent=1))
+    else:
+        show(rows)
+        for line in result["defects"]:
+            print("DEFECT", line)
+        print(
+            f"{result['cells']} cells, {result['strikes']} strikes, {len(result['defects'])} defects"
+            f" in {time.perf_counter() - begun_s:.1f} s"
+        )
+    sys.exit(1 if result["defects"] else 0)
+
+
+if __name__ == "__main__":
+    main()
