@@ -99,6 +99,10 @@ def _words(values: Any) -> str:
     return " ".join(str(v) for v in short if isinstance(v, str | int | float | dict))
 
 
+async def _nothing(driver: Any) -> None:
+    del driver
+
+
 @dataclass
 class Stage:
     """Where a scene is played: its world, the faults of its wire, and who is at work behind it."""
@@ -135,7 +139,9 @@ class Stage:
     def play(
         self, name: str, verb: str, arguments: Mapping[str, Any], *,
         position: str | None = None, simulated: Mapping[str, Any] | None = None,
-        files: bool = False, wires: Sequence[str] = (), **settings: Any,
+        files: bool = False, wires: Sequence[str] = (),
+        prepare: Callable[[Any], Awaitable[None]] = _nothing,
+        again: tuple[str, Mapping[str, Any]] | None = None, repeatable: bool = True, **settings: Any,
     ) -> Scene:  # fmt: skip
         """Build simulator and driver of one name."""
         simulator = registry.load(registry.SIMULATORS, name)(self.setup(position, simulated or {}))
@@ -145,14 +151,14 @@ class Stage:
         extras = {
             wire: self.connector(getattr(simulator, f"serve_{wire}"), main=False) for wire in wires
         }
-        driver = driver_class(
-            DriverSetup(
-                "it", self.clock, self.connector(simulator.serve),
-                driver_class.Settings.model_validate(settings),
-                DropDirectory(self.folder, in_thread=False) if files else None, extras,
-            )
+        setup = DriverSetup(
+            "it", self.clock, self.connector(simulator.serve),
+            driver_class.Settings.model_validate(settings),
+            DropDirectory(self.folder, in_thread=False) if files else None, extras,
         )  # fmt: skip
-        return Scene(self, driver, verb, arguments)
+        return Scene(
+            self, lambda: (driver_class(setup),), verb, arguments, prepare, again, repeatable
+        )
 
     async def aclose(self) -> None:
         """Send everybody behind the wire home."""
@@ -168,27 +174,49 @@ async def _serve(serve: Callable[[ByteStream], Any], theirs: ByteStream) -> None
         await theirs.aclose()
 
 
-async def _nothing(driver: Any) -> None:
-    del driver
-
-
 @dataclass
 class Scene:
-    """A driver before its simulator, and the verb that the faults strike; `prepare` comes before."""
+    """A driver before its simulator, and the verb that the faults strike; `prepare` comes before.
+
+    `again` is a second verb on the same line, the same one unless told; with `repeatable` its
+    effect does not depend on what became of the first. `build` makes drivers as a new process
+    would, the one in question first.
+    """
 
     stage: Stage
-    driver: Any
+    build: Callable[[], tuple[Any, ...]]
     verb: str
     arguments: Mapping[str, Any]
     prepare: Callable[[Any], Awaitable[None]] = _nothing
-    others: tuple[Any, ...] = ()
+    again: tuple[str, Mapping[str, Any]] | None = None
+    repeatable: bool = True
+    built: list[Any] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.built += self.build()
+        self.driver = self.built[0]
 
     async def act(self) -> Any:
         """Do the verb; what a read yields is collected."""
-        doing = getattr(self.driver, self.verb)(**self.arguments)
+        return await self._do(self.verb, self.arguments)
+
+    async def act_again(self) -> Any:
+        """Do the second verb."""
+        return await self._do(*(self.again or (self.verb, self.arguments)))
+
+    async def _do(self, verb: str, arguments: Mapping[str, Any]) -> Any:
+        doing = getattr(self.driver, verb)(**arguments)
         if hasattr(doing, "__aiter__"):
             return [item async for item in doing]
         return await doing
+
+    async def observer(self) -> Any:
+        """A driver of a new process, which only looks."""
+        fresh = self.build()
+        self.built += fresh
+        for driver in reversed(fresh):
+            await driver.observe()
+        return fresh[0]
 
     def as_json(self) -> dict[str, Any]:
         """The arguments as the ledger would have them."""
@@ -199,7 +227,7 @@ class Scene:
 
     async def aclose(self) -> None:
         """Close the drivers, twice."""
-        for driver in (self.driver, *self.others) * 2:
+        for driver in self.built * 2:
             await driver.aclose()
 
 
@@ -246,8 +274,9 @@ def cytomat(stage: Stage) -> Scene:
         stage.world.add_position(name)
     stage.world.place("P1", "assay_plate_96", "it.12")
     return stage.play(
-        "cytomat", "fetch", {"slot": 12}, position="station", simulated={"slots": slots}
-    )
+        "cytomat", "fetch", {"slot": 12}, position="station", simulated={"slots": slots},
+        again=("store", {"slot": 12}), repeatable=False,
+    )  # fmt: skip
 
 
 def el406(stage: Stage) -> Scene:
@@ -276,7 +305,7 @@ def flipr(stage: Stage) -> Scene:
     )  # fmt: skip
     protocols = {"fura2": FMP}
     return stage.play(
-        "flipr", "read_kinetic", {"read": read}, position="read", files=True,
+        "flipr", "read_kinetic", {"read": read}, position="read", files=True, again=("open_drawer", {}),
         simulated={"protocols": protocols, "source": "source", "tips": "tips"}, protocols=protocols,
     )  # fmt: skip
 
@@ -296,11 +325,10 @@ def multidrop_combi(stage: Stage) -> Scene:
     async def prime(driver: Any) -> None:
         await driver.prime(volume_ul=800)
 
-    scene = stage.play(
+    return stage.play(
         "multidrop_combi", "dispense_columns",
-        {"volumes_ul": {1: 50.0, 3: 25.0}, "height_mm": 14.4}, position="nest",
+        {"volumes_ul": {1: 50.0, 3: 25.0}, "height_mm": 14.4}, position="nest", prepare=prime,
     )  # fmt: skip
-    return dataclasses.replace(scene, prepare=prime)
 
 
 def operator(stage: Stage) -> Scene:
@@ -309,32 +337,41 @@ def operator(stage: Stage) -> Scene:
     stage.world.place("P1", "assay_plate_96", "bench")
     data = {"source": "bench", "target": "shaker1"}
     prompt = Prompt("m1", "move", "Bring it", ("done", "cannot"), data)
-    return stage.play("operator", "ask", {"prompt": prompt}, patience_s=600)
+    back = Prompt(
+        "m2", "move", "Back", ("done", "cannot"), {"source": "shaker1", "target": "bench"}
+    )
+    return stage.play(
+        "operator", "ask", {"prompt": prompt}, patience_s=600, again=("ask", {"prompt": back}),
+        repeatable=False,
+    )  # fmt: skip
 
 
 def operator_harvester(stage: Stage) -> Scene:
     """A person harvests."""
     stage.world.place("P1", "assay_plate_96", "bench", volume_ul=250)
     stage.world.place("F1", "filter_plate_96_gfb", "manifold")
-    desk = stage.play("operator", "ask", {}, patience_s=3600)
+    desk = stage.play("operator", "ask", {}, patience_s=600)
     harvester_class = registry.load(registry.DRIVERS, "operator_harvester")
 
     async def no_wire() -> ByteStream:
         raise AssertionError("the harvester has no wire of its own")
 
-    harvester = harvester_class(
-        DriverSetup(
-            "it", stage.clock, no_wire, harvester_class.Settings(),
-            extras={"operator": desk.driver},
+    def sat_down() -> tuple[Any, ...]:
+        (person,) = desk.build()
+        setup = DriverSetup(
+            "it", stage.clock, no_wire, harvester_class.Settings(), extras={"operator": person}
         )
-    )  # fmt: skip
+        return harvester_class(setup), person
+
+    how = {"plate": "P1", "filter_plate": "F1", "washes": 1, "wash_ml": 1.0}
+    scene = Scene(stage, sat_down, "harvest", how, repeatable=False)
 
     async def sit_down(driver: Any) -> None:
         del driver
-        await desk.driver.connect()
+        await scene.built[1].connect()
 
-    how = {"plate": "P1", "filter_plate": "F1", "washes": 1, "wash_ml": 1.0}
-    return Scene(stage, harvester, "harvest", how, sit_down, (desk.driver,))
+    scene.prepare = sit_down
+    return scene
 
 
 def opentrons(stage: Stage) -> Scene:
@@ -352,10 +389,10 @@ def opentrons(stage: Stage) -> Scene:
         await driver.load_deck([rack, source, target])
         await driver.use_channels("full")
         await driver.pick_up_tips("tips", "A1")
-        await driver.aspirate("S1", "A1", **stroke)
+        await driver.aspirate("S1", "A1", **{**stroke, "volume_ul": 100.0})
 
-    scene = stage.play("opentrons", "dispense", {"labware": "P1", "well": "A1", **stroke})
-    return dataclasses.replace(scene, prepare=take_up)
+    how = {"labware": "P1", "well": "A1", **stroke}
+    return stage.play("opentrons", "dispense", how, prepare=take_up)
 
 
 def opentrons_vacuum(stage: Stage) -> Scene:
@@ -372,7 +409,8 @@ def pf400(stage: Stage) -> Scene:
     stage.world.place("P1", "assay_plate_96", "shaker1")
     return stage.play(
         "pf400", "move_plate", {"source": "shaker1", "target": "combi_hot"},
-        simulated={"stations": stations}, stations=stations,
+        simulated={"stations": stations}, stations=stations, repeatable=False,
+        again=("move_plate", {"source": "combi_hot", "target": "shaker1"}),
     )  # fmt: skip
 
 

@@ -1,13 +1,15 @@
 """What does each driver say when its line fails? Every instrument by every fault of a line.
 
-python -m benchmarks.faults [--json] [--instrument NAME]
+python -m benchmarks.faults [--json] [--instrument NAME] [--everywhere]
 
 For each driver a clean rehearsal of one verb shows what goes over the line; then each fault strikes
 at several places of that conversation: the first send (`first`), the send after which the world
 first changes (`act`), half of it (`half`), the answer to it (`answer`), the last answer (`end`).
 The cell is the class of what the verb raised, or `ok` if it succeeded and the world is as after
-the rehearsal. A defect is an error without a type, a verb that does not end, a success that is none,
-something done twice, and a verdict (`reconcile`) that is wrong. Exit code 1 if there is one.
+the rehearsal. Then the driver, and one of a new process, are asked what became of it, and a second
+verb is done on the same line. A defect is an error without a type, a verb that does not end, a
+success that is none, something done twice, and a verdict that is wrong. Exit code 1 if there is one.
+With `--everywhere` faults strike at every send and every answer, which takes a minute.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ from benchmarks.fault_scenes import SCENES, WITHOUT_WIRE, Act, Scene, Stage
 from platectl import registry
 from platectl.domain.errors import LinkError, PlatectlError, RefusedError
 from platectl.hal.recovery import ACTION_ID, Action
-from platectl.simkit.line_faults import KINDS, LineFault, LineFaultKind, LineFaults
+from platectl.simkit.line_faults import DIRECTIONS, KINDS, LineFault, LineFaultKind, LineFaults
 from platectl.simkit.virtual_time import run_virtual
 
 HANG_S: Final = 1800.0
@@ -42,6 +44,7 @@ SETTLE_S: Final = 900.0
 LATE_S: Final = 600.0
 DELAY_S: Final = 0.5
 ALIKE: Final = 0.1
+PASSED_OVER: Final = ("_s", "_at", "source", "flags", "temperature_c")
 ID: Final = "a-1"
 
 
@@ -56,6 +59,8 @@ class Clean:
     acts: tuple[Act, ...]
     result: list[Any]
     took_s: float
+    acts_again: tuple[Act, ...] = ()
+    result_again: tuple[Any, ...] = ()
 
 
 @dataclass
@@ -65,14 +70,16 @@ class Found:
     outcome: str
     message: str = ""
     verdicts: list[str] = field(default_factory=list)
+    again: str = ""
+    result: list[Any] = field(default_factory=list)
     defects: list[str] = field(default_factory=list)
 
 
 def flat(result: Any) -> list[Any]:
-    """The values in a result, in order; times are left out, they differ with the line."""
+    """The values in a result, in order; not when and where from, and flags stand at a NaN."""
     if is_dataclass(result) and not isinstance(result, type):
         fields = {k: getattr(result, k) for k in result.__dataclass_fields__}
-        return flat([v for k, v in fields.items() if not k.endswith(("_s", "_at", "source"))])
+        return flat([v for k, v in fields.items() if not k.endswith(PASSED_OVER)])
     if isinstance(result, Mapping):
         return flat(list(result.items()))
     if isinstance(result, list | tuple):
@@ -81,10 +88,10 @@ def flat(result: Any) -> list[Any]:
 
 
 def alike(found: list[Any], clean: list[Any]) -> bool:
-    """Whether two results are the same but for noise."""
+    """Whether two results are the same but for noise; a NaN is a value that is told as missing."""
     return len(found) == len(clean) and all(
-        math.isclose(a, b, rel_tol=ALIKE, abs_tol=ALIKE)
-        if isinstance(a, float) and isinstance(b, float) and not math.isnan(a)
+        math.isnan(a) or math.isclose(a, b, rel_tol=ALIKE, abs_tol=ALIKE)
+        if isinstance(a, int | float) and isinstance(b, int | float)
         else a == b
         for a, b in zip(found, clean, strict=True)
     )
@@ -122,90 +129,137 @@ def places(clean: Clean, kind: LineFaultKind) -> dict[str, LineFault]:
     return found
 
 
+def everywhere(clean: Clean, kind: LineFaultKind) -> dict[str, LineFault]:
+    """A fault at every send, and one in every answer, where the kind has them."""
+    found: dict[str, LineFault] = {}
+    sends, byte = clean.sends, clean.in_bytes
+    for side, size, _ in clean.said:
+        if side == ">":
+            if kind not in {"duplicate", "garble", "truncate"}:
+                found[f"send {sends - clean.sends}"] = LineFault(kind, sends, delay_s=LATE_S)
+            sends += 1
+            continue
+        if "in" in DIRECTIONS[kind]:
+            where = byte + (0 if kind == "duplicate" else size // 2)
+            found[f"byte {where - clean.in_bytes}"] = LineFault(
+                kind, where, counts="bytes", direction="in", delay_s=LATE_S
+            )
+        byte += size
+    return found
+
+
 async def rehearse(scene: Scene) -> Clean:
-    """Do the verb on a line without faults."""
+    """Do both verbs on a line without faults."""
     stage = scene.stage
     await scene.driver.connect()
     await scene.prepare(scene.driver)
     count, said, acts = stage.faults.count, len(stage.said), len(stage.world.acts)
     begun = count.sends, count.out_bytes, count.in_bytes
     begun_s = stage.clock.monotonic_s()
-    result = await asyncio.wait_for(scene.act(), 6 * HANG_S)
+    result = flat(await asyncio.wait_for(scene.act(), 6 * HANG_S))
     took_s = stage.clock.monotonic_s() - begun_s
-    clean = Clean(
-        *begun, tuple(stage.said[said:]), tuple(stage.world.acts[acts:]), flat(result), took_s
-    )
+    pieces, first = tuple(stage.said[said:]), tuple(stage.world.acts[acts:])
+    await asyncio.sleep(SETTLE_S)
+    again = tuple(flat(await asyncio.wait_for(scene.act_again(), 6 * HANG_S)))
+    acts_again = tuple(stage.world.acts[acts + len(first) :])
     await scene.aclose()
-    return clean
+    return Clean(*begun, pieces, first, result, took_s, acts_again, again)
 
 
 async def strike(scene: Scene, clean: Clean) -> Found:
-    """Do the verb on a line with a fault, and ask afterwards what became of it."""
-    stage = scene.stage
+    """Do the verb on a line with a fault, ask what became of it, and do the second verb."""
+    world, clock = scene.stage.world, scene.stage.clock
     await scene.driver.connect()
     await scene.prepare(scene.driver)
-    start = len(stage.world.acts)
-    action = Action(ID, "it", scene.verb, scene.as_json(), stage.clock.now().astimezone(UTC))
+    start = len(world.acts)
+    action = Action(ID, "it", scene.verb, scene.as_json(), clock.now().astimezone(UTC))
     token = ACTION_ID.set(ID)
     try:
-        found = await _verb(scene, clean, start)
+        found = Found("ok")
+        await _verb(scene.act(), clean.took_s, found)
     finally:
         ACTION_ID.reset(token)
-    wanted = done(clean.acts)
-    ask = getattr(scene.driver, "reconcile", None) if found.outcome != "ok" else None
-    if ask is not None:
-        fate = await _fate(ask, action, found)
-        if fate == "done" and wanted - done(stage.world.acts[start:]):
-            found.defects.append("says done, and it is not")
-    await asyncio.sleep(SETTLE_S)
-    if ask is not None and await _fate(ask, action, found) == "done" and (
-        wanted - done(stage.world.acts[start:])
-    ):  # fmt: skip
-        found.defects.append("says done later, and it is not")
-    await asyncio.sleep(SETTLE_S)
-    final = done(stage.world.acts[start:])
-    if "not_done" in found.verdicts and final:
-        found.defects.append(f"says not_done, and did {list(final)[:3]}")
-    if twice := final - wanted:
+    if found.outcome == "ok":
+        _compare(found, "", clean.result, clean.acts, world.acts[start:])
+    await _ask(scene, action, clean, start, found)
+    final = done(world.acts[start:])
+    if twice := final - done(clean.acts):
         found.defects.append(f"more was done than asked: {list(twice)[:3]}")
     if final and found.outcome == RefusedError.__name__:
         found.defects.append("refused, and did something")
+    if found.outcome == "ok" or scene.repeatable:
+        await _again(scene, clean, found)
     await _close(scene, found)
     return found
 
 
-async def _verb(scene: Scene, clean: Clean, start: int) -> Found:
+async def _verb(doing: Any, took_s: float, found: Found) -> None:
+    """Await a verb, note how it ends."""
     try:
-        async with asyncio.timeout(clean.took_s + HANG_S):
-            result = flat(await scene.act())
+        async with asyncio.timeout(took_s + HANG_S):
+            found.result = flat(await doing)
     except TimeoutError:
-        return Found("HANG", defects=[f"no end within {clean.took_s + HANG_S:g} s"])
+        found.outcome = "HANG"
+        found.defects.append(f"no end within {took_s + HANG_S:g} s")
     except PlatectlError as error:
-        return Found(type(error).__name__, str(error))
+        found.outcome, found.message = type(error).__name__, str(error)
     except Exception as error:  # noqa: BLE001  # this is what is looked for
-        return Found(type(error).__name__, str(error), defects=[f"not a typed error: {error!r}"])
-    found = Found("ok")
-    if missing := done(clean.acts) - done(scene.stage.world.acts[start:]):
-        found.defects.append(f"succeeds, and did not do {list(missing)[:3]}")
-    if not alike(result, clean.result):
-        found.defects.append("succeeds with another result")
-    return found
+        found.outcome, found.message = type(error).__name__, str(error)
+        found.defects.append(f"not a typed error: {error!r}")
 
 
-async def _fate(ask: Any, action: Action, found: Found) -> str:
+def _compare(
+    found: Found, when: str, result: Iterable[Any], wanted: Iterable[Act], acts: Iterable[Act]
+) -> None:
+    """Whether what succeeded was done, and gave what it gives."""
+    if missing := done(wanted) - done(acts):
+        found.defects.append(f"succeeds{when}, and did not do {list(missing)[:3]}")
+    if twice := done(acts) - done(wanted):
+        found.defects.append(f"succeeds{when}, and did more: {list(twice)[:3]}")
+    if not alike(found.result, list(result)):
+        found.defects.append(f"succeeds{when} with another result")
+
+
+async def _ask(scene: Scene, action: Action, clean: Clean, start: int, found: Found) -> None:
+    """Ask what became of it: at once, when all is over, and in a new process."""
+    world, wanted = scene.stage.world, done(clean.acts)
+    asked = found.outcome != "ok" and hasattr(scene.driver, "reconcile")
+    for when in ("at once", "later", "a new process"):
+        if when != "at once":
+            await asyncio.sleep(SETTLE_S)
+        if not asked:
+            continue
+        fate = await _fate(scene, action, found, fresh=when == "a new process")
+        found.verdicts.append(fate)
+        if fate == "done" and wanted - done(world.acts[start:]):
+            found.defects.append(f"says done {when}, and it is not")
+    if "not_done" in found.verdicts and (final := done(world.acts[start:])):
+        found.defects.append(f"says not_done, and did {list(final)[:3]}")
+
+
+async def _fate(scene: Scene, action: Action, found: Found, *, fresh: bool) -> str:
     try:
         async with asyncio.timeout(HANG_S):
-            fate = str((await ask(action)).fate)
+            driver = await scene.observer() if fresh else scene.driver
+            return str((await driver.reconcile(action)).fate)
     except LinkError as error:
-        fate = type(error).__name__
+        return SHORT[type(error).__name__]
     except TimeoutError:
-        fate = "HANG"
         found.defects.append("reconcile does not end")
-    except Exception as error:  # noqa: BLE001  # as above
-        fate = type(error).__name__
+    except Exception as error:  # noqa: BLE001  # this is what is looked for
         found.defects.append(f"reconcile raises {error!r}")
-    found.verdicts.append(fate)
-    return fate
+    return "DEFECT"
+
+
+async def _again(scene: Scene, clean: Clean, found: Found) -> None:
+    """Do the second verb; it succeeds truly, or says why not."""
+    start, second = len(scene.stage.world.acts), Found("ok")
+    await _verb(scene.act_again(), clean.took_s, second)
+    if second.outcome == "ok":
+        acts = scene.stage.world.acts[start:]
+        _compare(second, " the second time", clean.result_again, clean.acts_again, acts)
+    found.again = second.outcome
+    found.defects += [f"{line} ({second.message})" for line in second.defects]
 
 
 async def _close(scene: Scene, found: Found) -> None:
@@ -232,13 +286,14 @@ def on_stage(name: str, work: Any, *faults: LineFault) -> Any:
     return run_virtual(play())
 
 
-def row_of(name: str) -> dict[str, dict[str, Found]]:
+def row_of(name: str, *, all_places: bool = False) -> dict[str, dict[str, Found]]:
     """All faults of one instrument: by kind, then by place."""
     clean: Clean = on_stage(name, rehearse)
+    where = everywhere if all_places else places
     return {
         kind: {
             place: on_stage(name, lambda scene: strike(scene, clean), fault)
-            for place, fault in places(clean, kind).items()
+            for place, fault in where(clean, kind).items()
         }
         for kind in KINDS
     }
@@ -261,6 +316,7 @@ def summary(rows: Mapping[str, Mapping[str, Mapping[str, Found]]]) -> dict[str, 
             kind: {
                 place: {"outcome": found.outcome}
                 | ({"verdict": found.verdicts} if found.verdicts else {})
+                | ({"again": found.again} if found.again else {})
                 for place, found in cells.items()
             }
             for kind, cells in row.items()
@@ -302,6 +358,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--instrument", choices=sorted(SCENES))
+    parser.add_argument("--everywhere", action="store_true")
     given = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -309,7 +366,8 @@ def main() -> None:
     if without:
         sys.exit(f"no scene for {', '.join(sorted(without))}; add it to benchmarks/fault_scenes.py")
     begun_s = time.perf_counter()
-    rows = {name: row_of(name) for name in sorted(SCENES) if given.instrument in {None, name}}
+    chosen = [name for name in sorted(SCENES) if given.instrument in {None, name}]
+    rows = {name: row_of(name, all_places=given.everywhere) for name in chosen}
     result = summary(rows)
     if given.json:
         print(json.dumps(result, indent=1))
