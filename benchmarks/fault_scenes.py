@@ -195,6 +195,7 @@ class Scene:
     def __post_init__(self) -> None:
         self.built += self.build()
         self.driver = self.built[0]
+        self.at_once = len(self.built)
 
     async def act(self) -> Any:
         """Do the verb; what a read yields is collected."""
@@ -217,6 +218,13 @@ class Scene:
         for driver in reversed(fresh):
             await driver.observe()
         return fresh[0]
+
+    async def take_over(self) -> None:
+        """Let the newest process have control; it acts from now on."""
+        newest = self.built[-self.at_once :]
+        for driver in reversed(newest):
+            await driver.take_over()
+        self.driver = newest[0]
 
     def as_json(self) -> dict[str, Any]:
         """The arguments as the ledger would have them."""

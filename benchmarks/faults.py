@@ -6,8 +6,9 @@ For each driver a clean rehearsal of one verb shows what goes over the line; the
 at several places of that conversation: the first send (`first`), the send after which the world
 first changes (`act`), half of it (`half`), the answer to it (`answer`), the last answer (`end`).
 The cell is the class of what the verb raised, or `ok` if it succeeded and the world is as after
-the rehearsal. Then the driver, and one of a new process, are asked what became of it, and a second
-verb is done on the same line. A defect is an error without a type, a verb that does not end, a
+the rehearsal. Then the driver, and one of a new process, are asked what became of it (`not_done*`: it
+remembers, doing it again finishes it); what is not done is done, otherwise a second verb follows on
+the same line. A defect is an error without a type, a verb that does not end, a
 success that is none, something done twice, and a verdict that is wrong. Exit code 1 if there is one.
 With `--everywhere` faults strike at every send and every answer, which takes a minute.
 """
@@ -35,7 +36,7 @@ import structlog
 from benchmarks.fault_scenes import SCENES, WITHOUT_WIRE, Act, Scene, Stage
 from platectl import registry
 from platectl.domain.errors import LinkError, PlatectlError, RefusedError
-from platectl.hal.recovery import ACTION_ID, Action
+from platectl.hal.recovery import ACTION_ID, Action, Verdict
 from platectl.simkit.line_faults import DIRECTIONS, KINDS, LineFault, LineFaultKind, LineFaults
 from platectl.simkit.virtual_time import run_virtual
 
@@ -174,20 +175,20 @@ async def strike(scene: Scene, clean: Clean) -> Found:
     start = len(world.acts)
     action = Action(ID, "it", scene.verb, scene.as_json(), clock.now().astimezone(UTC))
     token = ACTION_ID.set(ID)
-    try:
-        found = Found("ok")
-        await _verb(scene.act(), clean.took_s, found)
-    finally:
-        ACTION_ID.reset(token)
+    found = Found("ok")
+    await _verb(scene.act(), clean.took_s, found)
     if found.outcome == "ok":
         _compare(found, "", clean.result, clean.acts, world.acts[start:])
-    await _ask(scene, action, clean, start, found)
+    driver, verdict = await _ask(scene, action, clean, start, found)
     final = done(world.acts[start:])
     if twice := final - done(clean.acts):
         found.defects.append(f"more was done than asked: {list(twice)[:3]}")
     if final and found.outcome == RefusedError.__name__:
         found.defects.append("refused, and did something")
-    if found.outcome == "ok" or scene.repeatable:
+    if verdict is not None:
+        await _redo(scene, clean, start, found, driver)
+    ACTION_ID.reset(token)
+    if found.outcome == "ok" or (scene.repeatable and verdict is None):
         await _again(scene, clean, found)
     await _close(scene, found)
     return found
@@ -220,35 +221,70 @@ def _compare(
         found.defects.append(f"succeeds{when} with another result")
 
 
-async def _ask(scene: Scene, action: Action, clean: Clean, start: int, found: Found) -> None:
-    """Ask what became of it: at once, when all is over, and in a new process."""
+async def _ask(
+    scene: Scene, action: Action, clean: Clean, start: int, found: Found
+) -> tuple[Any, Verdict | None]:
+    """Ask what became of it: at once, when all is over, and in a new process.
+
+    Returns the last driver that said not_done, and what it said.
+    """
     world, wanted = scene.stage.world, done(clean.acts)
     asked = found.outcome != "ok" and hasattr(scene.driver, "reconcile")
-    for when in ("at once", "later", "a new process"):
+    answered: tuple[Any, Verdict | None] = (scene.driver, None)
+    never: list[str] = []
+    for when in ("at once", "later", "in a new process"):
         if when != "at once":
             await asyncio.sleep(SETTLE_S)
         if not asked:
             continue
-        fate = await _fate(scene, action, found, fresh=when == "a new process")
-        found.verdicts.append(fate)
-        if fate == "done" and wanted - done(world.acts[start:]):
+        driver, verdict = await _fate(scene, action, found, fresh=when == "in a new process")
+        if verdict is None:
+            continue
+        if verdict.fate == "done" and wanted - done(world.acts[start:]):
             found.defects.append(f"says done {when}, and it is not")
-    if "not_done" in found.verdicts and (final := done(world.acts[start:])):
-        found.defects.append(f"says not_done, and did {list(final)[:3]}")
+        if verdict.fate == "not_done":
+            answered = (driver, verdict)
+            never += [] if verdict.remembered else [when]
+    if never and (final := done(world.acts[start:])):
+        found.defects.append(f"says not_done {never[0]}, and did {list(final)[:3]}")
+    return answered
 
 
-async def _fate(scene: Scene, action: Action, found: Found, *, fresh: bool) -> str:
+async def _fate(
+    scene: Scene, action: Action, found: Found, *, fresh: bool
+) -> tuple[Any, Verdict | None]:
+    verdict: Verdict | None = None
+    driver, shown = scene.driver, "DEFECT"
     try:
         async with asyncio.timeout(HANG_S):
             driver = await scene.observer() if fresh else scene.driver
-            return str((await driver.reconcile(action)).fate)
+            verdict = await driver.reconcile(action)
+        shown = verdict.fate + ("*" if verdict.remembered else "")
     except LinkError as error:
-        return SHORT[type(error).__name__]
+        shown = SHORT[type(error).__name__]
     except TimeoutError:
         found.defects.append("reconcile does not end")
     except Exception as error:  # noqa: BLE001  # this is what is looked for
         found.defects.append(f"reconcile raises {error!r}")
-    return "DEFECT"
+    found.verdicts.append(shown)
+    return driver, verdict
+
+
+async def _redo(scene: Scene, clean: Clean, start: int, found: Found, driver: Any) -> None:
+    """Do what was not done, under its identity; then it has happened once."""
+    second = Found("ok")
+    try:
+        if driver is not scene.driver:
+            await scene.take_over()
+    except PlatectlError as error:
+        found.again = type(error).__name__
+        return
+    await _verb(scene.act(), clean.took_s, second)
+    if second.outcome == "ok":
+        acts = scene.stage.world.acts[start:]
+        _compare(second, " when done after not_done", clean.result, clean.acts, acts)
+    found.again = second.outcome
+    found.defects += [f"{line} ({second.message})" for line in second.defects]
 
 
 async def _again(scene: Scene, clean: Clean, found: Found) -> None:
