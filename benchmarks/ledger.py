@@ -43,7 +43,7 @@ def ledger_per_s(path: Path, count: int, *, sync: bool) -> float:
     wall = "2026-01-05T18:00:00.000000+00:00"
     began = time.perf_counter()
     for number in range(count):
-        ledger.append(Event("step.sent", f"P1.B{number}", wall, 0.5 * number, PAYLOAD), sync=sync)
+        ledger.append(Event("action.sent", f"P1.B{number}", wall, 0.5 * number, PAYLOAD), sync=sync)
     taken_s = time.perf_counter() - began
     ledger.close()
     return count / taken_s

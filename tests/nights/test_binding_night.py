@@ -94,11 +94,12 @@ def test_the_ledger_is_whole_and_each_consuming_step_was_sent_once(
     ledger.close()
 
     assert broken is None
-    sent = [e.step for e in finished.events if e.kind == "step.sent"]
+    sent = [e.data["action"] for e in finished.events if e.kind == "action.sent"]
     assert len(sent) == len(set(sent))
-    done = {e.step for e in finished.events if e.kind == "step.done"}
-    order = {(e.kind, e.step): i for i, e in enumerate(finished.events)}
-    assert all(order["step.sent", step] < order["step.done", step] for step in sent if step in done)
+    order = {(e.kind, e.data.get("action", e.step)): i for i, e in enumerate(finished.events)}
+    for action in sent:
+        done = order["step.done", action.split(":")[0]]
+        assert order["action.sent", action] < order["action.acked", action] < done
 
 
 def test_the_bytes_of_the_night_replay_exactly(good: tuple[Finished, Path]) -> None:
@@ -246,7 +247,11 @@ def test_a_lost_reply_to_a_dispense_is_in_doubt_and_never_repeated(tmp_path: Pat
 
     assert finished.outcome.status == "failed"
     assert finished.outcome.in_doubt == ("P1.B6",)
-    assert [e.step for e in finished.events if e.kind == "step.sent"].count("P1.B6") == 1
+    assert [e.step for e in finished.events if e.kind == "action.sent"].count("P1.B6") == 1
+    asked = [e for e in finished.events if e.kind == "question.asked"]
+    assert [e.step for e in asked] == ["P1.B6"]
+    answered = next(e for e in finished.events if e.kind == "question.answered")
+    assert (answered.data["option"], answered.data["by"]) == ("drop_plate", "policy")
 
 
 def test_user_layouts_run_too(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def filled(path: Path) -> Ledger:
     for number in range(20):
         ledger.append(
             Event(
-                "step.progress",
+                "step.note",
                 f"P1.B{number}",
                 "2026-01-05T18:00:00+00:00",
                 float(number),

@@ -99,7 +99,7 @@ def _result(
     age = options.age_min or protocol.of_binding.incubation / 60.0
     ages = {} if protocol.mode == "kinetics" else dict.fromkeys(readings, age)
     try:
-        wells = well_counts(plate, readings, ages)
+        wells = well_counts(plate, readings, ages, {})
         return analyse_counts(protocol, wells, list(standards.values()), counted_on), ""
     except AnalysisError as error:
         return None, str(error)

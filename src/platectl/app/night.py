@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,18 +13,20 @@ from typing import Any, TypeVar
 
 from platectl.app.evaluation import EvaluatedPlate, evaluate_run
 from platectl.app.recorder import WireRecorder
-from platectl.app.simulation import build_world
+from platectl.app.simulated_lab import SimulatedLab
 from platectl.app.truth import load_truth, unknown_to_truth
 from platectl.app.wire import connect_lab
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.clock import Clock
 from platectl.domain.events import Event
 from platectl.domain.findings import Finding, refuse_if_any
+from platectl.domain.policy import Policy
 from platectl.domain.run import CompiledRun
 from platectl.engine.ports import Watcher
 from platectl.engine.run import Engine, RunOutcome
 from platectl.files.lab import load_catalogue, load_lab
 from platectl.files.plate_map import load_layout
+from platectl.files.policy import load_policy
 from platectl.files.protocol import bundled, file_hash, find_protocol, load_protocol
 from platectl.files.samples import load_samples
 from platectl.planning.compile import Request, compile_run
@@ -49,6 +52,7 @@ class Options:
     overrides: Mapping[str, str] = field(default_factory=dict)
     seed: int = 1
     run: str = "run"
+    policy: Path | None = None
 
 
 @dataclass(slots=True)
@@ -59,6 +63,7 @@ class Night:
     warnings: list[Finding]
     truth: Truth | None
     seed: int
+    policy: Policy
 
 
 @dataclass(slots=True)
@@ -106,7 +111,7 @@ def prepare(options: Options) -> Night:
                 compiled, truth, truth_file=str(options.truth or "truth.yaml"), sheet=sheet
             )
         )
-    return Night(compiled, warnings, truth, options.seed)
+    return Night(compiled, warnings, truth, options.seed, load_policy(options.policy))
 
 
 def own_samples(protocol: AssayProtocol, reference: str) -> Path | None:
@@ -139,6 +144,7 @@ def execute(
                 {"seed": night.seed, "truth": night.truth and night.truth.model_dump(mode="json")}
             ),
         )
+        ledger.freeze("policy", night.policy.model_dump_json())
         main = _execute(night, folder, clock, ledger, recorder, watch)
         outcome, world = _run_loop(main, virtual=night.truth is not None)
         events, seal = list(ledger.events()), ledger.seal()
@@ -150,14 +156,6 @@ def execute(
     return Finished(outcome, plates, events, started, finished, world, seal)
 
 
-def _world_of(night: Night, clock: Clock) -> World | None:
-    """The world of a simulated lab; None for a real one."""
-    if night.truth is None:
-        return None
-    lab = night.compiled.lab
-    return build_world(lab, night.truth, clock, seed=night.seed, catalogue=load_catalogue(lab))
-
-
 def _run_loop(main: Coroutine[Any, Any, T], *, virtual: bool) -> T:
     return run_virtual(main) if virtual else asyncio.run(main)
 
@@ -166,24 +164,23 @@ async def _execute(
     night: Night, folder: Path, clock: Clock, ledger: Ledger, recorder: WireRecorder,
     watch: Watcher | None,
 ) -> tuple[RunOutcome, World | None]:  # fmt: skip
-    run, world = night.compiled, _world_of(night, clock)
+    run, lab = night.compiled, None
+    if night.truth is not None:
+        lab = SimulatedLab(run.lab, night.truth, clock, seed=night.seed, folder=folder)
     used = {r for step in run.steps for r in step.resources}
     names = tuple(
         n
         for n in run.lab.instruments
         if n in used or any(n == s.params.get("operator") for s in run.steps)
     )
-    faults = night.truth.line_faults(seed=night.seed) if night.truth is not None else {}
-    async with connect_lab(
-        run.lab,
-        names,
-        clock=clock,
-        folder=folder,
-        recorder=recorder,
-        world=world,
-        line_faults=faults,
-    ) as connection:
-        engine = Engine(
-            run, clock=clock, instruments=connection.instruments, ledger=ledger, watch=watch
+    async with AsyncExitStack() as stack:
+        if lab is not None:
+            stack.push_async_callback(lab.aclose)
+        connection = await stack.enter_async_context(
+            connect_lab(run.lab, names, clock=clock, folder=folder, recorder=recorder, behind=lab)
         )
-        return await engine.run(), world
+        engine = Engine(
+            run, clock=clock, instruments=connection.instruments, ledger=ledger,
+            policy=night.policy, watch=watch, bytes_sent=recorder.bytes_sent,
+        )  # fmt: skip
+        return await engine.run(), lab.world if lab else None

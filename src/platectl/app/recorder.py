@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from platectl.domain.clock import Clock
 from platectl.domain.transcript import Side, escape
 
 
 class WireRecorder:
-    """Writes one transcript for each instrument; the text is that of `platectl.domain.transcript`.
+    """Writes one transcript for each conversation; the text is that of `platectl.domain.transcript`.
+
+    The first conversation of a wire is `flex.txt`, later ones are `flex~2.txt` and so on, also
+    after a restart. Every piece is handed to the operating system at once, so that nothing is
+    missing after the death of this process.
 
     Lifetime: files are opened at the first byte and closed by `close`.
     """
@@ -19,29 +24,42 @@ class WireRecorder:
     def __init__(self, folder: Path | None, clock: Clock) -> None:
         self._folder = folder
         self._clock = clock
-        self._files: dict[str, TextIO] = {}
+        self._files: list[TextIO] = []
+        self._sent: dict[str, Any] = {}
 
-    def writer(self, instrument: str) -> Callable[[Side, bytes], None]:
-        """Return the function that writes down one piece of one instrument's conversation."""
+    def writer(self, wire: str) -> Callable[[Side, bytes], None]:
+        """Return the function that writes down the pieces of one conversation on a wire."""
+        file: TextIO | None = None
 
         def write(side: Side, data: bytes) -> None:
+            nonlocal file
+            if side == ">":
+                self._sent.setdefault(wire, sha256()).update(data)
             if self._folder is not None:
-                file = self._file(instrument)
+                file = file or self._open(self._folder, wire)
                 file.write(f"@{self._clock.monotonic_s():.12f} {side} {escape(data)}\n")
+                file.flush()
 
         return write
 
-    def _file(self, instrument: str) -> TextIO:
-        if instrument not in self._files:
-            assert self._folder is not None  # noqa: S101  # `write` checked it
-            self._folder.mkdir(parents=True, exist_ok=True)
-            file = (self._folder / f"{instrument}.txt").open("w", encoding="ascii")
-            file.write(f"# {instrument}; source: recorded by platectl during the run\n")
-            self._files[instrument] = file
-        return self._files[instrument]
+    def bytes_sent(self, wire: str) -> str:
+        """SHA-256, hexadecimal, of what a wire was told since this was last asked."""
+        digest = self._sent.pop(wire, None)
+        return str(digest.hexdigest()) if digest is not None else ""
+
+    def _open(self, folder: Path, wire: str) -> TextIO:
+        folder.mkdir(parents=True, exist_ok=True)
+        path, number = folder / f"{wire}.txt", 1
+        while path.exists():
+            number += 1
+            path = folder / f"{wire}~{number}.txt"
+        file = path.open("w", encoding="ascii")
+        file.write(f"# {wire}; source: recorded by platectl during the run\n")
+        self._files.append(file)
+        return file
 
     def close(self) -> None:
         """Close all files."""
-        for file in self._files.values():
+        for file in self._files:
             file.close()
         self._files.clear()

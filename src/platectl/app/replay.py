@@ -10,13 +10,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from platectl.app.night import SIMULATED_START
-from platectl.app.simulation import build_simulator, build_world
+from platectl.app.simulated_lab import SimulatedLab
 from platectl.domain.errors import DisconnectedError, StoreError
 from platectl.domain.run import CompiledRun
 from platectl.domain.transcript import Turn, unescape
 from platectl.domain.units import FROZEN
-from platectl.files.lab import load_catalogue
-from platectl.simkit.pipe import PipeEnd, pipe
+from platectl.hal.stream import ByteStream
 from platectl.simkit.virtual_time import VirtualClock, run_virtual
 from platectl.simkit.world import Truth
 from platectl.store.ledger import Ledger
@@ -64,31 +63,19 @@ async def _replay(
     run: CompiledRun, truth: Truth, seed: int, wires: dict[str, list[Turn]], drops: Path
 ) -> list[Comparison]:
     clock = VirtualClock(SIMULATED_START)
-    world = build_world(run.lab, truth, clock, seed=seed, catalogue=load_catalogue(run.lab))
-    background: list[asyncio.Task[None]] = []
-    ends = {}
-    for name, entry in run.lab.instruments.items():
-        folder = drops if entry.drop_folder else None
-        simulator = build_simulator(name, run.lab, world, clock, folder=folder)
-        if hasattr(simulator, "run"):
-            background.append(asyncio.create_task(simulator.run()))
-        serves = {name: simulator.serve}
-        serves |= {f"{name}.{wire}": getattr(simulator, f"serve_{wire}") for wire in entry.wires}
-        for wire, serve in serves.items():
-            if wire in wires:
-                ours, theirs = pipe()
-                ends[wire] = ours
-                background.append(asyncio.create_task(serve(theirs)))
+    lab = SimulatedLab(run.lab, truth, clock, seed=seed, folder=drops)
+    ends: dict[str, ByteStream] = {}
+    for conversation in wires:
+        wire = conversation.partition("~")[0]
+        ends[conversation] = await lab.connector(wire)()
     results = await asyncio.gather(*(_say(name, end, wires[name]) for name, end in ends.items()))
     for end in ends.values():
         await end.aclose()
-    for task in background:
-        task.cancel()
-    await asyncio.gather(*background, return_exceptions=True)
+    await lab.aclose()
     return list(results)
 
 
-async def _say(name: str, end: PipeEnd, turns: list[Turn]) -> Comparison:
+async def _say(name: str, end: ByteStream, turns: list[Turn]) -> Comparison:
     loop = asyncio.get_running_loop()
     expected = b"".join(t.data for t in turns if t.side == "<")
     heard = bytearray()
@@ -104,7 +91,10 @@ async def _say(name: str, end: PipeEnd, turns: list[Turn]) -> Comparison:
     for turn in turns:
         if turn.side == ">":
             await asyncio.sleep(max(0.0, (turn.at_s or 0.0) - loop.time()))
-            await end.send(turn.data)
+            try:
+                await end.send(turn.data)
+            except DisconnectedError:  # the line broke here, as it did then
+                break
     last_s = max((turn.at_s or 0.0 for turn in turns), default=0.0)
     await asyncio.sleep(max(0.0, last_s - loop.time()) + 1.0)
     listening.cancel()

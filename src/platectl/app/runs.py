@@ -58,6 +58,7 @@ def build_report(
     status = next((ends[e.kind] for e in reversed(events) if e.kind in ends), "unfinished")
     warnings = [f"{p.plan.name}: {text}" for p in plates for text in p.broken_windows]
     warnings += [f"{p.plan.name}: {p.problem}" for p in plates if p.problem]
+    warnings += deviations(run, events)
     shown = tuple(
         PlateReport(p.plan.name, p.plan.barcode, p.plan.wells, p.counts, p.result, p.problem)
         for p in plates
@@ -81,6 +82,28 @@ def build_report(
         versions={"platectl": __version__, "python": platform.python_version()},
         run_hash=run.hash(),
     )
+
+
+def deviations(run: CompiledRun, events: Sequence[Event]) -> list[str]:
+    """What did not go as planned: steps left out, wells lost, matters that were in doubt, outages."""
+    titles = {step.id: f"{step.plate}: {step.title}" for step in run.steps}
+    dropped = {e.data["plate"] for e in events if e.kind == "plate.dropped"}
+    lines = []
+    for event in events:
+        data = event.data
+        if event.kind == "step.skipped" and event.step.split(".")[0] not in dropped:
+            lines.append(f"{titles[event.step]} was left out: {data['reason']}")
+        elif event.kind == "wells.dropped":
+            lines.append(
+                f"{data['plate']}: wells {', '.join(data['wells'])} lost: {data['reason']}"
+            )
+        elif event.kind == "action.resolved" and data["reason"]:
+            lines.append(
+                f"{titles[event.step]}: {data['by']} said {data['fate']}: {data['reason']}"
+            )
+        elif event.kind == "run.resumed":
+            lines.append(f"the run was cut off for {format_duration(data['outage_s'])} and resumed")
+    return lines
 
 
 def _to_the_second(wall: str) -> str:

@@ -3,40 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-import structlog
+from typing import Any, Protocol
 
 from platectl import registry
 from platectl.app.recorder import WireRecorder
-from platectl.app.simulation import build_simulator
 from platectl.domain.clock import Clock
 from platectl.domain.errors import InstrumentError, LinkError
 from platectl.domain.lab import Lab
 from platectl.hal.instrument import DriverSetup, Identity
 from platectl.hal.stream import ByteStream, Connector, DropFolder
-from platectl.simkit.line_faults import LineFaults
-from platectl.simkit.pipe import pipe
-from platectl.simkit.simulator import Simulator
-from platectl.simkit.world import World
 from platectl.transport.address import open_connector
 from platectl.transport.drop_folder import DropDirectory
 from platectl.transport.record import RecordingStream
 
-log = structlog.get_logger()
-
 
 @dataclass(slots=True)
 class LabConnection:
-    """The connected drivers of a run, who answered, and the world behind simulators."""
+    """The connected drivers of a run, and who answered."""
 
     instruments: dict[str, Any] = field(default_factory=dict)
     identities: dict[str, Identity] = field(default_factory=dict)
-    world: World | None = None
+
+
+class Behind(Protocol):
+    """What stands behind the wires of a simulated lab."""
+
+    def connector(self, wire: str) -> Connector:
+        """Return what opens conversations on a wire, `flex` or `manifold.relay`."""
+        ...
 
 
 @asynccontextmanager
@@ -47,34 +45,35 @@ async def connect_lab(
     clock: Clock,
     folder: Path,
     recorder: WireRecorder,
-    world: World | None = None,
-    line_faults: Mapping[str, LineFaults] | None = None,
+    behind: Behind | None = None,
+    observe: bool = False,
 ) -> AsyncIterator[LabConnection]:
     """Connect the named instruments; closes all of them at the end, whatever happened.
 
-    `line_faults` are faults by wire: `shaker`, `vacuum.relay`. What is recorded is what the
-    instrument's end of the line carried, so that a night with faults replays like any other.
+    `behind` is what stands behind the wires of a simulated lab; None is a real one. With
+    `observe` the instruments are only looked at, because an earlier engine may have left them at
+    work; the engine takes them over.
 
     Raises:
         LinkError: One or more instruments did not answer; the message lists all of them.
     """
-    connection = LabConnection(world=world)
-    wiring = _Wiring(lab, clock, folder, recorder, world, line_faults or {})
+    connection = LabConnection()
+    wiring = _Wiring(lab, clock, folder, recorder, behind)
     try:
         for name in names:
             wiring.build(name, connection.instruments)
-        await _connect_all(connection)
+        await _connect_all(connection, observe=observe)
         yield connection
     finally:
         for instrument in connection.instruments.values():
             await instrument.aclose()
-        await wiring.aclose()
 
 
-async def _connect_all(connection: LabConnection) -> None:
+async def _connect_all(connection: LabConnection, *, observe: bool) -> None:
     async def one(name: str, instrument: Any) -> str | None:
         try:
-            connection.identities[name] = await instrument.connect()
+            join = instrument.observe if observe else instrument.connect
+            connection.identities[name] = await join()
         except InstrumentError as error:
             return f"{name}: {error}"
         return None
@@ -86,15 +85,13 @@ async def _connect_all(connection: LabConnection) -> None:
 
 @dataclass(slots=True)
 class _Wiring:
-    """Builds drivers with their wires; a simulator serves each wire of its instrument."""
+    """Builds drivers with their wires."""
 
     lab: Lab
     clock: Clock
     folder: Path
     recorder: WireRecorder
-    world: World | None
-    line_faults: Mapping[str, LineFaults]
-    background: set[asyncio.Task[None]] = field(default_factory=set)
+    behind: Behind | None
 
     def build(self, name: str, built: dict[str, Any]) -> Any:
         """Build one driver, and first those that it uses."""
@@ -103,74 +100,31 @@ class _Wiring:
         entry = self.lab.instruments[name]
         extras = {role: self.build(other, built) for role, other in entry.uses.items()}
         driver_class = registry.load(registry.DRIVERS, entry.driver)
-        drop, path = self._drop_folder(name)
-        simulator = None
-        if self.world is not None:
-            simulator = build_simulator(name, self.lab, self.world, self.clock, folder=path)
-            if hasattr(simulator, "run"):
-                self._start(f"{name}.run", simulator.run())
         for wire, address in entry.wires.items():
-            extras[wire] = self._recorded(f"{name}.{wire}", self._open(address, simulator, wire))
+            extras[wire] = self._recorded(f"{name}.{wire}", address)
         settings = driver_class.Settings.model_validate(entry.settings)
-        connect = self._recorded(name, self._open(entry.address, simulator, ""))
+        connect = self._recorded(name, entry.address)
+        drop = self._drop_folder(entry.drop_folder)
         built[name] = driver_class(DriverSetup(name, self.clock, connect, settings, drop, extras))
         return built[name]
 
-    def _drop_folder(self, name: str) -> tuple[DropFolder | None, Path | None]:
-        folder = self.lab.instruments[name].drop_folder
+    def _drop_folder(self, folder: str | None) -> DropFolder | None:
         if folder is None:
-            return None, None
+            return None
         path = (self.folder / folder).resolve()
         path.mkdir(parents=True, exist_ok=True)
-        return DropDirectory(path, in_thread=self.world is None), path
+        return DropDirectory(path, in_thread=self.behind is None)
 
-    def _open(self, address: str, simulator: Simulator | None, wire: str) -> Connector:
-        if simulator is None:
-            return _no_wire if address.startswith("drop:") else open_connector(address)
-        serve = getattr(simulator, f"serve_{wire}") if wire else simulator.serve
-
-        async def connect() -> ByteStream:
-            ours, theirs = pipe()
-            self._start(f"{wire or 'wire'}.serve", _serve(serve, theirs))
-            return ours
-
-        return connect
-
-    def _recorded(self, wire: str, connect: Connector) -> Connector:
-        write = self.recorder.writer(wire)
+    def _recorded(self, wire: str, address: str) -> Connector:
+        if self.behind is not None:
+            connect = self.behind.connector(wire)
+        else:
+            connect = _no_wire if address.startswith("drop:") else open_connector(address)
 
         async def open_recorded() -> ByteStream:
-            return RecordingStream(await connect(), write)
+            return RecordingStream(await connect(), self.recorder.writer(wire))
 
-        faults = self.line_faults.get(wire)
-        return open_recorded if faults is None else faults.on(open_recorded)
-
-    def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
-        self.background.add(asyncio.create_task(_guarded(name, work), name=name))
-
-    async def aclose(self) -> None:
-        """Stop the simulators."""
-        for task in self.background:
-            task.cancel()
-        await asyncio.gather(*self.background, return_exceptions=True)
-
-
-async def _serve(
-    serve: Callable[[ByteStream], Coroutine[Any, Any, None]], theirs: ByteStream
-) -> None:
-    """A dead simulator is a closed line, not a silent one."""
-    try:
-        await serve(theirs)
-    finally:
-        await theirs.aclose()
-
-
-async def _guarded(name: str, work: Coroutine[Any, Any, None]) -> None:
-    """Log what kills a simulator; the run then sees a closed conversation."""
-    try:
-        await work
-    except Exception as error:  # a defect of a simulator must not hang the run
-        log.exception("simulator.failed", simulator=name, error=repr(error))
+        return open_recorded
 
 
 async def _no_wire() -> ByteStream:

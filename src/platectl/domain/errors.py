@@ -10,9 +10,11 @@
     │   └── LinkError                      the conversation broke; state UNKNOWN
     │       ├── ReplyTimeoutError
     │       ├── MalformedReplyError
-    │       └── DisconnectedError
+    │       ├── DisconnectedError
+    │       └── OutcomeUnknownError        nobody can say whether an action took place
     ├── RunAbortedError              an operator or an interlock stopped the run
     └── StoreError                   the ledger or the index cannot be read or written
+        └── FencedError              another engine owns the run by now; nothing may be sent
 """
 
 from __future__ import annotations
@@ -68,9 +70,17 @@ class DisconnectedError(LinkError):
     """The other side closed the connection or the port vanished."""
 
 
+class OutcomeUnknownError(LinkError):
+    """An action was sent, and neither the instrument nor a person has said what became of it."""
+
+
 class RunAbortedError(PlatectlError):
     """An operator or an interlock stopped the run."""
 
 
 class StoreError(PlatectlError):
     """The ledger or the index cannot be read or written."""
+
+
+class FencedError(StoreError):
+    """Another engine has taken the run over; this one must not send or write anything more."""

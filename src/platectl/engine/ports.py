@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from platectl.domain.events import Event
+from platectl.domain.steps import Step
 
 
 class EventSink(Protocol):
@@ -24,4 +25,20 @@ class Watcher(Protocol):
 
     def __call__(self, event: Event) -> Any:
         """Look at one event."""
+        ...
+
+
+class Gate(Protocol):
+    """Holds steps and actions back while the run is paused, stopping or suspended."""
+
+    async def pass_action(self, step: Step) -> None:
+        """Return when the next action of a step may be sent."""
+        ...
+
+
+class Suspension(Protocol):
+    """Conditions of the lab that hold what consumes."""
+
+    async def wait_clear(self, step: Step) -> None:
+        """Return when no condition holds a step."""
         ...

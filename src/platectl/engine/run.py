@@ -3,46 +3,73 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import structlog
 
 from platectl.domain.clock import Clock
-from platectl.domain.errors import InstrumentError, LinkError, PlatectlError, RunAbortedError
-from platectl.domain.events import Event, EventKind
+from platectl.domain.errors import (
+    FencedError,
+    InstrumentError,
+    LinkError,
+    PlatectlError,
+    RefusedError,
+    RunAbortedError,
+    StoreError,
+)
+from platectl.domain.policy import Policy
 from platectl.domain.run import CompiledRun
 from platectl.domain.steps import Anchor, Step
 from platectl.engine.bench import StepBench
-from platectl.engine.ports import EventSink, Watcher
+from platectl.engine.control import Control
+from platectl.engine.journal import Journal
+from platectl.engine.ports import EventSink, Suspension, Watcher
+from platectl.engine.questions import Questions
+from platectl.engine.recover import Recovery
+from platectl.engine.remedy import Remedies
 from platectl.engine.resources import ResourceQueues
+from platectl.engine.state import RunState
 from platectl.engine.times import StepTimes
-from platectl.steps import kind_of
+from platectl.hal.recovery import Verdict
+from platectl.steps import CLEARING, SHARED, kind_of
 
 log = structlog.get_logger()
-Status = Literal["done", "failed", "aborted"]
+Status = Literal["done", "stopped", "failed", "aborted"]
+ABORT_S = 5.0
+
+
+class _StoppedError(Exception):
+    """A stop was asked for and nothing is under way."""
 
 
 @dataclass(slots=True)
 class RunOutcome:
-    """How a run ended. `error` is the first error, in plain words; `in_doubt` names steps."""
+    """How a run ended. `error` is the first error, in plain words; `in_doubt` names steps.
+
+    `dropped` holds the plates that were given up, with the reason.
+    """
 
     status: Status
     error: str = ""
     in_doubt: tuple[str, ...] = ()
     readings: list[dict[str, Any]] = field(default_factory=list)
+    dropped: dict[str, str] = field(default_factory=dict)
 
 
 class Engine:
-    """Executes one compiled run.
+    """Executes one compiled run, or what is left of it.
 
-    Lifetime: built for one run, `run` is called once. Instruments are connected before.
+    Lifetime: built for one run in one process; `run` is called once. For a new run instruments
+    are connected before; with a `state` from the ledger they are observed only, and the engine
+    takes them over when it knows what became of everything that was sent.
     Concurrency: one task for each step; resources are handed out in planned order, so that no
     two steps use an instrument at once and none waits in a circle.
 
-    Nothing is sent before its entry is durable. A step whose outcome is unknown ends the run as
-    in doubt; it is never sent again.
+    Nothing is sent before its entry is durable. An action whose outcome is unknown is never sent
+    again: the instrument is asked, then the policy, then a person.
     """
 
     def __init__(
@@ -52,108 +79,271 @@ class Engine:
         clock: Clock,
         instruments: Mapping[str, Any],
         ledger: EventSink,
+        policy: Policy,
         watch: Watcher | None = None,
+        state: RunState | None = None,
+        began_s: float | None = None,
+        owner: Mapping[str, Any] | None = None,
+        bytes_sent: Callable[[str], str] = lambda _: "",
+        suspension: Suspension | None = None,
     ) -> None:
         self._run = run
-        self._clock = clock
         self._instruments = instruments
-        self._ledger = ledger
-        self._watch = watch
+        self._owner = dict(owner or {})
+        self._bytes_sent = bytes_sent
+        self._resumed = state is not None
+        self.state = state or RunState()
+        began_s = clock.monotonic_s() if began_s is None else began_s
+        self._journal = Journal(ledger, clock=clock, state=self.state, began_s=began_s, watch=watch)
+        plates = tuple(plate.name for plate in run.plates)
+        self.questions = Questions(self._journal)
+        self.control = Control(suspension)
+        self._remedies = Remedies(policy, self.questions, plates)
         self._times = StepTimes()
-        self._queues = ResourceQueues(run.steps)
+        for name, known in self.state.steps.items():
+            self._times.started(name, began_s + known.started_s)
+            if known.over and known.ended_s is not None:
+                self._times.ended(name, began_s + known.ended_s)
+        left = [step for step in run.steps if not self._over(step.id)]
+        self._left = left
+        self._queues = ResourceQueues(left)
         self._done = {step.id: asyncio.Event() for step in run.steps}
-        self._readings: list[dict[str, Any]] = []
-        self._in_doubt: list[str] = []
-        self._began_s = 0.0
+        for step in run.steps:
+            if self._over(step.id):
+                self._done[step.id].set()
 
     async def run(self) -> RunOutcome:
-        """Run all steps; returns how it ended. Cancelling it stops safely: instruments are aborted."""
-        self._began_s = self._clock.monotonic_s()
-        begun = {"hash": self._run.hash(), "steps": len(self._run.steps), "clock_s": self._began_s}
-        self._record("run.started", "", begun)
+        """Run what is left; returns how it ended. Cancelling it stops safely: instruments are aborted."""
+        self._begin()
         try:
+            if self._resumed:
+                await self._recover()
             async with asyncio.TaskGroup() as group:
-                for step in self._run.steps:
-                    group.create_task(self._step(step), name=step.id)
+                stopper = group.create_task(self._stop_when_told())
+                steps = [group.create_task(self._step(s), name=s.id) for s in self._left]
+                await asyncio.gather(*steps)
+                stopper.cancel()
         except asyncio.CancelledError:
             await self._abort_all()
-            self._record("run.aborted", "", {"in_doubt": self._in_doubt})
+            self._end("run.aborted", {"in_doubt": list(self._in_doubt())})
+            raise
+        except FencedError:
             raise
         except ExceptionGroup as errors:
             return await self._failed(errors)
-        self._record("run.finished", "", {"readings": len(self._readings)})
-        return RunOutcome("done", readings=self._readings)
+        except PlatectlError as error:
+            return await self._failed(ExceptionGroup("", [error]))
+        self._end("run.finished", {"readings": len(self.state.readings)})
+        return self._outcome("done")
+
+    def _begin(self) -> None:
+        clock_s = self._journal.began_s
+        data = {"hash": self._run.hash(), "steps": len(self._run.steps), "clock_s": clock_s}
+        if self._resumed:
+            outage_s = round(self._journal.now_s - self.state.last_s, 3)
+            self._journal.record("run.resumed", "", {"outage_s": outage_s, **self._owner})
+        else:
+            self._journal.record("run.started", "", {**data, **self._owner})
+
+    async def _recover(self) -> None:
+        recovery = Recovery(
+            self._run, self._journal, self._instruments, self._times, self._remedies
+        )
+        await recovery.look()
+        for name, instrument in self._instruments.items():
+            try:
+                await instrument.take_over()
+            except InstrumentError as error:
+                error.instrument = error.instrument or name
+                raise
+
+    async def _stop_when_told(self) -> None:
+        await self.control.stopped()
+        raise _StoppedError
+
+    def _over(self, step: str) -> bool:
+        return step in self.state.steps and self.state.steps[step].over
+
+    def _in_doubt(self) -> tuple[str, ...]:
+        return self.state.in_doubt
+
+    def _outcome(self, status: Status, error: str = "") -> RunOutcome:
+        state = self.state
+        return RunOutcome(
+            status, error, self._in_doubt(), state.readings, dict(state.dropped_plates)
+        )
 
     async def _failed(self, errors: ExceptionGroup[Exception]) -> RunOutcome:
-        first: Exception = errors
-        while isinstance(first, ExceptionGroup):
-            first = first.exceptions[0]
+        first = _first(errors)
+        if isinstance(first, FencedError):
+            raise first  # instruments and ledger belong to another engine
+        if isinstance(first, _StoppedError):
+            self._end("run.stopped", {"in_doubt": list(self._in_doubt())})
+            return self._outcome("stopped", "stopped by the operator")
         await self._abort_all()
+        if isinstance(first, StoreError):
+            raise first
         if not isinstance(first, (PlatectlError, OSError)):
-            self._record("run.failed", "", {"error": repr(first), "in_doubt": self._in_doubt})
+            self._end("run.failed", {"error": repr(first), "in_doubt": list(self._in_doubt())})
             raise first
         status: Status = "aborted" if isinstance(first, RunAbortedError) else "failed"
-        data = {"error": str(first), "type": type(first).__name__, "in_doubt": self._in_doubt}
-        self._record("run.aborted" if status == "aborted" else "run.failed", "", data)
-        return RunOutcome(status, str(first), tuple(self._in_doubt), self._readings)
+        data = {"error": str(first), "type": type(first).__name__,
+                "in_doubt": list(self._in_doubt())}  # fmt: skip
+        self._end("run.aborted" if status == "aborted" else "run.failed", data)
+        return self._outcome(status, str(first))
 
+    def _end(self, kind: Any, data: Mapping[str, Any]) -> None:
+        """Write the last entry; instruments are safe by now, so a full disk changes nothing."""
+        with contextlib.suppress(StoreError):
+            self._journal.record(kind, "", data)
+
+    # One step -----------------------------------------------------------------------------------
     async def _step(self, step: Step) -> None:
         for before in step.after:
             await self._done[before].wait()
-        await self._wait_for_time(step)
+        if not self._given_up(step):
+            await self._wait_for_time(step)
         async with self._queues.turn(step):
-            await self._execute(step)
+            if self._given_up(step):
+                self._skip(step, self.state.dropped_plates[step.plate])
+            else:
+                await self.control.enter_step(step)
+                try:
+                    await self._execute(step)
+                finally:
+                    await self.control.leave_step()
         self._done[step.id].set()
 
+    def _given_up(self, step: Step) -> bool:
+        """Whether a step of a dropped plate is left out; what clears the way is done all the same."""
+        if step.plate not in self.state.dropped_plates:
+            return False
+        loads = [s.id for s in self._run.steps if s.plate == step.plate and s.kind == "load"]
+        loaded = all(self._over(name) for name in loads)
+        return step.kind not in SHARED and not (loaded and step.kind in CLEARING)
+
+    def _skip(self, step: Step, reason: str) -> None:
+        self._times.started(step.id, self._journal.clock.monotonic_s())
+        self._times.ended(step.id, self._journal.clock.monotonic_s())
+        self._journal.record("step.skipped", step.id, {"reason": reason}, sync=False)
+
     async def _wait_for_time(self, step: Step) -> None:
-        due_s = self._began_s + (step.planned_start_s if not step.after else 0.0)
-        if step.not_before is not None:
+        began_s, clock = self._journal.began_s, self._journal.clock
+        due_s = began_s + (step.planned_start_s if not step.after else 0.0)
+        if step.not_before is not None and self._times.known(step.not_before):
             due_s = max(due_s, self._times.moment_s(step.not_before))
         for window in self._run.windows:
             if window.end == Anchor(step=step.id, edge="start") and window.at_least_s:
                 await self._done[window.start.step].wait()
-                due_s = max(due_s, self._times.moment_s(window.start) + window.at_least_s)
-        if (left_s := due_s - self._clock.monotonic_s()) > 0:
+                if self._times.known(window.start):
+                    due_s = max(due_s, self._times.moment_s(window.start) + window.at_least_s)
+        if (left_s := due_s - clock.monotonic_s()) > 0:
             await asyncio.sleep(left_s)
 
     async def _execute(self, step: Step) -> None:
+        """Enter a step until it is done, or something else was decided about it."""
         structlog.contextvars.bind_contextvars(step=step.id)
-        bench = StepBench(
-            step.id,
-            clock=self._clock,
-            instruments=self._instruments,
-            times=self._times,
-            record=self._record,
-        )
-        self._times.started(step.id, self._clock.monotonic_s())
-        self._record("step.claimed", step.id, {"title": step.title, "kind": step.kind}, sync=False)
+        self._times.started(step.id, self._journal.clock.monotonic_s())
+        claim = {"title": step.title, "kind": step.kind, "epoch": self.state.epoch}
+        self._journal.record("step.claimed", step.id, claim, sync=False)
         self._judge(step, "start")
-        try:
-            outcome = await kind_of(step).execute(bench)
-        except (InstrumentError, asyncio.CancelledError) as error:
-            self._broken(step, bench, error)
-            raise
-        self._times.ended(step.id, self._clock.monotonic_s())
+        outcome, attempt = None, 0
+        while outcome is None:
+            attempt += 1
+            bench = self._bench(step)
+            try:
+                outcome = await kind_of(step).execute(bench)
+            except asyncio.CancelledError as error:
+                self._broken(step, bench, error)
+                raise
+            except (InstrumentError, RefusedError) as error:
+                if not await self._overcome(step, bench, error, attempt):
+                    return
+        self._times.ended(step.id, self._journal.clock.monotonic_s())
         for reading in outcome.readings:
-            self._readings.append({"step": step.id, **reading})
-            self._record("reading.taken", step.id, dict(reading), sync=False)
-        self._record("step.done", step.id, {"evidence": dict(outcome.evidence)})
+            self._journal.record("reading.taken", step.id, dict(reading), sync=False)
+        self._journal.record("step.done", step.id, {"evidence": dict(outcome.evidence)})
         self._judge(step, "end")
         log.info("step.run.completed", step=step.id, title=step.title)
+
+    def _bench(self, step: Step) -> StepBench:
+        return StepBench(
+            step,
+            journal=self._journal,
+            instruments=self._instruments,
+            times=self._times,
+            gate=self.control,
+            bytes_sent=self._bytes_sent,
+        )
+
+    async def _overcome(
+        self, step: Step, bench: StepBench, error: InstrumentError | RefusedError, attempt: int
+    ) -> bool:
+        """Decide about an error; True: enter the step again, False: it is over without success.
+
+        Raises:
+            PlatectlError: The run cannot go on.
+        """
+        if isinstance(error, InstrumentError):
+            error.instrument = error.instrument or bench.instrument_in_use
+        if step.plate in self.state.dropped_plates:
+            self._broken(step, bench, error)
+            self._skip(step, str(error))
+            return False
+        rule, answer = await self._remedies.choose(step, error, attempt)
+        log.warning("step.run.failed", step=step.id, error=str(error), remedy=answer.option)
+        match answer.option:
+            case "retry" | "go_on":
+                await asyncio.sleep(rule.wait)
+                return await self._reach(bench, error)
+            case "done" | "not_done" if bench.action is not None:
+                verdict = Verdict(answer.option)
+                self._journal.resolve(bench.action, verdict, by=answer.by, reason=answer.reason)
+                return await self._reach(bench, error)
+            case "skip" | "drop_wells":
+                self._broken(step, bench, error)
+                if answer.wells:
+                    self._drop_wells(step, answer.wells, f"{error}; {answer.by}: {answer.reason}")
+                self._skip(step, f"{error}; {answer.by}: {answer.reason}")
+                return False
+            case "drop_plate" if self._others(step.plate):
+                self._broken(step, bench, error)
+                self._journal.drop_plate(step.plate, f"{error}; {answer.by}: {answer.reason}")
+                self._skip(step, f"{step.plate} was given up")
+                return False
+        self._broken(step, bench, error)
+        raise error
+
+    async def _reach(self, bench: StepBench, error: Exception) -> bool:
+        """Get an instrument back whose line broke; if it does not answer, the next attempt says so."""
+        if isinstance(error, LinkError) and bench.instrument_in_use:
+            with contextlib.suppress(InstrumentError):
+                instrument = self._instruments[bench.instrument_in_use]
+                await getattr(instrument, "take_over", instrument.connect)()
+        return True
+
+    def _others(self, plate: str) -> list[str]:
+        """Plates that are left when one is given up."""
+        lost = {*self.state.dropped_plates, plate}
+        return [p.name for p in self._run.plates if p.name not in lost]
+
+    def _drop_wells(self, step: Step, wells: tuple[str, ...], reason: str) -> None:
+        data = {"plate": step.plate, "wells": list(wells), "reason": reason}
+        self._journal.record("wells.dropped", step.id, data)
 
     def _broken(self, step: Step, bench: StepBench, error: BaseException) -> None:
         data = {"error": str(error) or type(error).__name__, "type": type(error).__name__}
         if isinstance(error, InstrumentError):
-            error.instrument = error.instrument or bench.instrument_in_use
             data["instrument"] = error.instrument
+        action = bench.action
         unknown = isinstance(error, (LinkError, asyncio.CancelledError))
-        doubtful = bench.sent and unknown and step.effect in {"consume", "place", "shot"}
-        if doubtful:
-            self._in_doubt.append(step.id)
-        self._record("step.in_doubt" if doubtful else "step.failed", step.id, data)
+        doubtful = unknown and action is not None and action.effect in {"consume", "place", "shot"}
+        self._journal.record("step.in_doubt" if doubtful else "step.failed", step.id, data)
 
     def _judge(self, step: Step, edge: str) -> None:
         for window, elapsed_s, verdict in self._times.judge(self._run.windows, step.id, edge):
+            if (window.plate, window.name) in self.state.windows:
+                continue
             data = {
                 "window": window.name,
                 "plate": window.plate,
@@ -162,25 +352,22 @@ class Engine:
             }
             if verdict:
                 log.warning("window.watch.failed", window=window.name, verdict=verdict)
-                self._record("window.broken", step.id, {**data, "verdict": verdict})
+                self._journal.record("window.broken", step.id, {**data, "verdict": verdict})
             else:
-                self._record("window.kept", step.id, data, sync=False)
+                self._journal.record("window.kept", step.id, data, sync=False)
 
     async def _abort_all(self) -> None:
         async def abort(instrument: Any) -> None:
             try:
-                async with asyncio.timeout(5.0):
+                async with asyncio.timeout(ABORT_S):
                     await instrument.abort()
             except (InstrumentError, TimeoutError) as error:
                 log.warning("instrument.abort.failed", error=str(error))
 
         await asyncio.gather(*(abort(i) for i in self._instruments.values()))
 
-    def _record(
-        self, kind: EventKind, step: str, data: Mapping[str, Any], *, sync: bool = True
-    ) -> None:
-        now_s = round(self._clock.monotonic_s() - self._began_s, 6)
-        event = Event(kind, step, self._clock.now().isoformat(), now_s, data)
-        self._ledger.append(event, sync=sync)
-        if self._watch is not None:
-            self._watch(event)
+
+def _first(error: Exception) -> Exception:
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -29,6 +29,10 @@ _KINDS = (
     WarmReader, WashPlate,
 )  # fmt: skip
 KINDS = {kind.name: kind for kind in _KINDS}
+#: what is still done with a plate that was given up, so that it does not stand in the way
+CLEARING = frozenset({"move", "store", "fetch", "carriage"})
+#: what one plate does for all
+SHARED = frozenset({"prime", "prime_washer", "preheat", "warm_reader", "warm_incubator"})
 
 
 def kind_of(step: Step) -> StepKind:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from platectl.domain.clock import Clock
 from platectl.domain.events import EventKind
-from platectl.domain.steps import Anchor
+from platectl.domain.steps import Anchor, Effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,9 @@ class Outcome:
 
 class Bench(Protocol):
     """The hands of a running step.
+
+    A step may be entered again, after an error or in a new process: it must then ask for the same
+    actions in the same order. Those that are over are not done again.
 
     Concurrency: one bench belongs to one step; instruments are locked for it by the engine.
     """
@@ -39,8 +42,32 @@ class Bench(Protocol):
         """Return the connected driver of an instrument of the lab file."""
         ...
 
-    async def act(self, label: str, **detail: Any) -> None:
-        """Record durably that an action is about to be sent; call before every consuming action."""
+    async def act(
+        self, instrument: str, verb: str, do: Callable[[], Awaitable[Any]], *,
+        effect: Effect | None = None, follow: Callable[[], Awaitable[Any]] | None = None,
+        **arguments: Any,
+    ) -> Any:  # fmt: skip
+        """Record durably that an action is about to be sent, and do it; every change goes through here.
+
+        `verb` is the method of the interface and `arguments` what the ledger and a later question
+        to the instrument need, as JSON. `effect` is the action's own class where it differs from
+        the step's: `set` and `query` are done again when the step is entered again, all others
+        at most once. `follow` is awaited instead of `do` when the instrument says that it runs or
+        is over and what it measured can be fetched. Returns what `do` returns, as JSON if it comes
+        from the ledger.
+
+        Raises:
+            InstrumentError, RefusedError: As from `do`.
+            OutcomeUnknownError: It was sent before, and nobody can say what became of it.
+        """
+        ...
+
+    def seen(self, piece: tuple[int, int, str]) -> bool:
+        """Whether a frame (index, channel, first well) is in the ledger already."""
+        ...
+
+    def added(self, well: str) -> bool:
+        """Whether the addition to a well is in the ledger already."""
         ...
 
     def note(self, **detail: Any) -> None:

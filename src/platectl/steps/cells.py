@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import ClassVar
 
 from pydantic import Field
@@ -42,8 +43,10 @@ class Aspirate(Params):
     async def execute(self, bench: Bench) -> Outcome:
         """Aspirate once."""
         washer: PlateWasher = bench.instrument(self.washer)
-        await bench.act("aspirate_plate", labware=self.labware, height_mm=self.height_mm)
-        await washer.aspirate(height_mm=self.height_mm, rate=self.rate)
+        await bench.act(
+            self.washer, "aspirate", lambda: washer.aspirate(height_mm=self.height_mm, rate=self.rate),
+            labware=self.labware, height_mm=self.height_mm,
+        )  # fmt: skip
         return Outcome({})
 
 
@@ -83,11 +86,11 @@ class WashPlate(Params):
     async def execute(self, bench: Bench) -> Outcome:
         """Wash once."""
         washer: PlateWasher = bench.instrument(self.washer)
-        await bench.act("wash_plate", labware=self.labware, cycles=self.cycles)
-        await washer.wash(
-            buffer=self.buffer, cycles=self.cycles, volume_ul=self.volume_ul,
+        wash = partial(
+            washer.wash, buffer=self.buffer, cycles=self.cycles, volume_ul=self.volume_ul,
             aspirate_height_mm=self.height_mm, rate=self.rate, flow=self.flow, final_aspirate=False,
         )  # fmt: skip
+        await bench.act(self.washer, "wash", wash, labware=self.labware, cycles=self.cycles)
         return Outcome({"cycles": self.cycles})
 
 
@@ -118,8 +121,8 @@ class PrimeWasher(Params):
     async def execute(self, bench: Bench) -> Outcome:
         """Prime once."""
         washer: PlateWasher = bench.instrument(self.washer)
-        await bench.act("prime_washer", liquid=self.liquid, volume_ul=self.volume_ul)
-        await washer.prime(buffer=self.buffer, volume_ml=self.volume_ul / 1000.0)
+        prime = partial(washer.prime, buffer=self.buffer, volume_ml=self.volume_ul / 1000.0)
+        await bench.act(self.washer, "prime", prime, liquid=self.liquid, volume_ul=self.volume_ul)
         return Outcome({})
 
 
@@ -149,8 +152,8 @@ class StorePlate(Params):
     async def execute(self, bench: Bench) -> Outcome:
         """Store, and read the climate."""
         incubator: Incubator = bench.instrument(self.incubator)
-        await bench.act("store", labware=self.labware, slot=self.slot)
-        await incubator.store(self.slot)
+        store = partial(incubator.store, self.slot)
+        await bench.act(self.incubator, "store", store, labware=self.labware, slot=self.slot)
         return Outcome({"temperature_c": (await incubator.read_climate()).temperature_c})
 
 
@@ -181,8 +184,8 @@ class FetchPlate(Params):
         """Read the climate, and fetch."""
         incubator: Incubator = bench.instrument(self.incubator)
         climate = await incubator.read_climate()
-        await bench.act("fetch", labware=self.labware, slot=self.slot)
-        await incubator.fetch(self.slot)
+        fetch = partial(incubator.fetch, self.slot)
+        await bench.act(self.incubator, "fetch", fetch, labware=self.labware, slot=self.slot)
         return Outcome({"temperature_c": climate.temperature_c})
 
 
@@ -211,6 +214,6 @@ class WarmIncubator(Params):
     async def execute(self, bench: Bench) -> Outcome:
         """Set once."""
         incubator: Incubator = bench.instrument(self.incubator)
-        await bench.act("set_temperature", temperature_c=self.temperature_c)
-        await incubator.set_temperature(self.temperature_c)
+        warm = partial(incubator.set_temperature, self.temperature_c)
+        await bench.act(self.incubator, "set_temperature", warm, temperature_c=self.temperature_c)
         return Outcome({"temperature_c": (await incubator.read_climate()).temperature_c})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from functools import partial
 from typing import ClassVar
 
 from pydantic import Field
@@ -41,8 +42,10 @@ class Shake(Params):
     async def execute(self, bench: Bench) -> Outcome:
         """Shake for the whole time."""
         shaker: Shaker = bench.instrument(self.shaker)
-        await bench.act("shake", speed_rpm=self.speed_rpm)
-        await shaker.shake(speed_rpm=self.speed_rpm, duration_s=self.shake_s)
+        shake = partial(shaker.shake, speed_rpm=self.speed_rpm, duration_s=self.shake_s)
+        await bench.act(
+            self.shaker, "shake", shake, speed_rpm=self.speed_rpm, duration_s=self.shake_s
+        )
         return Outcome({"temperature_c": await shaker.read_temperature_c()})
 
 
@@ -73,8 +76,8 @@ class Preheat(Params):
     async def execute(self, bench: Bench) -> Outcome:
         """Set and poll."""
         shaker: Shaker = bench.instrument(self.shaker)
-        await bench.act("set_temperature", temperature_c=self.temperature_c)
-        await shaker.set_temperature(self.temperature_c)
+        heat = partial(shaker.set_temperature, self.temperature_c)
+        await bench.act(self.shaker, "set_temperature", heat, temperature_c=self.temperature_c)
         limit_s = bench.clock.monotonic_s() + self.limit_s
         while (
             abs((actual := await shaker.read_temperature_c()) - self.temperature_c)

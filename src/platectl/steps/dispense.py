@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import ClassVar
 
 from pydantic import Field
@@ -48,8 +49,10 @@ class Dispense(Params):
     async def execute(self, bench: Bench) -> Outcome:
         """Dispense once; a lost answer leaves the step in doubt."""
         dispenser: BulkDispenser = bench.instrument(self.dispenser)
-        await bench.act("dispense", labware=self.labware, volumes_ul=self.volumes_ul)
-        await dispenser.dispense_columns(self.volumes_ul, height_mm=self.height_mm)
+        fill = partial(dispenser.dispense_columns, self.volumes_ul, height_mm=self.height_mm)
+        await bench.act(
+            self.dispenser, "dispense_columns", fill, labware=self.labware, volumes_ul=self.volumes_ul
+        )  # fmt: skip
         return Outcome({"columns": len(self.volumes_ul)})
 
 
@@ -79,6 +82,6 @@ class Prime(Params):
     async def execute(self, bench: Bench) -> Outcome:
         """Prime once."""
         dispenser: BulkDispenser = bench.instrument(self.dispenser)
-        await bench.act("prime", volume_ul=self.volume_ul)
-        await dispenser.prime(volume_ul=self.volume_ul)
+        prime = partial(dispenser.prime, volume_ul=self.volume_ul)
+        await bench.act(self.dispenser, "prime", prime, volume_ul=self.volume_ul)
         return Outcome({"volume_ul": self.volume_ul})

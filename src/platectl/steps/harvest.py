@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import ClassVar
 
 from pydantic import Field
 
 from platectl.domain.steps import Effect
 from platectl.hal.handling import Harvester
-from platectl.hal.liquids import LiquidHandler, VacuumFiltration
+from platectl.hal.liquids import VacuumFiltration
 from platectl.steps.bench import Bench, Outcome
 from platectl.steps.kind import LiquidMove, Params
 from platectl.steps.transfer import TIP_CHANGE_S, TipUse, make_moves, use_moves
@@ -52,15 +53,14 @@ class Filter(Params):
 
     async def execute(self, bench: Bench) -> Outcome:
         """Vacuum on, suspension, washes, settle, vacuum off whatever happens."""
-        handler: LiquidHandler = bench.instrument(self.handler)
         vacuum: VacuumFiltration = bench.instrument(self.vacuum)
-        await bench.act("start_vacuum", gauge_mbar=self.gauge_mbar)
-        await vacuum.start_vacuum(gauge_mbar=self.gauge_mbar)
+        draw = partial(vacuum.start_vacuum, gauge_mbar=self.gauge_mbar)
+        await bench.act(self.vacuum, "start_vacuum", draw, effect="set", gauge_mbar=self.gauge_mbar)
         try:
             wetted_s = bench.clock.monotonic_s()
             for use in (self.suspension, *self.washes):
                 if use is not None:
-                    await make_moves(handler, use, bench, flow=self.flow_ul_per_s)
+                    await make_moves(self.handler, use, bench, flow=self.flow_ul_per_s)
             await bench.wait_until(bench.clock.monotonic_s() + self.settle_s)
             wetted_s = bench.clock.monotonic_s() - wetted_s
         finally:
@@ -100,11 +100,13 @@ class ServedHarvest(Params):
     async def execute(self, bench: Bench) -> Outcome:
         """Harvest once."""
         harvester: Harvester = bench.instrument(self.harvester)
-        await bench.act("harvest", labware=self.labware, filter_plate=self.filter_plate)
-        await harvester.harvest(
-            plate=self.labware,
-            filter_plate=self.filter_plate,
-            washes=self.washes,
-            wash_ml=self.wash_ul / 1000.0,
-        )
+        wash_ml = self.wash_ul / 1000.0
+        harvest = partial(
+            harvester.harvest, plate=self.labware, filter_plate=self.filter_plate,
+            washes=self.washes, wash_ml=wash_ml,
+        )  # fmt: skip
+        await bench.act(
+            self.harvester, "harvest", harvest, plate=self.labware,
+            filter_plate=self.filter_plate, washes=self.washes, wash_ml=wash_ml,
+        )  # fmt: skip
         return Outcome({"washes": self.washes})

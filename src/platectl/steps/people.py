@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
 from typing import Any, ClassVar
 
 from pydantic import Field
@@ -11,6 +13,7 @@ from platectl.domain.errors import InstrumentFaultError
 from platectl.domain.steps import Effect
 from platectl.hal.handling import Operator, Prompt
 from platectl.hal.liquids import DeckItem, LiquidHandler
+from platectl.hal.recovery import ACTION_ID
 from platectl.steps.bench import Bench, Outcome
 from platectl.steps.kind import LiquidMove, Params
 
@@ -24,21 +27,27 @@ class DeckEntry(Params):
 
 
 async def ask(bench: Bench, operator_name: str, prompt: Prompt) -> dict[str, str]:
-    """Ask and record question and answer; anything but the first option is a refusal.
+    """Ask under the action's identity and record the answer; all but the first option is a refusal.
 
     Raises:
         InstrumentFaultError: The person answered that it cannot be done.
     """
     operator: Operator = bench.instrument(operator_name)
-    await bench.act("ask", kind=prompt.kind, text=prompt.text)
-    answer = await operator.ask(prompt)
-    if answer.option != prompt.options[0]:
-        raise InstrumentFaultError(
-            f"{answer.person} answered {answer.option!r} to {prompt.text!r}"
-            + (f": {answer.note}" if answer.note else ""),
-            code="refused_by_person", instrument=operator_name,
-        )  # fmt: skip
-    return {"person": answer.person, "option": answer.option, "note": answer.note}
+
+    async def put() -> dict[str, str]:
+        answer = await operator.ask(replace(prompt, id=ACTION_ID.get()))
+        if answer.option != prompt.options[0]:
+            raise InstrumentFaultError(
+                f"{answer.person} answered {answer.option!r} to {prompt.text!r}"
+                + (f": {answer.note}" if answer.note else ""),
+                code="refused_by_person", instrument=operator_name,
+            )  # fmt: skip
+        return {"person": answer.person, "option": answer.option, "note": answer.note}
+
+    said: dict[str, str] = await bench.act(
+        operator_name, "ask", put, effect="place", kind=prompt.kind, text=prompt.text
+    )
+    return said
 
 
 class Load(Params):
@@ -77,14 +86,20 @@ class Load(Params):
         text = f"Load {len(self.place)} labware and {len(self.bottles)} bottles as listed"
         data = {"place": self.place, "bottles": self.bottles, "remove": self.remove}
         evidence = await ask(
-            bench, self.operator, Prompt(bench.step_id, "load", text, ("done", "cannot"), data)
+            bench, self.operator, Prompt("", "load", text, ("done", "cannot"), data)
         )
         if self.handler:
             handler: LiquidHandler = bench.instrument(self.handler)
-            for labware in self.off_deck:
-                await handler.note_move(labware, None)
-            await handler.load_deck([DeckItem(d.labware, d.load_name, d.slot) for d in self.deck])
+            await bench.act(
+                self.handler, "load_deck", partial(self._describe, handler), effect="set",
+                deck=[d.model_dump() for d in self.deck], off_deck=self.off_deck,
+            )  # fmt: skip
         return Outcome(evidence)
+
+    async def _describe(self, handler: LiquidHandler) -> None:
+        for labware in self.off_deck:
+            await handler.note_move(labware, None)
+        await handler.load_deck([DeckItem(d.labware, d.load_name, d.slot) for d in self.deck])
 
 
 class Manual(Params):
@@ -114,5 +129,5 @@ class Manual(Params):
 
     async def execute(self, bench: Bench) -> Outcome:
         """Ask and wait."""
-        prompt = Prompt(bench.step_id, self.prompt_kind, self.text, ("done", "cannot"), self.data)
+        prompt = Prompt("", self.prompt_kind, self.text, ("done", "cannot"), self.data)
         return Outcome(await ask(bench, self.operator, prompt))

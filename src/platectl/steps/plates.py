@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import ClassVar
+from functools import partial
+from typing import Any, ClassVar
 
 from pydantic import Field
 
-from platectl.domain.errors import InstrumentFaultError
 from platectl.domain.steps import Effect
 from platectl.hal.counting import Counter
-from platectl.hal.handling import Operator, PlateMover, Prompt, Sealer
+from platectl.hal.handling import PlateMover, Prompt, Sealer
 from platectl.hal.liquids import LiquidHandler
 from platectl.steps.bench import Bench, Outcome
 from platectl.steps.kind import LiquidMove, Params
+from platectl.steps.people import ask
 
 
 class DeckNote(Params):
@@ -53,11 +54,16 @@ class MovePlate(Params):
     async def execute(self, bench: Bench) -> Outcome:
         """Move, then tell the handlers."""
         mover: PlateMover = bench.instrument(self.mover)
-        await bench.act("move", labware=self.labware, source=self.source, target=self.target)
-        await mover.move_plate(self.source, self.target)
+        move = partial(mover.move_plate, self.source, self.target)
+        await bench.act(
+            self.mover, "move_plate", move, labware=self.labware, source=self.source, target=self.target
+        )  # fmt: skip
         for note in self.notes:
             handler: LiquidHandler = bench.instrument(note.handler)
-            await handler.note_move(note.labware, note.slot)
+            tell = partial(handler.note_move, note.labware, note.slot)
+            await bench.act(
+                note.handler, "note_move", tell, effect="set", labware=note.labware, slot=note.slot
+            )
         return Outcome({"at": self.target})
 
 
@@ -87,8 +93,10 @@ class Seal(Params):
     async def execute(self, bench: Bench) -> Outcome:
         """Seal once."""
         sealer: Sealer = bench.instrument(self.sealer)
-        await bench.act("seal", temperature_c=self.temperature_c, seal_s=self.seal_s)
-        await sealer.seal(temperature_c=self.temperature_c, duration_s=self.seal_s)
+        seal = partial(sealer.seal, temperature_c=self.temperature_c, duration_s=self.seal_s)
+        await bench.act(
+            self.sealer, "seal", seal, temperature_c=self.temperature_c, duration_s=self.seal_s
+        )
         return Outcome({})
 
 
@@ -124,20 +132,22 @@ class Count(Params):
     async def execute(self, bench: Bench) -> Outcome:
         """Have it started, collect the result, and keep every reading."""
         counter: Counter = bench.instrument(self.counter)
-        await bench.act("count", labware=self.labware, title=self.title)
         if self.operator:
-            operator: Operator = bench.instrument(self.operator)
             data = {"instrument": self.counter, "title": self.title, "wells": self.wells,
                     "count_s": self.count_s}  # fmt: skip
             text = f"Start the counter {self.counter} on plate {self.labware} with the title {self.title}"
-            answer = await operator.ask(
-                Prompt(bench.step_id, "start_counter", text, ("done", "cannot"), data)
+            await ask(
+                bench, self.operator, Prompt("", "start_counter", text, ("done", "cannot"), data)
             )
-            if answer.option != "done":
-                raise InstrumentFaultError(
-                    f"{answer.person} could not start the counter: {answer.note or 'no reason given'}",
-                    code="not_started", instrument=self.counter,
-                )  # fmt: skip
-        readings = await counter.count(title=self.title, wells=self.wells, count_s=self.count_s)
-        rows = tuple({"labware": self.labware, **asdict(reading)} for reading in readings)
+        rows: tuple[Mapping[str, Any], ...] = ()
+
+        async def count() -> None:
+            nonlocal rows
+            found = await counter.count(title=self.title, wells=self.wells, count_s=self.count_s)
+            rows = tuple({"labware": self.labware, **asdict(reading)} for reading in found)
+
+        await bench.act(
+            self.counter, "count", count, labware=self.labware, title=self.title,
+            wells=self.wells, count_s=self.count_s,
+        )  # fmt: skip
         return Outcome({"wells": len(rows)}, rows)

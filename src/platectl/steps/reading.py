@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import ClassVar
 
 from pydantic import Field
 
 from platectl.domain.errors import InstrumentFaultError
 from platectl.domain.steps import Effect
-from platectl.hal.handling import Operator, Prompt
+from platectl.hal.handling import Prompt
 from platectl.hal.reading import Addition, Channel, Frame, Injection, KineticRead, PlateReader
 from platectl.steps.bench import Bench, Outcome
 from platectl.steps.kind import LiquidMove, Params
+from platectl.steps.people import ask
 
 POLL_S = 5.0
 
@@ -45,11 +47,8 @@ class Carriage(Params):
     async def execute(self, bench: Bench) -> Outcome:
         """Move the carriage."""
         reader: PlateReader = bench.instrument(self.reader)
-        await bench.act("carriage", out=self.out)
-        if self.out:
-            await reader.open_drawer()
-        else:
-            await reader.close_drawer()
+        move = reader.open_drawer if self.out else reader.close_drawer
+        await bench.act(self.reader, "open_drawer" if self.out else "close_drawer", move)
         return Outcome({})
 
 
@@ -80,8 +79,8 @@ class WarmReader(Params):
     async def execute(self, bench: Bench) -> Outcome:
         """Set and poll."""
         reader: PlateReader = bench.instrument(self.reader)
-        await bench.act("set_temperature", temperature_c=self.temperature_c)
-        await reader.set_temperature(self.temperature_c)
+        warm = partial(reader.set_temperature, self.temperature_c)
+        await bench.act(self.reader, "set_temperature", warm, temperature_c=self.temperature_c)
         limit_s = bench.clock.monotonic_s() + self.limit_s
         while (
             abs((actual := await reader.read_temperature_c()) - self.temperature_c)
@@ -163,33 +162,35 @@ class Read(Params):
     async def execute(self, bench: Bench) -> Outcome:
         """Have it started, and keep every frame as it comes."""
         reader: PlateReader = bench.instrument(self.reader)
-        await bench.act("read", labware=self.labware, title=self.title)
         if self.operator:
-            await self._have_it_started(bench)
-        frames = 0
-        async with aclosing(reader.read_kinetic(self.as_read())) as pieces:  # type: ignore[type-var]  # the interface names an iterator; drivers give generators
-            async for piece in pieces:
-                if isinstance(piece, Addition):
-                    bench.observe("addition.seen", _addition(piece, self.labware))
-                else:
-                    frames += 1
-                    bench.observe("frame.taken", _frame(piece, self.labware))
+            await self._have_it_started(bench, self.operator)
+        read = self.as_read()
+        frames = await bench.act(
+            self.reader, "read_kinetic", lambda: self._keep(bench, reader.read_kinetic(read)),
+            follow=lambda: self._keep(bench, reader.reattach(read)),
+            labware=self.labware, title=self.title, injects=self.pipettor is not None,
+        )  # fmt: skip
         return Outcome({"frames": frames})
 
-    async def _have_it_started(self, bench: Bench) -> None:
-        assert self.operator is not None  # noqa: S101  # the caller's condition
-        operator: Operator = bench.instrument(self.operator)
+    async def _keep(self, bench: Bench, pieces: AsyncIterator[Frame | Addition]) -> int:
+        """Keep every piece that the ledger does not have yet; returns how many frames came."""
+        frames = 0
+        async with aclosing(pieces):  # type: ignore[type-var]  # the interface names an iterator; drivers give generators
+            async for piece in pieces:
+                if isinstance(piece, Addition):
+                    fresh = {w: at for w, at in piece.at_s.items() if not bench.added(w)}
+                    if fresh:
+                        bench.observe("addition.seen", _addition(fresh, piece, self.labware))
+                    continue
+                frames += 1
+                if not bench.seen((piece.index, piece.channel, piece.wells[0])):
+                    bench.observe("frame.taken", _frame(piece, self.labware))
+        return frames
+
+    async def _have_it_started(self, bench: Bench, operator: str) -> None:
         data = {"instrument": self.reader, **self.model_dump(mode="json", exclude={"operator"})}
         text = f"Start {self.reader} on plate {self.labware} with the title {self.title}"
-        answer = await operator.ask(
-            Prompt(bench.step_id, "start_counter", text, ("done", "cannot"), data)
-        )
-        if answer.option != "done":
-            raise InstrumentFaultError(
-                f"{answer.person} could not start {self.reader}: {answer.note or 'no reason given'}",
-                code="not_started",
-                instrument=self.reader,
-            )
+        await ask(bench, operator, Prompt("", "start_counter", text, ("done", "cannot"), data))
 
 
 def _frame(frame: Frame, labware: str) -> dict[str, object]:
@@ -207,9 +208,9 @@ def _frame(frame: Frame, labware: str) -> dict[str, object]:
     }
 
 
-def _addition(addition: Addition, labware: str) -> dict[str, object]:
+def _addition(at_s: Mapping[str, float], addition: Addition, labware: str) -> dict[str, object]:
     return {
         "labware": labware,
-        "at_s": {well: round(at, 4) for well, at in addition.at_s.items()},
+        "at_s": {well: round(at, 4) for well, at in at_s.items()},
         "source": addition.source,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -77,26 +78,30 @@ def use_moves(use: TipUse) -> Iterable[LiquidMove]:
             yield LiquidMove(source, target, move.volume_ul)
 
 
-async def make_moves(handler: LiquidHandler, use: TipUse, bench: Bench, *, flow: float) -> None:
+async def make_moves(name: str, use: TipUse, bench: Bench, *, flow: float) -> None:
     """Fit the tips, make every move (each recorded before it is sent), let go of the tips."""
-    await handler.use_channels(use.channels)
-    await bench.act("pick_up_tips", rack=use.rack, well=use.tip_well)
-    await handler.pick_up_tips(use.rack, use.tip_well)
+    handler: LiquidHandler = bench.instrument(name)
+
+    async def pick_up() -> None:
+        await handler.use_channels(use.channels)
+        await handler.pick_up_tips(use.rack, use.tip_well)
+
+    await bench.act(
+        name, "pick_up_tips", pick_up, channels=use.channels, rack=use.rack, well=use.tip_well
+    )
     for move in use.moves:
+        source = f"{move.source.labware}/{move.source.well}"
         if move.stir_cycles:
-            await bench.act("stir", source=f"{move.source.labware}/{move.source.well}")
-            await _stir(handler, move, flow)
+            await bench.act(name, "stir", partial(_stir, handler, move, flow), source=source)
         await bench.act(
-            "transfer",
-            source=f"{move.source.labware}/{move.source.well}",
-            target=f"{move.target.labware}/{move.target.well}",
-            volume_ul=move.volume_ul,
-        )
-        await _one_move(handler, move, bench, flow)
+            name, "transfer", partial(_one_move, handler, move, bench, flow),
+            source=source, target=f"{move.target.labware}/{move.target.well}", volume_ul=move.volume_ul,
+        )  # fmt: skip
     if use.finish == "return":
-        await handler.return_tips(use.rack, use.tip_well)
+        give_back = partial(handler.return_tips, use.rack, use.tip_well)
+        await bench.act(name, "return_tips", give_back, rack=use.rack, well=use.tip_well)
     else:
-        await handler.drop_tips()
+        await bench.act(name, "drop_tips", handler.drop_tips)
 
 
 async def _stir(handler: LiquidHandler, move: Move, flow: float) -> None:
@@ -152,7 +157,6 @@ class Transfer(Params):
 
     async def execute(self, bench: Bench) -> Outcome:
         """Make all tip uses in order."""
-        handler: LiquidHandler = bench.instrument(self.handler)
         for use in self.uses:
-            await make_moves(handler, use, bench, flow=self.flow_ul_per_s)
+            await make_moves(self.handler, use, bench, flow=self.flow_ul_per_s)
         return Outcome({"tip_uses": len(self.uses), "moves": sum(len(u.moves) for u in self.uses)})

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from platectl.app.evaluation.binding import evaluate_binding
 from platectl.app.evaluation.calcium import evaluate_calcium
-from platectl.app.evaluation.plate import EvaluatedPlate
+from platectl.app.evaluation.plate import EvaluatedPlate, given_up
 from platectl.domain.events import Event
 from platectl.domain.run import CompiledRun
 
@@ -16,4 +17,11 @@ __all__ = ["EvaluatedPlate", "evaluate_run"]
 def evaluate_run(run: CompiledRun, events: Sequence[Event]) -> list[EvaluatedPlate]:
     """Analyse every plate of a run from what its ledger holds."""
     evaluate = evaluate_binding if run.protocol.is_binding else evaluate_calcium
-    return [evaluate(run, plate, events) for plate in run.plates]
+    plates = []
+    for plate in run.plates:
+        reason = given_up(plate, events)
+        found = evaluate(run, plate, events)
+        plates.append(
+            replace(found, result=None, problem=f"given up: {reason}") if reason else found
+        )
+    return plates

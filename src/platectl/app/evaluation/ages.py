@@ -68,9 +68,9 @@ def _filtered(events: Iterable[Event], harvest: str) -> float | None:
     for event in events:
         if event.step != harvest:
             continue
-        if event.data.get("action") == "transfer":
+        if event.kind == "action.sent" and event.data["verb"] == "transfer":
             return event.monotonic_s
-        if event.data.get("action") == "harvest":
+        if event.kind == "action.sent" and event.data["verb"] == "harvest":
             begun = event.monotonic_s
         if event.kind == "step.done":
             ended = event.monotonic_s
@@ -80,7 +80,8 @@ def _filtered(events: Iterable[Event], harvest: str) -> float | None:
 def _starts(step: Step, events: Sequence[Event]) -> dict[str, float]:
     """When each well of one membrane addition was reached; columns of a stroke in equal shares."""
     kind = kind_of(step)
-    begun = next((e.monotonic_s for e in events if e.kind == "step.sent"), None)
+    sent = {e.data["action"]: e for e in events if e.kind == "action.sent"}
+    begun = next((e.monotonic_s for e in reversed(sent.values())), None)
     ended = next((e.monotonic_s for e in events if e.kind == "step.done"), None)
     if begun is None or ended is None:
         return {}
@@ -94,10 +95,10 @@ def _starts(step: Step, events: Sequence[Event]) -> dict[str, float]:
         }
     if not isinstance(kind, Transfer):
         return {}  # priming, or the plate's way there
-    moments = [e.monotonic_s for e in events if e.data.get("action") == "transfer"]
+    moments = [e.monotonic_s for e in sent.values() if e.data["verb"] == "transfer"]
     starts = {}
     moves = [(use, move) for use in kind.uses for move in use.moves]
-    for (use, move), sent, after in zip(moves, moments, [*moments[1:], ended], strict=False):
+    for (use, move), start, after in zip(moves, moments, [*moments[1:], ended], strict=False):
         for well in covered(use.channels, move.target.well):
-            starts[well] = 0.5 * (sent + after)
+            starts[well] = 0.5 * (start + after)
     return starts

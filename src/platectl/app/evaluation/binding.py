@@ -16,7 +16,7 @@ from platectl.analysis.limits import QcLimits, ReferenceWindow
 from platectl.analysis.plate import BindingConditions, WellCount
 from platectl.analysis.saturation import SaturationOptions, analyse_saturation_plate
 from platectl.app.evaluation.ages import well_ages_min
-from platectl.app.evaluation.plate import EvaluatedPlate, broken_windows
+from platectl.app.evaluation.plate import EvaluatedPlate, broken_windows, lost_wells
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.events import Event
 from platectl.domain.layout import PLATE
@@ -50,7 +50,7 @@ def evaluate_binding(run: CompiledRun, plate: PlatePlan, events: Sequence[Event]
         r for r in readings if r["labware"] == f"{plate.name}.{run.protocol.analysis.standards}"
     ]
     try:
-        wells = well_counts(plate, counts, ages)
+        wells = well_counts(plate, counts, ages, lost_wells(plate, events))
         result = analyse_counts(run.protocol, wells, standards, _counted_on(events))
     except AnalysisError as error:
         return EvaluatedPlate(plate, counts, None, str(error), broken)
@@ -103,9 +103,12 @@ def with_measured(
 
 
 def well_counts(
-    plate: PlatePlan, counts: Mapping[str, Mapping[str, Any]], ages: Mapping[str, float]
+    plate: PlatePlan,
+    counts: Mapping[str, Mapping[str, Any]],
+    ages: Mapping[str, float],
+    lost: Mapping[str, str],
 ) -> list[WellCount]:
-    """Join the plate map with counts and ages."""
+    """Join the plate map with counts, ages and wells that were lost during the run."""
     wells = []
     for plan in plate.wells:
         reading = counts.get(plan.well)
@@ -116,7 +119,7 @@ def well_counts(
             concentration_molar=plan.concentration_molar, series=plan.series, dilution_steps=plan.dilution_step,
             gross_cpm=float(reading["cpm"]), count_min=float(reading["live_s"]) / 60.0, age_min=ages.get(plan.well),
             radioligand_molar=plan.radioligand_molar, time_min=None if plan.time_s is None else ages.get(plan.well, plan.time_s / 60.0),
-            flags=tuple(reading.get("flags", ())),
+            flags=tuple(reading.get("flags", ())), excluded=lost.get(plan.well),
         ))  # fmt: skip
     return wells
 

@@ -18,7 +18,7 @@ from platectl.analysis.calcium import (
     analyse_calcium_plate,
 )
 from platectl.analysis.errors import AnalysisError
-from platectl.app.evaluation.plate import EvaluatedPlate, broken_windows
+from platectl.app.evaluation.plate import EvaluatedPlate, broken_windows, lost_wells
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.events import Event
 from platectl.domain.run import CompiledRun, PlatePlan
@@ -52,7 +52,12 @@ def evaluate_calcium(run: CompiledRun, plate: PlatePlan, events: Sequence[Event]
         return EvaluatedPlate(plate, {}, None, "the plate was not read", broken)
     later = _collect(plate, events, late) if late else {}
     added = additions_s(run, plate, events)
-    wells = [_trace(plan, readings, later, added) for plan in plate.wells if plan.well in readings]
+    lost = lost_wells(plate, events)
+    wells = [
+        _trace(plan, readings, later, added, lost=plan.well in lost)
+        for plan in plate.wells
+        if plan.well in readings
+    ]
     conditions = conditions_of(run.protocol, events, plate)
     options = CalciumOptions(
         well_cv=run.protocol.of_calcium.well_cv,
@@ -98,13 +103,13 @@ def _collect(plate: PlatePlan, events: Sequence[Event], doc: str) -> dict[str, _
 
 def _trace(
     plan: Any, readings: Mapping[str, _Readings], later: Mapping[str, _Readings],
-    added: Mapping[str, float],
+    added: Mapping[str, float], *, lost: bool,
 ) -> WellTrace:  # fmt: skip
     mine, after = readings[plan.well], later.get(plan.well, _Readings())
     (t340, f340), (t380, f380) = mine.arrays(0), mine.arrays(1)
     return WellTrace(
         well=plan.well,
-        role=plan.role,
+        role="excluded" if lost else plan.role,
         compound=plan.compound if plan.role in {"test", "reference"} else None,
         concentration_molar=plan.concentration_molar,
         series=plan.series,
@@ -155,10 +160,9 @@ def _by_handler(
     found: dict[str, float] = {}
     for event in events:
         kind = steps.get(event.step)
-        note = event.data.get("note") if event.kind == "step.progress" else None
-        if not isinstance(kind, Transfer) or not isinstance(note, Mapping):
+        if not isinstance(kind, Transfer) or event.kind != "step.note":
             continue
-        delivered = note.get("delivered")
+        delivered = event.data.get("delivered")
         for use in kind.uses:
             for move in use.moves:
                 if delivered == f"{move.target.labware}/{move.target.well}":

@@ -22,6 +22,21 @@ class EvaluatedPlate:
     broken_windows: tuple[str, ...] = ()
 
 
+def given_up(plate: PlatePlan, events: Sequence[Event]) -> str:
+    """Why a plate was given up during the run; empty if it was not."""
+    dropped = (e.data for e in events if e.kind == "plate.dropped")
+    return next((str(d["reason"]) for d in dropped if d["plate"] == plate.name), "")
+
+
+def lost_wells(plate: PlatePlan, events: Sequence[Event]) -> dict[str, str]:
+    """Wells that were given up during the run, with the reason."""
+    lost: dict[str, str] = {}
+    for event in events:
+        if event.kind == "wells.dropped" and event.data["plate"] == plate.name:
+            lost |= dict.fromkeys(event.data["wells"], str(event.data["reason"]))
+    return lost
+
+
 def broken_windows(plate: PlatePlan, events: Sequence[Event]) -> tuple[str, ...]:
     """Windows of a plate that were broken: the hard ones, or the soft ones if no hard one was."""
     broken = [e.data for e in events if e.kind == "window.broken" and e.data["plate"] == plate.name]

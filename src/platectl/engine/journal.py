@@ -1,0 +1,67 @@
+"""The engine's pen: every event goes to the ledger first, then into the state, then to watchers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from platectl.domain.clock import Clock
+from platectl.domain.events import Event, EventKind
+from platectl.engine.ports import EventSink, Watcher
+from platectl.engine.state import ActionState, RunState
+from platectl.hal.recovery import Verdict
+
+
+class Journal:
+    """Records events of one run; `state` is at every moment the fold of what was recorded.
+
+    `began_s` is the start of the run on this process's clock, so that run times continue after a
+    restart.
+    """
+
+    def __init__(
+        self,
+        ledger: EventSink,
+        *,
+        clock: Clock,
+        state: RunState,
+        began_s: float,
+        watch: Watcher | None = None,
+    ) -> None:
+        self._ledger = ledger
+        self._watch = watch
+        self.clock = clock
+        self.state = state
+        self.began_s = began_s
+
+    @property
+    def now_s(self) -> float:
+        """Seconds since the start of the run."""
+        return round(self.clock.monotonic_s() - self.began_s, 6)
+
+    def record(
+        self, kind: EventKind, step: str, data: Mapping[str, Any], *, sync: bool = True
+    ) -> None:
+        """Write one event.
+
+        Raises:
+            StoreError: The ledger did not take it; nothing that depends on it may be sent.
+        """
+        event = Event(kind, step, self.clock.now().isoformat(), self.now_s, data)
+        self._ledger.append(event, sync=sync)
+        self.state.apply(event)
+        if self._watch is not None:
+            self._watch(event)
+
+    def resolve(self, action: ActionState, verdict: Verdict, *, by: str, reason: str = "") -> None:
+        """Write what an instrument or a person says about an action in doubt."""
+        data = {
+            "action": action.id, "fate": verdict.fate, "wells": list(verdict.wells), "by": by,
+            "reason": reason, "evidence": dict(verdict.evidence), "remembered": verdict.remembered,
+        }  # fmt: skip
+        self.record("action.resolved", action.step, data)
+
+    def drop_plate(self, plate: str, reason: str) -> None:
+        """Write that a plate is given up; the first reason stays."""
+        if plate not in self.state.dropped_plates:
+            self.record("plate.dropped", "", {"plate": plate, "reason": reason})

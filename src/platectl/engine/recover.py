@@ -1,0 +1,137 @@
+"""After a death: look at everything, ask about what is unknown, and only then go on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from platectl.domain.errors import OutcomeUnknownError, RunAbortedError
+from platectl.domain.run import CompiledRun
+from platectl.domain.steps import Step, Window
+from platectl.engine.journal import Journal
+from platectl.engine.remedy import Remedies
+from platectl.engine.settle import settle
+from platectl.engine.state import ActionState
+from platectl.engine.times import StepTimes
+from platectl.hal.recovery import Verdict
+
+
+@dataclass(slots=True)
+class Recovery:
+    """Brings a run that was cut off to where it can go on; sends nothing that changes a state."""
+
+    run: CompiledRun
+    journal: Journal
+    instruments: Mapping[str, Any]
+    times: StepTimes
+    remedies: Remedies
+
+    async def look(self) -> None:
+        """Reconcile every action in doubt, then every window; asks people where that is needed.
+
+        Raises:
+            RunAbortedError: A person said so.
+        """
+        unknown = []
+        for action in self._in_doubt():
+            verdict = await self._ask_instrument(action)
+            self.journal.resolve(action, verdict, by=action.instrument)
+            if verdict.fate == "unknown":
+                unknown.append(action)
+        late = self._lost_windows()
+        if unknown or late:
+            texts = [self._doubt(a) for a in unknown] + [text for _, text in late]
+            self.journal.record("run.held", "", {"reasons": texts})
+        patience_s = min((slack for w in self._open_windows() if (slack := self._slack_s(w)) > 0),
+                         default=None)  # fmt: skip
+        async with asyncio.TaskGroup() as group:
+            for action in unknown:
+                group.create_task(self._ask_person(action, patience_s))
+        for window, _ in late:
+            await self._ask_about(window)
+
+    def _in_doubt(self) -> list[ActionState]:
+        state = self.journal.state
+        plates = {step.id: step.plate for step in self.run.steps}
+        return [a for a in state.open_actions if plates[a.step] not in state.dropped_plates]
+
+    async def _ask_instrument(self, action: ActionState) -> Verdict:
+        return await settle(
+            self.instruments[action.instrument], action, clock=self.journal.clock, follow=True
+        )
+
+    def _doubt(self, action: ActionState) -> str:
+        return (
+            f"nobody knows whether {action.verb} of {action.instrument} took place "
+            f"({action.id}, sent at {action.wall})"
+        )
+
+    async def _ask_person(self, action: ActionState, patience_s: float | None) -> None:
+        step = self._step(action.step)
+        rule = self.remedies.policy.rule_for(
+            error="in_doubt", effect=step.effect, kind=step.kind, code="", attempt=1
+        )
+        if rule.then != "ask":
+            return  # the step meets its rule when it is entered again
+        error = OutcomeUnknownError(self._doubt(action), instrument=action.instrument)
+        text = f"{step.title} of {step.plate or 'all plates'} ({step.id}): {error}"
+        answer = await self.remedies.ask(rule, step, text, wake=True, most_s=patience_s)
+        if answer.option in {"done", "not_done"}:
+            verdict = Verdict("done" if answer.option == "done" else "not_done")
+            self.journal.resolve(action, verdict, by=answer.by, reason=answer.reason)
+        elif answer.option == "drop_plate":
+            self.journal.drop_plate(step.plate, f"{error}; {answer.by}: {answer.reason}")
+        elif answer.option == "abort":
+            raise RunAbortedError(f"{answer.by} aborted the run: {error}")
+
+    async def _ask_about(self, window: Window) -> None:
+        if window.plate in self.journal.state.dropped_plates:
+            return
+        step, text = self._step(window.end.step), self._breach(window)
+        answer = await self.remedies.window(step, text, patience_s=600.0)
+        if answer.option == "drop_plate":
+            self.journal.drop_plate(window.plate, f"{text}; {answer.by}: {answer.reason}")
+        elif answer.option == "abort":
+            raise RunAbortedError(f"{answer.by} aborted the run: {text}")
+
+    def _step(self, name: str) -> Step:
+        return next(step for step in self.run.steps if step.id == name)
+
+    # Windows ------------------------------------------------------------------------------------
+    def _open_windows(self) -> list[Window]:
+        state = self.journal.state
+        return [
+            w for w in self.run.windows
+            if w.hard and w.at_most_s is not None and w.plate not in state.dropped_plates
+            and self.times.known(w.start) and not self.times.known(w.end)
+        ]  # fmt: skip
+
+    def _slack_s(self, window: Window) -> float:
+        """What is left of a window after the shortest way to its end."""
+        elapsed_s = self.journal.clock.monotonic_s() - self.times.moment_s(window.start)
+        return (window.at_most_s or 0.0) - elapsed_s - self._way_s(window.end.step)
+
+    def _way_s(self, end: str) -> float:
+        """Duration of the longest chain of unfinished steps before a step; waits may shrink to nothing."""
+        steps = {step.id: step for step in self.run.steps}
+        done = {name for name, step in self.journal.state.steps.items() if step.over}
+
+        @cache
+        def before(name: str) -> float:
+            ahead = [n for n in steps[name].after if n not in done]
+            return max((before(n) + (0.0 if steps[n].effect == "wait" else steps[n].duration_s)
+                        for n in ahead), default=0.0)  # fmt: skip
+
+        return before(end)
+
+    def _lost_windows(self) -> list[tuple[Window, str]]:
+        return [(w, self._breach(w)) for w in self._open_windows() if self._slack_s(w) < 0]
+
+    def _breach(self, window: Window) -> str:
+        return (
+            f"window {window.name!r} of {window.plate} cannot be kept any more: "
+            f"{-self._slack_s(window) / 60:.1f} min too late"
+        )

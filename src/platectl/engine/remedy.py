@@ -1,0 +1,83 @@
+"""What is done about an error: the first rule that speaks of it, or a person's choice."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from platectl.domain.errors import (
+    InstrumentFaultError,
+    LinkError,
+    OutcomeUnknownError,
+    PlatectlError,
+    RefusedError,
+)
+from platectl.domain.policy import ErrorKind, Policy, Rule
+from platectl.domain.steps import Step
+from platectl.engine.questions import Answer, Question, Questions
+
+
+def kind_of_error(error: PlatectlError) -> ErrorKind:
+    """Sort an error by what is known about the plate.
+
+    Raises:
+        PlatectlError: The error itself, when no rule can speak of it.
+    """
+    if isinstance(error, OutcomeUnknownError):
+        return "in_doubt"
+    if isinstance(error, LinkError):
+        return "link"
+    if isinstance(error, InstrumentFaultError):
+        return "fault"
+    if isinstance(error, RefusedError):
+        return "refused"
+    raise error
+
+
+@dataclass(slots=True)
+class Remedies:
+    """Applies the night orders of a run and puts questions to people."""
+
+    policy: Policy
+    questions: Questions
+    plates: tuple[str, ...]
+
+    async def choose(self, step: Step, error: PlatectlError, attempt: int) -> tuple[Rule, Answer]:
+        """Decide about an error of a step.
+
+        Raises:
+            PlatectlError: The error itself, when no rule can speak of it.
+        """
+        kind = kind_of_error(error)
+        code = getattr(error, "code", "")
+        rule = self.policy.rule_for(
+            error=kind, effect=step.effect, kind=step.kind, code=code, attempt=attempt
+        )
+        if rule.then != "ask":
+            return rule, Answer(rule.then, "policy", f"{kind}, attempt {attempt}")
+        text = f"{step.title} of {step.plate or 'all plates'} ({step.id}): {error}"
+        return rule, await self.ask(rule, step, text, wake=kind == "in_doubt")
+
+    async def window(self, step: Step, text: str, *, patience_s: float) -> Answer:
+        """Decide about a hard window that can no longer hold."""
+        rule = self.policy.rule_for(
+            error="window", effect=step.effect, kind=step.kind, code="", attempt=1
+        )
+        if rule.then != "ask":
+            return Answer(rule.then, "policy", text)
+        return await self.ask(rule, step, text, wake=False, most_s=patience_s)
+
+    async def ask(
+        self, rule: Rule, step: Step, text: str, *, wake: bool, most_s: float | None = None
+    ) -> Answer:
+        """Put a question, unless the rule's default may be taken without waking anyone."""
+        lost = len(self.questions.journal.state.dropped_plates) + 1
+        few = lost <= self.policy.wake_above_plates and lost < len(self.plates)
+        if not wake and few and rule.default == "drop_plate":
+            return Answer("drop_plate", "policy", f"{lost} of {len(self.plates)} plates at risk")
+        patience_s = rule.patience
+        if most_s is not None and patience_s is not None:
+            patience_s = min(patience_s, max(most_s, 0.0))
+        question = Question(
+            self.questions.new_id(), step.id, step.plate, text, rule.options, rule.default, patience_s
+        )  # fmt: skip
+        return await self.questions.ask(question)
