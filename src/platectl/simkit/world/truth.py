@@ -233,7 +233,7 @@ class FaultEntry(_Part):
 
 
 class Truth(_Part):
-    """Everything that is true in a simulated lab."""
+    """Everything that is true in a simulated lab, and what goes wrong in it (`faults`)."""
 
     platectl: int = Field(default=1, description="version of this file's form")
     ligands: dict[str, Ligand] = Field(
