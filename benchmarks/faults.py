@@ -3,8 +3,9 @@
 python -m benchmarks.faults [--json] [--instrument NAME] [--everywhere]
 
 For each driver a clean rehearsal of one verb shows what goes over the line; then each fault strikes
-at several places of that conversation: the first send (`first`), the send after which the world
-first changes (`act`), half of it (`half`), the answer to it (`answer`), the last answer (`end`).
+at several places of that conversation: the first send (`first`), the command that does it (`act`:
+without what comes after it the world changes, without it not), half of it (`half`), the answer to it
+(`answer`), the send just before the world changes (`wait`), the last send (`last`) and answer (`end`).
 The cell is the class of what the verb raised, or `ok` if it succeeded and the world is as after
 the rehearsal. Then the driver, and one of a new process, are asked what became of it (`not_done*`: it
 remembers, doing it again finishes it); what is not done is done, otherwise a second verb follows on
@@ -26,7 +27,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import dataclass, field, is_dataclass, replace
 from datetime import UTC
 from pathlib import Path
 from typing import Any, Final
@@ -62,6 +63,19 @@ class Clean:
     took_s: float
     acts_again: tuple[Act, ...] = ()
     result_again: tuple[Any, ...] = ()
+    #: which of the sends is the command that does it
+    command: int = 0
+
+    @property
+    def outs(self) -> list[int]:
+        """Bytes of each send."""
+        return [size for side, size, _ in self.said if side == ">"]
+
+    @property
+    def waits(self) -> int:
+        """Which of the sends is the last one before the world changes."""
+        acts = [acts for side, _, acts in self.said if side == ">"]
+        return max(i for i, number in enumerate(acts) if number == acts[0])
 
 
 @dataclass
@@ -105,25 +119,25 @@ def done(acts: Iterable[Act]) -> Counter[Act]:
 
 def places(clean: Clean, kind: LineFaultKind) -> dict[str, LineFault]:
     """Where a fault of this kind strikes, by the name of the place."""
-    outs = [(size, acts) for side, size, acts in clean.said if side == ">"]
+    outs, at = clean.outs, clean.command
     ins = [size for side, size, _ in clean.said if side == "<"]
-    before = clean.said[0][2] if clean.said else 0
-    at = max((i for i, (_, acts) in enumerate(outs) if acts == before), default=0)
     first, act, last = clean.sends, clean.sends + at, clean.sends + len(outs) - 1
-    half = clean.out_bytes + sum(size for size, _ in outs[:at]) + outs[at][0] // 2
+    wait = clean.sends + clean.waits
+    half = clean.out_bytes + sum(outs[:at]) + outs[at] // 2
     tail = clean.in_bytes + sum(ins[:-1])
     middle = tail + ins[-1] // 2
     if kind == "delay":
         return {"all": LineFault(kind, first, None, delay_s=DELAY_S)}
     if kind in {"lose_reply", "answer_late"}:
-        sends = {"first": first, "act": act, "end": last}
+        sends = {"first": first, "act": act, "wait": wait, "end": last}
         return {name: LineFault(kind, n, delay_s=LATE_S) for name, n in sends.items()}
     if kind in {"duplicate", "garble", "truncate"}:
         end = middle if kind == "truncate" else tail
         return {"first": LineFault(kind, first), "answer": LineFault(kind, act),
-                "end": LineFault(kind, end, counts="bytes")}  # fmt: skip
+                "wait": LineFault(kind, wait), "end": LineFault(kind, end, counts="bytes")}  # fmt: skip
     found = {"first": LineFault(kind, first), "act": LineFault(kind, act),
-             "half": LineFault(kind, half, counts="bytes"), "last": LineFault(kind, last)}  # fmt: skip
+             "half": LineFault(kind, half, counts="bytes"), "wait": LineFault(kind, wait),
+             "last": LineFault(kind, last)}  # fmt: skip
     if kind != "drop":
         found["answer"] = LineFault(kind, act, direction="in")
         found["end"] = LineFault(kind, middle, counts="bytes", direction="in")
@@ -165,6 +179,17 @@ async def rehearse(scene: Scene) -> Clean:
     acts_again = tuple(stage.world.acts[acts + len(first) :])
     await scene.aclose()
     return Clean(*begun, pieces, first, result, took_s, acts_again, again)
+
+
+async def cut_off(scene: Scene) -> bool:
+    """Do the verb on a line that goes dead; whether something is done."""
+    await scene.driver.connect()
+    await scene.prepare(scene.driver)
+    start = len(scene.stage.world.acts)
+    await _verb(scene.act(), HANG_S, Found("ok"))
+    await asyncio.sleep(SETTLE_S)
+    await scene.aclose()
+    return bool(done(scene.stage.world.acts[start:]))
 
 
 async def strike(scene: Scene, clean: Clean) -> Found:
@@ -322,9 +347,23 @@ def on_stage(name: str, work: Any, *faults: LineFault) -> Any:
     return run_virtual(play())
 
 
+def command_of(name: str, clean: Clean) -> int:
+    """The first send after which the line may go dead and the world changes all the same."""
+    low, high = 0, clean.waits
+    while low < high:
+        middle = (low + high) // 2
+        dead = LineFault("drop", clean.sends + middle + 1, None)
+        if on_stage(name, cut_off, dead):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
 def row_of(name: str, *, all_places: bool = False) -> dict[str, dict[str, Found]]:
     """All faults of one instrument: by kind, then by place."""
     clean: Clean = on_stage(name, rehearse)
+    clean = replace(clean, command=command_of(name, clean))
     where = everywhere if all_places else places
     return {
         kind: {

@@ -10,6 +10,9 @@ A message is taken to end at `!`, whether or not a `\r` follows, and an answer t
 command (`*Y00DH` while `GS` is asked) is an old one. That a seal is done is believed only when the
 system was seen at work (1) and then idle (0) or finished (4): the line before may still speak of
 the last plate. Not responsible for the tray: the stroke takes it in and puts it out.
+
+Looking costs nothing, since status comes unasked. A stroke in doubt is done when it is seen at work
+and then seen to end, or when the system says finished and had not said so before it was ordered.
 """
 
 from __future__ import annotations
@@ -18,8 +21,8 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import ClassVar, Final
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -32,7 +35,9 @@ from platectl.domain.errors import (
     ReplyTimeoutError,
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
+from platectl.hal.recovery import Action, Verdict
 from platectl.transport.codec import integer, text
+from platectl.transport.handed import Handed
 from platectl.transport.line import LineLink
 
 REPLY_S: Final = 10.0
@@ -100,6 +105,10 @@ class A4S:
         self._open_stream = setup.open_stream
         self._link: LineLink | None = None
         self._aborted = False
+        self._handed = Handed()
+        self._before: SealerStatus | None = None
+        self._reset = False
+        self._ended: set[str] = set()
 
     async def connect(self) -> Identity:
         """Wait for one whole status line; nothing moves.
@@ -110,13 +119,50 @@ class A4S:
         """
         await self.aclose()
         self._aborted = False
-        self._link = LineLink(await self._open_stream(), tx_end=b"", rx_end=b"!")
-        first = (await self._link.read_line(timeout_s=STATUS_S)).lstrip(b"\r\n")
-        if first.startswith(b"*T"):
-            refuse_error(parse_status(text(first)))
-        else:  # the port was opened in the middle of a line
-            await self._status(STATUS_S)
+        refuse_error(await self._look())
         return Identity("A4S")
+
+    async def observe(self) -> Identity:
+        """Wait for one whole status line; nothing is sent.
+
+        Raises:
+            LinkError: No readable status line came.
+        """
+        await self._look()
+        return Identity("A4S")
+
+    async def take_over(self) -> Identity:
+        """As `observe`; a stroke goes on and the heater stays as it is.
+
+        Raises:
+            InstrumentFaultError: It reports a standing error.
+            LinkError: No readable status line came.
+        """
+        refuse_error(await self._look())
+        return Identity("A4S")
+
+    async def reconcile(self, action: Action) -> Verdict:
+        """Follow the stroke while the sealer is at work, then judge by its status.
+
+        Raises:
+            LinkError: No readable status line came.
+        """
+        status = await self._look()
+        evidence: dict[str, Any] = {"status": asdict(status)}
+        if self._handed.never(action):
+            return Verdict("not_done", {**evidence, "sent": "temperature and time at most"})
+        if action.verb != "seal":
+            return Verdict("unknown", evidence)
+        if status.system == WORKING:
+            status = await self._follow(action)
+            evidence = {"status": asdict(status), "seen_at_work": True}
+            if status.system == WORKING:
+                return Verdict("running", evidence)
+            if status.system in {IDLE, FINISHED} and not status.error and not self._reset:
+                self._ended.add(action.id)
+        if action.id in self._ended or self._has_finished(action, status):
+            return Verdict("done", evidence)
+        return Verdict("unknown", {**evidence, "sent_in_this_life": self._handed.did(action)})
 
     async def seal(self, *, temperature_c: float, duration_s: float) -> None:
         """Heat, seal, and wait until the stroke is over.
@@ -130,10 +176,15 @@ class A4S:
         """
         degrees, tenths = encode_seal(temperature_c, duration_s)
         self._aborted = False
+        self._handed.begin()
         await self._pass_over_backlog()
         await self._order(f"*00DH={degrees:04d}zz!")
         await self._order(f"*00DT={tenths:04d}zz!")
-        await self._until(self._is_hot(temperature_c), self.settings.heat_s, "not_heating")
+        self._before = await self._until(
+            self._is_hot(temperature_c), self.settings.heat_s, "not_heating"
+        )
+        self._handed.hand()
+        self._reset = False
         await self._order("*00GS=zz!")
         await self._until(lambda status: status.system == WORKING, START_S, "not_started")
         await self._until(
@@ -142,7 +193,7 @@ class A4S:
 
     async def abort(self) -> None:
         """Reset: the stroke stops; the plate stays where it is."""
-        self._aborted = True
+        self._aborted = self._reset = True
         if self._link is not None:
             with contextlib.suppress(LinkError):
                 await self._link.send_line(b"*00SR=zz!")
@@ -161,13 +212,56 @@ class A4S:
 
     async def _until(
         self, is_so: Callable[[SealerStatus], bool], patience_s: float, code: str
-    ) -> None:
+    ) -> SealerStatus:
         due_s = asyncio.get_running_loop().time() + patience_s
-        while not is_so(status := await self._status(STATUS_S)):
+        while not is_so(status := await self._status()):
             if asyncio.get_running_loop().time() > due_s:
                 raise InstrumentFaultError(
                     f"A4S is {code} after {patience_s:g} s: {status}", code=code
                 )
+        return status
+
+    async def _look(self) -> SealerStatus:
+        """The newest status, on a new line if the old one is gone; says nothing."""
+        if self._link is not None:
+            try:
+                await self._pass_over_backlog()
+                return await self._latest()
+            except DisconnectedError:
+                await self.aclose()
+        self._link = LineLink(await self._open_stream(), tx_end=b"", rx_end=b"!")
+        first = (await self._link.read_line(timeout_s=STATUS_S)).lstrip(b"\r\n")
+        if first.startswith(b"*T"):
+            return parse_status(text(first))
+        return await self._latest()  # the port was opened in the middle of a line
+
+    async def _latest(self) -> SealerStatus:
+        """The next whole status line, also when it tells an error or comes after an abort."""
+        link = self._connected()
+        due_s = asyncio.get_running_loop().time() + STATUS_S
+        while not (line := await self._line(link, due_s)).startswith("*T"):
+            pass
+        return parse_status(line)
+
+    async def _follow(self, action: Action) -> SealerStatus:
+        """Read status until the sealer is not at work, or longer than any stroke has passed."""
+        stroke_s = float(action.arguments.get("duration_s", RANGE_S[1])) + STROKE_S
+        due_s = asyncio.get_running_loop().time() + stroke_s
+        while (status := await self._latest()).system == WORKING:
+            if asyncio.get_running_loop().time() > due_s:
+                break
+        return status
+
+    def _has_finished(self, action: Action, status: SealerStatus) -> bool:
+        """Whether the system says finished, and said otherwise before this order of this life."""
+        return (
+            self._handed.did(action)
+            and not self._reset
+            and self._before is not None
+            and self._before.system != FINISHED
+            and status.system == FINISHED
+            and not status.error
+        )
 
     async def _order(self, command: str) -> None:
         link = self._connected()
@@ -183,13 +277,9 @@ class A4S:
                 reason = "busy" if answer == "X" else "rejected"
                 raise InstrumentFaultError(f"A4S {reason} {command}", code=reason)
 
-    async def _status(self, timeout_s: float) -> SealerStatus:
-        link = self._connected()
-        due_s = asyncio.get_running_loop().time() + timeout_s
-        while not (line := await self._line(link, due_s)).startswith("*T"):
-            pass
+    async def _status(self) -> SealerStatus:
+        status = await self._latest()
         self._stop_if_aborted()
-        status = parse_status(line)
         refuse_error(status)
         return status
 

@@ -10,6 +10,11 @@ command, so that an abort always has something to stop and the time is the run's
 brakes and goes home; the emergency stop would lose the home position, and an arm would then meet
 a nest that stands anywhere.
 
+A nest that still shakes after a death is not stopped by looking at it. `reconcile` answers
+`not_done` with `remembered`, and `shake` under the same `ACTION_ID` waits for the rest of the time
+only, brakes and releases the plate. There is no attested query for whether heating is on, so a
+temperature is set again, which is harmless.
+
 Answers do not say what they answer. After a broken conversation and after an abort the driver
 asks for the description, and takes nothing for an answer that came before it.
 """
@@ -20,7 +25,9 @@ import asyncio
 import contextlib
 import math
 import re
-from typing import ClassVar, Final
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -33,7 +40,9 @@ from platectl.domain.errors import (
     RefusedError,
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
+from platectl.hal.recovery import ACTION_ID, Action, Verdict
 from platectl.transport.codec import integer, number, text
+from platectl.transport.handed import Handed
 from platectl.transport.line import LineLink
 
 REPLY_S: Final = 5.0
@@ -43,6 +52,9 @@ SETTLE_S: Final = 3.0
 QUIET_S: Final = 0.3
 RUNNING: Final = 0
 HOME: Final = 3
+#: running, accelerating, decelerating to another speed: it goes on until it is told to stop
+SHAKING: Final = {0, 5, 6}
+UNLOCKED: Final = "3"
 ERRORS: Final = {
     101: "motor controller", 102: "speed not reached", 103: "not initialised", 104: "initialisation",
     105: "no home position after the stop", 201: "temperature sensor", 202: "sensor bus",
@@ -82,6 +94,11 @@ class BioShake:
         assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
         self.settings = setup.settings
         self._open_stream = setup.open_stream
+        self._clock = setup.clock
+        self._handed = Handed()
+        self._begun: dict[str, datetime] = {}
+        self._braked: set[str] = set()
+        self._to_finish: dict[str, datetime] = {}
         self._link: LineLink | None = None
         self._one_at_a_time = asyncio.Lock()
         self._aborted = asyncio.Event()
@@ -100,12 +117,50 @@ class BioShake:
             LinkError: No usable answer; nothing was moved.
         """
         await self.aclose()
+        return await self.observe()
+
+    async def observe(self) -> Identity:
+        """Ask version and description, on a new line if there is none; motor and heater stay.
+
+        Raises:
+            LinkError: No usable answer; nothing was changed.
+        """
+        if self._link is not None:
+            try:
+                return Identity(self._description, firmware=await self._ask("getVersion"))
+            except DisconnectedError:
+                await self.aclose()
         self._out_of_step, self._description = False, ""
         self._link = LineLink(await self._open_stream(), tx_end=b"\r", rx_end=b"\r\n")
         await self._link.drain(quiet_s=QUIET_S)
         version = await self._ask("getVersion")
         self._description = await self._ask("getDescription")
         return Identity(self._description, firmware=version)
+
+    async def take_over(self) -> Identity:
+        """As `observe`; what shakes and heats goes on."""
+        return await self.observe()
+
+    async def reconcile(self, action: Action) -> Verdict:
+        """Read state, speed and clamp back; what still shakes can be finished by `shake`.
+
+        Raises:
+            LinkError: No usable answer.
+        """
+        await self.observe()
+        if action.verb in {"set_temperature", "stop_heating"}:
+            return Verdict("not_done", await self._told("getTempTarget"), remembered=True)
+        if self._handed.never(action):
+            return Verdict("not_done", {"sent": "clamp and speed at most"})
+        if action.verb != "shake":
+            return Verdict("unknown", {"verb": action.verb})
+        clamp = ("getElmState",) if self.settings.has_clamp else ()
+        evidence = await self._told("getShakeState", "getShakeTargetSpeed", *clamp)
+        state, braked = integer(evidence["getShakeState"]), action.id in self._braked
+        if state in SHAKING:
+            self._to_finish[action.id] = self._begun.get(action.id, action.sent_at)
+            return Verdict("not_done", {**evidence, "shakes": True}, remembered=True)
+        return self._judge_standing(action, state, braked=braked, evidence=evidence)
 
     async def set_temperature(self, temperature_c: float) -> None:
         """Set the target and switch heating on.
@@ -146,10 +201,15 @@ class BioShake:
         if not (math.isfinite(duration_s) and duration_s > 0):
             raise RefusedError(f"cannot shake for {duration_s:g} s")
         self._aborted.clear()
-        if self.settings.has_clamp:
-            await self._do("setElmLockPos")
-        await self._do(f"setShakeTargetSpeed{int(speed_rpm)}")
-        await self._shake_for(duration_s)
+        self._handed.begin()
+        begun = self._to_finish.pop(ACTION_ID.get(), None)
+        if begun is None:
+            if self.settings.has_clamp:
+                await self._do("setElmLockPos")
+            await self._do(f"setShakeTargetSpeed{int(speed_rpm)}")
+            await self._start_and_shake(duration_s)
+        else:
+            await self._shake_on(duration_s - (self._clock.now() - begun).total_seconds())
         await asyncio.sleep(SETTLE_S)
         if self.settings.has_clamp:
             self._stop_if_aborted()
@@ -169,14 +229,52 @@ class BioShake:
         if link is not None:
             await link.aclose()
 
-    async def _shake_for(self, duration_s: float) -> None:
+    def _judge_standing(
+        self, action: Action, state: int, *, braked: bool, evidence: Mapping[str, Any]
+    ) -> Verdict:
+        """Judge a nest that does not shake, by what this life sent."""
+        ours = self._handed.did(action) and not self._aborted.is_set()
+        if ours and braked:
+            released = state == HOME and evidence.get("getElmState", UNLOCKED) == UNLOCKED
+            if released:
+                return Verdict("done", evidence)
+            self._to_finish[action.id] = self._begun.get(action.id, action.sent_at)
+            return Verdict("not_done", {**evidence, "time_is_over": True}, remembered=True)
+        if ours and state == HOME:  # nobody stopped it, so it never began
+            return Verdict("not_done", evidence)
+        return Verdict("unknown", {**evidence, "sent_in_this_life": self._handed.did(action)})
+
+    async def _told(self, *queries: str) -> dict[str, Any]:
+        """What each query answers, or the code with which it fails."""
+        told: dict[str, Any] = {}
+        for query in queries:
+            try:
+                told[query] = await self._ask(query)
+            except InstrumentFaultError as error:
+                told[query] = error.code
+        return told
+
+    async def _start_and_shake(self, duration_s: float) -> None:
+        self._handed.hand()
+        self._braked.discard(ACTION_ID.get())
+        self._begun[ACTION_ID.get()] = self._clock.now()
         try:
             await self._do("shakeOn")
             await self._until_state(RUNNING)
+        except InstrumentFaultError:
+            with contextlib.suppress(InstrumentError):
+                await self._do("shakeOff")
+            raise
+        await self._shake_on(duration_s)
+
+    async def _shake_on(self, left_s: float) -> None:
+        """Wait for what is left of the time, brake and wait for home."""
+        try:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(duration_s):
+                async with asyncio.timeout(max(left_s, 0.0)):
                     await self._aborted.wait()
             self._stop_if_aborted()
+            self._braked.add(ACTION_ID.get())
             await self._do("shakeOff")
             await self._until_state(HOME)
         except InstrumentFaultError:

@@ -10,6 +10,11 @@ Healthy units now and then answer `er 01` (busy) or `er 02` (unknown command). A
 moved nothing, so the move is told once more, but only after the status byte says that nothing runs
 and nothing has changed at the transfer station and on the shovel.
 
+A move in doubt is told from the status byte when nothing runs and no error stands: a plate that
+should be on the transfer station, or away from it, is. That it was elsewhere before is known to the
+life that sent the move; for another it follows from the refusals 31 and 32, if nobody put a plate
+there by hand. A plate on the shovel belongs to a person.
+
 Responsible for: moving plates between slots and the transfer station, temperature, climate. Not
 responsible for: what is in which slot, and how stackers are configured (the maker's program does it;
 a wrong configuration puts plates into the wrong level).
@@ -22,7 +27,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -36,13 +41,17 @@ from platectl.domain.errors import (
 )
 from platectl.hal.cells import Climate
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
+from platectl.hal.recovery import ACTION_ID, Action, Verdict
 from platectl.transport.codec import number, text
+from platectl.transport.handed import Handed
 from platectl.transport.line import LineLink
 
 REPLY_S: Final = 5.0
 POLL_S: Final = 0.5
 PAUSE_S: Final = 0.1
 QUIET_S: Final = 0.2
+#: half of what a setpoint can differ by
+SAME_C: Final = 0.05
 BUSY, READY, WARNING, ERROR, SHOVEL, GATE, DOOR, STATION = 1, 2, 4, 8, 16, 32, 64, 128
 SPURIOUS: Final = frozenset({"01", "02"})
 REFUSALS: Final = {
@@ -94,6 +103,8 @@ class Cytomat:
         self._setup = setup
         self._link: LineLink | None = None
         self._turn = asyncio.Lock()
+        self._handed = Handed()
+        self._occupied_before: dict[str, bool] = {}
 
     @property
     def slots(self) -> int:
@@ -108,10 +119,53 @@ class Cytomat:
             LinkError: No usable answer.
         """
         await self.aclose()
-        self._link = LineLink(await self._setup.open_stream(), tx_end=b"\r", rx_end=b"\r")
-        await self._link.drain(quiet_s=QUIET_S)
+        await self._open()
         await self._check(await self._status())
         return Identity("Cytomat")
+
+    async def observe(self) -> Identity:
+        """Ask for the status, whatever it is.
+
+        Raises:
+            LinkError: No usable answer.
+        """
+        await self._look()
+        return Identity("Cytomat")
+
+    async def take_over(self) -> Identity:
+        """Ask for the status; a move goes on, the climate stays as it was set.
+
+        Raises:
+            InstrumentFaultError: A standing error, with the error register's code.
+            LinkError: No usable answer.
+        """
+        await self._check(await self._look())
+        return Identity("Cytomat")
+
+    async def reconcile(self, action: Action) -> Verdict:
+        """Wait for the end of a move and look where the plate is; read a setpoint back.
+
+        Raises:
+            LinkError: No usable answer.
+        """
+        status = await self._look()
+        if action.verb == "set_temperature":
+            return await self._compare(action)
+        if self._handed.never(action):
+            return Verdict("not_done", {"sent": "no telegram that moves"})
+        if action.verb not in {"store", "fetch"}:
+            return Verdict("unknown", {"verb": action.verb})
+        async with self._turn:
+            status = await self._rest(status)
+            evidence = await self._evidence(status)
+        if status & BUSY:
+            return Verdict("running", evidence)
+        if status & (ERROR | SHOVEL):
+            return Verdict("unknown", evidence)
+        done = bool(status & STATION) == (action.verb == "fetch")
+        if self._occupied_before.get(action.id) == (action.verb == "fetch"):
+            done = False  # as it should be afterwards it was before, so the move was refused
+        return Verdict("done" if done else "not_done", evidence)
 
     async def set_temperature(self, temperature_c: float) -> None:
         """Set the nominal temperature."""
@@ -149,13 +203,61 @@ class Cytomat:
             self._link = None
 
     # Moves --------------------------------------------------------------------------------------
+    async def _open(self) -> None:
+        self._link = LineLink(await self._setup.open_stream(), tx_end=b"\r", rx_end=b"\r")
+        await self._link.drain(quiet_s=QUIET_S)
+
+    async def _look(self) -> int:
+        """Status byte, on a new line if the old one is gone."""
+        async with self._turn:
+            if self._link is not None:
+                try:
+                    return await self._status()
+                except DisconnectedError:
+                    await self.aclose()
+            await self._open()
+            return await self._status()
+
+    async def _rest(self, status: int) -> int:
+        """Wait until it was twice not busy, or for the time of a move; the last status byte."""
+        deadline_s = self._setup.clock.monotonic_s() + self.settings.move_s
+        before = status | BUSY
+        while (status | before) & BUSY and self._setup.clock.monotonic_s() < deadline_s:
+            await asyncio.sleep(POLL_S)
+            before, status = status, await self._status()
+        return status
+
+    async def _evidence(self, status: int) -> dict[str, Any]:
+        told: dict[str, Any] = {
+            "status": f"{status:02X}",
+            "busy": bool(status & BUSY),
+            "transfer_station_occupied": bool(status & STATION),
+            "shovel_occupied": bool(status & SHOVEL),
+        }
+        if status & ERROR:
+            told["error_register"] = (await self._register("ch:be")).upper()
+        return told
+
+    async def _compare(self, action: Action) -> Verdict:
+        """Compare the nominal temperature; setting it again is harmless."""
+        async with self._turn:
+            answer = await self._ask("ch:it")
+        nominal_c = _climate(answer, "ch:it")[0]
+        asked_c = action.arguments.get("temperature_c")
+        same = asked_c is not None and abs(nominal_c - float(asked_c)) < SAME_C
+        evidence = {"nominal_c": nominal_c}
+        return Verdict("done" if same else "not_done", evidence, remembered=not same)
+
     async def _move(self, command: str, slot: int) -> None:
         if not 1 <= slot <= self.settings.slots:
             raise RefusedError(f"slot {slot} is not between 1 and {self.settings.slots}")
+        self._handed.begin()
         async with self._turn:
             before = await self._status()
             if before & BUSY:
                 raise InstrumentFaultError("the incubator is busy", code="01")
+            self._handed.hand()
+            self._occupied_before[ACTION_ID.get()] = bool(before & STATION)
             await self._begin(f"{command} {slot:03d}", before)
             deadline_s = self._setup.clock.monotonic_s() + self.settings.move_s
             while (status := await self._status()) & BUSY:
@@ -193,7 +295,11 @@ class Cytomat:
         return int(await self._register("ch:bs"), 16)
 
     async def _register(self, query: str) -> str:
-        answer = await self._ask(query)
+        """Two digits of a register, which every unit has; a refusal says that the line is damaged."""
+        try:
+            answer = await self._ask(query)
+        except InstrumentFaultError as refusal:
+            raise MalformedReplyError(f"{query} was refused: {refusal}") from refusal
         match = re.fullmatch(rf"{query[3:]} ([0-9A-Fa-f]{{2}})", answer)
         if not match:
             raise MalformedReplyError(f"{answer[:60]!r} is no answer to {query}")
@@ -206,11 +312,7 @@ class Cytomat:
             if refusal.code in {"02", "04"}:
                 return None  # no such sensor
             raise
-        words = answer.split(" ")
-        if len(words) != 3 or words[0] != query[3:]:  # noqa: PLR2004  # code, nominal, actual
-            raise MalformedReplyError(f"{answer[:60]!r} is no answer to {query}")
-        number(words[1])
-        return number(words[2])
+        return _climate(answer, query)[1]
 
     async def _tell(self, telegram: str) -> None:
         answer = await self._ask(telegram)
@@ -228,3 +330,15 @@ class Cytomat:
             code = match[1].upper()
             raise InstrumentFaultError(f"{REFUSALS.get(code, 'refused')} ({code})", code=code)
         return answer
+
+
+def _climate(answer: str, query: str) -> tuple[float, float]:
+    """Nominal and actual value.
+
+    Raises:
+        MalformedReplyError: Not the code of the query and two numbers.
+    """
+    words = answer.split(" ")
+    if len(words) != 3 or words[0] != query[3:]:  # noqa: PLR2004  # code, nominal, actual
+        raise MalformedReplyError(f"{answer[:60]!r} is no answer to {query}")
+    return number(words[1]), number(words[2])

@@ -7,6 +7,9 @@ captured, as the operator's terminal is.
 Responsible for: asking once for each harvest and for turning a refusal into a fault. Not
 responsible for: the operator's instrument, which comes connected in `setup.extras["operator"]`
 (`uses: {operator: …}` in the lab file), nor for what the person really does.
+
+A request is put under the identity of its action, so that after a broken conversation the same
+prompt can be put again, and whoever has harvested says so.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from platectl.domain.errors import (
 )
 from platectl.hal.handling import Operator, Prompt
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
+from platectl.hal.recovery import ACTION_ID, Action, Verdict
 
 DONE: Final = "done"
 PARTLY: Final = "partly done"
@@ -73,8 +77,30 @@ class OperatorHarvester:
         self._operator = operator
         return Identity(self.settings.model)
 
+    async def observe(self) -> Identity:
+        """As `connect`; nobody is asked anything."""
+        return await self.connect()
+
+    async def take_over(self) -> Identity:
+        """As `connect`; a person who harvests goes on."""
+        return await self.connect()
+
+    async def reconcile(self, action: Action) -> Verdict:
+        """Allow the request to be put again under the same prompt; whoever has done it says so.
+
+        The operator's own terminal is opened anew where it was lost.
+        """
+        await self.connect()
+        if self._operator is None or action.verb != "harvest":
+            return Verdict("unknown", {"looked_at": "nothing; a harvester tells nothing"})
+        prompt = {"id": self._prompt_id(action.id)}
+        asked = Action(action.id, action.instrument, "ask", {"prompt": prompt}, action.sent_at)
+        return await self._operator.reconcile(asked)
+
     async def harvest(self, *, plate: str, filter_plate: str, washes: int, wash_ml: float) -> None:
-        """Ask for one harvest and wait for the answer; never asks twice.
+        """Ask for one harvest and wait for the answer.
+
+        Asking again under the same `ACTION_ID` puts the same prompt, which is harvested once.
 
         Raises:
             RefusedError: Numbers that no harvester has; nobody was asked.
@@ -99,8 +125,7 @@ class OperatorHarvester:
             "washes": washes,
             "wash_ml": wash_ml,
         }
-        # the time tells this request from one of an earlier session
-        prompt_id = f"{self._setup.name}@{self._setup.clock.now().isoformat()}"
+        prompt_id = self._prompt_id(ACTION_ID.get())
         prompt = Prompt(prompt_id, "harvest", text, (DONE, PARTLY, NOT_DONE), data)
         self._asking = True
         try:
@@ -113,6 +138,10 @@ class OperatorHarvester:
                 + (f": {answer.note}" if answer.note else ""),
                 code=answer.option.replace(" ", "_"),
             )
+
+    def _prompt_id(self, action_id: str) -> str:
+        """Name the request by its action, or by the time where nobody will ask for it again."""
+        return f"{self._setup.name}@{action_id or self._setup.clock.now().isoformat()}"
 
     async def abort(self) -> None:
         """Withdraw the request; a person who has begun goes on."""

@@ -25,12 +25,16 @@ Responsible for: one prompt at a time on the terminal, and for taking only an an
 to it. An answer to another prompt (withdrawn, or of an earlier session) is logged and dropped; an
 option that was not offered is refused and asked again; anything else is malformed. Not responsible
 for: whether the person did what the answer says. Maturity: captured, since both ends are ours.
+
+A person remembers: a prompt may be put again under the same id after a broken conversation, and
+whoever has done it says so. So `reconcile` always allows `ask` to be done again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 import structlog
@@ -45,6 +49,7 @@ from platectl.domain.errors import (
 )
 from platectl.hal.handling import Answer, Prompt
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
+from platectl.hal.recovery import Action, Verdict
 from platectl.transport.line import LineLink
 
 log = structlog.get_logger()
@@ -90,8 +95,26 @@ class OperatorConsole:
     async def connect(self) -> Identity:
         """Open the terminal; nobody is asked anything."""
         await self.aclose()
-        self._link = LineLink(await self._open_stream(), tx_end=b"\n", rx_end=b"\n")
+        return await self.observe()
+
+    async def observe(self) -> Identity:
+        """Open the terminal, unless it is open; nobody is asked anything and nothing withdrawn."""
+        if self._link is None:
+            self._link = LineLink(await self._open_stream(), tx_end=b"\n", rx_end=b"\n")
         return Identity("person at a terminal")
+
+    async def take_over(self) -> Identity:
+        """As `observe`; what a person is doing goes on."""
+        return await self.observe()
+
+    async def reconcile(self, action: Action) -> Verdict:
+        """Open the terminal for the prompt to be put again; whoever has done it says so."""
+        await self.observe()
+        prompt = action.arguments.get("prompt")
+        if action.verb != "ask" or not isinstance(prompt, Mapping):
+            return Verdict("unknown", {"looked_at": "nothing; a terminal cannot be looked at"})
+        why = "asking again is harmless: who has done it says so"
+        return Verdict("not_done", {"prompt": prompt.get("id"), "why": why}, remembered=True)
 
     async def ask(self, prompt: Prompt) -> Answer:
         """Show the prompt and wait for one of its options.
@@ -136,15 +159,22 @@ class OperatorConsole:
     async def _put(self, prompt: Prompt) -> Answer:
         if self._link is None:
             raise DisconnectedError("the terminal is not connected")
-        link = self._link
-        await link.send_line(encode_prompt(prompt))
+        link, line = self._link, encode_prompt(prompt)
         try:
+            await link.send_line(line)
             return await self._answer(link, prompt)
         except DisconnectedError:
+            await self._forget(link)
             raise
         except BaseException:  # a cancelled step withdraws its prompt too
             await _say(link, {"cancel": prompt.id})
             raise
+
+    async def _forget(self, link: LineLink) -> None:
+        """Drop a terminal that is gone, so that `reconcile` opens another."""
+        if self._link is link:
+            self._link = None
+        await link.aclose()
 
     async def _answer(self, link: LineLink, prompt: Prompt) -> Answer:
         deadline_s = asyncio.get_running_loop().time() + self.settings.patience_s

@@ -55,7 +55,9 @@ class Options(BaseModel):
 class MultidropCombiSimulator:
     """Answers remote commands; acts on the plate at `setup.position` from its own bottle.
 
-    Remembers its settings and whether it is primed over reconnects; RST forgets both. It does not
+    Remembers its settings and whether it is primed over reconnects; RST forgets both. What runs
+    goes on when a conversation ends; its end goes to whoever is on the line by then, and the next
+    command waits for it. It does not
     see what stands on the nest or hangs on the line: what goes beside a plate ends with status 0
     and is written to `world.notices[f"{name}.mishap"]`.
 
@@ -70,6 +72,8 @@ class MultidropCombiSimulator:
         self._escape = asyncio.Event()
         self._remote = False
         self._error = 0
+        self._turn = asyncio.Lock()
+        self._line: ByteStream | None = None
         self._forget()
 
     def _forget(self) -> None:
@@ -80,7 +84,8 @@ class MultidropCombiSimulator:
     async def serve(self, stream: ByteStream) -> None:
         """Take lines and ESC at any time; work through the lines one by one."""
         lines: asyncio.Queue[bytes | None] = asyncio.Queue()
-        work = asyncio.create_task(self._work(stream, lines))
+        self._line = stream
+        work = asyncio.create_task(self._work(lines))
         buffer = b""
         try:
             while True:
@@ -101,7 +106,7 @@ class MultidropCombiSimulator:
             lines.put_nowait(line.strip(b"\n "))
         return rest
 
-    async def _work(self, stream: ByteStream, lines: asyncio.Queue[bytes | None]) -> None:
+    async def _work(self, lines: asyncio.Queue[bytes | None]) -> None:
         while (line := await lines.get()) is not None:
             if not line or await is_silent(self._setup.faults):
                 continue
@@ -109,11 +114,12 @@ class MultidropCombiSimulator:
             if not self._remote and command[:CODE_LENGTH] not in {"VER", "EAK"}:
                 continue
             try:
-                await self._answer(stream, command)
+                async with self._turn:
+                    await self._answer(command)
             except DisconnectedError:
                 continue
 
-    async def _answer(self, stream: ByteStream, command: str) -> None:
+    async def _answer(self, command: str) -> None:
         """Echo, act, and end with the status."""
         code, words = command[:CODE_LENGTH], command[CODE_LENGTH:].split()
         numbers = [int(word) for word in words if word.isdecimal()]
@@ -126,7 +132,8 @@ class MultidropCombiSimulator:
         else:
             status = await self._run(code, numbers)
         answer = "".join(f"{text}\r\n" for text in (code, *data, f"{code} END {status}"))
-        await send_reply(stream, answer.encode("ascii"), self._setup.faults)
+        if self._line is not None:
+            await send_reply(self._line, answer.encode("ascii"), self._setup.faults)
 
     def _version(self, data: list[str]) -> int:
         self._remote = True

@@ -7,12 +7,15 @@ objects in lines that end with LF; `prompt`, `cancel` and `refused` come, `answe
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
 
+from platectl.domain.errors import DisconnectedError
 from platectl.domain.wells import PlateFormat
 from platectl.hal.stream import ByteStream
 from platectl.simkit.faults import Fault
@@ -46,7 +49,11 @@ class OperatorSimulator:
     """Does what prompts say, one after another and thing by thing, and answers the first option.
 
     What cannot be done (a place is taken, a bottle is not there) is answered with the last option
-    and a note; so much as was done until then stays. `cancel` stops the person where they are. The
+    and a note; so much as was done until then stays. `cancel` stops the person where they are.
+    Work goes on when the terminal closes, and prompts are remembered by their id over
+    conversations: one that was done is answered at once with the same answer, one that is under
+    way is answered when it ends, on the terminal where it was put last; one that could not be
+    done or was cancelled is tried anew. The
     bottles of a `load` that find their line taken wait on a shelf for a `refill`. A `start_counter`
     is a note in `world.notices[f"{instrument}.start"]`, which the counter's simulator looks for.
     For a `harvest` both plates are taken to a harvester of the person's own and brought back.
@@ -64,10 +71,12 @@ class OperatorSimulator:
         self._options = Options.model_validate(dict(setup.settings))
         self._hands = asyncio.Lock()
         self._shelf: dict[tuple[str, str], Mapping[str, Any]] = {}
+        self._doing: dict[str, asyncio.Task[None]] = {}
+        self._done: dict[str, Mapping[str, Any]] = {}
+        self._asked_on: dict[str, ByteStream] = {}
 
     async def serve(self, stream: ByteStream) -> None:
-        """Sit at the terminal until it closes; work that was begun is left then."""
-        doing: dict[str, asyncio.Task[None]] = {}
+        """Sit at the terminal until it closes; work that was begun goes on after that."""
         shown: dict[str, Mapping[str, Any]] = {}
 
         async def handle(line: bytes) -> None:
@@ -79,22 +88,42 @@ class OperatorSimulator:
                 return  # a person does not answer what cannot be read
             if "prompt" in fields and not await is_silent(self._setup.faults):
                 shown[fields["prompt"]] = fields
-                doing[fields["prompt"]] = asyncio.create_task(self._attend(stream, fields))
-            elif fields.get("cancel") in doing:
-                doing[fields["cancel"]].cancel()
+                self._take_up(stream, fields)
+            elif (task := self._doing.get(fields.get("cancel", ""))) is not None:
+                task.cancel()
             elif fields.get("refused") in shown:
                 again = shown[fields["refused"]]
-                doing[again["prompt"]] = asyncio.create_task(self._correct(stream, again))
+                self._begin(again["prompt"], self._correct(again))
 
-        try:
-            await serve_lines(stream, handle, end=b"\n", longest=LONGEST)
-        finally:
-            for task in doing.values():
-                task.cancel()
-            await asyncio.gather(*doing.values(), return_exceptions=True)
+        await serve_lines(stream, handle, end=b"\n", longest=LONGEST)
+
+    async def leave(self) -> None:
+        """Go home; what is under way is left where it is."""
+        doing = list(self._doing.values())
+        for task in doing:
+            task.cancel()
+        await asyncio.gather(*doing, return_exceptions=True)
 
     # Answering ----------------------------------------------------------------------------------
-    async def _attend(self, stream: ByteStream, prompt: Mapping[str, Any]) -> None:
+    def _take_up(self, stream: ByteStream, prompt: Mapping[str, Any]) -> None:
+        """Begin what is new; answer what is known when it is done, now or later."""
+        name = prompt["prompt"]
+        self._asked_on[name] = stream
+        if name in self._doing and not self._doing[name].cancelling():
+            return
+        known = self._done.get(name) == prompt
+        self._begin(name, self._say(prompt, None) if known else self._attend(prompt))
+
+    def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._doing[name] = task
+        task.add_done_callback(partial(self._end, name))
+
+    def _end(self, name: str, task: asyncio.Task[None]) -> None:
+        if self._doing.get(name) is task:
+            del self._doing[name]
+
+    async def _attend(self, prompt: Mapping[str, Any]) -> None:
         faults = self._setup.faults
         async with self._hands:
             await asyncio.sleep(self._options.reaction_s)
@@ -103,32 +132,37 @@ class OperatorSimulator:
             problem: str | None = "not possible now"
             if not faults.strike("refuses"):
                 problem = await self._act(prompt["kind"], prompt["data"])
+            if problem is None:
+                self._done[prompt["prompt"]] = prompt
             if faults.strike("wrong_id"):
-                await self._say(stream, {**prompt, "prompt": "another"}, problem)
+                await self._say(prompt, problem, name="another")
             option = "perhaps" if faults.strike("wrong_option") else None
-            await self._say(stream, prompt, problem, option=option)
+            await self._say(prompt, problem, option=option)
 
-    async def _correct(self, stream: ByteStream, prompt: Mapping[str, Any]) -> None:
+    async def _correct(self, prompt: Mapping[str, Any]) -> None:
         """Answer again what was not taken; the work itself is done."""
         await asyncio.sleep(self._options.reaction_s)
-        await self._say(stream, prompt, None)
+        await self._say(prompt, None)
 
     async def _say(
         self,
-        stream: ByteStream,
         prompt: Mapping[str, Any],
         problem: str | None,
         *,
         option: str | None = None,
+        name: str | None = None,
     ) -> None:
+        """Answer on the terminal where the prompt was put last; nobody reads a closed one."""
         answer = {
-            "answer": prompt["prompt"],
+            "answer": name or prompt["prompt"],
             "option": option or prompt["options"][-1 if problem else 0],
             "person": self._options.person,
             "note": problem or "",
         }
         data = json.dumps(answer, ensure_ascii=False).encode("utf-8")
-        await send_reply(stream, data + b"\n", self._setup.faults)
+        with contextlib.suppress(DisconnectedError):
+            stream = self._asked_on[prompt["prompt"]]
+            await send_reply(stream, data + b"\n", self._setup.faults)
 
     # Doing --------------------------------------------------------------------------------------
     async def _act(self, kind: str, data: Mapping[str, Any]) -> str | None:

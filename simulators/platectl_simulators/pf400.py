@@ -91,6 +91,7 @@ class PF400Simulator:
         begun = setup.faults.standing("hard_estop")
         self._stopped = begun is not None and bool(begun.data.get("at_start"))
         self._carried: str | None = None
+        self._closed = False
         self._course = _Course(PARKED, PARKED, 0.0, 0.0)
         self._halt = asyncio.Event()
         self._talking = 0
@@ -162,6 +163,7 @@ class PF400Simulator:
             "version": self._options.version,
             "sysstate": str(self._system_state()),
             "state": "3" if self._left_s() else "1",
+            "isfullyclosed": "-1" if self._closed else "0",
             "wherej": " ".join(f"{joint:.3f}" for joint in self._joints()),
         }
         return f"0 {told[command]}".rstrip() if command in told else UNKNOWN
@@ -229,6 +231,7 @@ class PF400Simulator:
             self._drop_power()
             return COLLISION
         gripped = not self._setup.faults.strike("no_grip") and self._grip(position)
+        self._closed = not gripped
         if wrong := self._power_lost() or await self._go(PARKED, (1 - APPROACH) * total_s):
             return wrong
         return "0 -1" if gripped else "0 0"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,13 @@ from platectl.domain.errors import (
 )
 from platectl.domain.transcript import Turn, parse_transcript
 from platectl.hal.instrument import DriverSetup, Identity
+from platectl.hal.recovery import ACTION_ID, Action
 from platectl.hal.stream import ByteStream
 from platectl.simkit.faults import Fault, FaultPlan
 from platectl.simkit.pipe import PipeEnd, pipe
 from platectl.simkit.simulator import SimulatorSetup
 from platectl.simkit.virtual_time import VirtualClock
+from platectl.transport.record import RecordingStream
 from platectl.transport.replay import ReplayStream
 from platectl_drivers.a4s import A4S, SealerStatus, encode_seal, parse_answer, parse_status
 from platectl_simulators.a4s import A4SSimulator
@@ -304,3 +308,153 @@ def test_any_other_line_is_malformed_or_no_answer(line: str) -> None:
 )  # fmt: skip
 def test_an_answer_that_names_another_command_is_an_old_one(line: str, answer: str | None) -> None:
     assert parse_answer(line, "*00GS=zz!") == answer
+
+
+# After a death, and after a lost answer ----------------------------------------------------------
+
+SEALED = Action(
+    "a1", "sealer", "seal", {"temperature_c": 170.0, "duration_s": 2.0},
+    datetime(2026, 1, 1, tzinfo=UTC),
+)  # fmt: skip
+
+
+class Heir:
+    """The driver of a program that was started anew, and what it said."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.said: list[bytes] = []
+        self._lab = lab
+        self.driver = driver_on(self._connect)
+
+    async def _connect(self) -> ByteStream:
+        return RecordingStream(await self._lab.connect(), self._record)
+
+    def _record(self, side: str, data: bytes) -> None:
+        if side == ">":
+            self.said.append(data)
+
+
+async def seal_as(lab: Lab, action_id: str = "a1") -> None:
+    token = ACTION_ID.set(action_id)
+    try:
+        await lab.driver.seal(temperature_c=170, duration_s=2)
+    finally:
+        ACTION_ID.reset(token)
+
+
+async def killed(lab: Lab, after_s: float) -> Heir:
+    """Let the program die so long after it ordered the seal; heating takes 37 s."""
+    await lab.driver.connect()
+    sealing = asyncio.create_task(seal_as(lab))
+    await asyncio.sleep(37.5 + after_s)
+    await lab.stream.aclose()
+    with contextlib.suppress(LinkError):
+        await sealing
+    return Heir(lab)
+
+
+async def test_a_stroke_that_is_seen_to_end_was_done() -> None:
+    lab = Lab()
+    heir = await killed(lab, 5)
+    await heir.driver.observe()
+    await heir.driver.observe()
+    assert not lab.bench.sealed_s
+
+    verdict = await heir.driver.reconcile(SEALED)
+
+    assert verdict.fate == "done"
+    assert verdict.evidence["seen_at_work"] is True
+    assert (await heir.driver.reconcile(SEALED)).fate == "done"
+    assert len(lab.bench.sealed_s) == 1
+    assert heir.said == []
+    await heir.driver.aclose()
+    await lab.close()
+
+
+async def test_a_stroke_that_had_ended_before_anybody_looked_is_unknown() -> None:
+    lab = Lab()
+    heir = await killed(lab, 5)
+    await asyncio.sleep(60)
+    await heir.driver.observe()
+
+    verdict = await heir.driver.reconcile(SEALED)
+
+    assert verdict.fate == "unknown"
+    assert verdict.evidence["status"]["system"] == 4
+    assert verdict.evidence["sent_in_this_life"] is False
+    assert heir.said == []
+    await heir.driver.aclose()
+    await lab.close()
+
+
+async def test_control_is_taken_over_while_it_seals() -> None:
+    lab = Lab()
+    heir = await killed(lab, 5)
+
+    assert await heir.driver.take_over() == Identity("A4S")
+    assert heir.said == []
+    await heir.driver.reconcile(SEALED)
+    await heir.driver.seal(temperature_c=170, duration_s=2)
+
+    assert len(lab.bench.sealed_s) == 2
+    await heir.driver.aclose()
+    await lab.close()
+
+
+async def test_a_stroke_that_does_not_end_is_running() -> None:
+    lab = Lab()
+    await lab.driver.connect()
+    lab.simulator._system, lab.simulator._begun_s = 1, 1e9
+
+    assert (await lab.driver.reconcile(SEALED)).fate == "running"
+    await lab.close()
+
+
+@pytest.mark.parametrize(
+    ("after", "fate"), [(0, "not_done"), (1, "not_done"), (2, "done")]
+)  # temperature, time, seal
+async def test_after_a_lost_answer_the_status_tells(after: int, fate: str) -> None:
+    lab = Lab(Fault("reply_lost", after=after))
+    await lab.driver.connect()
+    with pytest.raises(ReplyTimeoutError):
+        await seal_as(lab)
+
+    assert (await lab.driver.reconcile(SEALED)).fate == fate
+    assert len(lab.bench.sealed_s) == (1 if fate == "done" else 0)
+    if fate == "not_done":
+        await seal_as(lab)
+    await lab.close()
+
+
+async def test_an_order_that_was_not_heard_is_unknown() -> None:
+    lab = Lab(Fault("silent", after=2))
+    await lab.driver.connect()
+    with pytest.raises(ReplyTimeoutError):
+        await seal_as(lab)
+
+    assert (await lab.driver.reconcile(SEALED)).fate == "unknown"
+    await lab.close()
+
+
+async def test_a_finish_that_is_new_in_this_life_settles_it() -> None:
+    lab = Lab()
+    await killed(lab, 2)
+    await asyncio.sleep(60)
+
+    assert (await lab.driver.reconcile(SEALED)).fate == "done"
+    await lab.close()
+
+
+async def test_after_a_reset_the_end_of_a_stroke_proves_nothing() -> None:
+    lab = Lab()
+    await lab.driver.connect()
+    sealing = asyncio.create_task(seal_as(lab))
+    await asyncio.sleep(42)
+    await lab.driver.abort()
+    with pytest.raises(InstrumentFaultError):
+        await sealing
+
+    assert (await lab.driver.reconcile(SEALED)).fate == "unknown"
+    other = Action("a2", "sealer", "dance", {}, SEALED.sent_at)
+    assert (await lab.driver.reconcile(other)).fate == "unknown"
+    await lab.close()

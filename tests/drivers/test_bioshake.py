@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,11 +24,13 @@ from platectl.domain.errors import (
 )
 from platectl.domain.transcript import Turn, parse_transcript
 from platectl.hal.instrument import DriverSetup, Identity
+from platectl.hal.recovery import ACTION_ID, Action
 from platectl.hal.stream import ByteStream
 from platectl.simkit.faults import Fault, FaultPlan
 from platectl.simkit.pipe import PipeEnd, pipe
 from platectl.simkit.simulator import SimulatorSetup
 from platectl.simkit.virtual_time import VirtualClock
+from platectl.transport.record import RecordingStream
 from platectl.transport.replay import ReplayStream
 from platectl_drivers.bioshake import BioShake, encode_temperature, parse_error_list
 from platectl_simulators.bioshake import BioShakeSimulator
@@ -298,3 +302,160 @@ def test_what_has_no_braces_is_no_error_list(line: str) -> None:
     if not line.startswith("{"):
         with pytest.raises(MalformedReplyError):
             parse_error_list(line)
+
+
+# After a death, and after a lost answer ----------------------------------------------------------
+
+
+class Heir:
+    """The driver of a program that was started anew, and what it said."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.said: list[bytes] = []
+        self._lab = lab
+        self.driver = driver_on(self._connect)
+
+    async def _connect(self) -> ByteStream:
+        return RecordingStream(await self._lab.connect(), self._record)
+
+    def _record(self, side: str, data: bytes) -> None:
+        if side == ">":
+            self.said.append(data)
+
+
+def shaken(lab: Lab, before_s: float = 0.0) -> Action:
+    arguments = {"speed_rpm": 700.0, "duration_s": 60.0}
+    sent_at = lab.clock.now() - timedelta(seconds=before_s)
+    return Action("a1", "shaker", "shake", arguments, sent_at)
+
+
+async def shake_as(driver: BioShake, action_id: str = "a1") -> None:
+    token = ACTION_ID.set(action_id)
+    try:
+        await driver.shake(speed_rpm=700, duration_s=60)
+    finally:
+        ACTION_ID.reset(token)
+
+
+LOOKS = (b"getVersion", b"getDescription", b"getShake", b"getElm", b"getTemp")
+
+
+async def test_what_still_shakes_is_left_alone_and_finished_by_the_same_action() -> None:
+    lab = Lab()
+    await lab.driver.connect()
+    action = shaken(lab)
+    shaking = asyncio.create_task(shake_as(lab.driver))
+    await asyncio.sleep(20)
+    shaking.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await shaking
+    heir = Heir(lab)
+    await heir.driver.observe()
+    await heir.driver.observe()
+
+    verdict = await heir.driver.reconcile(action)
+    assert (verdict.fate, verdict.remembered) == ("not_done", True)
+    assert verdict.evidence["shakes"] is True
+    await heir.driver.take_over()
+    assert all(line.startswith(LOOKS) for line in heir.said)
+    assert lab.simulator._state() == "0"
+
+    await shake_as(heir.driver)
+    assert lab.clock.monotonic_s() == pytest.approx(60 + 6, abs=3)
+    assert lab.simulator._state() == "3"
+    assert lab.simulator._elm == "3"
+    assert len(lab.bench.shaken_s) == 1
+    await heir.driver.aclose()
+    await lab.close()
+
+
+async def test_a_nest_at_home_does_not_tell_another_life_whether_it_shook() -> None:
+    lab = Lab()
+    heir = Heir(lab)
+    await heir.driver.observe()
+
+    verdict = await heir.driver.reconcile(shaken(lab))
+
+    assert verdict.fate == "unknown"
+    assert verdict.evidence["getShakeState"] == "3"
+    assert verdict.evidence["getElmState"] == "3"
+    await heir.driver.aclose()
+
+
+@pytest.mark.parametrize(
+    ("kind", "after", "fate", "remembered"),
+    [
+        ("reply_lost", 2, "not_done", False),  # the clamp
+        ("silent", 4, "not_done", False),  # shakeOn
+        ("reply_lost", 4, "not_done", True),  # shakeOn: it shakes
+    ],
+)
+async def test_after_a_lost_answer_at_the_start(
+    kind: str, after: int, fate: str, remembered: bool
+) -> None:
+    lab = Lab(Fault(kind, after=after))
+    await lab.driver.connect()
+    action = shaken(lab)
+    with pytest.raises(LinkError):
+        await shake_as(lab.driver)
+
+    verdict = await lab.driver.reconcile(action)
+    assert (verdict.fate, verdict.remembered) == (fate, remembered)
+    await shake_as(lab.driver)
+
+    assert lab.simulator._elm == "3"
+    assert len(lab.bench.shaken_s) == 1
+    await lab.close()
+
+
+async def test_after_a_lost_answer_to_the_stop_only_the_rest_is_done() -> None:
+    lab = Lab()
+    await lab.driver.connect()
+    action = shaken(lab)
+    shaking = asyncio.create_task(shake_as(lab.driver))
+    await asyncio.sleep(40)
+    lab.simulator._setup.faults._faults = (Fault("reply_lost"),)
+    with pytest.raises(LinkError):
+        await shaking
+
+    verdict = await lab.driver.reconcile(action)
+    assert (verdict.fate, verdict.remembered) == ("not_done", True)
+    assert verdict.evidence["time_is_over"] is True
+    before_s = lab.clock.monotonic_s()
+    await shake_as(lab.driver)
+
+    assert lab.clock.monotonic_s() - before_s < 10
+    assert lab.simulator._elm == "3"
+    assert (await lab.driver.reconcile(action)).fate == "done"
+    await lab.close()
+
+
+async def test_an_aborted_shake_is_unknown() -> None:
+    lab = Lab()
+    await lab.driver.connect()
+    action = shaken(lab)
+    shaking = asyncio.create_task(shake_as(lab.driver))
+    await asyncio.sleep(20)
+    await lab.driver.abort()
+    with pytest.raises(InstrumentFaultError):
+        await shaking
+    await asyncio.sleep(10)
+
+    assert (await lab.driver.reconcile(action)).fate == "unknown"
+    other = Action("a2", "shaker", "dance", {}, action.sent_at)
+    assert (await lab.driver.reconcile(other)).fate == "unknown"
+    await lab.close()
+
+
+async def test_a_temperature_may_always_be_set_again_and_a_dead_line_is_opened_anew() -> None:
+    lab = Lab()
+    await lab.driver.connect()
+    await lab.stream.aclose()
+    action = Action("a1", "shaker", "set_temperature", {"temperature_c": 37.0}, lab.clock.now())
+
+    verdict = await lab.driver.reconcile(action)
+
+    assert (verdict.fate, verdict.remembered) == ("not_done", True)
+    assert verdict.evidence == {"getTempTarget": "37.0"}
+    await lab.driver.set_temperature(37.0)
+    await lab.close()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -19,6 +21,7 @@ from platectl.domain.errors import (
 from platectl.domain.labware import LabwareKind
 from platectl.domain.transcript import parse_transcript
 from platectl.hal.instrument import DriverSetup
+from platectl.hal.recovery import ACTION_ID, Action
 from platectl.hal.stream import ByteStream
 from platectl.simkit.faults import Fault, FaultPlan
 from platectl.simkit.pipe import pipe
@@ -221,3 +224,149 @@ async def test_damaged_answers_are_malformed(answer: bytes) -> None:
         await subject.connect()
     await replying
     await subject.aclose()
+
+
+# After a death, and after a lost answer ----------------------------------------------------------
+
+
+def action(verb: str, **arguments: object) -> Action:
+    return Action("a1", "c", verb, arguments, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+async def fetch_as(it: Bench, action_id: str = "a1") -> None:
+    token = ACTION_ID.set(action_id)
+    try:
+        await it.subject.fetch(12)
+    finally:
+        ACTION_ID.reset(token)
+
+
+async def killed(it: Bench, after_s: float) -> Cytomat:
+    fetching = asyncio.create_task(fetch_as(it))
+    await asyncio.sleep(after_s)
+    assert it.subject._link is not None
+    await it.subject._link.aclose()
+    with contextlib.suppress(LinkError):
+        await fetching
+    it.said.clear()
+    return Cytomat(DriverSetup("c", VirtualClock(), it.open, Settings()))
+
+
+async def test_another_life_waits_for_a_fetch_and_sees_it_done() -> None:
+    async with bench() as it:
+        heir = await killed(it, 5)
+        await heir.observe()
+        await heir.observe()
+        assert it.world.position_of("P") == "c.12"
+
+        verdict = await heir.reconcile(action("fetch", slot=12))
+
+        assert verdict.fate == "done"
+        assert verdict.evidence == {
+            "status": "82", "busy": False, "transfer_station_occupied": True,
+            "shovel_occupied": False,
+        }  # fmt: skip
+        assert it.world.position_of("P") == "station"
+        assert set(it.said) == {b"ch:bs\r"}
+        await heir.aclose()
+
+
+async def test_control_is_taken_over_while_a_plate_moves() -> None:
+    async with bench() as it:
+        heir = await killed(it, 5)
+        await heir.take_over()
+        assert set(it.said) == {b"ch:bs\r"}
+        await asyncio.sleep(20)
+
+        await heir.store(12)
+
+        assert it.world.position_of("P") == "c.12"
+        assert (await heir.reconcile(action("store", slot=12))).fate == "done"
+        assert (await heir.reconcile(action("fetch", slot=12))).fate == "not_done"
+        await heir.aclose()
+
+
+async def test_a_plate_that_still_stands_on_the_station_was_not_stored() -> None:
+    async with bench() as it:
+        await it.subject.fetch(12)
+
+        assert (await it.subject.reconcile(action("store", slot=12))).fate == "not_done"
+
+
+async def test_a_move_that_does_not_end_is_running() -> None:
+    async with bench(Fault("never_ready")) as it:
+        heir = await killed(it, 5)
+
+        verdict = await heir.reconcile(action("fetch", slot=12))
+
+        assert verdict.fate == "running"
+        assert verdict.evidence["busy"] is True
+        await heir.aclose()
+
+
+async def test_a_plate_on_the_shovel_is_unknown_with_the_error_register() -> None:
+    async with bench(Fault("error", data={"code": "03", "lost": True})) as it:
+        heir = await killed(it, 5)
+        await heir.observe()
+
+        verdict = await heir.reconcile(action("fetch", slot=12))
+
+        assert verdict.fate == "unknown"
+        assert verdict.evidence["shovel_occupied"] is True
+        assert verdict.evidence["error_register"] == "03"
+        with pytest.raises(InstrumentFaultError):
+            await heir.take_over()
+        assert not [line for line in it.said if line.startswith((b"rs:", b"mv:"))]
+        await heir.aclose()
+
+
+@pytest.mark.parametrize(
+    ("kind", "after", "fate"),
+    [
+        ("reply_lost", 1, "not_done"),  # the status before the move
+        ("silent", 2, "not_done"),  # the move was not heard
+        ("reply_lost", 2, "done"),
+        ("reply_lost", 3, "done"),  # a status while it moves
+    ],
+)
+async def test_after_a_lost_answer_the_plate_tells(kind: str, after: int, fate: str) -> None:
+    async with bench(Fault(kind, after=after)) as it:
+        with pytest.raises(ReplyTimeoutError):
+            await fetch_as(it)
+
+        verdict = await it.subject.reconcile(action("fetch", slot=12))
+
+        assert verdict.fate == fate
+        assert it.world.position_of("P") == ("station" if fate == "done" else "c.12")
+        assert ("sent" in verdict.evidence) is (after == 1)
+
+
+async def test_a_question_that_runs_into_half_a_telegram_is_damage_and_no_fault() -> None:
+    async with bench() as it:
+        await it.subject._link._stream.send(b"mv:st")
+        with pytest.raises(MalformedReplyError, match="ch:bs was refused"):
+            await it.subject.reconcile(action("fetch", slot=12))
+
+        assert (await it.subject.reconcile(action("fetch", slot=12))).fate == "not_done"
+
+
+async def test_a_setpoint_is_read_back() -> None:
+    async with bench() as it:
+        await it.subject.set_temperature(36.5)
+
+        same = await it.subject.reconcile(action("set_temperature", temperature_c=36.5))
+        other = await it.subject.reconcile(action("set_temperature", temperature_c=30.0))
+
+        assert (same.fate, same.evidence) == ("done", {"nominal_c": 36.5})
+        assert (other.fate, other.remembered) == ("not_done", True)
+        assert (await it.subject.reconcile(action("dance"))).fate == "unknown"
+
+
+async def test_a_plate_that_stood_on_the_station_before_is_not_the_one_fetched() -> None:
+    async with bench(Fault("reply_lost", after=2)) as it:
+        it.world.add_labware("Q", "plate", "station")
+        with pytest.raises(ReplyTimeoutError):
+            await fetch_as(it)
+
+        assert (await it.subject.reconcile(action("fetch", slot=12))).fate == "not_done"
+        assert it.world.position_of("P") == "c.12"

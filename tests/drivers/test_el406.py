@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +25,14 @@ from platectl.domain.errors import (
 from platectl.domain.labware import LabwareKind
 from platectl.domain.transcript import parse_transcript
 from platectl.hal.instrument import DriverSetup
+from platectl.hal.recovery import ACTION_ID, Action
 from platectl.hal.stream import ByteStream
 from platectl.simkit.faults import Fault, FaultPlan
 from platectl.simkit.pipe import pipe
 from platectl.simkit.simulator import SimulatorSetup
 from platectl.simkit.virtual_time import VirtualClock
 from platectl.simkit.world import World
+from platectl.transport.record import RecordingStream
 from platectl.transport.replay import ReplayStream
 from platectl_drivers.el406 import EL406, Settings, payload
 from platectl_drivers.el406.frame import HEADER, Frame, decode, encode
@@ -268,3 +272,148 @@ async def test_an_abort_stops_the_step() -> None:
         washing.cancel()
         await asyncio.gather(washing, return_exceptions=True)
         assert it.world.volumes_ul("P").mean() < 120.0
+
+
+# After a death, and after a lost answer ----------------------------------------------------------
+
+WASHED = Action("a1", "w", "wash", {"cycles": 2}, datetime(2026, 1, 1, tzinfo=UTC))
+#: test, serial number, sensor, status
+LOOKS = {0x73, 0x100, 0xD2, 0x92}
+
+
+class Heir:
+    """The driver of a program that was started anew, and the commands that it sent."""
+
+    def __init__(self, it: Bench) -> None:
+        self.sent = bytearray()
+        self._it = it
+        self.driver = EL406(DriverSetup("w", VirtualClock(), self._open, Settings()))
+
+    async def _open(self) -> ByteStream:
+        return RecordingStream(await self._it.open(), self._record)
+
+    def _record(self, side: str, data: bytes) -> None:
+        if side == ">":
+            self.sent += data
+
+    def commands(self) -> list[int]:
+        found, rest = [], bytes(self.sent)
+        while rest:
+            length = struct.unpack("<H", rest[7:9])[0]
+            found.append(struct.unpack("<H", rest[2:4])[0])
+            rest = rest[HEADER.size + length :]
+        return found
+
+
+async def wash_as(it: Bench) -> None:
+    token = ACTION_ID.set("a1")
+    try:
+        await wash(it)
+    finally:
+        ACTION_ID.reset(token)
+
+
+async def killed(it: Bench, after_s: float) -> Heir:
+    washing = asyncio.create_task(wash_as(it))
+    await asyncio.sleep(after_s)
+    assert it.subject._stream is not None
+    await it.subject._stream.aclose()
+    with contextlib.suppress(LinkError):
+        await washing
+    return Heir(it)
+
+
+async def test_a_wash_that_is_seen_to_end_was_done() -> None:
+    async with bench() as it:
+        heir = await killed(it, 10)
+        await heir.driver.observe()
+        await heir.driver.observe()
+
+        verdict = await heir.driver.reconcile(WASHED)
+
+        assert set(heir.commands()) <= LOOKS
+        assert verdict.fate == "done"
+        assert verdict.evidence == {
+            "state": "stopped", "seen_running": True, "sent_in_this_life": False,
+        }  # fmt: skip
+        assert (await heir.driver.reconcile(WASHED)).fate == "done"
+        await heir.driver.aclose()
+
+
+async def test_a_wash_that_was_over_before_anybody_looked_is_unknown() -> None:
+    async with bench() as it:
+        heir = await killed(it, 10)
+        await asyncio.sleep(120)
+        await heir.driver.observe()
+
+        assert (await heir.driver.reconcile(WASHED)).fate == "unknown"
+        await heir.driver.aclose()
+
+
+async def test_control_is_taken_over_when_the_step_is_over() -> None:
+    async with bench() as it:
+        heir = await killed(it, 10)
+        before_s = VirtualClock().monotonic_s()
+
+        await heir.driver.take_over()
+
+        assert VirtualClock().monotonic_s() - before_s > 20
+        assert heir.commands()[-3] == 0xA0
+        await heir.driver.dispense(buffer="A", volume_ul=50, flow=5)
+        closed = heir.commands().index(0x8C)
+        assert closed < heir.commands().index(0x8D)  # the old batch before the new one
+        await heir.driver.aclose()
+
+
+async def test_a_step_that_does_not_end_is_running() -> None:
+    async with bench() as it:
+        it.simulator._state = 2
+
+        assert (await it.subject.reconcile(WASHED)).fate == "running"
+        with pytest.raises(ReplyTimeoutError):
+            await it.subject.take_over()
+
+
+BATCH, STEP = 4 + 7 + 1, 4 + 7 + 2  # answers before: connecting, queries, begin; one poll
+
+
+@pytest.mark.parametrize(
+    ("kind", "after", "fate"),
+    [
+        ("reply_lost", BATCH, "not_done"),
+        ("reply_lost", STEP, "done"),
+        ("silent", STEP, "unknown"),
+        ("reply_lost", STEP + 5, "done"),
+    ],
+)
+async def test_after_a_lost_answer_the_state_tells(kind: str, after: int, fate: str) -> None:
+    async with bench(Fault(kind, after=after)) as it:
+        with pytest.raises(ReplyTimeoutError):
+            await wash_as(it)
+
+        assert (await it.subject.reconcile(WASHED)).fate == fate
+        await wash(it)
+
+
+async def test_a_fault_of_the_step_is_told_as_unknown() -> None:
+    async with bench(Fault("error", data={"code": 0x1505})) as it:
+        heir = await killed(it, 10)
+
+        verdict = await heir.driver.reconcile(WASHED)
+
+        assert (verdict.fate, verdict.evidence) == ("unknown", {"error": "1505"})
+        await heir.driver.aclose()
+
+
+async def test_after_an_abort_the_end_of_a_step_proves_nothing() -> None:
+    async with bench() as it:
+        washing = asyncio.create_task(wash_as(it))
+        await asyncio.sleep(9)
+        await it.subject.abort()
+        with pytest.raises(InstrumentFaultError) as caught:
+            await washing
+
+        assert caught.value.code == "aborted"
+        assert (await it.subject.reconcile(WASHED)).fate == "unknown"
+        other = Action("a2", "w", "dance", {}, WASHED.sent_at)
+        assert (await it.subject.reconcile(other)).fate == "unknown"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +23,13 @@ from platectl.domain.errors import (
 )
 from platectl.domain.transcript import Turn, parse_transcript
 from platectl.hal.instrument import DriverSetup, Identity
+from platectl.hal.recovery import ACTION_ID, Action
 from platectl.hal.stream import ByteStream
 from platectl.simkit.faults import Fault, FaultPlan
 from platectl.simkit.pipe import PipeEnd, pipe
 from platectl.simkit.simulator import SimulatorSetup
 from platectl.simkit.virtual_time import VirtualClock
+from platectl.transport.record import RecordingStream
 from platectl.transport.replay import ReplayStream
 from platectl_drivers.multidrop_combi import (
     MultidropCombi,
@@ -68,12 +72,28 @@ class Lab:
             SimulatorSetup("combi", self.bench, self.clock, "nest", {}, plan)
         )
         self.tasks: list[asyncio.Task[None]] = []
+        self.said: list[bytes] = []
         self.driver = driver_on(self.connect, **settings)
 
     async def connect(self) -> ByteStream:
         ours, theirs = pipe()
         self.tasks.append(asyncio.create_task(self.simulator.serve(theirs)))
         return ours
+
+    async def listened(self) -> ByteStream:
+        return RecordingStream(await self.connect(), self._record)
+
+    def _record(self, side: str, data: bytes) -> None:
+        if side == ">":
+            self.said.append(data)
+
+    async def killed(self, verb: asyncio.Task[None]) -> MultidropCombi:
+        """Cut the line of the driver in mid-verb; return its successor's driver."""
+        assert self.driver._link is not None
+        await self.driver._link.aclose()
+        with contextlib.suppress(LinkError):
+            await verb
+        return driver_on(self.listened)
 
     async def close(self) -> None:
         await self.driver.aclose()
@@ -357,3 +377,144 @@ def test_only_an_end_line_is_an_end(line: str) -> None:
 def test_another_instrument_is_not_taken_for_a_combi(lines: tuple[str, ...]) -> None:
     with pytest.raises(MalformedReplyError):
         parse_version(lines)
+
+
+# After a death, and after a lost answer ----------------------------------------------------------
+
+STROKED = Action("a1", "combi", "dispense_columns", {}, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+async def stroke_as(lab: Lab, action_id: str) -> None:
+    token = ACTION_ID.set(action_id)
+    try:
+        await lab.driver.dispense_columns(WHOLE, height_mm=14.4)
+    finally:
+        ACTION_ID.reset(token)
+
+
+async def test_observing_a_running_stroke_says_nothing_and_leaves_remote_mode_alone() -> None:
+    lab = Lab()
+    await lab.driver.connect()
+    await lab.driver.prime(volume_ul=500)
+    heir = await lab.killed(await begun(lab))
+
+    await heir.observe()
+    await heir.observe()
+    await heir.aclose()
+
+    assert lab.said == []
+    await asyncio.sleep(20)
+    assert len(lab.bench.filled) == 12
+    await lab.close()
+
+
+async def begun(lab: Lab) -> asyncio.Task[None]:
+    stroke = asyncio.create_task(stroke_as(lab, "a1"))
+    await asyncio.sleep(5.0)
+    return stroke
+
+
+async def test_another_life_waits_for_the_stroke_and_cannot_say_what_became_of_it() -> None:
+    lab = Lab()
+    await lab.driver.connect()
+    await lab.driver.prime(volume_ul=500)
+    heir = await lab.killed(await begun(lab))
+    await heir.observe()
+
+    verdict = await heir.reconcile(STROKED)
+
+    assert len(lab.bench.filled) == 12
+    assert verdict.fate == "unknown"
+    assert verdict.evidence == {
+        "answers_ver": True, "late_end": "DIS END 0", "sent_in_this_life": False,
+    }  # fmt: skip
+    assert lab.said == [b"VER\r"]
+    assert (await heir.take_over()).firmware == "2.00.29"
+    await heir.dispense_columns({1: 10.0}, height_mm=14.4)
+    await heir.aclose()
+    await lab.close()
+
+
+async def test_a_stroke_whose_set_up_broke_off_was_not_done() -> None:
+    lab = Lab(Fault("silent", after=STROKE - 3))
+    await lab.driver.connect()
+    await lab.driver.prime(volume_ul=500)
+    with pytest.raises(ReplyTimeoutError):
+        await stroke_as(lab, "a1")
+
+    assert (await lab.driver.reconcile(STROKED)).fate == "not_done"
+    await stroke_as(lab, "a1")
+    assert len(lab.bench.filled) == 12
+    await lab.close()
+
+
+@pytest.mark.parametrize("kind", ["silent", "reply_lost", "garbled_reply"])
+async def test_a_stroke_without_a_readable_end_is_unknown(kind: str) -> None:
+    lab = Lab(Fault(kind, after=STROKE))
+    await lab.driver.connect()
+    await lab.driver.prime(volume_ul=500)
+    with pytest.raises(LinkError):
+        await stroke_as(lab, "a1")
+
+    verdict = await lab.driver.reconcile(STROKED)
+
+    assert verdict.fate == "unknown"
+    assert verdict.evidence["sent_in_this_life"] is True
+    await lab.close()
+
+
+@pytest.mark.parametrize(("aborted", "fate"), [(False, "done"), (True, "unknown")])
+async def test_a_late_end_settles_it_unless_somebody_pressed_stop(aborted: bool, fate: str) -> None:
+    lab = Lab(Fault("late_reply", after=STROKE, data={"delay_s": 118.0}))
+    await lab.driver.connect()
+    await lab.driver.prime(volume_ul=500)
+    stroke = asyncio.create_task(stroke_as(lab, "a1"))
+    await asyncio.sleep(5.0)
+    if aborted:
+        await lab.driver.abort()
+    with pytest.raises(LinkError):
+        await stroke
+
+    verdict = await lab.driver.reconcile(STROKED)
+
+    assert verdict.fate == fate
+    assert verdict.evidence["late_end"] == "DIS END 0"
+    assert (await lab.driver.reconcile(STROKED)).fate == fate
+    await lab.close()
+
+
+async def test_a_line_that_is_gone_is_opened_again_and_brings_the_late_end() -> None:
+    lab = Lab()
+    await lab.driver.connect()
+    await lab.driver.prime(volume_ul=500)
+    await lab.killed(await begun(lab))
+
+    assert (await lab.driver.reconcile(STROKED)).fate == "done"
+    assert len(lab.bench.filled) == 12
+    await lab.driver.dispense_columns({1: 10.0}, height_mm=14.4)
+    await lab.close()
+
+
+async def test_a_mute_instrument_says_nothing_of_an_action() -> None:
+    lab = Lab(Fault("silent", after=1, times=None))
+    await lab.driver.connect()
+
+    with pytest.raises(ReplyTimeoutError):
+        await lab.driver.reconcile(STROKED)
+    await lab.close()
+
+
+async def test_a_standing_error_is_told_and_not_acknowledged() -> None:
+    lab = Lab(Fault("standing_error"))
+    heir = driver_on(lab.listened)
+    await heir.observe()
+
+    verdict = await heir.reconcile(STROKED)
+
+    assert verdict.fate == "unknown"
+    assert verdict.evidence["standing_error"] == "12"
+    assert b"EAK\r" not in lab.said
+    await heir.take_over()
+    assert lab.said.count(b"EAK\r") == 1
+    await heir.aclose()
+    await lab.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ from platectl.domain.errors import (
 )
 from platectl.domain.transcript import Turn, parse_transcript
 from platectl.hal.instrument import DriverSetup
+from platectl.hal.recovery import ACTION_ID, Action
 from platectl.hal.stream import ByteStream
 from platectl.simkit.faults import Fault, FaultPlan
 from platectl.simkit.pipe import PipeEnd, pipe
 from platectl.simkit.simulator import SimulatorSetup
 from platectl.simkit.virtual_time import VirtualClock
+from platectl.transport.record import RecordingStream
 from platectl.transport.replay import ReplayStream
 from platectl_drivers.opentrons_vacuum import (
     OpentronsVacuum,
@@ -377,3 +380,86 @@ def test_every_line_is_a_fault_an_answer_or_malformed(line: str) -> None:
         except MalformedReplyError:
             return
         assert line.startswith(code)
+
+
+# After a death, and after a lost answer ----------------------------------------------------------
+
+
+def action(verb: str, **arguments: object) -> Action:
+    return Action("a1", "manifold", verb, arguments, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+START, STOP = action("start_vacuum", gauge_mbar=-300.0), action("stop_vacuum")
+
+
+async def start_as(lab: Lab) -> None:
+    token = ACTION_ID.set("a1")
+    try:
+        await lab.driver.start_vacuum(gauge_mbar=-300)
+    finally:
+        ACTION_ID.reset(token)
+
+
+async def test_another_life_reads_the_vacuum_back_and_leaves_it_on() -> None:
+    lab, said = Lab(), list[bytes]()
+    await lab.driver.connect()
+    await lab.driver.start_vacuum(gauge_mbar=-300)
+    await lab.driver.aclose()  # which sends nothing
+
+    async def listened() -> ByteStream:
+        stream = await lab.connect()
+        return RecordingStream(
+            stream, lambda side, data: said.append(data) if side == ">" else None
+        )
+
+    heir = driver_on(listened)
+    await heir.observe()
+    await heir.observe()
+    started, stopped = await heir.reconcile(START), await heir.reconcile(STOP)
+    deeper = await heir.reconcile(action("start_vacuum", gauge_mbar=-500.0))
+    await heir.take_over()
+
+    assert (started.fate, started.evidence["on"]) == ("done", True)
+    assert (stopped.fate, stopped.remembered) == ("not_done", True)
+    assert (deeper.fate, deeper.remembered) == ("not_done", True)
+    assert (await heir.reconcile(action("apply_vacuum"))).fate == "unknown"
+    assert set(said) == {b"M115 \n", b"M121 \n"}
+    assert lab.bench.on
+    await heir.stop_vacuum()
+    assert (await heir.reconcile(STOP)).fate == "done"
+    await heir.aclose()
+    await lab.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "after", "remembered", "fate"),
+    [
+        ("reply_lost", 1, False, "not_done"),  # the vent
+        ("silent", 2, True, "not_done"),  # on
+        ("reply_lost", 2, False, "done"),
+        ("reply_lost", 3, False, "done"),  # a look at the pressure
+    ],
+)
+async def test_after_a_lost_answer_the_pressure_tells(
+    kind: str, after: int, remembered: bool, fate: str
+) -> None:
+    lab = Lab(Fault(kind, after=after))
+    await lab.driver.connect()
+    with pytest.raises(LinkError):
+        await start_as(lab)
+
+    verdict = await lab.driver.reconcile(START)
+
+    assert (verdict.fate, verdict.remembered) == (fate, remembered)
+    await start_as(lab)
+    assert lab.bench.on
+    await lab.close()
+
+
+async def test_a_line_that_is_gone_is_opened_again_to_reconcile() -> None:
+    lab = Lab()
+    await lab.driver.connect()
+    await lab.theirs[-1].aclose()
+
+    assert (await lab.driver.reconcile(STOP)).fate == "done"
+    await lab.close()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from platectl.domain.errors import (
 from platectl.files.lab import load_catalogue, load_lab
 from platectl.hal.handling import Answer, Harvester, Operator, Prompt
 from platectl.hal.instrument import DriverSetup
+from platectl.hal.recovery import ACTION_ID, Action
 from platectl.hal.stream import ByteStream
 from platectl.simkit.faults import Fault, FaultPlan
 from platectl.simkit.pipe import pipe
@@ -105,6 +108,21 @@ class Desk:
     async def aclose(self) -> None:
         await self.subject.aclose()
         await asyncio.gather(*self._serving)
+        await self.person.leave()
+
+    def successor(self) -> OperatorConsole:
+        """The terminal of a program that was started anew."""
+        return OperatorConsole(
+            DriverSetup("person", VirtualClock(), self._connect, Settings(patience_s=86400.0))
+        )
+
+    async def killed(self, verb: asyncio.Task[Any]) -> None:
+        """Let the program die: the line is cut before anything else can be said."""
+        link = self.subject._link
+        assert link is not None
+        await link.aclose()
+        with contextlib.suppress(LinkError):
+            await verb
 
 
 @asynccontextmanager
@@ -460,3 +478,110 @@ async def test_a_harvester_needs_its_operator() -> None:
 
     with pytest.raises(UserInputError, match="needs an operator"):
         await subject.connect()
+
+
+# After a death, and after a lost answer ----------------------------------------------------------
+
+
+def asked(prompt: Prompt) -> Action:
+    fields = {"id": prompt.id, "kind": prompt.kind, "text": prompt.text}
+    return Action("a1", "person", "ask", {"prompt": fields}, datetime(2026, 1, 1, tzinfo=UTC))
+
+
+async def test_looking_and_taking_over_ask_nobody_and_withdraw_nothing() -> None:
+    async with desk() as it:
+        it.world.add_labware("P1.assay", "assay_plate_96", "bench")
+        asking = asyncio.create_task(it.subject.ask(move()))
+        await asyncio.sleep(5)
+        await it.killed(asking)
+        heir = it.successor()
+        shown = len(it.shown)
+
+        await heir.observe()
+        await heir.observe()
+        verdict = await heir.reconcile(asked(move()))
+        await heir.take_over()
+
+        assert len(it.shown) == shown
+        assert (verdict.fate, verdict.remembered) == ("not_done", True)
+        assert verdict.evidence["prompt"] == "m1"
+        assert (await heir.ask(move())).option == "done"
+        assert it.world.position_of("P1.assay") == "shaker1"
+        await heir.aclose()
+
+
+async def test_a_person_goes_on_when_the_program_dies_and_says_later_that_it_is_done() -> None:
+    async with desk() as it:
+        it.world.add_labware("P1.assay", "assay_plate_96", "bench")
+        asking = asyncio.create_task(it.subject.ask(move()))
+        await asyncio.sleep(5)
+        await it.killed(asking)
+        await asyncio.sleep(100)
+        assert it.world.position_of("P1.assay") == "shaker1"
+
+        heir, clock = it.successor(), VirtualClock()
+        await heir.observe()
+        before_s = clock.monotonic_s()
+        answer = await heir.ask(move())
+
+        assert answer == Answer("done", "Ada")
+        assert clock.monotonic_s() - before_s < 1
+        assert it.world.position_of("P1.assay") == "shaker1"
+        await heir.aclose()
+
+
+async def test_after_a_lost_answer_the_same_prompt_is_answered_at_once() -> None:
+    clock = VirtualClock()
+    async with desk(Fault("reply_lost"), patience_s=3600) as it:
+        it.world.add_labware("P1.assay", "assay_plate_96", "bench")
+        with pytest.raises(LinkError):
+            await it.subject.ask(move())
+        assert (await it.subject.reconcile(asked(move()))).fate == "not_done"
+        before_s = clock.monotonic_s()
+
+        assert (await it.subject.ask(move())).option == "done"
+        assert clock.monotonic_s() - before_s < 1
+
+
+async def test_a_terminal_that_was_lost_is_opened_again_to_reconcile() -> None:
+    async with desk() as it:
+        asking = asyncio.create_task(it.subject.ask(confirm()))
+        await asyncio.sleep(1)
+        await it.killed(asking)
+
+        await it.subject.reconcile(asked(confirm()))
+
+        assert (await it.subject.ask(confirm())).option == "done"
+
+
+async def test_only_a_prompt_can_be_put_again() -> None:
+    async with desk() as it:
+        other = Action("a1", "person", "dance", {}, datetime(2026, 1, 1, tzinfo=UTC))
+
+        assert (await it.subject.reconcile(other)).fate == "unknown"
+
+
+async def test_a_harvest_is_asked_again_under_the_same_prompt_and_done_once() -> None:
+    async with desk() as it:
+        it.world.add_labware("P1.assay", "assay_plate_96", "bench")
+        it.world.add_labware("P1.filter", "filter_plate_96_gfb", "manifold")
+        request = {"plate": "P1.assay", "filter_plate": "P1.filter", "washes": 1, "wash_ml": 1.0}
+        action = Action("r7", "harvester", "harvest", request, datetime(2026, 1, 1, tzinfo=UTC))
+        token = ACTION_ID.set("r7")
+        await it.harvester.connect()
+        harvesting = asyncio.create_task(it.harvester.harvest(**request))  # type: ignore[arg-type]
+        await asyncio.sleep(30)
+        await it.killed(harvesting)
+        it.subject._link = None
+        shown = len(it.shown)
+
+        await it.harvester.observe()
+        verdict = await it.harvester.reconcile(action)
+        await it.harvester.take_over()
+        assert (verdict.fate, verdict.remembered) == ("not_done", True)
+        assert len(it.shown) == shown
+        await it.harvester.harvest(**request)  # type: ignore[arg-type]
+
+        assert len({fields["prompt"] for fields in it.shown}) == 1
+        assert it.world.position_of("P1.assay") == "bench"
+        ACTION_ID.reset(token)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from platectl.domain.errors import (
 )
 from platectl.hal.handling import PlateMover
 from platectl.hal.instrument import DriverSetup
+from platectl.hal.recovery import ACTION_ID, Action
 from platectl.hal.stream import ByteStream
 from platectl.simkit.faults import Fault, FaultPlan
 from platectl.simkit.pipe import pipe
@@ -442,3 +445,152 @@ async def test_closing_while_the_arm_moves_ends_the_verb() -> None:
 
         with pytest.raises(DisconnectedError):
             await moving
+
+
+# After a death, and after a lost answer ----------------------------------------------------------
+
+MOVED = Action("a1", "arm", "move_plate", {}, datetime(2026, 1, 1, tzinfo=UTC))
+LOOKS = (b"mode 0", b"version", b"sysState", b"hp\n", b"wherej", b"IsFullyClosed")
+
+
+async def move_as(it: Lab, action_id: str = "a1") -> None:
+    token = ACTION_ID.set(action_id)
+    try:
+        await it.subject.move_plate("shaker1", "combi_hot")
+    finally:
+        ACTION_ID.reset(token)
+
+
+async def killed(it: Lab, after_s: float) -> PF400:
+    """Let the program die in mid-move; its successor has said nothing yet."""
+    moving = asyncio.create_task(move_as(it))
+    await asyncio.sleep(after_s)
+    await it.subject._drop()
+    with contextlib.suppress(LinkError):
+        await moving
+    it.said.clear()
+    return PF400(DriverSetup("arm", VirtualClock(), it._connect, Settings(stations=STATIONS)))
+
+
+async def test_another_life_only_looks_until_the_arm_stands_and_cannot_tell() -> None:
+    clock = VirtualClock()
+    async with lab() as it:
+        heir = await killed(it, 29)  # it has homed, picked, and begins to place
+        await heir.observe()
+        await heir.observe()
+        before_s = clock.monotonic_s()
+
+        verdict = await heir.reconcile(MOVED)
+
+        assert all(line.startswith(LOOKS) for line in it.said)
+        assert 8 < clock.monotonic_s() - before_s < 20
+        assert it.shelf.at == {"combi_hot": "P1.assay"}
+        assert verdict.fate == "unknown"
+        assert verdict.evidence["stands"] is True
+        assert verdict.evidence["system_state"] == "21"
+        assert verdict.evidence["gripper_fully_closed"] == "0"
+        await heir.aclose()
+        assert it.count(b"attach") == 0
+
+
+async def test_control_is_taken_over_when_the_arm_has_come_to_rest() -> None:
+    async with lab() as it:
+        heir = await killed(it, 29)
+        await heir.take_over()
+
+        assert it.shelf.at == {"combi_hot": "P1.assay"}
+        await heir.move_plate("combi_hot", "shaker1")
+        assert it.shelf.at == {"shaker1": "P1.assay"}
+        assert it.count(b"HomeAll") == 0
+        await heir.aclose()
+
+
+async def test_an_arm_that_does_not_come_to_rest_is_running() -> None:
+    async with lab() as it:
+        it.arm._head_for((0.0,) * 5, 500.0)
+
+        assert (await it.subject.reconcile(MOVED)).fate == "running"
+        with pytest.raises(LinkError, match="still moves"):
+            await it.subject.take_over()
+
+
+async def test_what_was_never_sent_was_not_done() -> None:
+    async with lab(Fault("silent", after=8)) as it:
+        it.arm._head_for((0.0,) * 5, 0.0)
+        await it.subject._drop()
+        await it.subject.observe()  # control must be taken again, and that breaks
+        with pytest.raises(LinkError):
+            await move_as(it)
+
+        assert (await it.subject.reconcile(MOVED)).fate == "not_done"
+        await move_as(it)
+        assert it.shelf.at == {"combi_hot": "P1.assay"}
+
+
+CONNECTING, HOMED, PICKED, PLACED = 6, 7, 8, 9
+
+
+@pytest.mark.parametrize(
+    ("after", "fate"),
+    [(CONNECTING, "unknown"), (HOMED, "not_done"), (PICKED, "unknown"), (PLACED, "unknown"), (10, "done")],
+)  # fmt: skip
+async def test_after_a_lost_answer_this_life_tells_what_it_heard(after: int, fate: str) -> None:
+    async with lab(Fault("reply_lost", after=after)) as it:
+        with pytest.raises(ReplyTimeoutError):
+            await move_as(it)
+
+        verdict = await it.subject.reconcile(MOVED)
+
+        assert verdict.fate == fate
+        if fate == "done":
+            assert it.shelf.at == {"combi_hot": "P1.assay"}
+        if fate == "not_done":
+            assert it.shelf.at == {"shaker1": "P1.assay"}
+            await move_as(it)
+            assert it.shelf.at == {"combi_hot": "P1.assay"}
+
+
+async def test_a_conversation_that_is_gone_is_opened_again_and_control_taken_by_the_next_move() -> (
+    None
+):
+    async with lab() as it:
+        assert it.subject._link is not None
+        await it.subject._link.aclose()
+
+        assert (await it.subject.reconcile(MOVED)).fate == "unknown"
+        assert it.count(b"attach") == 1
+        await it.subject.move_plate("shaker1", "combi_hot")
+
+        assert it.count(b"attach") == 2
+        assert it.shelf.at == {"combi_hot": "P1.assay"}
+
+
+async def test_once_the_doubt_is_settled_the_arm_is_taken_over_and_works_on() -> None:
+    async with lab(Fault("reply_lost", after=PLACED)) as it:
+        with pytest.raises(ReplyTimeoutError):
+            await move_as(it)
+        assert (await it.subject.reconcile(MOVED)).fate == "unknown"
+        with pytest.raises(RefusedError):
+            await it.subject.move_plate("combi_hot", "shaker1")
+
+        await it.subject.take_over()
+        await it.subject.move_plate("combi_hot", "shaker1")
+
+        assert it.shelf.at == {"shaker1": "P1.assay"}
+
+
+async def test_an_arm_without_the_gripper_query_is_told_so() -> None:
+    async with lab(Fault("reply_lost", after=PICKED)) as it:
+        it.arm._at_once = lambda command: (  # type: ignore[method-assign]
+            "-2805 *Unknown command*"
+            if command == "isfullyclosed"
+            else PF400Simulator._at_once(it.arm, command)
+        )
+        with pytest.raises(ReplyTimeoutError):
+            await move_as(it)
+
+        verdict = await it.subject.reconcile(MOVED)
+
+        assert verdict.evidence["gripper_fully_closed"] == "-2805"
+        other = Action("a2", "arm", "dance", {}, MOVED.sent_at)
+        assert (await it.subject.reconcile(other)).fate == "unknown"

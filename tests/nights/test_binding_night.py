@@ -11,7 +11,8 @@ import pytest
 import structlog
 import yaml
 
-from platectl.app.night import Finished, Options, execute, prepare
+from platectl.app.drive import Finished
+from platectl.app.night import Options, execute, prepare
 from platectl.app.replay import replay_run
 from platectl.app.truth import default_truth_path
 from platectl.files.protocol import bundled

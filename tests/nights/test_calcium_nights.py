@@ -14,7 +14,8 @@ import structlog
 import yaml
 
 from platectl.analysis.calcium import CalciumPlateResult
-from platectl.app.night import Finished, Options, execute, prepare
+from platectl.app.drive import Finished
+from platectl.app.night import Options, execute, prepare
 from platectl.app.replay import replay_run
 from platectl.app.runs import deviations, keep
 from platectl.app.truth import default_truth_path
@@ -80,7 +81,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> tuple[Finished, Path]:
     store = tmp_path_factory.mktemp("cells")
     prepared = prepare(Options("fura2-calcium", run="night"))
     finished = execute(prepared, store / "night")
-    keep(store, "night", prepared, finished)
+    keep(store, "night", prepared.compiled, finished)
     return finished, store / "night"
 
 

@@ -27,7 +27,7 @@ def _quiet() -> None:
 def summary(tmp_path: Path, protocol: str) -> tuple[Night, dict[str, object]]:
     prepared = prepare(Options(protocol, run="night"))
     finished = execute(prepared, tmp_path / "night")
-    return prepared, keep(tmp_path, "night", prepared, finished)
+    return prepared, keep(tmp_path, "night", prepared.compiled, finished)
 
 
 @pytest.mark.parametrize(

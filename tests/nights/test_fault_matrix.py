@@ -97,9 +97,7 @@ def test_a_wrong_verdict_is_seen(
     async def reconcile(self: Any, action: Any) -> Verdict:
         return verdict
 
-    for name in ("observe", "take_over"):
-        monkeypatch.setattr(BioShake, name, BioShake.connect, raising=False)
-    monkeypatch.setattr(BioShake, "reconcile", reconcile, raising=False)
+    monkeypatch.setattr(BioShake, "reconcile", reconcile)
     found = faults.defects_of("bioshake", faults.row_of("bioshake"))
     assert any(defect in line for line in found), found
 

@@ -11,7 +11,8 @@ import pytest
 import structlog
 import yaml
 
-from platectl.app.night import Finished, Options, execute, prepare
+from platectl.app.drive import Finished
+from platectl.app.night import Options, execute, prepare
 from platectl.app.replay import replay_run
 from platectl.domain.findings import InputRefusedError
 from platectl.files.protocol import bundled

@@ -14,11 +14,16 @@ released at `connect`, at `aclose`, by `abort` and after every use: that is the 
 second conversation comes in `setup.extras["relay"]`, a Connector, when the lab file gives the
 instrument a wire `relay`; without it the pump draws the manifold directly.
 
+What became of a vacuum in doubt is told from the pressure only where this life knows what pump and
+valve were told; else it is switched again, which is harmless. Who only observes commands nothing.
+
 Unattested: which way the valve is plumbed (here: a released coil parts pump and manifold, venting
 goes through the controller's own valve before that); width of the IN_ERR field; that bits in it
-go out by themselves; the text of IN_VER.
+go out by themselves; the text of IN_VER; that ECHO, REMOTE and CVC change nothing
+while the pump runs.
 """
 
-from platectl_drivers.cvc3000.driver import CVC3000Filtration, Settings
+from platectl_drivers.cvc3000.driver import CVC3000Filtration
+from platectl_drivers.cvc3000.settings import Settings
 
 __all__ = ["CVC3000Filtration", "Settings"]

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from typing import ClassVar, Final, Literal
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import (
     DisconnectedError,
@@ -18,15 +17,17 @@ from platectl.domain.errors import (
     ReplyTimeoutError,
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
-from platectl.hal.stream import ByteStream, Connector
+from platectl.hal.recovery import Action, Verdict
 from platectl.transport.codec import text
+from platectl.transport.handed import Handed
 from platectl.transport.line import LineLink
+from platectl_drivers.cvc3000.settings import Settings
+from platectl_drivers.cvc3000.valve import Valve
 from platectl_drivers.cvc3000.wire import (
     parse_echo,
     parse_errors,
     parse_pressure,
     parse_version,
-    relay_frame,
 )
 
 log = structlog.get_logger()
@@ -38,20 +39,6 @@ LONGEST_HOLD_S: Final = 86400.0
 VACUUM_CONTROL: Final = 2
 TO_ATMOSPHERE: Final = 2
 LOWEST_SET_POINT_MBAR: Final = 1
-
-
-class Settings(BaseModel):
-    """How one pump stand is driven; the pressure counts as reached within `tolerance_mbar`."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    relay_channel: int = Field(default=1, ge=1, le=8)
-    atmosphere_mbar: float = Field(default=1013.0, ge=500, le=1060)
-    lowest_mbar: float = Field(default=-800.0, ge=-1060, lt=0)
-    tolerance_mbar: float = Field(default=20.0, gt=0, le=200)
-    reach_s: float = Field(default=30.0, gt=0, le=600)
-    vent_s: float = Field(default=15.0, gt=0, le=120)
-    poll_s: float = Field(default=0.5, gt=0, le=10)
 
 
 class CVC3000Filtration:
@@ -72,19 +59,19 @@ class CVC3000Filtration:
         assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
         self.settings = setup.settings
         self._open_stream = setup.open_stream
-        self._open_relay: Connector | None = setup.extras.get("relay")
+        self._valve = Valve(setup.extras.get("relay"), setup.settings.relay_channel)
         self._link: LineLink | None = None
-        self._relay: ByteStream | None = None
-        self._valve: Literal["open", "closed", "unknown"] = "unknown"
         self._turn = asyncio.Lock()
         self._aborted = asyncio.Event()
         self._answer_lost = False
-        self._pumping = False
+        self._pumping: bool | None = False
+        self._in_control = False
+        self._handed = Handed()
 
     @property
     def valve_commanded(self) -> Literal["open", "closed", "unknown"]:
         """What the valve was last told; nobody knows where it is. Without a relay: unknown."""
-        return self._valve
+        return self._valve.commanded
 
     async def connect(self) -> Identity:
         """Close the valve, take remote control and choose pressure control; the pump stays as it is.
@@ -94,20 +81,76 @@ class CVC3000Filtration:
             LinkError: No usable answer; nothing was pumped.
         """
         await self._close_streams()
-        if self._open_relay is not None:
-            self._relay = await self._open_relay()
-            await self._command_valve(opened=False)
-        self._link = LineLink(
-            await self._open_stream(), tx_end=b"\r\n", rx_end=b"\r\n", longest=1024
-        )
-        self._answer_lost = True  # an earlier owner of the port may have left some
-        await self._set("ECHO", 1)
-        await self._set("REMOTE", 1)
-        await self._set("CVC", 3000, echo=3)
-        version = await self._ask("IN_VER")
+        self._in_control, self._pumping = True, False
+        await self._valve.open()
+        await self._valve.command(opened=False)
+        await self._open_controller()
+        version = await self._take_remote()
         await self._set("OUT_MODE", VACUUM_CONTROL)
         await self._check_errors()
         return parse_version(version)
+
+    async def observe(self) -> Identity:
+        """Ask the controller for its version; valve, pump and remote control stay as they are.
+
+        Raises:
+            LinkError: No usable answer; nothing was changed.
+        """
+        if self._link is not None:
+            try:
+                return parse_version(await self._ask("IN_VER"))
+            except DisconnectedError:
+                await self._link.aclose()
+        else:
+            self._pumping = None
+        await self._open_controller()
+        return parse_version(await self._ask("IN_VER"))
+
+    async def take_over(self) -> Identity:
+        """As `connect`, but the valve is told nothing and a pump that runs goes on.
+
+        Raises:
+            InstrumentFaultError, LinkError: As for `connect`.
+        """
+        identity = await self.observe()
+        self._in_control = True
+        await self._valve.open()
+        await self._take_remote()
+        with contextlib.suppress(ReplyTimeoutError):  # refused in silence while the pump runs
+            await self._set("OUT_MODE", VACUUM_CONTROL)
+        await self._check_errors()
+        return identity
+
+    async def reconcile(self, action: Action) -> Verdict:
+        """Compare the pressure, as far as this life knows pump and valve.
+
+        The sensor sits at the pump, the relay says nothing, and no attested query tells whether
+        the pump runs. What is not certain may be switched again, which is harmless.
+
+        Raises:
+            LinkError: No usable answer.
+        """
+        await self.observe()
+        if self._handed.never(action):
+            return Verdict("not_done", {"sent": "set point and valve at most"})
+        gauge_mbar = await self._gauge_mbar()
+        evidence = {
+            "gauge_mbar": gauge_mbar,
+            "error_bits": await self._ask("IN_ERR"),
+            "valve_commanded": self._valve.commanded if self._valve.fitted else "no valve",
+            "pump_commanded": {True: "on", False: "off", None: "unknown"}[self._pumping],
+        }
+        joined = not self._valve.fitted or self._valve.commanded == "open"
+        tolerance_mbar = self.settings.tolerance_mbar
+        if action.verb == "start_vacuum":
+            asked_mbar = float(action.arguments.get("gauge_mbar", self.settings.lowest_mbar))
+            as_set = self._pumping is True and gauge_mbar <= asked_mbar + tolerance_mbar
+        elif action.verb == "stop_vacuum":
+            as_set = self._pumping is False and gauge_mbar >= -tolerance_mbar
+        else:
+            return Verdict("unknown", {**evidence, "verb": action.verb})
+        done = as_set and joined and not self._aborted.is_set()
+        return Verdict("done" if done else "not_done", evidence, remembered=not done)
 
     async def apply_vacuum(self, *, gauge_mbar: float, hold_s: float) -> float:
         """Draw down, hold, stop and vent; return the lowest gauge pressure seen.
@@ -144,15 +187,13 @@ class CVC3000Filtration:
             LinkError: The pump may still be on; the valve was told to close.
         """
         self._aborted.clear()
+        self._handed.hand()
         await self._switch_off()
 
     async def abort(self) -> None:
         """Close the valve and stop the pump without waiting for an answer; nothing is vented."""
         self._aborted.set()
-        try:
-            await self._command_valve(opened=False)
-        except LinkError as error:
-            log.warning("valve.close.failed", error=str(error))
+        await self._valve.close_quietly()
         if self._link is None:
             return
         try:
@@ -162,11 +203,17 @@ class CVC3000Filtration:
             log.warning("pump.stop.failed", error=str(error))
 
     async def aclose(self) -> None:
-        """Close the valve, stop the pump if it was started here, give back control and close."""
+        """Close the valve, stop the pump if it may have been started, give back control and close.
+
+        Whoever only looked just closes.
+        """
+        if not self._in_control:
+            await self._close_streams()
+            return
         try:
-            await self._command_valve(opened=False)
+            await self._valve.command(opened=False)
             if self._link is not None and not self._turn.locked():
-                if self._pumping:
+                if self._pumping is not False:
                     await self._set("STOP", 1)
                 await self._set("REMOTE", 0)
         except (LinkError, InstrumentFaultError) as error:
@@ -186,11 +233,13 @@ class CVC3000Filtration:
                 f"{gauge_mbar:g} mbar is below {LOWEST_SET_POINT_MBAR} mbar absolute"
             )
         self._aborted.clear()
+        self._handed.begin()
         async with self._off_if_it_fails():
             await self._check_errors()
             await self._set("OUT_VENT", 0)
             await self._set("OUT_SP_1", set_point_mbar)
-            await self._command_valve(opened=True)
+            await self._valve.command(opened=True)
+            self._handed.hand()
             self._pumping = True
             await self._set("START", 1)
             return await self._reach(gauge_mbar)
@@ -235,13 +284,13 @@ class CVC3000Filtration:
             await self._set("STOP", 1)
             self._pumping = False
             await self._set("OUT_VENT", TO_ATMOSPHERE)
-            await self._command_valve(opened=True)  # an abort may have closed it
+            await self._valve.command(opened=True)  # an abort may have closed it
             await self._wait_vented()
             await self._set("OUT_VENT", 0)
         except BaseException:
-            await self._close_valve_quietly()
+            await self._valve.close_quietly()
             raise
-        await self._command_valve(opened=False)
+        await self._valve.command(opened=False)
 
     async def _wait_vented(self) -> None:
         deadline_s = asyncio.get_running_loop().time() + self.settings.vent_s
@@ -265,7 +314,7 @@ class CVC3000Filtration:
                 log.warning("pump.off.failed", error=str(error))
             raise
         except BaseException:
-            await self._close_valve_quietly()
+            await self._valve.close_quietly()
             raise
 
     async def _gauge_mbar(self) -> float:
@@ -291,18 +340,18 @@ class CVC3000Filtration:
         self._raise_if_aborted()
 
     # Wire ---------------------------------------------------------------------------------------
-    async def _command_valve(self, *, opened: bool) -> None:
-        if self._relay is None:
-            return
-        self._valve = "unknown"
-        await self._relay.send(relay_frame(self.settings.relay_channel, on=opened))
-        self._valve = "open" if opened else "closed"
+    async def _open_controller(self) -> None:
+        self._link = LineLink(
+            await self._open_stream(), tx_end=b"\r\n", rx_end=b"\r\n", longest=1024
+        )
+        self._answer_lost = True  # an earlier owner of the port may have left some
 
-    async def _close_valve_quietly(self) -> None:
-        try:
-            await self._command_valve(opened=False)
-        except LinkError as error:
-            log.warning("valve.close.failed", error=str(error))
+    async def _take_remote(self) -> str:
+        """Have set commands answered, take control in the newer dialect, ask the version."""
+        await self._set("ECHO", 1)
+        await self._set("REMOTE", 1)
+        await self._set("CVC", 3000, echo=3)
+        return await self._ask("IN_VER")
 
     async def _set(self, command: str, value: int, *, echo: int | None = None) -> None:
         """Give a set command and compare its echo.
@@ -333,9 +382,6 @@ class CVC3000Filtration:
 
     async def _close_streams(self) -> None:
         link, self._link = self._link, None
-        relay, self._relay = self._relay, None
-        self._valve = "unknown"
         if link is not None:
             await link.aclose()
-        if relay is not None:
-            await relay.aclose()
+        await self._valve.aclose()

@@ -10,7 +10,9 @@ before it and all data. The washer answers with ACK (06) or NAK (15), then with 
 shape whose data begin with a validity word: 0, or the code of an error.
 
 A step is: begin a batch, wait until nothing runs, the step, poll until it is over, home, end the
-batch. A step is sent once; when its acknowledgement is lost, what was done is unknown.
+batch. A step is sent once. After a lost answer its batch stays open until the next step; a step in
+doubt is done when it is seen to run and to end, or when the state has gone from initial to stopped
+in the life that sent it.
 
 Responsible for: aspirating, dispensing, washing, priming and vacuum filtration of whole plates. Not
 responsible for: which liquid hangs on a buffer line, nor where the well bottom is (`bottom_z`: the

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from platectl.domain.errors import (
     DisconnectedError,
@@ -16,16 +16,20 @@ from platectl.domain.errors import (
 )
 from platectl.hal.cells import WasherLimits
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
+from platectl.hal.recovery import ACTION_ID, Action, Verdict
 from platectl.hal.stream import ByteStream
+from platectl.transport.handed import Handed
 from platectl_drivers.el406 import payload
 from platectl_drivers.el406.frame import (
     ACK,
     HEADER,
     INITIAL,
     NAK,
+    PAUSED,
     RUNNING,
     STOPPED,
     Frame,
+    Status,
     data_length,
     decode,
     encode,
@@ -45,6 +49,8 @@ VERIFY_ALL: Final = b"\x04\x00"
 BUFFERS: Final = ("A", "B", "C", "D")
 VOLUME_UL: Final = (25.0, 3000.0)
 FILTER_S: Final = (5, 999)
+STEPS: Final = {"aspirate", "dispense", "wash", "prime", "filter_plate"}
+STATES: Final = {INITIAL: "initial", RUNNING: "running", PAUSED: "paused", STOPPED: "stopped"}
 
 
 class EL406:
@@ -68,6 +74,11 @@ class EL406:
         self._stream: ByteStream | None = None
         self._turn = asyncio.Lock()
         self._filtration = False
+        self._handed = Handed()
+        self._over: set[str] = set()
+        self._before = INITIAL
+        self._stopped = False
+        self._batch_open = False
 
     @property
     def limits(self) -> WasherLimits:
@@ -86,10 +97,58 @@ class EL406:
         self._stream = await self._setup.open_stream()
         await self._exchange(Frame(TEST))
         await self._exchange(Frame(INITIALISE))
-        serial = await self._exchange(Frame(SERIAL))
-        fitted = await self._exchange(Frame(SENSOR, FILTER_VACUUM))
-        self._filtration = fitted[2:3] == b"\x01"
-        return Identity("EL406", serial_number=serial[2:].decode("ascii", "replace").strip("\0 "))
+        return await self._identify()
+
+    async def observe(self) -> Identity:
+        """Test the communication and ask what is fitted; nothing is initialised.
+
+        Raises:
+            LinkError: No usable answer, or a standing fault; nothing was changed.
+        """
+        async with self._turn:
+            await self._listen()
+            try:
+                return await self._identify()
+            except InstrumentFaultError as fault:
+                raise MalformedReplyError(f"a query was answered with a fault: {fault}") from fault
+
+    async def take_over(self) -> Identity:
+        """As `connect`, after the step that runs is over.
+
+        Raises:
+            LinkError: No usable answer, or the step is not over within the longest time.
+            InstrumentFaultError: A standing fault.
+        """
+        async with self._turn:
+            await self._listen()
+            status = await self._follow(FILTER_S[1] + self.settings.step_s)
+            if status.state == RUNNING:
+                raise ReplyTimeoutError("the step that runs does not end")
+            self._batch_open = status.state == STOPPED
+            await self._exchange(Frame(INITIALISE))
+            return await self._identify()
+
+    async def reconcile(self, action: Action) -> Verdict:
+        """Follow the step that runs to its end; one that is over already is told by this life only.
+
+        Raises:
+            LinkError: No usable answer.
+        """
+        async with self._turn:
+            await self._listen()
+            if self._handed.never(action):
+                return Verdict("not_done", {"sent": "queries and the beginning of a batch at most"})
+            if action.verb not in STEPS:
+                return Verdict("unknown", {"verb": action.verb})
+            told = action.arguments
+            granted_s = self.settings.step_s + float(told.get("hold_s", 0.0))
+            granted_s += self.settings.cycle_s * float(told.get("cycles", 0))
+            try:
+                first = parse_status(await self._exchange(Frame(STATUS)))
+                last = await self._follow(granted_s)
+            except InstrumentFaultError as fault:
+                return Verdict("unknown", {"error": fault.code})
+            return self._judge(action, first, last)
 
     async def aspirate(self, *, height_mm: float, rate: int) -> None:
         """Draw all wells down. Errors as in the interface."""
@@ -138,6 +197,7 @@ class EL406:
 
     async def abort(self) -> None:
         """Abort the running step; waits for no answer, so that it can come between two polls."""
+        self._stopped = True
         if self._stream is not None:
             with contextlib.suppress(LinkError):
                 for part in encode(Frame(ABORT, b"\0")):
@@ -163,28 +223,99 @@ class EL406:
             raise RefusedError(f"{volume_ul:g} uL is not between 25 and 3000 uL")
 
     async def _step(self, command: int, data: bytes, *, granted_s: float | None = None) -> None:
-        """One step in a batch of its own; it is sent once."""
+        """One step in a batch of its own; it is sent once.
+
+        After a lost answer the batch stays open, so that its state can be looked at; the next
+        step closes it first.
+        """
         async with self._turn:
+            self._handed.begin()
+            await self._close_old_batch()
             for query in BEFORE_BATCH:
                 await self._exchange(Frame(query))
             await self._exchange(Frame(BEGIN, bytes((payload.PLATE_96,))))
+            self._batch_open = True
             try:
-                await self._until_over(REPLY_S)
+                self._before = await self._until_over(REPLY_S)
+                self._handed.hand()
+                self._stopped = False
                 await self._exchange(Frame(command, data))
                 await self._until_over(granted_s or self.settings.step_s)
+                self._refuse_if_stopped()
+                self._over.add(ACTION_ID.get())
                 await self._exchange(Frame(HOME, VERIFY_ALL), timeout_s=ACTION_S)
-            finally:
-                with contextlib.suppress(LinkError, InstrumentFaultError):
-                    await self._exchange(Frame(END), timeout_s=ACTION_S)
+            except LinkError:
+                raise
+            except BaseException:
+                await self._end_batch()
+                raise
+            await self._end_batch()
 
-    async def _until_over(self, granted_s: float) -> None:
+    def _refuse_if_stopped(self) -> None:
+        if self._stopped:
+            raise InstrumentFaultError("the step was aborted", code="aborted")
+
+    async def _end_batch(self) -> None:
+        self._batch_open = False
+        with contextlib.suppress(LinkError, InstrumentFaultError):
+            await self._exchange(Frame(END), timeout_s=ACTION_S)
+
+    async def _close_old_batch(self) -> None:
+        if not self._batch_open:
+            return
+        with contextlib.suppress(InstrumentFaultError):  # of the step before
+            await self._until_over(self.settings.step_s)
+        await self._end_batch()
+
+    def _judge(self, action: Action, first: Status, last: Status) -> Verdict:
+        ours = self._handed.did(action)
+        evidence: dict[str, Any] = {
+            "state": STATES[last.state],
+            "seen_running": first.state == RUNNING,
+            "sent_in_this_life": ours,
+        }
+        if last.state == RUNNING:
+            return Verdict("running", evidence)
+        ended = last.state in {INITIAL, STOPPED} and not self._stopped
+        new = ours and self._before == INITIAL and last.state == STOPPED
+        if ended and (first.state == RUNNING or new):
+            self._over.add(action.id)
+        return Verdict("done" if action.id in self._over else "unknown", evidence)
+
+    async def _follow(self, granted_s: float) -> Status:
+        """Poll until nothing runs or the time is over; the last status."""
         deadline_s = self._setup.clock.monotonic_s() + granted_s
         while True:
             status = parse_status(await self._exchange(Frame(STATUS)))
-            if status.state == STOPPED:
+            if status.state != RUNNING or self._setup.clock.monotonic_s() > deadline_s:
+                return status
+            await asyncio.sleep(self.settings.poll_s)
+
+    async def _listen(self) -> None:
+        """Test the communication, on a new line if the old one is gone."""
+        if self._stream is not None:
+            try:
+                await self._exchange(Frame(TEST))
+            except DisconnectedError:
+                await self.aclose()
+            else:
                 return
-            if status.state == INITIAL:
-                return
+        self._stream = await self._setup.open_stream()
+        await self._exchange(Frame(TEST))
+
+    async def _identify(self) -> Identity:
+        serial = await self._exchange(Frame(SERIAL))
+        fitted = await self._exchange(Frame(SENSOR, FILTER_VACUUM))
+        self._filtration = fitted[2:3] == b"\x01"
+        return Identity("EL406", serial_number=serial[2:].decode("ascii", "replace").strip("\0 "))
+
+    async def _until_over(self, granted_s: float) -> int:
+        """Poll until the state is one of rest, and return it."""
+        deadline_s = self._setup.clock.monotonic_s() + granted_s
+        while True:
+            status = parse_status(await self._exchange(Frame(STATUS)))
+            if status.state in {INITIAL, STOPPED}:
+                return status.state
             if status.state != RUNNING:
                 raise InstrumentFaultError("the washer is paused", code="paused")
             if self._setup.clock.monotonic_s() > deadline_s:
@@ -207,19 +338,25 @@ class EL406:
             if part:
                 await stream.send(part)
         reader = _Reader(stream, timeout_s)
-        first = (await reader.take(1))[0]
-        if first == NAK:
-            raise MalformedReplyError(f"the washer did not take command {frame.command:04X}")
-        if first != ACK:
-            raise MalformedReplyError(f"{first:02X} instead of an acknowledgement")
-        header = await reader.take(HEADER.size)
-        answer = decode(header, await reader.take(data_length(header)))
+        answer = await self._answer(reader, frame)
+        if answer.command == ABORT != frame.command and self._stopped:
+            answer = await self._answer(reader, frame)
         if answer.command != frame.command:
             raise MalformedReplyError(f"an answer to {answer.command:04X}, not {frame.command:04X}")
         validity = int.from_bytes(answer.data[:2], "little")
         if validity:
             raise InstrumentFaultError(error_text(validity), code=f"{validity:04X}")
         return answer.data
+
+    @staticmethod
+    async def _answer(reader: _Reader, frame: Frame) -> Frame:
+        first = (await reader.take(1))[0]
+        if first == NAK:
+            raise MalformedReplyError(f"the washer did not take command {frame.command:04X}")
+        if first != ACK:
+            raise MalformedReplyError(f"{first:02X} instead of an acknowledgement")
+        header = await reader.take(HEADER.size)
+        return decode(header, await reader.take(data_length(header)))
 
     @staticmethod
     async def _drain(stream: ByteStream) -> None:

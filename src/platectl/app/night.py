@@ -2,42 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Coroutine, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
 
-from platectl.app.evaluation import EvaluatedPlate, evaluate_run
-from platectl.app.recorder import WireRecorder
-from platectl.app.simulated_lab import SimulatedLab
+from platectl.app.drive import Finished, open_run
+from platectl.app.site import RealSite, RemoteSite, SimulatedSite, Site
 from platectl.app.truth import load_truth, unknown_to_truth
-from platectl.app.wire import connect_lab
 from platectl.domain.assay import AssayProtocol
-from platectl.domain.clock import Clock
-from platectl.domain.events import Event
+from platectl.domain.errors import StoreError
 from platectl.domain.findings import Finding, refuse_if_any
 from platectl.domain.policy import Policy
 from platectl.domain.run import CompiledRun
+from platectl.domain.units import FROZEN
 from platectl.engine.ports import Watcher
-from platectl.engine.run import Engine, RunOutcome
+from platectl.engine.state import RunState
 from platectl.files.lab import load_catalogue, load_lab
 from platectl.files.plate_map import load_layout
 from platectl.files.policy import load_policy
 from platectl.files.protocol import bundled, file_hash, find_protocol, load_protocol
 from platectl.files.samples import load_samples
 from platectl.planning.compile import Request, compile_run
-from platectl.simkit.virtual_time import VirtualClock, run_virtual
-from platectl.simkit.world import Truth, World
-from platectl.store.ledger import Ledger, Seal
-from platectl.transport.wall_clock import WallClock
-
-T = TypeVar("T")
-#: A simulated night starts here unless told otherwise, so that it is the same every time.
-SIMULATED_START = datetime(2026, 1, 5, 18, 0, tzinfo=UTC)
+from platectl.simkit.world import Truth
+from platectl.store.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +52,6 @@ class Night:
     truth: Truth | None
     seed: int
     policy: Policy
-
-
-@dataclass(slots=True)
-class Finished:
-    """How a run went; `world` is what stood behind the simulators, for those who ask for truth."""
-
-    outcome: RunOutcome
-    plates: list[EvaluatedPlate]
-    events: list[Event]
-    started: str
-    finished: str
-    world: World | None = None
-    seal: Seal | None = None
 
 
 def prepare(options: Options) -> Night:
@@ -124,63 +99,66 @@ def own_samples(protocol: AssayProtocol, reference: str) -> Path | None:
 
 def execute(
     night: Night, folder: Path, *, watch: Watcher | None = None, record_wire: bool = True,
-    ledger_path: Path | str | None = None,
+    ledger_path: Path | str | None = None, lab_socket: Path | None = None,
 ) -> Finished:  # fmt: skip
     """Run a prepared night in its folder; simulated labs run in virtual time.
 
+    With `lab_socket` the simulated lab is that of another process (`platectl lab`).
+
     Raises:
-        StoreError: The ledger cannot be written; nothing more was sent.
+        StoreError: The ledger cannot be written, or another process drives the run.
         LinkError: Instruments did not answer at the start; nothing was moved.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    clock: Clock = VirtualClock(SIMULATED_START) if night.truth is not None else WallClock()
-    ledger = Ledger(ledger_path or folder / "ledger.db")
-    recorder = WireRecorder(folder / "wire" if record_wire else None, clock)
-    try:
-        ledger.freeze("run", night.compiled.model_dump_json())
-        ledger.freeze(
-            "simulation",
-            json.dumps(
-                {"seed": night.seed, "truth": night.truth and night.truth.model_dump(mode="json")}
-            ),
-        )
-        ledger.freeze("policy", night.policy.model_dump_json())
-        main = _execute(night, folder, clock, ledger, recorder, watch)
-        outcome, world = _run_loop(main, virtual=night.truth is not None)
-        events, seal = list(ledger.events()), ledger.seal()
-    finally:
-        recorder.close()
-        ledger.close()
-    started, finished = (events[0].wall, events[-1].wall) if events else ("", "")
-    plates = evaluate_run(night.compiled, events)
-    return Finished(outcome, plates, events, started, finished, world, seal)
+    site = site_of(night.compiled, night.truth, night.seed, folder, lab_socket)
+    with open_run(
+        folder, site, ledger_path=ledger_path, record_wire=record_wire, watch=watch
+    ) as drive:
+        drive.ledger.freeze("run", night.compiled.model_dump_json())
+        truth = night.truth and night.truth.model_dump(mode="json")
+        drive.ledger.freeze("simulation", json.dumps({"seed": night.seed, "truth": truth}))
+        drive.ledger.freeze("policy", night.policy.model_dump_json())
+        return drive.run(night.compiled, night.policy)
 
 
-def _run_loop(main: Coroutine[Any, Any, T], *, virtual: bool) -> T:
-    return run_virtual(main) if virtual else asyncio.run(main)
+def resume(
+    folder: Path, *, watch: Watcher | None = None, lab_socket: Path | None = None,
+    force: bool = False,
+) -> Finished:  # fmt: skip
+    """Go on with a run that was cut off; nothing is sent before every action in doubt is settled.
+
+    A lab that was simulated in the dead process is rebuilt from the black box.
+
+    Raises:
+        StoreError: The ledger is broken, the run is over, or another process drives it; `force`
+            takes it from a living one.
+        LinkError: Instruments did not answer; nothing was changed.
+    """
+    with Ledger.reading(folder / "ledger.db") as ledger:
+        if (broken := ledger.verify()) is not None:
+            raise StoreError(
+                f"the ledger of {folder.name} is broken at entry {broken}; a person must look"
+            )
+        run = CompiledRun.model_validate_json(ledger.frozen("run"), context=FROZEN)
+        policy = Policy.model_validate_json(ledger.frozen("policy"))
+        simulation = json.loads(ledger.frozen("simulation"))
+        state = RunState.of(ledger.events())
+    if state.status == "done":
+        raise StoreError(f"{folder.name} is over; there is nothing to resume")
+    truth = simulation["truth"] and Truth.model_validate(simulation["truth"], context=FROZEN)
+    wires = folder / "wire" if state.status != "new" else None
+    site = site_of(run, truth, int(simulation["seed"]), folder, lab_socket, wires=wires)
+    with open_run(folder, site, force=force, watch=watch) as drive:
+        return drive.run(run, policy, state if state.status != "new" else None)
 
 
-async def _execute(
-    night: Night, folder: Path, clock: Clock, ledger: Ledger, recorder: WireRecorder,
-    watch: Watcher | None,
-) -> tuple[RunOutcome, World | None]:  # fmt: skip
-    run, lab = night.compiled, None
-    if night.truth is not None:
-        lab = SimulatedLab(run.lab, night.truth, clock, seed=night.seed, folder=folder)
-    used = {r for step in run.steps for r in step.resources}
-    names = tuple(
-        n
-        for n in run.lab.instruments
-        if n in used or any(n == s.params.get("operator") for s in run.steps)
-    )
-    async with AsyncExitStack() as stack:
-        if lab is not None:
-            stack.push_async_callback(lab.aclose)
-        connection = await stack.enter_async_context(
-            connect_lab(run.lab, names, clock=clock, folder=folder, recorder=recorder, behind=lab)
-        )
-        engine = Engine(
-            run, clock=clock, instruments=connection.instruments, ledger=ledger,
-            policy=night.policy, watch=watch, bytes_sent=recorder.bytes_sent,
-        )  # fmt: skip
-        return await engine.run(), lab.world if lab else None
+def site_of(
+    run: CompiledRun, truth: Truth | None, seed: int, folder: Path, lab_socket: Path | None,
+    *, wires: Path | None = None,
+) -> Site:  # fmt: skip
+    """Where a run takes place."""
+    if truth is None:
+        return RealSite()
+    if lab_socket is not None:
+        return RemoteSite(lab_socket)
+    return SimulatedSite(run, truth, seed=seed, folder=folder, wires=wires)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from platectl.app.night import SIMULATED_START
 from platectl.app.simulated_lab import SimulatedLab
 from platectl.domain.errors import DisconnectedError, StoreError
 from platectl.domain.run import CompiledRun
@@ -39,6 +39,11 @@ def read_wire(path: Path) -> list[Turn]:
     return [Turn(">" if m[2] == ">" else "<", unescape(m[3]), float(m[1])) for m in found if m]
 
 
+def read_wires(folder: Path) -> dict[str, list[Turn]]:
+    """All recorded conversations of a run, by file name."""
+    return {path.stem: read_wire(path) for path in sorted(folder.glob("*.txt"))}
+
+
 def replay_run(folder: Path) -> list[Comparison]:
     """Replay all wires of a run folder and compare every answer byte.
 
@@ -51,7 +56,7 @@ def replay_run(folder: Path) -> list[Comparison]:
         simulation = json.loads(ledger.frozen("simulation"))
     finally:
         ledger.close()
-    wires = {p.stem: read_wire(p) for p in sorted((folder / "wire").glob("*.txt"))}
+    wires = read_wires(folder / "wire")
     if not simulation["truth"] or not wires:
         raise StoreError(f"{folder} was not recorded on a simulated lab")
     truth = Truth.model_validate(simulation["truth"], context=FROZEN)
@@ -62,7 +67,7 @@ def replay_run(folder: Path) -> list[Comparison]:
 async def _replay(
     run: CompiledRun, truth: Truth, seed: int, wires: dict[str, list[Turn]], drops: Path
 ) -> list[Comparison]:
-    clock = VirtualClock(SIMULATED_START)
+    clock = VirtualClock()
     lab = SimulatedLab(run.lab, truth, clock, seed=seed, folder=drops)
     ends: dict[str, ByteStream] = {}
     for conversation in wires:
@@ -75,7 +80,21 @@ async def _replay(
     return list(results)
 
 
-async def _say(name: str, end: ByteStream, turns: list[Turn]) -> Comparison:
+async def rebuild(lab: SimulatedLab, conversations: Mapping[str, Sequence[Turn]]) -> None:
+    """Bring a fresh lab to where a cut-off run left it: say again what every instrument was told."""
+    ends: list[ByteStream] = []
+    said = []
+    for name, turns in conversations.items():
+        if turns:
+            end = await lab.connector(name.partition("~")[0])()
+            ends.append(end)
+            said.append(_say(name, end, turns))
+    await asyncio.gather(*said)
+    for end in ends:
+        await end.aclose()
+
+
+async def _say(name: str, end: ByteStream, turns: Sequence[Turn]) -> Comparison:
     loop = asyncio.get_running_loop()
     expected = b"".join(t.data for t in turns if t.side == "<")
     heard = bytearray()

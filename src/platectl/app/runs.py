@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from platectl import __version__
+from platectl.app.drive import Finished
 from platectl.app.evaluation import EvaluatedPlate, evaluate_run
-from platectl.app.night import Finished, Night
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.errors import StoreError
 from platectl.domain.events import Event
@@ -184,10 +184,10 @@ def _binding_rows(protocol: AssayProtocol) -> list[tuple[str, str]]:
     return rows
 
 
-def keep(store: Path, name: str, night: Night, finished: Finished) -> dict[str, Any]:
+def keep(store: Path, name: str, run: CompiledRun, finished: Finished) -> dict[str, Any]:
     """Write report and exports into the run folder, index the run, and return the JSON summary."""
     folder = store / name
-    report = build_report(name, night.compiled, finished.events, finished.plates)
+    report = build_report(name, run, finished.events, finished.plates)
     rows = write_results(folder, report)
     status = finished.outcome.status
     index = RunIndex(store)
@@ -204,7 +204,7 @@ def keep(store: Path, name: str, night: Night, finished: Finished) -> dict[str, 
     )
     return {
         "run": name, "folder": str(folder), "status": status, "error": finished.outcome.error,
-        "in_doubt": list(finished.outcome.in_doubt), "report": str(folder / "report.html"),
+        "in_doubt": list(finished.outcome.in_doubt), "dropped": finished.outcome.dropped, "report": str(folder / "report.html"),
         "simulated": report.simulated, "results": rows, "warnings": list(report.warnings),
     }  # fmt: skip
 

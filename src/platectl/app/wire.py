@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import contextlib
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +13,11 @@ from typing import Any, Protocol
 from platectl import registry
 from platectl.app.recorder import WireRecorder
 from platectl.domain.clock import Clock
-from platectl.domain.errors import InstrumentError, LinkError
+from platectl.domain.errors import InstrumentError, LinkError, StoreError
 from platectl.domain.lab import Lab
 from platectl.hal.instrument import DriverSetup, Identity
 from platectl.hal.stream import ByteStream, Connector, DropFolder
+from platectl.store.lock import FileLock, Owner, lock_instrument
 from platectl.transport.address import open_connector
 from platectl.transport.drop_folder import DropDirectory
 from platectl.transport.record import RecordingStream
@@ -47,26 +49,45 @@ async def connect_lab(
     recorder: WireRecorder,
     behind: Behind | None = None,
     observe: bool = False,
+    guard: Callable[[], None] = lambda: None,
+    owner: Owner | None = None,
 ) -> AsyncIterator[LabConnection]:
     """Connect the named instruments; closes all of them at the end, whatever happened.
 
+    When the ledger fails they are left as they are, without a farewell: they finish what they
+    were told, and a later engine asks them about it.
+
     `behind` is what stands behind the wires of a simulated lab; None is a real one. With
     `observe` the instruments are only looked at, because an earlier engine may have left them at
-    work; the engine takes them over.
+    work; the engine takes them over. `guard` is called before every byte that is sent; `owner`
+    is who takes the locks of real instruments.
 
     Raises:
         LinkError: One or more instruments did not answer; the message lists all of them.
+        StoreError: Another process drives one of the instruments.
     """
     connection = LabConnection()
-    wiring = _Wiring(lab, clock, folder, recorder, behind)
+    wiring = _Wiring(lab, clock, folder, recorder, behind, guard, owner)
     try:
         for name in names:
             wiring.build(name, connection.instruments)
         await _connect_all(connection, observe=observe)
         yield connection
+    except StoreError:
+        await wiring.abandon()
+        raise
+    except BaseException:
+        await _close_all(connection)
+        raise
+    else:
+        await _close_all(connection)
     finally:
-        for instrument in connection.instruments.values():
-            await instrument.aclose()
+        wiring.unlock()
+
+
+async def _close_all(connection: LabConnection) -> None:
+    for instrument in connection.instruments.values():
+        await instrument.aclose()
 
 
 async def _connect_all(connection: LabConnection, *, observe: bool) -> None:
@@ -92,6 +113,21 @@ class _Wiring:
     folder: Path
     recorder: WireRecorder
     behind: Behind | None
+    guard: Callable[[], None]
+    owner: Owner | None
+    locks: list[FileLock] = field(default_factory=list)
+    streams: list[ByteStream] = field(default_factory=list)
+
+    async def abandon(self) -> None:
+        """Close all conversations without another word."""
+        for stream in self.streams:
+            with contextlib.suppress(LinkError):
+                await stream.aclose()
+
+    def unlock(self) -> None:
+        """Give the instruments back."""
+        for lock in self.locks:
+            lock.release()
 
     def build(self, name: str, built: dict[str, Any]) -> Any:
         """Build one driver, and first those that it uses."""
@@ -120,9 +156,13 @@ class _Wiring:
             connect = self.behind.connector(wire)
         else:
             connect = _no_wire if address.startswith("drop:") else open_connector(address)
+            if self.owner is not None and not address.startswith(("drop:", "console:")):
+                self.locks.append(lock_instrument(address, self.owner))
 
         async def open_recorded() -> ByteStream:
-            return RecordingStream(await connect(), self.recorder.writer(wire))
+            stream = await connect()
+            self.streams.append(stream)
+            return RecordingStream(stream, self.recorder.writer(wire), guard=self.guard)
 
         return open_recorded
 

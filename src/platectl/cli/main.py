@@ -10,6 +10,7 @@ import click
 #: command -> (module, function, help in one line)
 COMMANDS = {
     "run": ("platectl.cli.run", "run", "Run an assay and analyse it."),
+    "resume": ("platectl.cli.resume", "resume", "Go on with a run that was cut off."),
     "check": ("platectl.cli.check", "check", "Check files; nothing is sent to any instrument."),
     "init": ("platectl.cli.init", "init", "Write a working set of files to start from."),
     "runs": ("platectl.cli.runs", "runs", "List the runs of the store."),

@@ -11,11 +11,13 @@ from typing import Any
 import click
 import structlog
 
+from platectl.app.drive import Finished
 from platectl.app.night import Options, execute, prepare
 from platectl.app.runs import keep, new_run_name
 from platectl.cli.options import emit_json, file_options, json_option, parse_overrides, store_option
 from platectl.cli.render import LiveView, console, results_tables
 from platectl.domain.findings import InputRefusedError
+from platectl.domain.run import CompiledRun
 from platectl.transport.wall_clock import WallClock
 
 
@@ -55,7 +57,7 @@ def run(
                 )
             raise
         summaries.append(summary)
-        code = max(code, _exit_code(summary))
+        code = max(code, exit_code(summary))
         if summary["status"] != "done":
             break
     if as_json:
@@ -72,10 +74,18 @@ def _one(options: Options, store: Path, *, quiet: bool) -> dict[str, Any]:
     for warning in night.warnings:
         out.print(f"[yellow]warning:[/] {warning}")
     with (folder / "log.jsonl").open("w", encoding="utf-8") as log:
-        _log_to(log)
+        log_to(log)
         with LiveView(night.compiled, out) as view:
             finished = execute(night, folder, watch=view)
-    summary = keep(store, options.run, night, finished)
+    return conclude(store, options.run, night.compiled, finished, began=began, quiet=quiet)
+
+
+def conclude(
+    store: Path, name: str, run: CompiledRun, finished: Finished, *, began: float, quiet: bool
+) -> dict[str, Any]:
+    """Keep what came of a run and print it; returns the JSON summary."""
+    out = console(quiet=quiet)
+    summary = keep(store, name, run, finished)
     if not quiet:
         for table in results_tables(summary["results"], simulated=summary["simulated"]):
             out.print(table)
@@ -89,13 +99,15 @@ def _one(options: Options, store: Path, *, quiet: bool) -> dict[str, Any]:
     return summary
 
 
-def _exit_code(summary: dict[str, Any]) -> int:
+def exit_code(summary: dict[str, Any]) -> int:
+    """Exit code of a finished run."""
     if summary["status"] != "done":
         return 3
     return 4 if any(row["status"] == "fail" for row in summary["results"]) else 0
 
 
-def _log_to(file: Any) -> None:
+def log_to(file: Any) -> None:
+    """Send the log of this process to a file, as JSON lines."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

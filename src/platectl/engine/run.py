@@ -180,9 +180,9 @@ class Engine:
         if isinstance(first, _StoppedError):
             self._end("run.stopped", {"in_doubt": list(self._in_doubt())})
             return self._outcome("stopped", "stopped by the operator")
-        await self._abort_all()
         if isinstance(first, StoreError):
-            raise first
+            raise first  # nothing more is sent; instruments finish what they were told
+        await self._abort_all()
         if not isinstance(first, (PlatectlError, OSError)):
             self._end("run.failed", {"error": repr(first), "in_doubt": list(self._in_doubt())})
             raise first

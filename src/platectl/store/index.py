@@ -79,6 +79,23 @@ class RunIndex:
             {**dict(zip(names, row, strict=True)), "results": json.loads(row[-1])} for row in rows
         ]
 
+    def folder_of(self, run: str) -> Path:
+        """Folder of a run, also of one that was cut off before it came into the index.
+
+        Raises:
+            StoreError: None or several runs match.
+        """
+        folders = sorted(
+            (p.parent for p in self._root.glob("*/ledger.db")), key=lambda p: p.stat().st_mtime
+        )
+        matches = [f for f in folders if f.name == run] or (
+            folders[-1:] if run == "latest" else [f for f in folders if f.name.startswith(run)]
+        )
+        if len(matches) != 1:
+            what = "no run" if not matches else f"{len(matches)} runs"
+            raise StoreError(f"{what} named {run!r} in {self._root}; `platectl runs` lists them")
+        return matches[0]
+
     def find(self, run: str) -> dict[str, Any]:
         """One run by name, or by a beginning that only one run has; `latest` is the newest.
 

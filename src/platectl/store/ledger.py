@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import sqlite3
@@ -9,13 +10,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from platectl.domain.errors import StoreError
+from platectl.domain.errors import FencedError, StoreError
 from platectl.domain.events import Event, EventKind
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS frozen (name TEXT PRIMARY KEY, content TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS owners (
+    epoch INTEGER PRIMARY KEY, owner TEXT NOT NULL, wall TEXT NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS events (
     number INTEGER PRIMARY KEY,
     kind TEXT NOT NULL,
@@ -46,9 +50,11 @@ class Seal:
 class Ledger:
     """Appends events and reads them back; satisfies the engine's `EventSink`.
 
-    Lifetime: opened for one run by one process; `close` may be repeated.
+    Lifetime: opened for one run by one process; `close` may be repeated. A writer claims it first;
+    from then on an earlier owner's entries are refused (fenced).
     Concurrency: one thread. `append` makes an entry durable at once unless `sync` is False; an
-    entry without sync becomes durable with the next synced one.
+    entry without sync survives the death of the process, and a power cut only together with the
+    next synced one.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -65,7 +71,45 @@ class Ledger:
             raise StoreError(f"ledger {path} cannot be opened: {error}") from error
         self._number: int = row[0] if row else 0
         self._hash: str = row[1] if row else GENESIS
-        self._open_transaction = False
+        self._epoch: int | None = None
+        self._synced = True
+
+    @classmethod
+    @contextmanager
+    def reading(cls, path: Path) -> Iterator[Self]:
+        """Open a ledger to read it.
+
+        Raises:
+            StoreError: There is none, or it is none.
+        """
+        if not path.exists():
+            raise StoreError(f"there is no ledger at {path}")
+        ledger = cls(path)
+        try:
+            yield ledger
+        finally:
+            ledger.close()
+
+    def claim(self, owner: str, wall: str) -> int:
+        """Become the owner and return the epoch, one more than that of the owner before.
+
+        Raises:
+            StoreError: The disk refused, or another process is writing.
+        """
+        with self._mapped():
+            self._db.execute("BEGIN IMMEDIATE")
+            row = self._db.execute("SELECT coalesce(max(epoch), 0) FROM owners").fetchone()
+            self._epoch = int(row[0]) + 1
+            self._db.execute("INSERT INTO owners VALUES (?, ?, ?)", (self._epoch, owner, wall))
+            self._db.execute("COMMIT")
+            self._catch_up()
+        return self._epoch
+
+    def _catch_up(self) -> None:
+        row = self._db.execute(
+            "SELECT number, hash FROM events ORDER BY number DESC LIMIT 1"
+        ).fetchone()
+        self._number, self._hash = row or (0, GENESIS)
 
     def freeze(self, name: str, content: str) -> None:
         """Store a frozen document once; a second, different one is refused.
@@ -95,14 +139,15 @@ class Ledger:
         """Add an entry and return its number.
 
         Raises:
-            StoreError: The disk refused; nothing after this entry may be sent.
+            StoreError: The disk refused; nothing that depends on this entry may be sent.
+            FencedError: Another process has claimed the ledger since.
         """
         data = json.dumps(dict(event.data), sort_keys=True, separators=(",", ":"))
         digest = chain_hash(self._hash, event, data)
         with self._mapped():
-            if not self._open_transaction:
-                self._db.execute("BEGIN IMMEDIATE")
-                self._open_transaction = True
+            self._set_sync(sync)
+            self._db.execute("BEGIN IMMEDIATE")
+            self._check_owner()
             row = (
                 self._number + 1,
                 event.kind,
@@ -113,9 +158,7 @@ class Ledger:
                 digest,
             )
             self._db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-            if sync:
-                self._db.execute("COMMIT")
-                self._open_transaction = False
+            self._db.execute("COMMIT")
         self._number, self._hash = self._number + 1, digest
         return self._number
 
@@ -151,20 +194,38 @@ class Ledger:
         return int(expected) if seal is not None and expected <= seal.entries else None
 
     def close(self) -> None:
-        """Commit what is open and close."""
-        try:
-            if self._open_transaction:
-                self._db.execute("COMMIT")
-                self._open_transaction = False
-        finally:
-            self._db.close()
+        """Close; what was appended without sync is in the hands of the operating system."""
+        self._db.close()
+
+    def _set_sync(self, sync: bool) -> None:  # noqa: FBT001  # the caller's own flag
+        if sync is not self._synced:
+            self._db.execute(f"PRAGMA synchronous={'FULL' if sync else 'NORMAL'}")
+            self._synced = sync
+
+    def _check_owner(self) -> None:
+        if self._epoch is None:
+            return
+        epoch, owner = self._db.execute(
+            "SELECT epoch, owner FROM owners ORDER BY epoch DESC LIMIT 1"
+        ).fetchone()
+        if epoch != self._epoch:
+            raise FencedError(f"ledger {self._path} belongs to {owner} now; nothing was written")
 
     @contextmanager
     def _mapped(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
+            self._roll_back()
             raise StoreError(f"ledger {self._path}: {error}") from error
+        except FencedError:
+            self._roll_back()
+            raise
+
+    def _roll_back(self) -> None:
+        if self._db.in_transaction:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
 
 
 def _kind(text: str) -> EventKind:

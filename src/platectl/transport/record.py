@@ -16,12 +16,20 @@ class RecordingStream:
     unrecorded.
     """
 
-    def __init__(self, stream: ByteStream, write: Callable[[Side, bytes], None]) -> None:
+    def __init__(
+        self,
+        stream: ByteStream,
+        write: Callable[[Side, bytes], None],
+        *,
+        guard: Callable[[], None] = lambda: None,
+    ) -> None:
         self._stream = stream
         self._write = write
+        self._guard = guard
 
     async def send(self, data: bytes) -> None:
-        """Record, then send."""
+        """Record, then send; not if `guard` raises."""
+        self._guard()
         self._write(">", data)
         await self._stream.send(data)
 

@@ -1,28 +1,10 @@
-r"""Opentrons Vacuum Module (filtration with pressure feedback) over USB serial, 115200 8N1.
-
-Wire: a G-code, a space and LF; the answer is `<code>[ fields] OK` or `ERRnnn:text OK`, with LF.
-Source: the vendor's driver in `opentrons` 10.1.0 for the commands, that of the Heater-Shaker for
-the line format. Maturity: paper.
-
-Responsible for: drawing down to a gauge pressure, watching it, switching off and venting. Not
-responsible for: which plate stands on the module, nor for emptying the waste bottle.
-
-`async ERRnnn:text OK` comes once, at any time, before or between answers. So nothing is ever
-flushed: each such line is kept until a verb can raise it. `stop_vacuum` switches off and vents
-before it raises anything. Answers are matched to what was asked in order; after a lost answer the
-module is asked for its identity, which tells late answers from new ones.
-
-Unattested: that the module vents within `vent_s`; that M120 S1 without D holds until it is
-switched off; whether ERR400 comes as an answer or as an
-async line (both are taken).
-"""
+"""The module: pressure, venting, and what it can say of a vacuum in doubt."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -36,27 +18,22 @@ from platectl.domain.errors import (
     ReplyTimeoutError,
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
-from platectl.transport.codec import number, text
+from platectl.hal.recovery import Action, Verdict
+from platectl.transport.codec import text
+from platectl.transport.handed import Handed
 from platectl.transport.line import LineLink
+from platectl_drivers.opentrons_vacuum.codec import (
+    PumpState,
+    parse_answer,
+    parse_error,
+    parse_identity,
+    parse_state,
+)
 
 LOWEST_MBAR: Final = -800.0
 LONGEST_HOLD_S: Final = 86400.0
 REPLY_S: Final = 5.0
 IDENTIFY: Final = "M115"
-_ERROR: Final = re.compile(r"(?:async )?(ERR\d{3}):(.*?)(?: OK)?")
-_ANSWER: Final = re.compile(r"(M\d+)(?: (.*))? OK")
-_IDENTITY: Final = re.compile(r"FW:(\S+) HW:Opentrons-vacuum-module-(\S+) SerialNo:(\S+)")
-_STATE: Final = re.compile(
-    r"T:(\S+) C:(?P<gauge>\S+) A:(\S+) B:(\S+) H:(\S+) E:(?P<on>[01]) D:(\S+) V:([01])"
-)
-FAULTS: Final = {
-    "ERR003": "it does not know the command",
-    "ERR004": "its command buffer is full",
-    "ERR007": "it is not ready yet",
-    "ERR400": "the pressure was not reached: no plate, unsealed or leaking wells, or a dry filter",
-    "ERR401": "the waste is full; empty it",
-    "ERR402": "it could not vent; the manifold may still be under vacuum",
-}
 
 
 class Settings(BaseModel):
@@ -68,14 +45,6 @@ class Settings(BaseModel):
     reach_s: int = Field(default=20, gt=0, le=600)
     vent_s: float = Field(default=10.0, gt=0, le=120)
     poll_s: float = Field(default=0.5, gt=0, le=10)
-
-
-@dataclass(frozen=True, slots=True)
-class PumpState:
-    """What M121 tells: gauge pressure and whether the vacuum is on."""
-
-    gauge_mbar: float
-    on: bool
 
 
 class OpentronsVacuum:
@@ -105,6 +74,7 @@ class OpentronsVacuum:
         self._asked: deque[str] = deque()
         self._late: set[str] = set()
         self._aborted = asyncio.Event()
+        self._handed = Handed()
 
     async def connect(self) -> Identity:
         """Ask who is there; a fault line that comes meanwhile is raised by the next verb.
@@ -112,12 +82,52 @@ class OpentronsVacuum:
         Raises:
             LinkError: No usable answer; nothing was switched.
         """
+        await self.aclose()
+        return await self.observe()
+
+    async def observe(self) -> Identity:
+        """Ask who is there, on a new line if there is none; pump and vent stay as they are.
+
+        Raises:
+            LinkError: No usable answer; nothing was changed.
+        """
         if self._link is not None:
-            await self._link.aclose()
+            try:
+                return parse_identity(await self._ask(IDENTIFY))
+            except DisconnectedError:
+                await self.aclose()
         self._link = LineLink(await self._open_stream(), tx_end=b" \n", rx_end=b"\n", longest=4096)
         self._asked.clear()
         self._late.clear()
         return parse_identity(await self._ask(IDENTIFY))
+
+    async def take_over(self) -> Identity:
+        """As `observe`; a vacuum that is on stays on."""
+        return await self.observe()
+
+    async def reconcile(self, action: Action) -> Verdict:
+        """Read pump, pressure and vent back; a fault line that comes meanwhile waits for a verb.
+
+        Raises:
+            LinkError: No usable answer.
+        """
+        await self.observe()
+        if self._handed.never(action):
+            return Verdict("not_done", {"sent": "the vent was closed at most"})
+        try:
+            state = await self._state()
+        except InstrumentFaultError as error:
+            return Verdict("unknown", {"error": error.code})
+        evidence = asdict(state)
+        tolerance_mbar = self.settings.tolerance_mbar
+        if action.verb == "start_vacuum":
+            asked_mbar = float(action.arguments.get("gauge_mbar", LOWEST_MBAR))
+            as_set = state.on and state.gauge_mbar <= asked_mbar + tolerance_mbar
+        elif action.verb == "stop_vacuum":
+            as_set = not (state.on or state.vent_open) and state.gauge_mbar >= -tolerance_mbar
+        else:
+            return Verdict("unknown", {**evidence, "verb": action.verb})
+        return Verdict("done" if as_set else "not_done", evidence, remembered=not as_set)
 
     async def apply_vacuum(self, *, gauge_mbar: float, hold_s: float) -> float:
         """Draw down, hold, switch off and vent; return the lowest gauge pressure seen.
@@ -159,6 +169,7 @@ class OpentronsVacuum:
             LinkError: The vacuum may still be on.
         """
         self._aborted.clear()
+        self._handed.hand()
         await self._switch_off()
         self._raise_faults()
 
@@ -185,8 +196,10 @@ class OpentronsVacuum:
         if round(gauge_mbar, 2) != gauge_mbar:
             raise RefusedError(f"gauge pressure {gauge_mbar!r} mbar is finer than 0.01 mbar")
         self._aborted.clear()
+        self._handed.begin()
         await self._ask("M124 V0")
         self._raise_faults()
+        self._handed.hand()
         try:
             await self._ask(f"M120 S1 P{gauge_mbar:.2f} T{self.settings.reach_s}")
             return await self._reach(gauge_mbar)
@@ -325,53 +338,3 @@ class OpentronsVacuum:
         if code in self._late:
             return None
         raise MalformedReplyError(f"the Vacuum Module answered {line[:60]!r}, which nobody asked")
-
-
-def parse_error(line: str) -> InstrumentFaultError | None:
-    """Return the fault that a line tells, asked for or not; None for other lines."""
-    match = _ERROR.fullmatch(line)
-    if not match:
-        return None
-    code, words = match[1], match[2].strip()
-    why = FAULTS.get(code, words)
-    return InstrumentFaultError(f"Vacuum Module {code}: {why}", code=code)
-
-
-def parse_answer(line: str) -> tuple[str, str]:
-    """Return the G-code and the fields of an answer.
-
-    Raises:
-        MalformedReplyError: Not `code[ fields] OK`.
-    """
-    match = _ANSWER.fullmatch(line)
-    if not match:
-        raise MalformedReplyError(f"the Vacuum Module said {line[:60]!r}")
-    return match[1], match[2] or ""
-
-
-def parse_state(fields: str) -> PumpState:
-    """Read the fields of M121.
-
-    Raises:
-        MalformedReplyError: A field is missing, repeated or no number.
-    """
-    match = _STATE.fullmatch(fields)
-    if not match:
-        raise MalformedReplyError(f"M121 told {fields[:80]!r}")
-    for field in match.groups():
-        number(field)
-    return PumpState(number(match["gauge"]), on=match["on"] == "1")
-
-
-def parse_identity(fields: str) -> Identity:
-    """Read the fields of M115.
-
-    Raises:
-        MalformedReplyError: Not a Vacuum Module.
-    """
-    match = _IDENTITY.fullmatch(fields)
-    if not match:
-        raise MalformedReplyError(f"M115 told {fields[:80]!r}, which is no Vacuum Module")
-    return Identity(
-        f"Opentrons Vacuum Module {match[2]}", serial_number=match[3], firmware=match[1]
-    )

@@ -1,30 +1,12 @@
-r"""Precise PF400 plate mover over TCP 10100 (TCP Command Server on the maker's controller).
-
-Wire: one command a line, LF; in PC mode (`mode 0`) each answer is one line `code[ data]`, CR LF,
-where code 0 is good and negative codes are the maker's. Source: command set as used by the
-PyLabRobot and galago clients and the maker's command server 3.0C1. Maturity: paper.
-
-Responsible for: power, control, homing when it is needed, picking and placing at taught stations,
-and knowing whether the gripper may hold a plate. Not responsible for: teaching, approach heights
-and paths, which belong to the stations on the robot, nor for which plate stands where.
-
-The interpreter of a conversation does one command at a time, so `waitForEom` is never sent; the
-end of a motion is seen in `wherej`, and `abort` sends `halt` in a second conversation. When an
-answer is lost the conversation is closed and must be opened anew, because a late answer would be
-taken for another. When a plate may be in the gripper nothing is picked until `connect`.
-
-Unattested: that `pickplate`, `placeplate` and `HomeAll_IfNoPlate` answer when they are done; what
-a halted `pickplate` answers; the text of `version`; the noise of a standing joint in `wherej`.
-"""
+"""The arm: moves, abort, and what it can say of a move in doubt."""
 
 from __future__ import annotations
 
 import asyncio
-import re
-from typing import ClassVar, Final
+import contextlib
+from typing import Any, ClassVar, Final
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import (
     DisconnectedError,
@@ -35,8 +17,11 @@ from platectl.domain.errors import (
     ReplyTimeoutError,
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
-from platectl.transport.codec import number, text
+from platectl.hal.recovery import ACTION_ID, Action, Verdict
+from platectl.transport.handed import Handed
 from platectl.transport.line import LineLink
+from platectl_drivers.pf400.codec import parse_grip, parse_joints, parse_reply
+from platectl_drivers.pf400.settings import Settings
 
 log = structlog.get_logger()
 
@@ -46,6 +31,8 @@ ABORT_S: Final = 3.0
 FAREWELL_S: Final = 1.0
 STILL_S: Final = 30.0
 POLL_S: Final = 0.25
+#: an arm that stood for so long has finished what it was told
+AT_REST_S: Final = 2.0
 #: largest difference between two readings of a standing joint, mm or degrees
 STILL_WITHIN: Final = 0.05
 READY: Final = {"20", "21"}
@@ -54,49 +41,6 @@ NOT_HOMED: Final = "-1021"
 HOLDS_PLATE: Final = "plate_in_gripper"
 #: refused before the arm moved; lost power and stops may come in mid-motion as well
 BEFORE_MOTION: Final = {"-1009", "-1021", "-2800", "-2805", "-2820", "-2821"}
-FAULTS: Final = {
-    "-1009": "no robot is attached",
-    "-1012": "a joint is out of its range",
-    "-1021": "the robot is not homed",
-    "-1025": "power did not come on in time",
-    "-1028": "the hard emergency stop is pressed",
-    "-1039": "the position is too close",
-    "-1040": "the position is too far",
-    "-1045": "the soft emergency stop is active",
-    "-1046": "power is off",
-    "-2805": "the command is unknown",
-    "-2820": "the station has no such number",
-    "-2821": "the station is not taught",
-    "-3100": "a joint left its hard envelope",
-    "-3105": "a motor stalled",
-    "-3122": "the arm hit something (soft envelope); power is off",
-}
-_REPLY: Final = re.compile(r"(0|-[1-9]\d*)(?: (.*))?")
-
-
-class Grip(BaseModel):
-    """How plates are held, instead of what the robot has stored."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    width_mm: float = Field(ge=60, le=145)
-    speed_percent: int = Field(default=50, ge=1, le=100)
-    force_n: float = Field(default=10.0, gt=0, le=30)
-
-
-class Settings(BaseModel):
-    """Taught stations by position, and how the arm moves and grips."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    stations: dict[str, int] = Field(default_factory=dict, description="position -> station number")
-    speed_percent: int | None = Field(default=None, ge=1, le=100, description="None: as stored")
-    grip: Grip | None = None
-    compliance: int = Field(
-        default=0, ge=0, le=1, description="1: horizontally soft in the last mm"
-    )
-    torque_percent: int = Field(default=0, ge=0, le=100, description="of the soft axes")
-    power_s: int = Field(default=10, ge=1, le=120)
 
 
 class PF400:
@@ -111,6 +55,7 @@ class PF400:
         unattested=(
             "pickplate, placeplate and homing answer at the end of the motion",
             "answer of a halted motion",
+            "answer of IsFullyClosed",
             "text of version",
         ),
     )
@@ -123,6 +68,9 @@ class PF400:
         self._link: LineLink | None = None
         self._busy = False
         self._in_gripper = ""
+        self._in_control = False
+        self._handed = Handed()
+        self._stages: dict[str, str] = {}
 
     async def connect(self) -> Identity:
         """Enter PC mode, switch power on and take control; nothing moves, nothing is homed.
@@ -132,19 +80,60 @@ class PF400:
             LinkError: No usable answer; power may be on.
         """
         await self._drop()
+        identity = await self.observe()
+        await self._take_control()
+        self._in_gripper = ""
+        return identity
+
+    async def observe(self) -> Identity:
+        """Enter PC mode in a conversation of its own and ask for the version; takes no control.
+
+        Raises:
+            LinkError: No usable answer; nothing was changed.
+        """
+        if self._link is not None:
+            with contextlib.suppress(DisconnectedError):
+                return Identity("PF400", firmware=await self._ask("version"))
+        self._in_control = False
         self._link = LineLink(await self._open_stream(), tx_end=b"\n", rx_end=b"\r\n")
         await self._ask("mode 0")
-        version = await self._ask("version")
-        await self._check_state({HARD_STOP: "the hard emergency stop is pressed"})
-        await self._ask(f"hp 1 {self.settings.power_s}", timeout_s=self.settings.power_s + REPLY_S)
-        await self._ask("attach 1")
-        await self._check_state()
-        if self.settings.speed_percent is not None:
-            await self._ask(f"mspeed {self.settings.speed_percent}")
-        if (grip := self.settings.grip) is not None:
-            await self._ask(f"GraspData {grip.width_mm:g} {grip.speed_percent} {grip.force_n:g}")
+        return Identity("PF400", firmware=await self._ask("version"))
+
+    async def take_over(self) -> Identity:
+        """As `connect`, after the arm has come to rest; every move in doubt is settled by now.
+
+        Raises:
+            InstrumentFaultError, LinkError: As for `connect`; also when it does not come to rest.
+        """
+        identity = await self.observe()
+        if not await self._at_rest():
+            raise ReplyTimeoutError(f"the PF400 still moves after {MOTION_S:g} s")
+        await self._take_control()
         self._in_gripper = ""
-        return Identity("PF400", firmware=version)
+        return identity
+
+    async def reconcile(self, action: Action) -> Verdict:
+        """Wait until the arm stands, and tell what this life knows of the move.
+
+        Raises:
+            LinkError: No usable answer now.
+        """
+        await self.observe()
+        if self._handed.never(action):
+            return Verdict("not_done", {"sent": "nothing that moves the arm"})
+        if action.verb != "move_plate":
+            return Verdict("unknown", {"verb": action.verb})
+        standing = await self._at_rest()
+        stage = self._stages.get(action.id, "not known to this life")
+        evidence = {"stands": standing, "stage": stage, **await self._look()}
+        if not standing:
+            return Verdict("running", evidence)
+        if stage == "homing":  # the pick had been refused
+            self._in_gripper = ""
+            return Verdict("not_done", evidence)
+        if stage == "placed" and evidence["system_state"] in READY:
+            return Verdict("done", evidence)
+        return Verdict("unknown", evidence)
 
     async def move_plate(self, source: str, target: str) -> None:
         """Pick at one station and place at another; homes first if the robot says it must.
@@ -162,11 +151,15 @@ class PF400:
             raise RefusedError(
                 f"{self._in_gripper}; take it out of the gripper and connect the arm again"
             )
+        self._handed.begin()
+        if self._link is not None and not self._in_control:  # it was opened anew to look
+            await self._take_control()
         gripped = await self._pick(pick, source)
         if not gripped:
             self._in_gripper = ""
             raise InstrumentFaultError(f"the PF400 found no plate at {source}", code="no_plate")
         self._in_gripper = f"the plate from {source} is in the gripper"
+        self._stages[ACTION_ID.get()] = "placing"
         try:
             await self._ask(f"placeplate {place} {self._softness}", timeout_s=MOTION_S)
         except InstrumentFaultError as error:
@@ -174,6 +167,7 @@ class PF400:
                 f"{error}; {self._in_gripper}, not at {target}", code=error.code
             ) from error
         self._in_gripper = ""
+        self._stages[ACTION_ID.get()] = "placed"
         await self._stand_still()
 
     async def abort(self) -> None:
@@ -189,11 +183,11 @@ class PF400:
             log.warning("arm.halt.failed", error=str(error))
 
     async def aclose(self) -> None:
-        """Give back control and close; power stays as it is."""
+        """Give back control, if it was taken, and close; power stays as it is."""
         link, self._link = self._link, None
         if link is None:
             return
-        if self._busy:  # a verb still reads; it sees the end
+        if self._busy or not self._in_control:  # a verb that still reads sees the end
             await link.aclose()
             return
         try:
@@ -223,13 +217,17 @@ class PF400:
         """Pick, after homing if the robot asks for it; whether a plate was gripped."""
         command = f"pickplate {station} {self._softness}"
         self._in_gripper = f"the plate from {source} may be in the gripper"
+        self._handed.hand()
+        self._stages[ACTION_ID.get()] = "picking"
         try:
             try:
                 answer = await self._ask(command, timeout_s=MOTION_S)
             except InstrumentFaultError as error:
                 if error.code != NOT_HOMED:
                     raise
+                self._stages[ACTION_ID.get()] = "homing"
                 await self._home()
+                self._stages[ACTION_ID.get()] = "picking"
                 answer = await self._ask(command, timeout_s=MOTION_S)
         except InstrumentFaultError as error:
             where = "the plate is there or in the gripper"
@@ -250,16 +248,51 @@ class PF400:
 
     async def _stand_still(self) -> None:
         """Poll the joints until two readings are alike."""
+        if not await self._alike(1, STILL_S):
+            raise ReplyTimeoutError(f"the PF400 still moves {STILL_S:g} s after placing")
+
+    async def _at_rest(self) -> bool:
+        """Wait until the joints were alike for a while; whether they were within the time."""
+        return await self._alike(round(AT_REST_S / POLL_S), MOTION_S)
+
+    async def _alike(self, times: int, within_s: float) -> bool:
         before: tuple[float, ...] = ()
-        for _ in range(round(STILL_S / POLL_S)):
+        seen = 0
+        for _ in range(round(within_s / POLL_S)):
             joints = parse_joints(await self._ask("wherej"))
-            if len(before) == len(joints) and all(
+            alike = len(before) == len(joints) and all(
                 abs(a - b) <= STILL_WITHIN for a, b in zip(before, joints, strict=True)
-            ):
-                return
+            )
+            seen = seen + 1 if alike else 0
+            if seen == times:
+                return True
             before = joints
             await asyncio.sleep(POLL_S)
-        raise ReplyTimeoutError(f"the PF400 still moves {STILL_S:g} s after placing")
+        return False
+
+    async def _look(self) -> dict[str, Any]:
+        """What can be asked of a standing arm."""
+        found: dict[str, Any] = {
+            "system_state": await self._ask("sysState"),
+            "power": await self._ask("hp"),
+            "joints": list(parse_joints(await self._ask("wherej"))),
+        }
+        try:
+            found["gripper_fully_closed"] = await self._ask("IsFullyClosed")
+        except InstrumentFaultError as refusal:
+            found["gripper_fully_closed"] = refusal.code
+        return found
+
+    async def _take_control(self) -> None:
+        await self._check_state({HARD_STOP: "the hard emergency stop is pressed"})
+        self._in_control = True
+        await self._ask(f"hp 1 {self.settings.power_s}", timeout_s=self.settings.power_s + REPLY_S)
+        await self._ask("attach 1")
+        await self._check_state()
+        if self.settings.speed_percent is not None:
+            await self._ask(f"mspeed {self.settings.speed_percent}")
+        if (grip := self.settings.grip) is not None:
+            await self._ask(f"GraspData {grip.width_mm:g} {grip.speed_percent} {grip.force_n:g}")
 
     async def _ask(self, command: str, *, timeout_s: float = REPLY_S) -> str:
         """Ask; a conversation whose answer did not come whole is closed for good."""
@@ -282,40 +315,3 @@ class PF400:
         link, self._link = self._link, None
         if link is not None:
             await link.aclose()
-
-
-def parse_reply(line: bytes, command: str) -> str:
-    """Return the data of a good answer.
-
-    Raises:
-        InstrumentFaultError: A negative code.
-        MalformedReplyError: Not `code[ data]`.
-    """
-    match = _REPLY.fullmatch(text(line))
-    if not match:
-        raise MalformedReplyError(f"the PF400 answered {line[:60]!r} to {command!r}")
-    code = match[1]
-    if code != "0":
-        why = FAULTS.get(code, match[2] or "error")
-        raise InstrumentFaultError(f"the PF400 refused {command!r}: {why} ({code})", code=code)
-    return match[2] or ""
-
-
-def parse_grip(answer: str) -> bool:
-    """Whether `-1` (yes) or `0` (no) was answered.
-
-    Raises:
-        MalformedReplyError: Neither.
-    """
-    if answer not in {"-1", "0"}:
-        raise MalformedReplyError(f"the PF400 answered {answer[:60]!r} instead of -1 or 0")
-    return answer == "-1"
-
-
-def parse_joints(answer: str) -> tuple[float, ...]:
-    """Return the joints of `wherej` in millimetres and degrees.
-
-    Raises:
-        MalformedReplyError: Not numbers with blanks between.
-    """
-    return tuple(number(field) for field in answer.split(" "))

@@ -1,0 +1,115 @@
+"""Drives one run in its folder: lock, ledger, black box, instruments, engine, evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from platectl.app.evaluation import EvaluatedPlate, evaluate_run
+from platectl.app.recorder import WireRecorder
+from platectl.app.site import SimulatedSite, Site
+from platectl.app.wire import connect_lab
+from platectl.domain.events import Event
+from platectl.domain.policy import Policy
+from platectl.domain.run import CompiledRun
+from platectl.engine.ports import Watcher
+from platectl.engine.run import Engine, RunOutcome
+from platectl.engine.state import RunState
+from platectl.simkit.world import World
+from platectl.store.ledger import Ledger, Seal
+from platectl.store.lock import Owner, RunLock
+from platectl.transport.wall_clock import WallClock
+
+
+@dataclass(slots=True)
+class Finished:
+    """How a run went; `world` is what stood behind the simulators, for those who ask for truth."""
+
+    outcome: RunOutcome
+    plates: list[EvaluatedPlate]
+    events: list[Event]
+    started: str
+    finished: str
+    world: World | None = None
+    seal: Seal | None = None
+
+
+@dataclass(slots=True)
+class Drive:
+    """Everything that one engine needs in a run folder; made by `open_run`."""
+
+    folder: Path
+    site: Site
+    owner: Owner
+    lock: RunLock
+    ledger: Ledger
+    recorder: WireRecorder
+    watch: Watcher | None
+
+    def run(self, run: CompiledRun, policy: Policy, state: RunState | None = None) -> Finished:
+        """Run from the start, or from a state, to the end; then evaluate the plates."""
+        outcome = self.site.run(self._run(run, policy, state))
+        events, seal = list(self.ledger.events()), self.ledger.seal()
+        started, finished = (events[0].wall, events[-1].wall) if events else ("", "")
+        world = self.site.world if isinstance(self.site, SimulatedSite) else None
+        plates = evaluate_run(run, events)
+        return Finished(outcome, plates, events, started, finished, world, seal)
+
+    async def _run(self, run: CompiledRun, policy: Policy, state: RunState | None) -> RunOutcome:
+        async with AsyncExitStack() as stack:
+            behind = await stack.enter_async_context(self.site.behind())
+            wall = self.site.clock.now().isoformat()
+            epoch = self.ledger.claim(str(self.owner), wall)
+            connection = await stack.enter_async_context(
+                connect_lab(
+                    run.lab, used_instruments(run), clock=self.site.clock, folder=self.folder,
+                    recorder=self.recorder, behind=behind, observe=state is not None,
+                    guard=self.lock.check, owner=self.owner,
+                )
+            )  # fmt: skip
+            engine = Engine(
+                run,
+                clock=self.site.clock,
+                instruments=connection.instruments,
+                ledger=self.ledger,
+                policy=policy,
+                watch=self.watch,
+                state=state,
+                began_s=None if state is None else self.site.began_s(state),
+                owner={"epoch": epoch, "owner": asdict(self.owner)},
+                bytes_sent=self.recorder.bytes_sent,
+            )
+            return await engine.run()
+
+
+@contextmanager
+def open_run(
+    folder: Path, site: Site, *, watch: Watcher | None = None, record_wire: bool = True,
+    ledger_path: Path | str | None = None, force: bool = False,
+) -> Iterator[Drive]:  # fmt: skip
+    """Take a run folder over and open what is in it; closes all of it at the end.
+
+    Raises:
+        StoreError: Another living process drives the run, or the disk refuses.
+    """
+    owner = Owner.me("platectl", WallClock().now().isoformat(timespec="seconds"))
+    lock = RunLock(folder, owner, force=force)
+    try:
+        ledger = Ledger(ledger_path or folder / "ledger.db")
+        recorder = WireRecorder(folder / "wire" if record_wire else None, site.clock)
+        try:
+            yield Drive(folder, site, owner, lock, ledger, recorder, watch)
+        finally:
+            recorder.close()
+            ledger.close()
+    finally:
+        lock.release()
+
+
+def used_instruments(run: CompiledRun) -> tuple[str, ...]:
+    """Instruments of the lab that a run uses, people included."""
+    used = {r for step in run.steps for r in step.resources}
+    asked = {step.params.get("operator") for step in run.steps}
+    return tuple(name for name in run.lab.instruments if name in used or name in asked)
