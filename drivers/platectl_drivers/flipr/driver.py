@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
-from collections.abc import AsyncIterator, Callable, Iterable
-from typing import ClassVar, Final, TypeVar
+from collections.abc import AsyncIterator, Callable
+from typing import Any, ClassVar, Final, TypeVar
 
 from platectl.domain.errors import (
     DisconnectedError,
@@ -17,15 +16,15 @@ from platectl.domain.errors import (
     ReplyTimeoutError,
     UserInputError,
 )
-from platectl.domain.wells import PlateFormat
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
-from platectl.hal.reading import Addition, Frame, InjectionLimits, KineticRead, ReaderFeatures
+from platectl.hal.reading import Addition, Frame, KineticRead, ReaderFeatures
+from platectl.hal.recovery import Action, Verdict
+from platectl_drivers.flipr.checks import TIPS, check_bands, check_health, check_read
 from platectl_drivers.flipr.conversation import Conversation
-from platectl_drivers.flipr.frames import items_of, sequence_of
+from platectl_drivers.flipr.frames import collect
 from platectl_drivers.flipr.settings import Settings, fitting_protocol
 from platectl_drivers.flipr.watch import ExportWatch
 from platectl_drivers.flipr.wire import (
-    LONGEST_BARCODE,
     Configuration,
     Status,
     check_condition,
@@ -40,9 +39,6 @@ T = TypeVar("T")
 REPLY_S: Final = 10.0
 #: how often a status is asked for again before the conversation is given up
 TRIES: Final = 3
-TIPS: Final = "tips"
-PLATE: Final = PlateFormat.of(96)
-_TITLE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._-]{0,99}")
 
 
 class Flipr:
@@ -73,36 +69,12 @@ class Flipr:
         self._configuration: Configuration | None = None
         self._aborted = asyncio.Event()
         self._running = False
+        self._ordered_s = 0.0
 
     @property
     def features(self) -> ReaderFeatures:
         """What the declared protocols can do; a whole plate at once, with 96 tips."""
-        protocols = list(self._settings.protocols.values())
-        adding = [p for p in protocols if p.volume_ul is not None]
-        set_c = self._settings.set_temperature_c or 0.0
-        return ReaderFeatures(
-            geometry="plate",
-            excitation_nm=_range(x for p in protocols for x, _ in p.channels),
-            emission_nm=_range(m for p in protocols for _, m in p.channels),
-            least_interval_s=min((p.interval_s for p in protocols), default=0.0),
-            temperature_c=(set_c, set_c),
-            clock="instrument",
-            delivery="after",
-            injection=InjectionLimits(
-                volume_ul=_range(p.volume_ul for p in adding),
-                speed_ul_per_s=_range(p.speed_ul_per_s for p in adding),
-                height_mm=_range(p.height_mm for p in adding),
-                needs_tips=True,
-            )
-            if adding
-            else None,
-            no_injection="" if adding else "no declared protocol makes an addition",
-            notes=(
-                "a read must be contained exactly in one of the declared protocols",
-                "an addition goes into all 96 wells, whatever wells are read",
-                "the stage's temperature is set at the instrument; the declared one is taken for it",
-            ),
-        )
+        return features_of(self._settings)
 
     def read_duration_s(self, read: KineticRead) -> float:
         """Preparation, baseline and record of the protocol that fits; refuses as `read_kinetic`."""
@@ -125,7 +97,7 @@ class Flipr:
         self._configuration = await self._ask(
             "configuration", lambda a: parse_configuration(check_condition(a, "configuration"))
         )
-        _check_health(status)
+        check_health(status)
         return Identity(status.instrument, firmware=f"{version} of {status.version}")
 
     async def set_temperature(self, temperature_c: float | None) -> None:
@@ -171,8 +143,9 @@ class Flipr:
             LinkError: As above; the run may go on. Says what the status said last.
         """
         protocol = fitting_protocol(read, self._settings.protocols)
-        run = write_command("runexperiment", f"{self._settings.data_folder}\\{read.title}.fmd")
-        watch = self._watch(run.partition("\t")[2])
+        data_file = self._data_file(read.title)
+        run = write_command("runexperiment", data_file)
+        watch = self._watch(data_file)
         await self._check(read, watch)
         self._aborted.clear()
         await self._take_in(read)
@@ -182,23 +155,78 @@ class Flipr:
         except asyncio.CancelledError:
             await self.abort()
             raise
-        found = None
-        if failure is None and (found := await watch.whole(self._settings.export_s)) is None:
-            failure = ReplyTimeoutError(
-                f"the run is over, but no whole export came within {self._settings.export_s:g} s"
-                + (f"; {watch.unreadable}" if watch.unreadable else "")
-            )
-        if failure is not None:
-            found = await watch.remains()
-        if found is not None and (
-            sequence := sequence_of(found, read, protocol, broken=failure is not None)
+        async for item in collect(
+            watch,
+            read,
+            protocol,
+            begun_s=begun_s,
+            failure=failure,
+            within_s=self._settings.export_s,
         ):
-            for item in items_of(sequence, read, begun_s=begun_s, name=found.name):
-                yield item
-            if failure is None and not sequence.ended:
-                failure = InstrumentFaultError(f"{found.name}: the run was stopped", code="stopped")
-        if failure is not None:
-            raise failure
+            yield item
+
+    async def reattach(self, read: KineticRead) -> AsyncIterator[Frame | Addition]:
+        """Wait for the end of a run that was started before, and yield what it exported.
+
+        Its beginning is reckoned from its end, or from when it was ordered.
+        """
+        protocol = fitting_protocol(read, self._settings.protocols)
+        begun_s, failure = self._ordered_s, None
+        if (await self._status()).running:
+            self._running = True
+            try:
+                await self._until_over(self._clock.monotonic_s() + self.read_duration_s(read))
+            except InstrumentError as error:
+                failure = error
+            begun_s = self._clock.monotonic_s() - self.read_duration_s(read)
+        watch = self._watch(self._data_file(read.title))
+        async for item in collect(
+            watch,
+            read,
+            protocol,
+            begun_s=begun_s,
+            failure=failure,
+            within_s=self._settings.export_s,
+        ):
+            yield item
+
+    async def observe(self) -> Identity:
+        """Ask version and status; nothing moves, and a fault that stands is no matter here."""
+        await self._talk.begin()
+        version = await self._ask("version", lambda answer: check_condition(answer, "version"))
+        status = await self._status()
+        return Identity(status.instrument, firmware=f"{version} of {status.version}")
+
+    async def take_over(self) -> Identity:
+        """Ask what `connect` asks, which changes nothing; a run that goes on goes on."""
+        running, self._running = self._running, False
+        identity = await self.connect()
+        self._running = running
+        return identity
+
+    async def reconcile(self, action: Action) -> Verdict:
+        """Tell a read from the status, the export and where the plate is; set-points from nothing.
+
+        A read that is neither running nor exported while its plate is inside may have been begun.
+        """
+        passed_s = (self._clock.now() - action.sent_at).total_seconds()
+        self._ordered_s = self._clock.monotonic_s() - passed_s
+        if action.verb != "read_kinetic":
+            return Verdict("not_done", {"harmless": action.verb}, remembered=True)
+        await self._talk.begin()
+        status = await self._status()
+        evidence: dict[str, Any] = {"exp_running": status.running, "inside": status.plates["re"]}
+        if status.running:
+            return Verdict("running", evidence)
+        watch = self._watch(self._data_file(str(action.arguments["title"])))
+        found = await watch.whole(self._settings.export_s)
+        evidence["export"] = found.name if found else None
+        if found is not None:
+            return Verdict("done", evidence)
+        return Verdict("unknown" if status.plates["re"] is not None else "not_done", evidence)
+
+    def _data_file(self, title: str) -> str:
+        return f"{self._settings.data_folder}\\{title}.fmd"
 
     async def abort(self) -> None:
         """Stop the experiment that this driver started, if there is one; that leads to a fault."""
@@ -212,36 +240,15 @@ class Flipr:
 
     # Before a run ---------------------------------------------------------------------------
     async def _check(self, read: KineticRead, watch: ExportWatch) -> None:
-        if not _TITLE.fullmatch(read.title):
-            raise RefusedError(f"{read.title!r} cannot be the name of a data file")
-        if not read.bottom:
-            raise RefusedError("a FLIPR reads through the bottom")
-        if not read.wells or len(set(read.wells)) != len(read.wells):
-            raise RefusedError("give each well once")
-        if strange := [well for well in read.wells if well not in PLATE.by_row()]:
-            raise RefusedError(f"{strange[0]} is no well of a 96-well plate")
-        for barcode in (read.plate, read.injection.source if read.injection else TIPS):
-            write_command("loadplate", barcode)
-            if len(barcode) > LONGEST_BARCODE or " " in barcode:
-                raise RefusedError(f"{barcode!r} cannot be a bar-code of this FLIPR")
-        self._check_bands(read)
+        check_read(read)
+        if self._configuration is None:
+            raise DisconnectedError("FLIPR is not connected")
+        check_bands(read, self._configuration)
         there = sorted(await watch.present())
         if watch.unreadable:
             raise RefusedError(f"exports could not be collected: {watch.unreadable}")
         if there:
             raise RefusedError(f"{', '.join(there)} was exported before this read began")
-
-    def _check_bands(self, read: KineticRead) -> None:
-        if self._configuration is None:
-            raise DisconnectedError("FLIPR is not connected")
-        for channel in read.channels:
-            for value, bands in (
-                (channel.excitation_nm, self._configuration.excitation_nm),
-                (channel.emission_nm, self._configuration.emission_nm),
-            ):
-                if not any(low <= value <= high for low, high in bands):
-                    fitted = ", ".join(f"{low:g}-{high:g}" for low, high in bands) or "nothing"
-                    raise RefusedError(f"{value:g} nm is not among what is fitted: {fitted} nm")
 
     async def _take_in(self, read: KineticRead) -> None:
         """Load what the read needs and is not inside yet.
@@ -314,7 +321,7 @@ class Flipr:
             seen = seen or status.running
             late_s = self._clock.monotonic_s() - over_s
             self._running = status.running or (not seen and late_s < 0)
-            _check_health(status)
+            check_health(status)
             if not self._running:
                 return
             if late_s >= self._settings.margin_s:
@@ -332,7 +339,7 @@ class Flipr:
     async def _ready(self) -> Status:
         """Ask the status and check that commands are taken."""
         status = await self._status()
-        _check_health(status)
+        check_health(status)
         if status.running:
             raise InstrumentFaultError("FLIPR runs an experiment already", code="running")
         self._running = False
@@ -374,24 +381,3 @@ class Flipr:
 
 def _read_status(answer: str) -> Status:
     return parse_status(check_condition(answer, "statusex"))
-
-
-def _check_health(status: Status) -> None:
-    """Check that it takes commands.
-
-    Raises:
-        InstrumentFaultError: `manual`, `offline`, or what the status says is wrong.
-    """
-    if status.trouble:
-        raise InstrumentFaultError(
-            f"FLIPR states {status.trouble}; reset it in ScreenWorks", code=status.trouble
-        )
-    if not status.remote:
-        raise InstrumentFaultError("ScreenWorks is not in Remote mode", code="manual")
-    if not status.online:
-        raise InstrumentFaultError("FLIPR is offline", code="offline")
-
-
-def _range(values: Iterable[float | None]) -> tuple[float, float]:
-    numbers = [value for value in values if value is not None]
-    return (min(numbers), max(numbers)) if numbers else (0.0, 0.0)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
-from platectl.domain.errors import MalformedReplyError
+from platectl.domain.errors import (
+    InstrumentError,
+    InstrumentFaultError,
+    MalformedReplyError,
+    ReplyTimeoutError,
+)
 from platectl.hal.reading import Addition, Frame, KineticRead
 from platectl_drivers.flipr.export_file import TimeSequence, parse_time_sequence
 from platectl_drivers.flipr.settings import FmpProtocol
-from platectl_drivers.flipr.watch import Found
+from platectl_drivers.flipr.watch import ExportWatch, Found
 
 
 def sequence_of(
@@ -90,3 +95,36 @@ def _addition(
         dict.fromkeys(sequence.wells, begun_s + first_s + read.baseline_s),
         f"{name}: {read.baseline_s:g} s baseline as declared; the export does not state it",
     )
+
+
+async def collect(
+    watch: ExportWatch,
+    read: KineticRead,
+    protocol: FmpProtocol,
+    *,
+    begun_s: float,
+    failure: InstrumentError | None,
+    within_s: float,
+) -> AsyncIterator[Frame | Addition]:
+    """Yield what a run has exported, whole or not; then say what broke it off, if anything.
+
+    Raises:
+        InstrumentError: `failure`, or `stopped`, or no whole export within `within_s`.
+    """
+    found = None
+    if failure is None and (found := await watch.whole(within_s)) is None:
+        failure = ReplyTimeoutError(
+            f"the run is over, but no whole export came within {within_s:g} s"
+            + (f"; {watch.unreadable}" if watch.unreadable else "")
+        )
+    if failure is not None:
+        found = await watch.remains()
+    if found is not None and (
+        sequence := sequence_of(found, read, protocol, broken=failure is not None)
+    ):
+        for item in items_of(sequence, read, begun_s=begun_s, name=found.name):
+            yield item
+        if failure is None and not sequence.ended:
+            failure = InstrumentFaultError(f"{found.name}: the run was stopped", code="stopped")
+    if failure is not None:
+        raise failure

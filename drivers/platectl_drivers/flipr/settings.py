@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import RefusedError
-from platectl.hal.reading import Channel, KineticRead
+from platectl.hal.reading import Channel, InjectionLimits, KineticRead, ReaderFeatures
 
 
 class FmpProtocol(BaseModel):
@@ -104,3 +104,38 @@ def _say(value: object) -> str:
     if value is None:
         return "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def features_of(settings: Settings) -> ReaderFeatures:
+    """What the declared protocols can do together."""
+    protocols = list(settings.protocols.values())
+    adding = [p for p in protocols if p.volume_ul is not None]
+    set_c = settings.set_temperature_c or 0.0
+    return ReaderFeatures(
+        geometry="plate",
+        excitation_nm=_range(x for p in protocols for x, _ in p.channels),
+        emission_nm=_range(m for p in protocols for _, m in p.channels),
+        least_interval_s=min((p.interval_s for p in protocols), default=0.0),
+        temperature_c=(set_c, set_c),
+        clock="instrument",
+        delivery="after",
+        injection=InjectionLimits(
+            volume_ul=_range(p.volume_ul for p in adding),
+            speed_ul_per_s=_range(p.speed_ul_per_s for p in adding),
+            height_mm=_range(p.height_mm for p in adding),
+            needs_tips=True,
+        )
+        if adding
+        else None,
+        no_injection="" if adding else "no declared protocol makes an addition",
+        notes=(
+            "a read must be contained exactly in one of the declared protocols",
+            "an addition goes into all 96 wells, whatever wells are read",
+            "the stage's temperature is set at the instrument; the declared one is taken for it",
+        ),
+    )
+
+
+def _range(values: Iterable[float | None]) -> tuple[float, float]:
+    numbers = [value for value in values if value is not None]
+    return (min(numbers), max(numbers)) if numbers else (0.0, 0.0)

@@ -20,6 +20,7 @@ from platectl.domain.errors import (
 )
 from platectl.hal.counting import CounterFeatures, CountReading
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
+from platectl.hal.recovery import Action, Verdict
 from platectl.hal.stream import DropFolder
 from platectl_drivers.hidex300.export_file import Progress, parse_file, progress
 
@@ -123,6 +124,22 @@ class Hidex300:
             await self._pause(min(left_s, max(self._settings.poll_s, watch.missing * count_s)))
         name, data = found
         return _take(parse_file(data, name), name, wells, count_s)
+
+    async def observe(self) -> Identity:
+        """Look into the folder; see `connect`."""
+        return await self.connect()
+
+    async def take_over(self) -> Identity:
+        """Look into the folder; a counter that counts goes on."""
+        return await self.connect()
+
+    async def reconcile(self, action: Action) -> Verdict:
+        """Say whether the file of a count is there; collecting it again is harmless."""
+        title = str(action.arguments.get("title", ""))
+        watch = _Watch(self._drop(), title, len(action.arguments.get("wells", ())))
+        await watch.look()
+        evidence = {"seen": watch.seen()}
+        return Verdict("not_done" if watch.missing else "running", evidence, remembered=True)
 
     async def abort(self) -> None:
         """Stop waiting; the counter cannot be stopped from here."""

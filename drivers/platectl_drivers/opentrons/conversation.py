@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from platectl.domain.clock import Clock
@@ -17,9 +17,12 @@ from platectl.domain.errors import (
 from platectl.hal.stream import Connector
 from platectl.transport.http import HttpAnswer, HttpLink
 from platectl_drivers.opentrons import wire
+from platectl_drivers.opentrons.recall import Keys
 from platectl_drivers.opentrons.settings import Settings
 
 PAGE: Final = 100
+#: commands that one verb sends for several labware
+NAMED: Final = ("loadLabware", "moveLabware")
 SERVICE_UNAVAILABLE: Final = 503
 SERVER_ERROR: Final = 500
 #: 4008: the vendor's code for stored data that cannot be read, as after a restart in mid-run
@@ -33,13 +36,11 @@ class RunConversation:
     a connection of their own.
     """
 
-    def __init__(
-        self, connect: Connector, *, settings: Settings, clock: Clock, new_key: Callable[[], str]
-    ) -> None:
+    def __init__(self, connect: Connector, *, settings: Settings, clock: Clock, keys: Keys) -> None:
         self._connect = connect
         self._settings = settings
         self._clock = clock
-        self._new_key = new_key
+        self._keys = keys
         self._link = HttpLink(connect, host=settings.host)
         self._busy = False
         self.run_id = ""
@@ -94,14 +95,15 @@ class RunConversation:
         return str(data.get("status", "")) if isinstance(data, dict) else ""
 
     async def execute(self, command_type: str, params: Mapping[str, Any]) -> wire.Command:
-        """Post one command, once, and follow it to its end.
+        """Post one command, once, and follow it to its end; one that the robot has is only followed.
 
         Raises:
             InstrumentFaultError: Refused, failed, or stopped.
             ReplyTimeoutError: Still not done after the limit; it may go on. Names the key.
             LinkError: The answer was lost; names the key for `find`.
         """
-        self.last_key = key = self._new_key()
+        labware = str(params["labwareId"]) if command_type in NAMED else ""
+        self.last_key = key = self._keys.next(command_type, labware)
         self._busy = True
         try:
             return await self._execute(command_type, params, key)
@@ -114,6 +116,15 @@ class RunConversation:
         self, command_type: str, params: Mapping[str, Any], key: str
     ) -> wire.Command:
         deadline_s = self._clock.monotonic_s() + self._settings.command_s
+        if (command := self._keys.known(key)) is None:
+            command = await self._post(command_type, params, key)
+        if not command.done:
+            command = await self._follow(command, deadline_s)
+        if command.status == "failed":
+            raise wire.command_fault(command_type, command, await self.run_status())
+        return command
+
+    async def _post(self, command_type: str, params: Mapping[str, Any], key: str) -> wire.Command:
         wait_s = min(self._settings.wait_s, self._settings.command_s)
         answer = await self._request(
             "POST",
@@ -121,12 +132,7 @@ class RunConversation:
             body=wire.posting(command_type, params, key),
             timeout_s=wait_s + self._settings.reply_s,
         )
-        command = await self._posted(answer, key)
-        if not command.done:
-            command = await self._follow(command, deadline_s)
-        if command.status == "failed":
-            raise wire.command_fault(command_type, command, await self.run_status())
-        return command
+        return await self._posted(answer, key)
 
     async def _posted(self, answer: HttpAnswer, key: str) -> wire.Command:
         """Read the answer to a posting; after a server error, look whether it was taken."""
@@ -183,6 +189,44 @@ class RunConversation:
                 code=FORGOTTEN,
             )
         return None
+
+    async def ours(self) -> tuple[str, bool, list[dict[str, Any]]]:
+        """The last run that has commands of ours: its id, whether it still takes some, its commands.
+
+        Also a current run without any command, because it may have been made a moment ago. An
+        empty id says that there is none.
+
+        Raises:
+            InstrumentFaultError: 4008: the robot restarted and forgot the run's commands.
+        """
+        for run in reversed(wire.decode_list(await self.get(f"/runs?pageLength={PAGE}"))):
+            run_id, current = wire.decode_id(run), run.get("current") is True
+            if run.get("ok") is False:
+                if current:
+                    raise InstrumentFaultError(
+                        "the robot restarted and forgot the commands of the run", code=FORGOTTEN
+                    )
+                continue
+            items = await self.commands(run_id)
+            mine = any(str(item.get("key", "")).startswith(self._keys.prefix) for item in items)
+            if mine or (current and not items):
+                return run_id, current and run.get("status") not in wire.OVER, items
+        return "", False, []
+
+    async def commands(self, run_id: str) -> list[dict[str, Any]]:
+        """All commands of a run, first to last."""
+        found: list[dict[str, Any]] = []
+        while True:
+            page = f"/runs/{run_id}/commands?pageLength={PAGE}&cursor={len(found)}"
+            answer = await self._request("GET", page)
+            listed = wire.decode_list(wire.decode_data(answer))
+            found += listed
+            if not listed or len(found) >= wire.decode_total(answer.json(), len(found)):
+                return found
+
+    async def hang_up(self) -> None:
+        """Close the line; the run stays as it is."""
+        await self._link.aclose()
 
     async def _find_in(self, run_id: str, key: str) -> wire.Command | None:
         """Search the commands of a run from the last page to the first."""

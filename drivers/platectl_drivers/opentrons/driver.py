@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import count
 from typing import Any, ClassVar
 
 from platectl.domain.errors import InstrumentFaultError, RefusedError
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.liquids import Channels, DeckItem, PipettingLimits
+from platectl.hal.recovery import Action, Verdict
 from platectl_drivers.opentrons import wire
 from platectl_drivers.opentrons.conversation import RunConversation
+from platectl_drivers.opentrons.recall import Belief, Keys, believe
 from platectl_drivers.opentrons.settings import Settings as _Settings
 from platectl_drivers.opentrons.settings import pipette_limits
 
@@ -43,25 +44,22 @@ class Opentrons:
         self._settings = setup.settings
         self._setup = setup
         self._limits = pipette_limits(setup.settings)
-        self._numbers = count(1)
         self._stamp = ""
+        self._keys = Keys(setup.name, lambda: self._stamp)
+        self._observing = False
         self._robot = RunConversation(
             setup.open_stream,
             settings=setup.settings,
             clock=setup.clock,
-            new_key=lambda: f"{setup.name}-{self._stamp}-{next(self._numbers)}",
+            keys=self._keys,
         )
         self.record: dict[str, Any] = {}
         self._forget()
 
     def _forget(self) -> None:
         """Start with an empty deck and bare nozzles, as a new run does."""
-        self._slots: dict[str, str | None] = {}
-        self._adapters: set[str] = set()
-        self._pipette_loaded = False
+        self._belief = believe((), self._limits.channels[0])
         self._wanted: Channels = self._limits.channels[0]
-        self._configured: Channels | None = self._limits.channels[0]
-        self._tips_fitted = False
 
     @property
     def limits(self) -> PipettingLimits:
@@ -80,6 +78,70 @@ class Opentrons:
             LinkError: No usable answer; nothing was moved.
             InstrumentFaultError: `wrong_robot`, `wrong_pipette`, or another client's run is active.
         """
+        self._observing = False
+        identity = await self._look()
+        self._forget()
+        await self._robot.start()
+        return identity
+
+    async def observe(self) -> Identity:
+        """Ask the robot who it is and what hangs on it; only GETs, no run is made."""
+        self._observing = True
+        return await self._look()
+
+    async def take_over(self) -> Identity:
+        """Go on in the run of an earlier owner, with what the robot knows about its deck.
+
+        A run that was stopped is followed by a new one in which the same labware stands at the
+        same places.
+
+        Raises:
+            LinkError: No usable answer; nothing was moved.
+            InstrumentFaultError: 4008 when the robot restarted and forgot the deck.
+        """
+        identity = await self._look()
+        run_id, alive, items = await self._robot.ours()
+        self._keys.recall(items)
+        self._belief = believe(items, self._limits.channels[0])
+        self._observing = False
+        if alive:
+            self._robot.run_id = run_id
+            return identity
+        before = self._belief
+        self._forget()
+        await self._robot.start()
+        await self._declare(before)
+        return identity
+
+    async def reconcile(self, action: Action) -> Verdict:
+        """Look the commands of an action up in the robot's list; doing it again sends what is missing.
+
+        Raises:
+            LinkError: No usable answer now.
+        """
+        try:
+            _, alive, items = await self._robot.ours()
+        except InstrumentFaultError as fault:
+            return Verdict("unknown", {"robot": str(fault), "code": fault.code})
+        self._keys.recall(items)
+        found = self._keys.of(action.id)
+        evidence = {"commands": found, "run_takes_commands": alive}
+        if any(state in {"queued", "running"} for state in found.values()):
+            return Verdict("running", evidence, remembered=True)
+        return Verdict("partial" if found else "not_done", evidence, remembered=True)
+
+    async def _declare(self, before: Belief) -> None:
+        """Describe in a new run what stood on the deck in the run before."""
+        standing = [
+            DeckItem(name, before.loads[name], slot or "offDeck")
+            for name, slot in before.slots.items()
+            if slot != "" and name in before.loads
+        ]
+        if standing:
+            await self.load_deck(standing)
+
+    async def _look(self) -> Identity:
+        """Wait until the robot is up, and check model and pipette."""
         health = await self._robot.wait_until_up()
         self.record = {"health": health}
         self.record["instruments"] = await self._robot.get("/instruments")
@@ -92,8 +154,6 @@ class Opentrons:
             )
         check_pipette(self.record["instruments"], self._settings)
         self._stamp = self._setup.clock.now().strftime("%Y%m%dT%H%M%S")
-        self._forget()
-        await self._robot.start()
         return Identity(
             model, str(health.get("robot_serial", "")), str(health.get("api_version", ""))
         )
@@ -109,19 +169,21 @@ class Opentrons:
             InstrumentFaultError: Unknown labware or slot taken; the deck description is unusable.
             LinkError: The description may be incomplete; nothing moved.
         """
+        self._keys.begin_verb()
         for item in items:
             if not wire.is_slot(item.slot):
                 raise RefusedError(f"{item.labware}: a robot has no slot {item.slot!r}")
         await self._load_pipette()
         for item in items:
-            if item.labware in self._slots:
-                await self.note_move(item.labware, item.slot)
+            if item.labware in self._belief.slots:
+                await self._note_move(item.labware, item.slot)
                 continue
             params = self._loading(item.load_name)
             params["location"] = await self._place(item.slot)
             params |= {"labwareId": item.labware, "displayName": item.labware}
             await self._robot.execute("loadLabware", params)
-            self._slots[item.labware] = item.slot
+            self._belief.slots[item.labware] = item.slot
+            self._belief.loads[item.labware] = item.load_name
 
     async def use_channels(self, channels: Channels) -> None:
         """Choose the nozzles; sent at once, or before the next pick-up while tips are fitted.
@@ -129,41 +191,48 @@ class Opentrons:
         Raises:
             RefusedError: The pipette has no such set of channels.
         """
+        self._keys.begin_verb()
         if channels not in self._limits.channels:
             raise RefusedError(
                 f"{self._settings.pipette_name} cannot use {channels!r} channels; "
                 f"it has {', '.join(self._limits.channels)}"
             )
         self._wanted = channels
-        if not self._tips_fitted:
+        if not self._belief.tips_fitted:
             await self._configure()
 
     async def pick_up_tips(self, rack: str, well: str) -> None:
         """Fit tips; see `LiquidHandler`."""
+        self._keys.begin_verb()
         await self._configure()
-        self._tips_fitted = True  # also when the answer is lost: no layout change until dropped
+        self._belief.tips_fitted = (
+            True  # also when the answer is lost: no layout change until dropped
+        )
         try:
             await self._robot.execute("pickUpTip", self._at(rack, well))
         except InstrumentFaultError:
-            self._tips_fitted = False
+            self._belief.tips_fitted = False
             raise
 
     async def drop_tips(self) -> None:
         """Discard the tips into the waste; see `LiquidHandler`."""
+        self._keys.begin_verb()
         area = {"pipetteId": PIPETTE, "addressableAreaName": self._settings.trash_area}
         await self._robot.execute("moveToAddressableAreaForDropTip", area)
         await self._robot.execute("dropTipInPlace", {"pipetteId": PIPETTE})
-        self._tips_fitted = False
+        self._belief.tips_fitted = False
 
     async def return_tips(self, rack: str, well: str) -> None:
         """Put the tips back into their rack; see `LiquidHandler`."""
+        self._keys.begin_verb()
         await self._robot.execute("dropTip", self._at(rack, well))
-        self._tips_fitted = False
+        self._belief.tips_fitted = False
 
     async def aspirate(
         self, labware: str, well: str, *, volume_ul: float, flow_ul_per_s: float, height_mm: float
     ) -> None:
         """Draw liquid above the well bottom; see `LiquidHandler`."""
+        self._keys.begin_verb()
         params = self._pumping(labware, well, volume_ul, flow_ul_per_s, height_mm)
         await self._robot.execute("aspirate", params)
 
@@ -171,6 +240,7 @@ class Opentrons:
         self, labware: str, well: str, *, volume_ul: float, flow_ul_per_s: float, height_mm: float
     ) -> None:
         """Deliver liquid above the well bottom; see `LiquidHandler`."""
+        self._keys.begin_verb()
         params = self._pumping(labware, well, volume_ul, flow_ul_per_s, height_mm)
         await self._robot.execute("dispense", params)
 
@@ -182,21 +252,25 @@ class Opentrons:
             InstrumentFaultError: The robot believes the slot is taken; its map is unchanged.
             LinkError: The robot's map is unknown.
         """
-        if labware not in self._slots:
+        self._keys.begin_verb()
+        await self._note_move(labware, slot)
+
+    async def _note_move(self, labware: str, slot: str | None) -> None:
+        if labware not in self._belief.slots:
             if slot is None:
                 return
             raise RefusedError(f"the robot does not know {labware}; name it in load_deck first")
         slot = None if slot == "offDeck" else slot
-        if self._slots[labware] == slot:
+        if self._belief.slots[labware] == slot:
             return
         params = {
             "labwareId": labware,
             "newLocation": await self._place(slot),
             "strategy": "manualMoveWithoutPause",
         }
-        self._slots[labware] = ""  # unknown until the robot has answered
+        self._belief.slots[labware] = ""  # unknown until the robot has answered
         await self._robot.execute("moveLabware", params)
-        self._slots[labware] = slot
+        self._belief.slots[labware] = slot
 
     async def find_command(self, key: str) -> str | None:
         """Say what became of a posted command; None when the robot has no record of it.
@@ -216,32 +290,35 @@ class Opentrons:
             await self._robot.stop()
 
     async def aclose(self) -> None:
-        """Give back the run and close; harmless when repeated."""
+        """Give back the run and close; harmless when repeated. One that only looked gives nothing."""
+        if self._observing:
+            await self._robot.hang_up()
+            return
         await self._robot.release()
         self._forget()
 
     async def _load_pipette(self) -> None:
-        if not self._pipette_loaded:
+        if not self._belief.pipette_loaded:
             params = {
                 "pipetteName": self._settings.pipette_name,
                 "mount": self._settings.mount,
                 "pipetteId": PIPETTE,
             }
             await self._robot.execute("loadPipette", params)
-            self._pipette_loaded = True
+            self._belief.pipette_loaded = True
 
     async def _configure(self) -> None:
         """Send the wanted layout if it is not the present one; repeating it is harmless."""
-        if self._wanted == self._configured or len(self._limits.channels) == 1:
+        if self._wanted == self._belief.configured or len(self._limits.channels) == 1:
             return
         await self._load_pipette()
         layout = wire.nozzle_layout(self._wanted, self._settings.primary_nozzles)
         if self._wanted == self._limits.channels[0]:
             layout = {"style": "ALL"}
-        self._configured = None
+        self._belief.configured = None
         params = {"pipetteId": PIPETTE, "configurationParams": layout}
         await self._robot.execute("configureNozzleLayout", params)
-        self._configured = self._wanted
+        self._belief.configured = self._wanted
 
     async def _place(self, slot: str | None) -> Any:
         """Encode a slot; where an adapter stands, it is loaded first and the place is on it."""
@@ -249,11 +326,11 @@ class Opentrons:
         if slot is None or adapter is None:
             return wire.location(slot)
         name = f"adapter.{slot}"
-        if name not in self._adapters:
+        if name not in self._belief.adapters:
             params = self._loading(adapter)
             params |= {"location": wire.location(slot), "labwareId": name, "displayName": name}
             await self._robot.execute("loadLabware", params)
-            self._adapters.add(name)
+            self._belief.adapters.add(name)
         return {"labwareId": name}
 
     def _loading(self, load_name: str) -> dict[str, Any]:

@@ -74,6 +74,18 @@ def nozzle_layout(channels: Channels, primary: Mapping[Channels, str]) -> dict[s
     return layout
 
 
+def channels_of(style: str) -> Channels:
+    """Decode the style of a nozzle layout.
+
+    Raises:
+        MalformedReplyError: Not a style.
+    """
+    for channels, known in _STYLES.items():
+        if known == style:
+            return channels
+    raise MalformedReplyError(f"{style!r} is no nozzle layout")
+
+
 def posting(command_type: str, params: Mapping[str, Any], key: str) -> dict[str, Any]:
     """Encode a command to be executed at once."""
     return {"data": {"commandType": command_type, "params": params, "intent": "setup", "key": key}}
