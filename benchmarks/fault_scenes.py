@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import functools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -227,11 +226,17 @@ class Scene:
         self.driver = newest[0]
 
     def as_json(self) -> dict[str, Any]:
-        """The arguments as the ledger would have them."""
-        return {
-            key: dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value  # type: ignore[arg-type]
-            for key, value in self.arguments.items()
-        }
+        """The arguments as the steps write them into the ledger."""
+        told: dict[str, Any] = {}
+        for key, value in self.arguments.items():
+            if isinstance(value, KineticRead):
+                injects = value.injection is not None
+                told |= {"labware": value.plate, "title": value.title, "injects": injects}
+            elif isinstance(value, Prompt):
+                told |= {"kind": value.kind, "text": value.text}
+            else:
+                told[key] = value
+        return told
 
     async def aclose(self) -> None:
         """Close the drivers, twice."""

@@ -251,7 +251,7 @@ async def _ask(
 ) -> tuple[Any, Verdict | None]:
     """Ask what became of it: at once, when all is over, and in a new process.
 
-    Returns the last driver that said not_done, and what it said.
+    Returns the last driver that lets it be done again, and what it said.
     """
     world, wanted = scene.stage.world, done(clean.acts)
     asked = found.outcome != "ok" and hasattr(scene.driver, "reconcile")
@@ -267,8 +267,9 @@ async def _ask(
             continue
         if verdict.fate == "done" and wanted - done(world.acts[start:]):
             found.defects.append(f"says done {when}, and it is not")
-        if verdict.fate == "not_done":
+        if verdict.remembered or verdict.fate == "not_done":
             answered = (driver, verdict)
+        if verdict.fate == "not_done":
             never += [] if verdict.remembered else [when]
     if never and (final := done(world.acts[start:])):
         found.defects.append(f"says not_done {never[0]}, and did {list(final)[:3]}")
