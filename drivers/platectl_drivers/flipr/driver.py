@@ -22,7 +22,7 @@ from platectl.hal.recovery import Action, Verdict
 from platectl_drivers.flipr.checks import TIPS, check_bands, check_health, check_read
 from platectl_drivers.flipr.conversation import Conversation
 from platectl_drivers.flipr.frames import collect
-from platectl_drivers.flipr.settings import Settings, fitting_protocol
+from platectl_drivers.flipr.settings import Settings, features_of, fitting_protocol
 from platectl_drivers.flipr.watch import ExportWatch
 from platectl_drivers.flipr.wire import (
     Configuration,

@@ -168,7 +168,6 @@ class Read(Params):
         frames = await bench.act(
             self.reader, "read_kinetic", lambda: self._keep(bench, reader.read_kinetic(read)),
             follow=lambda: self._keep(bench, reader.reattach(read)),
-            effect="query" if self.pipettor is None else "shot",
             labware=self.labware, title=self.title, injects=self.pipettor is not None,
         )  # fmt: skip
         return Outcome({"frames": frames})
