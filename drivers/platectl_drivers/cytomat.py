@@ -295,7 +295,11 @@ class Cytomat:
         return int(await self._register("ch:bs"), 16)
 
     async def _register(self, query: str) -> str:
-        answer = await self._ask(query)
+        """Two digits of a register, which every unit has; a refusal says that the line is damaged."""
+        try:
+            answer = await self._ask(query)
+        except InstrumentFaultError as refusal:
+            raise MalformedReplyError(f"{query} was refused: {refusal}") from refusal
         match = re.fullmatch(rf"{query[3:]} ([0-9A-Fa-f]{{2}})", answer)
         if not match:
             raise MalformedReplyError(f"{answer[:60]!r} is no answer to {query}")

@@ -26,9 +26,11 @@ from platectl.hal.liquids import VacuumFiltration
 from platectl.hal.recovery import ACTION_ID, Action
 from platectl.hal.stream import ByteStream
 from platectl.simkit.faults import Fault, FaultPlan
+from platectl.simkit.line_faults import FaultyStream, LineFault, LineFaults
 from platectl.simkit.pipe import pipe
 from platectl.simkit.simulator import SimulatorSetup
 from platectl.simkit.virtual_time import VirtualClock
+from platectl.transport.line import LineLink
 from platectl.transport.record import RecordingStream
 from platectl.transport.replay import ReplayStream
 from platectl_drivers.cvc3000 import CVC3000Filtration, Settings
@@ -444,6 +446,18 @@ async def test_abort_never_raises() -> None:
             task.cancel()
         await it.subject.aclose()
         await it.subject.abort()
+
+
+async def test_an_answer_that_comes_twice_is_not_taken_for_the_next_one() -> None:
+    async with lab() as it:
+        faults = LineFaults([LineFault("duplicate", after=n) for n in range(3)])
+        it.subject._link = LineLink(
+            FaultyStream(it.subject._link._stream, faults), tx_end=b"\r\n", rx_end=b"\r\n"
+        )
+        lowest_mbar = await it.subject.apply_vacuum(gauge_mbar=-500, hold_s=1)
+
+        assert lowest_mbar == pytest.approx(-500, abs=10)
+        assert faults.struck == [1, 1, 1]
 
 
 # After a death, and after a lost answer ----------------------------------------------------------

@@ -341,6 +341,15 @@ async def test_after_a_lost_answer_the_plate_tells(kind: str, after: int, fate: 
         assert ("sent" in verdict.evidence) is (after == 1)
 
 
+async def test_a_question_that_runs_into_half_a_telegram_is_damage_and_no_fault() -> None:
+    async with bench() as it:
+        await it.subject._link._stream.send(b"mv:st")
+        with pytest.raises(MalformedReplyError, match="ch:bs was refused"):
+            await it.subject.reconcile(action("fetch", slot=12))
+
+        assert (await it.subject.reconcile(action("fetch", slot=12))).fate == "not_done"
+
+
 async def test_a_setpoint_is_read_back() -> None:
     async with bench() as it:
         await it.subject.set_temperature(36.5)

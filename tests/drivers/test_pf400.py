@@ -27,10 +27,12 @@ from platectl.hal.instrument import DriverSetup
 from platectl.hal.recovery import ACTION_ID, Action
 from platectl.hal.stream import ByteStream
 from platectl.simkit.faults import Fault, FaultPlan
+from platectl.simkit.line_faults import FaultyStream, LineFault, LineFaults
 from platectl.simkit.pipe import pipe
 from platectl.simkit.simulator import SimulatorSetup
 from platectl.simkit.virtual_time import VirtualClock
 from platectl.simkit.world import WorldError
+from platectl.transport.line import LineLink
 from platectl.transport.record import RecordingStream
 from platectl.transport.replay import ReplayStream
 from platectl_drivers.pf400 import PF400, Settings, parse_grip, parse_joints, parse_reply
@@ -594,3 +596,15 @@ async def test_an_arm_without_the_gripper_query_is_told_so() -> None:
         assert verdict.evidence["gripper_fully_closed"] == "-2805"
         other = Action("a2", "arm", "dance", {}, MOVED.sent_at)
         assert (await it.subject.reconcile(other)).fate == "unknown"
+
+
+async def test_an_answer_that_comes_twice_is_not_taken_for_the_next_one() -> None:
+    async with lab() as it:
+        faults = LineFaults([LineFault("duplicate", after=n) for n in range(4)])
+        it.subject._link = LineLink(
+            FaultyStream(it.subject._link._stream, faults), tx_end=b"\n", rx_end=b"\r\n"
+        )
+        await it.subject.move_plate("shaker1", "combi_hot")
+
+        assert it.shelf.at == {"combi_hot": "P1.assay"}
+        assert faults.struck == [1, 1, 1, 1]

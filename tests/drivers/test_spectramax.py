@@ -286,6 +286,11 @@ def test_every_code_is_named(code: int) -> None:
     assert ERRORS[code] in str(fault)
 
 
+def test_a_refusal_with_a_damaged_code_is_damage_and_no_fault() -> None:
+    with pytest.raises(MalformedReplyError, match="no code"):
+        refusal(["OK", "FAIL\t 10\ufffd"])
+
+
 @pytest.mark.parametrize(("nm", "index"), [(510, 6), (410, 1), (434, 2), (700, 15), (525, 7)])
 def test_the_cut_off_filter_is_that_of_the_table(nm: float, index: int) -> None:
     assert cutoff_index(nm) == index

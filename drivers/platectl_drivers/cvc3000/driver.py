@@ -367,12 +367,11 @@ class CVC3000Filtration:
             )
 
     async def _ask(self, command: str) -> str:
-        """Ask; what comes after a lost answer is read and dropped before the next question."""
+        """Ask; what came unasked or comes after a lost answer is dropped before the next question."""
         async with self._turn:
             if self._link is None:
                 raise DisconnectedError("the CVC 3000 is not connected")
-            if self._answer_lost:
-                await self._link.drain(quiet_s=QUIET_S)
+            await self._link.drain(quiet_s=QUIET_S if self._answer_lost else 0.0)
             self._answer_lost = True
             try:
                 line = await self._link.ask(command.encode("ascii"), timeout_s=REPLY_S)

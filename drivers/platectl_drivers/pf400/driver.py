@@ -295,12 +295,16 @@ class PF400:
             await self._ask(f"GraspData {grip.width_mm:g} {grip.speed_percent} {grip.force_n:g}")
 
     async def _ask(self, command: str, *, timeout_s: float = REPLY_S) -> str:
-        """Ask; a conversation whose answer did not come whole is closed for good."""
+        """Ask, after dropping what came unasked.
+
+        A conversation whose answer did not come whole is closed for good.
+        """
         if self._link is None:
             raise DisconnectedError("the PF400 is not connected")
         line: bytes | None = None
         self._busy = True
         try:
+            await self._link.drain(quiet_s=0.0)
             line = await self._link.ask(command.encode("ascii"), timeout_s=timeout_s)
             return parse_reply(line, command)
         except MalformedReplyError:

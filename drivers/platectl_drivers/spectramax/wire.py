@@ -52,12 +52,16 @@ def error_text(code: int) -> str:
 
 
 def refusal(fields: list[str]) -> InstrumentFaultError | None:
-    """The fault that any field states."""
+    """The fault that any field states.
+
+    Raises:
+        MalformedReplyError: A refusal whose code is no number; what was refused is not known.
+    """
     for text in fields:
         if text.startswith("FAIL"):
             code = text.split("\t")[-1].strip()
             if not code.isdigit():
-                return InstrumentFaultError(f"refused: {text[:60]!r}", code=code)
+                raise MalformedReplyError(f"refused, but no code: {text[:60]!r}")
             return InstrumentFaultError(error_text(int(code)), code=code)
     return None
 

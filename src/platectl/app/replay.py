@@ -113,7 +113,10 @@ async def _say(name: str, end: ByteStream, turns: Sequence[Turn]) -> Comparison:
     for turn in turns:
         if turn.side == ">":
             await asyncio.sleep(max(0.0, (turn.at_s or 0.0) - loop.time()))
-            await end.send(turn.data)
+            try:
+                await end.send(turn.data)
+            except DisconnectedError:  # the line broke here, as it did then
+                break
     last_s = max((turn.at_s or 0.0 for turn in turns), default=0.0)
     await asyncio.sleep(max(0.0, last_s - loop.time()) + 1.0)
     listening.cancel()

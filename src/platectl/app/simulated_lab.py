@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from platectl.domain.clock import Clock
 from platectl.domain.lab import Lab
 from platectl.files.lab import load_catalogue
 from platectl.hal.stream import ByteStream, Connector
+from platectl.simkit.line_faults import LineFaults
 from platectl.simkit.pipe import pipe
 from platectl.simkit.simulator import Simulator
 from platectl.simkit.world import Truth, World
@@ -25,10 +26,16 @@ class SimulatedLab:
     """One world with all simulators of a lab; their state survives every conversation.
 
     Lifetime: made inside a running loop; `aclose` stops what the simulators do by themselves.
-    `folder` is the run folder, in which instruments drop their files.
+    `folder` is the run folder, in which instruments drop their files. `line_faults` are faults by
+    wire, `shaker` or `vacuum.relay`, before which those of the truth file give way; they count over
+    all conversations, those of a later engine too.
     """
 
-    def __init__(self, lab: Lab, truth: Truth, clock: Clock, *, seed: int, folder: Path) -> None:
+    def __init__(
+        self, lab: Lab, truth: Truth, clock: Clock, *, seed: int, folder: Path,
+        line_faults: Mapping[str, LineFaults] | None = None,
+    ) -> None:  # fmt: skip
+        self._line_faults = {**truth.line_faults(seed=seed), **(line_faults or {})}
         self.world: World = build_world(lab, truth, clock, seed=seed, catalogue=load_catalogue(lab))
         self._background: set[asyncio.Task[None]] = set()
         self._simulators = dict[str, Simulator]()
@@ -58,7 +65,8 @@ class SimulatedLab:
             self._start(f"{wire}.serve", self.serve(wire, theirs))
             return ours
 
-        return connect
+        faults = self._line_faults.get(wire)
+        return connect if faults is None else faults.on(connect)
 
     def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(_guarded(name, work), name=name)

@@ -36,21 +36,24 @@ class LineLink:
     async def read_line(self, *, timeout_s: float) -> bytes:
         """Return the next line without its end; all its pieces must come within `timeout_s`.
 
+        With 0 s it takes what has come already.
+
         Raises:
             ReplyTimeoutError: No whole line in time; a begun line stays in the buffer.
             MalformedReplyError: More bytes than any line may have, without an end.
             DisconnectedError: The other side closed.
         """
-        deadline_s = asyncio.get_running_loop().time() + timeout_s
+        deadline_s, looked = asyncio.get_running_loop().time() + timeout_s, False
         while (cut := self._buffer.find(self._rx_end)) < 0:
             if len(self._buffer) > self._longest:
                 self._buffer.clear()
                 raise MalformedReplyError(f"more than {self._longest} bytes without a line end")
             left_s = deadline_s - asyncio.get_running_loop().time()
-            if left_s <= 0:
+            if left_s <= 0 and looked:
                 raise ReplyTimeoutError(f"no whole line within {timeout_s:g} s{self._rest()}")
+            looked = True
             try:
-                self._buffer += await self._stream.receive(timeout_s=left_s)
+                self._buffer += await self._stream.receive(timeout_s=max(left_s, 0.0))
             except ReplyTimeoutError:
                 raise ReplyTimeoutError(
                     f"no whole line within {timeout_s:g} s{self._rest()}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import date
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -20,6 +20,7 @@ from platectl.domain.units import (
     VolumeUl,
 )
 from platectl.simkit.faults import Fault, FaultPlan
+from platectl.simkit.line_faults import LineFault, LineFaults
 from platectl.simkit.world.truth_cells import (
     Agonist,
     Antagonist,
@@ -182,18 +183,57 @@ class Environment(_Part):
     )
 
 
+LINE: Final = "line_"
+
+
 class FaultEntry(_Part):
-    """A fault that strikes an instrument or the world."""
+    """A fault that strikes an instrument or the world.
+
+    A kind that begins with `line_` strikes the main wire of the instrument, between it and its
+    driver, whatever the instrument is: `line_drop`, `line_delay`, `line_duplicate`, `line_garble`,
+    `line_truncate`, `line_stall`, `line_disconnect`, `line_answer_late`, `line_lose_reply`. Their
+    `after` counts the driver's sends; `data` may give `counts`, `direction`, `delay_s`, `flip`
+    and `anew` (see `platectl.simkit.line_faults.LineFault`).
+    """
 
     instrument: str = Field(description="name in the lab file, or `world`")
-    kind: str = Field(description="a fault that the simulator or the world documents")
+    kind: str = Field(
+        description="a fault that the simulator or the world documents, or `line_` and a fault of its wire"
+    )
     after: int = Field(default=0, ge=0, description="occasions that pass before it strikes")
     times: int | None = Field(default=1, description="how often it strikes; null is always")
     data: dict[str, Any] = Field(default_factory=dict, description="what the kind asks for")
 
+    @model_validator(mode="after")
+    def _line_faults_exist(self) -> Self:
+        if self.of_the_line:
+            self.line_fault()
+        return self
+
+    @property
+    def of_the_line(self) -> bool:
+        """Whether it strikes the wire of an instrument."""
+        return self.kind.startswith(LINE)
+
+    def line_fault(self) -> LineFault:
+        """The fault of a wire that this is.
+
+        Raises:
+            ValueError: There is no such fault, or it does not take these data.
+        """
+        if self.instrument == "world":
+            raise ValueError("the world has no wire; name an instrument")
+        kind: Any = self.kind.removeprefix(LINE)
+        try:
+            return LineFault(kind, self.after, self.times, **self.data)
+        except TypeError:
+            given = ", ".join(map(repr, self.data.values()))
+            names = ", ".join(self.data)
+            raise ValueError(f"{self.kind} does not take {names} = {given}") from None
+
 
 class Truth(_Part):
-    """Everything that is true in a simulated lab."""
+    """Everything that is true in a simulated lab, and what goes wrong in it (`faults`)."""
 
     platectl: int = Field(default=1, description="version of this file's form")
     ligands: dict[str, Ligand] = Field(
@@ -251,9 +291,19 @@ class Truth(_Part):
         return tuple(dict.fromkeys(s for m in self.membranes.values() for s in m.sites))
 
     def fault_plans(self) -> dict[str, FaultPlan]:
-        """Faults by instrument."""
+        """Faults by instrument, without those of its wire."""
         by_instrument: dict[str, list[Fault]] = {}
         for entry in self.faults:
+            if entry.of_the_line:
+                continue
             fault = Fault(entry.kind, entry.after, entry.times, entry.data)
             by_instrument.setdefault(entry.instrument, []).append(fault)
         return {name: FaultPlan(faults) for name, faults in by_instrument.items()}
+
+    def line_faults(self, *, seed: int = 0) -> dict[str, LineFaults]:
+        """Fresh faults of the main wire by instrument; `seed` decides which bytes are garbled."""
+        by_instrument: dict[str, list[LineFault]] = {}
+        for entry in self.faults:
+            if entry.of_the_line:
+                by_instrument.setdefault(entry.instrument, []).append(entry.line_fault())
+        return {name: LineFaults(faults, seed=seed) for name, faults in by_instrument.items()}

@@ -1,0 +1,138 @@
+"""Every instrument by every fault of its line: typed errors, true successes, nothing done twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from benchmarks import faults
+from benchmarks.fault_scenes import SCENES, WITHOUT_WIRE
+
+from platectl import registry
+from platectl.app.night import Options, execute, prepare
+from platectl.app.replay import replay_run
+from platectl.app.truth import default_truth_path
+from platectl.domain.errors import LinkError
+from platectl.hal.recovery import Verdict
+from platectl.simkit.line_faults import KINDS
+from platectl_drivers.bioshake import BioShake
+from platectl_drivers.spectramax import SpectraMax
+
+
+def test_every_driver_has_a_scene_or_no_wire() -> None:
+    assert set(registry.names()) == set(SCENES) | set(WITHOUT_WIRE)
+
+
+@pytest.mark.parametrize("name", sorted(SCENES))
+def test_no_fault_of_the_line_makes_a_driver_lie_hang_or_do_it_twice(name: str) -> None:
+    row = faults.row_of(name)
+
+    assert faults.defects_of(name, row) == []
+    assert tuple(row) == KINDS
+    outcomes = {found.outcome for cells in row.values() for found in cells.values()}
+    assert outcomes <= set(faults.SHORT)
+    assert "ok" in outcomes
+    assert len(outcomes) > 1
+    assert json.dumps(faults.summary({name: row}))
+
+
+# The matrix sees what is wrong -----------------------------------------------------------------
+SHAKE = BioShake.shake
+
+
+async def _swallows(self: Any, **how: Any) -> None:
+    try:
+        await SHAKE(self, **how)
+    except LinkError:
+        return
+
+
+async def _repeats(self: Any, **how: Any) -> None:
+    try:
+        await SHAKE(self, **how)
+    except LinkError:
+        await SHAKE(self, **how)
+
+
+async def _stumbles(self: Any, **how: Any) -> None:
+    try:
+        await SHAKE(self, **how)
+    except LinkError as error:
+        raise KeyError("answer") from error
+
+
+async def _waits(self: Any, **how: Any) -> None:
+    try:
+        await SHAKE(self, **how)
+    except LinkError:
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    ("shake", "defect"),
+    [(_swallows, "succeeds, and did not do"), (_repeats, "more was done than asked"),
+     (_stumbles, "not a typed error: KeyError"), (_waits, "no end within")],
+)  # fmt: skip
+def test_a_bad_verb_is_seen(
+    monkeypatch: pytest.MonkeyPatch, shake: Callable[..., Any], defect: str
+) -> None:
+    monkeypatch.setattr(BioShake, "shake", shake)
+    assert any(defect in line for line in faults.defects_of("bioshake", faults.row_of("bioshake")))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "defect"),
+    [(Verdict("done"), "says done at once, and it is not"),
+     (Verdict("not_done"), "says not_done at once, and did"),
+     (Verdict("not_done", remembered=True), "when done after not_done, and did more")],
+)  # fmt: skip
+def test_a_wrong_verdict_is_seen(
+    monkeypatch: pytest.MonkeyPatch, verdict: Verdict, defect: str
+) -> None:
+    async def reconcile(self: Any, action: Any) -> Verdict:
+        return verdict
+
+    monkeypatch.setattr(BioShake, "reconcile", reconcile)
+    found = faults.defects_of("bioshake", faults.row_of("bioshake"))
+    assert any(defect in line for line in found), found
+
+
+def test_a_wrong_value_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = SpectraMax.read_kinetic
+
+    async def cut_short(self: Any, **how: Any) -> Any:
+        try:
+            async for item in read(self, **how):
+                yield item
+        except LinkError:
+            return
+
+    monkeypatch.setattr(SpectraMax, "read_kinetic", cut_short)
+    found = faults.defects_of("spectramax", faults.row_of("spectramax"))
+    assert any("succeeds with another result" in line for line in found)
+
+
+# A whole night ----------------------------------------------------------------------------------
+def test_a_night_with_a_fault_of_the_line_replays_byte_for_byte(tmp_path: Path) -> None:
+    truth = yaml.safe_load(default_truth_path().read_text())
+    truth["faults"] = [
+        {"instrument": "flex", "kind": "line_delay", "after": 40, "times": 30,
+         "data": {"delay_s": 0.5, "direction": "in"}},
+        {"instrument": "shaker1", "kind": "line_duplicate", "after": 2, "times": 1},
+    ]  # fmt: skip
+    path = tmp_path / "truth.yaml"
+    path.write_text(yaml.safe_dump(truth))
+
+    finished = execute(prepare(Options("sigma1-binding", truth=path)), tmp_path / "run")
+
+    assert finished.outcome.status == "done"
+    shaker = (tmp_path / "run" / "wire" / "shaker1.txt").read_text("ascii")
+    assert r"< ok\r\n22.0\r\n" in shaker  # the answer to another question came once more
+    compared = replay_run(tmp_path / "run")
+    assert compared
+    assert [c.instrument for c in compared if c.first_difference is not None] == []
