@@ -34,7 +34,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 import structlog
@@ -110,11 +109,10 @@ class OperatorConsole:
     async def reconcile(self, action: Action) -> Verdict:
         """Open the terminal for the prompt to be put again; whoever has done it says so."""
         await self.observe()
-        prompt = action.arguments.get("prompt")
-        if action.verb != "ask" or not isinstance(prompt, Mapping):
+        if action.verb != "ask":
             return Verdict("unknown", {"looked_at": "nothing; a terminal cannot be looked at"})
         why = "asking again is harmless: who has done it says so"
-        return Verdict("not_done", {"prompt": prompt.get("id"), "why": why}, remembered=True)
+        return Verdict("not_done", {"prompt": action.id, "why": why}, remembered=True)
 
     async def ask(self, prompt: Prompt) -> Answer:
         """Show the prompt and wait for one of its options.

@@ -67,9 +67,9 @@ class LabTime(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """Give what is ready; instead of waiting for a timer, move the time."""
-        ready = self._others(super().select(0))
+        ready = super().select(0)
         if ready or timeout == 0:
-            return ready
+            return self._others(ready)  # what came from the engine may have made tasks ready
         due_s = math.inf if timeout is None else self.now_s + max(timeout, 1e-9)
         if self.engine is None:
             return self._alone(due_s)

@@ -1,0 +1,121 @@
+"""One life of an engine: a child process that is killed at a point of its ledger or its wire."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from benchmarks.kill_lab import Lab
+from platectl.app import drive, night
+from platectl.app.site import SIMULATED_START
+from platectl.domain.policy import Remedy
+from platectl.engine.questions import Answer, Question
+from platectl.simkit.frames import Frame, Kind
+from platectl.simkit.lab_client import LabClient
+from platectl.store.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a life ends: before or after its n-th entry, or in the middle of what it says."""
+
+    kind: str
+    number: int
+
+
+def live(
+    prepared: night.Night, lab: Lab, point: Point | None, *, first: bool, truthful: bool
+) -> int:
+    """Run one life in a child; its exit code, negative when it was killed."""
+    pid = os.fork()
+    if pid == 0:
+        _live(prepared, lab, point, first=first, truthful=truthful)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
+def _live(
+    prepared: night.Night, lab: Lab, point: Point | None, *, first: bool, truthful: bool
+) -> None:
+    code = 1
+    try:
+        if point is not None:
+            _arm(point)
+        drive.evaluate_run = lambda *_: []  # type: ignore[assignment]  # the analysis is not what dies here
+        persons = (Looker(lab),) if truthful else ()
+        if first:
+            ended = night.execute(
+                prepared, lab.folder, lab_socket=lab.socket, record_wire=False, persons=persons
+            )
+        else:
+            ended = night.resume(
+                lab.folder, lab_socket=lab.socket, record_wire=False, persons=persons
+            )
+        code = 0 if ended.outcome.status == "done" else 3
+        if code:
+            lab.errors.write_text(f"{ended.outcome.status}: {ended.outcome.error}")
+    except BaseException:  # noqa: BLE001  # said to the parent, whatever it was
+        lab.errors.write_text(traceback.format_exc())
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def _die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _arm(point: Point) -> None:
+    """Lay the mine."""
+    left = point.number
+    if point.kind == "byte":
+        send = LabClient.send
+
+        def counted(self: LabClient, frame: Frame) -> None:
+            nonlocal left
+            if frame.kind is Kind.DATA and left <= len(frame.data):
+                send(self, Frame(frame.kind, frame.stream, frame.at_s, frame.data[:left]))
+                _die()
+            left -= len(frame.data) if frame.kind is Kind.DATA else 0
+            send(self, frame)
+
+        LabClient.send = counted  # type: ignore[method-assign]  # this process is about to die
+        return
+    append = Ledger.append
+
+    def dying(self: Ledger, *args: Any, **kwargs: Any) -> int:
+        nonlocal left
+        left -= 1
+        if not left and point.kind == "before entry":
+            _die()
+        number = append(self, *args, **kwargs)
+        if not left:
+            _die()
+        return number
+
+    Ledger.append = dying  # type: ignore[method-assign]  # as above
+
+
+class Looker:
+    """A person who goes and looks: whether a deed of that instrument happened since it was sent."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+
+    async def __call__(self, question: Question) -> Answer | None:
+        if "done" not in question.options:
+            return None
+        sent = question.text.partition("sent at ")[2].partition(")")[0]
+        instrument = question.text.partition(" took place")[0].rpartition(" of ")[2]
+        since_s = (datetime.fromisoformat(sent) - SIMULATED_START).total_seconds()
+        happened = any(
+            at_s >= since_s - 1e-6 and f"'{instrument}'" in deed
+            for at_s, deed in self._lab.dated_deeds()
+        )
+        option: Remedy = "done" if happened else "not_done"
+        return Answer(option, "Looker", f"looked at the plate behind {instrument}")
