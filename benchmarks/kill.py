@@ -11,8 +11,9 @@ and answers truthfully what no instrument can say; one answer in eight is left t
 kills: engines killed. repeated: consuming deeds that reached the world more often than in a night
 without kills. lost: acknowledged entries that are missing afterwards. unverified: ledgers whose chain is
 broken. held: kills after which a person had to be asked. finished: kills whose night ended as done,
-with or without dropped wells and plates. untrue: questions about actions that were never sent.
-unfinished: nights that ended otherwise, with the reason.
+with or without dropped wells and plates. waiting: nights that ended as held, because nobody came to
+take a plate out of the way. untrue: questions about actions that were never sent. unfinished:
+nights that ended otherwise, with the reason.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class Told:
     held: int = 0
     untrue: int = 0
     finished: bool = False
+    waiting: bool = False
     ending: str = ""
     dropped: int = 0
     points: list[Point] = field(default_factory=list)
@@ -108,9 +110,10 @@ class Course:
                 told.ending = f"exit {code} in life {life}"
                 break
             told.repeated = repeated(lab.deeds(), self.deeds)
-            told.finished = any('"run.finished"' in line for line in before)
+            told.finished = '"run.finished"' in before[-1]
+            told.waiting = '"run.held"' in before[-1]
             told.dropped = sum('"plate.dropped"' in line for line in before)
-            if not told.finished:
+            if not told.finished and not told.waiting:
                 told.ending += f" after {told.points}: {lab.complaint()}"
         return told
 
@@ -191,7 +194,10 @@ def summary(tolds: list[Told], seconds: float) -> dict[str, Any]:
         "nights": len(tolds),
         "dropped_plates": sum(t.dropped for t in tolds),
         "points": dict(Counter(point.kind for t in tolds for point in t.points)),
-        "unfinished": [f"{t.protocol}: {t.ending}" for t in tolds if not t.finished],
+        "waiting": sum(t.waiting for t in tolds),
+        "unfinished": [
+            f"{t.protocol}: {t.ending}" for t in tolds if not t.finished and not t.waiting
+        ],
         "repetitions": [text for t in tolds for text in t.repeated][:20],
         "seconds": round(seconds, 1),
     }

@@ -21,7 +21,7 @@ from platectl.simkit.virtual_time import VirtualClock
 #: methods of the world that use something up or put something where it cannot be taken back
 CONSUMING = (
     "new_tips", "aspirate", "dispense", "bulk_prime", "bulk_dispense", "aspirate_plate", "seal",
-    "add_labware", "load_bottle", "fill",
+    "add_labware", "load_bottle", "fill", "lift", "set_down",
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks.kill_lab import Lab
 from platectl.app import drive, night
 from platectl.app.site import SIMULATED_START
+from platectl.domain.events import Event
 from platectl.domain.policy import Remedy
 from platectl.engine.questions import Answer, Question
 from platectl.simkit.frames import Frame, Kind
@@ -56,7 +57,7 @@ def _live(
             ended = night.resume(
                 lab.folder, lab_socket=lab.socket, record_wire=False, persons=persons
             )
-        code = 0 if ended.outcome.status == "done" else 3
+        code = {"done": 0, "held": 5}.get(ended.outcome.status, 3)
         if code:
             lab.errors.write_text(f"{ended.outcome.status}: {ended.outcome.error}")
     except BaseException:  # noqa: BLE001  # said to the parent, whatever it was
@@ -110,12 +111,27 @@ class Looker:
     async def __call__(self, question: Question) -> Answer | None:
         if "done" not in question.options:
             return None
-        sent = question.text.partition("sent at ")[2].partition(")")[0]
-        instrument = question.text.partition(" took place")[0].rpartition(" of ")[2]
-        since_s = (datetime.fromisoformat(sent) - SIMULATED_START).total_seconds()
-        happened = any(
-            at_s >= since_s - 1e-6 and f"'{instrument}'" in deed
-            for at_s, deed in self._lab.dated_deeds()
-        )
+        if question.text.startswith("Take all"):
+            return None
+        sent = self._sent(question.text.partition(" took place (")[2].partition(",")[0])
+        since_s = (datetime.fromisoformat(sent.wall) - SIMULATED_START).total_seconds()
+        deeds = [d for at_s, d in self._lab.dated_deeds() if at_s >= since_s - 1e-6]
+        told = sent.data["arguments"]
+        if sent.data["verb"] == "move_plate":
+            if any(d == f"lift ['{told['source']}'] []" for d in deeds):
+                placed = f"set_down ['{told['labware']}', '{told['target']}'] []" in deeds
+                return Answer("done" if placed else "drop_plate", "Looker", "looked at both places")
+            return Answer("not_done", "Looker", "it stands where it stood")
+        happened = any(f"'{sent.data['instrument']}'" in d for d in deeds)
+        if sent.data["verb"] == "seal":
+            happened = any(d.startswith("seal ") for d in deeds)
         option: Remedy = "done" if happened else "not_done"
-        return Answer(option, "Looker", f"looked at the plate behind {instrument}")
+        return Answer(option, "Looker", "looked at the plate")
+
+    def _sent(self, action: str) -> Event:
+        """The last entry that says that an action was sent."""
+        with Ledger.reading(self._lab.folder / "ledger.db") as ledger:
+            return [
+                e for e in ledger.events()
+                if e.kind == "action.sent" and e.data["action"] == action
+            ][-1]  # fmt: skip

@@ -13,6 +13,7 @@
     │       ├── DisconnectedError
     │       └── OutcomeUnknownError        nobody can say whether an action took place
     ├── RunAbortedError              an operator or an interlock stopped the run
+    ├── RunHeldError                 the run waits for a person and can be resumed
     └── StoreError                   the ledger or the index cannot be read or written
         └── FencedError              another engine owns the run by now; nothing may be sent
 """
@@ -76,6 +77,10 @@ class OutcomeUnknownError(LinkError):
 
 class RunAbortedError(PlatectlError):
     """An operator or an interlock stopped the run."""
+
+
+class RunHeldError(PlatectlError):
+    """The run waits for a person: begun steps end, instruments stay as they are, it can be resumed."""
 
 
 class StoreError(PlatectlError):

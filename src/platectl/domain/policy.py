@@ -10,8 +10,11 @@ from platectl.domain.steps import Effect
 from platectl.domain.units import DurationS
 
 ErrorKind = Literal["refused", "fault", "link", "in_doubt", "window"]
-#: what can be done by itself; `done` and `not_done` are a person's words about an action in doubt
-Remedy = Literal["retry", "skip", "drop_wells", "drop_plate", "abort", "done", "not_done", "go_on"]
+#: what can be done; `hold` lets begun steps end and ends the process, to be resumed; `done` and
+#: `not_done` are a person's words about an action in doubt
+Remedy = Literal[
+    "retry", "skip", "drop_wells", "drop_plate", "hold", "abort", "done", "not_done", "go_on"
+]
 
 
 class When(BaseModel):

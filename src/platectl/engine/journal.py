@@ -61,7 +61,8 @@ class Journal:
         }  # fmt: skip
         self.record("action.resolved", action.step, data)
 
-    def drop_plate(self, plate: str, reason: str) -> None:
-        """Write that a plate is given up; the first reason stays."""
-        if plate not in self.state.dropped_plates:
-            self.record("plate.dropped", "", {"plate": plate, "reason": reason})
+    def drop_plate(self, plate: str, reason: str, *, cleared: bool = False) -> None:
+        """Write that a plate is given up; `cleared`: a person took its labware out of the lab."""
+        if plate not in self.state.dropped_plates or cleared:
+            data = {"plate": plate, "reason": reason, "cleared": cleared}
+            self.record("plate.dropped", "", data)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from platectl.domain.errors import OutcomeUnknownError, RunAbortedError
+from platectl.domain.errors import OutcomeUnknownError, RunAbortedError, RunHeldError
 from platectl.domain.run import CompiledRun
 from platectl.domain.steps import Step, Window
 from platectl.engine.journal import Journal
@@ -84,6 +84,9 @@ class Recovery:
             self.journal.resolve(action, verdict, by=answer.by, reason=answer.reason)
         elif answer.option == "drop_plate":
             self.journal.drop_plate(step.plate, f"{error}; {answer.by}: {answer.reason}")
+            await self.remedies.clear_away(step, str(error))
+        elif answer.option == "hold":
+            raise RunHeldError(str(error))
         elif answer.option == "abort":
             raise RunAbortedError(f"{answer.by} aborted the run: {error}")
 

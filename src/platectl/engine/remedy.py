@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from platectl.domain.errors import (
     InstrumentFaultError,
@@ -10,10 +11,16 @@ from platectl.domain.errors import (
     OutcomeUnknownError,
     PlatectlError,
     RefusedError,
+    RunAbortedError,
+    RunHeldError,
 )
 from platectl.domain.policy import ErrorKind, Policy, Rule
 from platectl.domain.steps import Step
 from platectl.engine.questions import Answer, Question, Questions
+from platectl.steps import CLEARING
+
+#: how long a person is waited for who has to take a plate away
+CLEARING_PATIENCE_S: Final = 1800.0
 
 
 def kind_of_error(error: PlatectlError) -> ErrorKind:
@@ -65,6 +72,29 @@ class Remedies:
         if rule.then != "ask":
             return Answer(rule.then, "policy", text)
         return await self.ask(rule, step, text, wake=False, most_s=patience_s)
+
+    async def clear_away(self, step: Step, reason: str) -> None:
+        """After a failed move nobody knows what stands in whose way; a person takes it out.
+
+        Raises:
+            RunHeldError, RunAbortedError: Nobody did.
+        """
+        if step.effect != "place" and step.kind not in CLEARING:
+            return
+        answer = await self._ask_to_clear(step, reason)
+        if answer.option == "hold":
+            raise RunHeldError(f"labware of {step.plate} is in the way: {reason}")
+        if answer.option == "abort":
+            raise RunAbortedError(f"{answer.by} aborted the run: {reason}")
+        self.questions.journal.drop_plate(step.plate, f"{answer.by}: {answer.reason}", cleared=True)
+
+    async def _ask_to_clear(self, step: Step, reason: str) -> Answer:
+        text = f"Take all labware of {step.plate} out of the lab; it is not where it should be: {reason}"
+        question = Question(
+            self.questions.new_id(), step.id, step.plate, text, ("done", "hold", "abort"), "hold",
+            CLEARING_PATIENCE_S,
+        )  # fmt: skip
+        return await self.questions.ask(question)
 
     async def ask(
         self, rule: Rule, step: Step, text: str, *, wake: bool, most_s: float | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -14,10 +15,10 @@ from platectl.domain.clock import Clock
 from platectl.domain.errors import (
     FencedError,
     InstrumentError,
-    LinkError,
     PlatectlError,
     RefusedError,
     RunAbortedError,
+    RunHeldError,
     StoreError,
 )
 from platectl.domain.policy import Policy
@@ -31,13 +32,13 @@ from platectl.engine.questions import Person, Questions
 from platectl.engine.recover import Recovery
 from platectl.engine.remedy import Remedies
 from platectl.engine.resources import ResourceQueues
+from platectl.engine.salvage import Salvage
 from platectl.engine.state import RunState
 from platectl.engine.times import StepTimes
-from platectl.hal.recovery import Verdict
 from platectl.steps import CLEARING, SHARED, kind_of
 
 log = structlog.get_logger()
-Status = Literal["done", "stopped", "failed", "aborted"]
+Status = Literal["done", "stopped", "held", "failed", "aborted"]
 ABORT_S = 5.0
 
 
@@ -100,7 +101,11 @@ class Engine:
         self.questions = Questions(self._journal, persons)
         self.control = Control(suspension)
         self._remedies = Remedies(policy, self.questions, plates)
+        self._held = ""
         self._times = StepTimes()
+        self._salvage = Salvage(
+            self._journal, self._instruments, self._times, self._remedies, plates
+        )
         for name, known in self.state.steps.items():
             self._times.started(name, began_s + known.started_s)
             if known.over and known.ended_s is not None:
@@ -108,6 +113,9 @@ class Engine:
         left = [step for step in run.steps if not self._over(step.id)]
         self._left = left
         self._queues = ResourceQueues(left)
+        self._of_plate: dict[str, set[str]] = defaultdict(set)
+        for step in run.steps:
+            self._of_plate[step.plate].add(step.id)
         self._done = {step.id: asyncio.Event() for step in run.steps}
         for step in run.steps:
             if self._over(step.id):
@@ -178,6 +186,10 @@ class Engine:
         first = _first(errors)
         if isinstance(first, FencedError):
             raise first  # instruments and ledger belong to another engine
+        if isinstance(first, RunHeldError) or (isinstance(first, _StoppedError) and self._held):
+            reason = self._held or str(first)
+            self._end("run.held", {"reasons": [reason]})
+            return self._outcome("held", reason)
         if isinstance(first, _StoppedError):
             self._end("run.stopped", {"in_doubt": list(self._in_doubt())})
             return self._outcome("stopped", "stopped by the operator")
@@ -206,31 +218,34 @@ class Engine:
             await self._wait_for_time(step)
         async with self._queues.turn(step):
             if self._given_up(step):
-                self._skip(step, self.state.dropped_plates[step.plate])
+                self._salvage.skip(step, self.state.dropped_plates[step.plate])
             else:
                 await self.control.enter_step(step)
                 try:
                     await self._execute(step)
+                except RunHeldError as held:
+                    self._held = self._held or str(held)
+                    await self.control.set("stopping")
                 finally:
                     await self.control.leave_step()
+                if self._held and not self._over(step.id):
+                    await asyncio.Event().wait()  # until the run ends as held
         self._done[step.id].set()
 
     def _given_up(self, step: Step) -> bool:
         """Whether a step of a dropped plate is left out; what clears the way is done all the same."""
         if step.plate not in self.state.dropped_plates:
             return False
+        if step.plate in self.state.cleared_plates:
+            return step.kind not in SHARED
         loads = [s.id for s in self._run.steps if s.plate == step.plate and s.kind == "load"]
         loaded = all(self._over(name) for name in loads)
         return step.kind not in SHARED and not (loaded and step.kind in CLEARING)
 
-    def _skip(self, step: Step, reason: str) -> None:
-        self._times.started(step.id, self._journal.clock.monotonic_s())
-        self._times.ended(step.id, self._journal.clock.monotonic_s())
-        self._journal.record("step.skipped", step.id, {"reason": reason}, sync=False)
-
     async def _wait_for_time(self, step: Step) -> None:
         began_s, clock = self._journal.began_s, self._journal.clock
-        due_s = began_s + (step.planned_start_s if not step.after else 0.0)
+        follows = any(name in self._of_plate[step.plate] for name in step.after)
+        due_s = began_s + (0.0 if follows else step.planned_start_s)
         if step.not_before is not None and self._times.known(step.not_before):
             due_s = max(due_s, self._times.moment_s(step.not_before))
         for window in self._run.windows:
@@ -255,10 +270,10 @@ class Engine:
             try:
                 outcome = await kind_of(step).execute(bench)
             except asyncio.CancelledError as error:
-                self._broken(step, bench, error)
+                self._salvage.broken(step, bench, error)
                 raise
             except (InstrumentError, RefusedError) as error:
-                if not await self._overcome(step, bench, error, attempt):
+                if not await self._salvage.overcome(step, bench, error, attempt):
                     return
         self._times.ended(step.id, self._journal.clock.monotonic_s())
         for reading in outcome.readings:
@@ -276,70 +291,6 @@ class Engine:
             gate=self.control,
             bytes_sent=self._bytes_sent,
         )
-
-    async def _overcome(
-        self, step: Step, bench: StepBench, error: InstrumentError | RefusedError, attempt: int
-    ) -> bool:
-        """Decide about an error; True: enter the step again, False: it is over without success.
-
-        Raises:
-            PlatectlError: The run cannot go on.
-        """
-        if isinstance(error, InstrumentError):
-            error.instrument = error.instrument or bench.instrument_in_use
-        if step.plate in self.state.dropped_plates:
-            self._broken(step, bench, error)
-            self._skip(step, str(error))
-            return False
-        rule, answer = await self._remedies.choose(step, error, attempt)
-        log.warning("step.run.failed", step=step.id, error=str(error), remedy=answer.option)
-        match answer.option:
-            case "retry" | "go_on":
-                await asyncio.sleep(rule.wait)
-                return await self._reach(bench, error)
-            case "done" | "not_done" if bench.action is not None:
-                verdict = Verdict(answer.option)
-                self._journal.resolve(bench.action, verdict, by=answer.by, reason=answer.reason)
-                return await self._reach(bench, error)
-            case "skip" | "drop_wells":
-                self._broken(step, bench, error)
-                if answer.wells:
-                    self._drop_wells(step, answer.wells, f"{error}; {answer.by}: {answer.reason}")
-                self._skip(step, f"{error}; {answer.by}: {answer.reason}")
-                return False
-            case "drop_plate" if self._others(step.plate):
-                self._broken(step, bench, error)
-                self._journal.drop_plate(step.plate, f"{error}; {answer.by}: {answer.reason}")
-                self._skip(step, f"{step.plate} was given up")
-                return False
-        self._broken(step, bench, error)
-        raise error
-
-    async def _reach(self, bench: StepBench, error: Exception) -> bool:
-        """Get an instrument back whose line broke; if it does not answer, the next attempt says so."""
-        if isinstance(error, LinkError) and bench.instrument_in_use:
-            with contextlib.suppress(InstrumentError):
-                instrument = self._instruments[bench.instrument_in_use]
-                await getattr(instrument, "take_over", instrument.connect)()
-        return True
-
-    def _others(self, plate: str) -> list[str]:
-        """Plates that are left when one is given up."""
-        lost = {*self.state.dropped_plates, plate}
-        return [p.name for p in self._run.plates if p.name not in lost]
-
-    def _drop_wells(self, step: Step, wells: tuple[str, ...], reason: str) -> None:
-        data = {"plate": step.plate, "wells": list(wells), "reason": reason}
-        self._journal.record("wells.dropped", step.id, data)
-
-    def _broken(self, step: Step, bench: StepBench, error: BaseException) -> None:
-        data = {"error": str(error) or type(error).__name__, "type": type(error).__name__}
-        if isinstance(error, InstrumentError):
-            data["instrument"] = error.instrument
-        action = bench.action
-        unknown = isinstance(error, (LinkError, asyncio.CancelledError))
-        doubtful = unknown and action is not None and action.effect in {"consume", "place", "shot"}
-        self._journal.record("step.in_doubt" if doubtful else "step.failed", step.id, data)
 
     def _judge(self, step: Step, edge: str) -> None:
         for window, elapsed_s, verdict in self._times.judge(self._run.windows, step.id, edge):

@@ -88,6 +88,7 @@ class RunState:
     last_s: float = 0.0
     steps: dict[str, StepState] = field(default_factory=dict)
     dropped_plates: dict[str, str] = field(default_factory=dict)
+    cleared_plates: set[str] = field(default_factory=set)
     dropped_wells: dict[str, dict[str, str]] = field(default_factory=dict)
     readings: list[dict[str, Any]] = field(default_factory=list)
     windows: set[tuple[str, str]] = field(default_factory=set)
@@ -178,7 +179,9 @@ class RunState:
             case "window.kept" | "window.broken":
                 self.windows.add((data["plate"], data["window"]))
             case "plate.dropped":
-                self.dropped_plates[data["plate"]] = data["reason"]
+                self.dropped_plates.setdefault(data["plate"], data["reason"])
+                if data["cleared"]:
+                    self.cleared_plates.add(data["plate"])
             case "wells.dropped":
                 lost = self.dropped_wells.setdefault(data["plate"], {})
                 lost.update(dict.fromkeys(data["wells"], data["reason"]))

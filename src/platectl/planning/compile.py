@@ -22,7 +22,7 @@ from platectl.planning.check import check_placement, check_protocol, check_tips,
 from platectl.planning.contents import liquid_findings
 from platectl.planning.expand import EXPAND, set_leads
 from platectl.planning.facilities import Facilities, build_facilities
-from platectl.planning.loading import complete_loading
+from platectl.planning.loading import complete_loading, take_away
 from platectl.planning.plates import plan_plates
 from platectl.planning.schedule import schedule_plate, shift_plate, smallest_shift, usage
 from platectl.planning.volumes import Well, check_volumes
@@ -90,8 +90,6 @@ def _all_plates(
     windows: list[Window] = []
     holds: list[Hold] = []
     findings: list[Finding] = []
-    deck: tuple[str, ...] = ()
-    lids: tuple[str, ...] = ()
     for number, plate in enumerate(plates, start=1):
         builder = PlateBuilder(
             request.protocol, plate, number, facilities, request.catalogue, request.samples
@@ -99,21 +97,14 @@ def _all_plates(
         findings += _build(builder, request.protocol_document)
         if findings:
             continue
-        loaded = complete_loading(builder, deck_before=deck, remove=(*deck, *lids))
-        deck = tuple(
-            d for d in (builder.named(n) for n in request.protocol.labware)
-            if facilities.lab.positions[builder.spot.get(d.split(".", 1)[1], next(iter(facilities.lab.positions)))].handler
-            and any(d == e["labware"] for s in builder.steps if s.kind == "load" for e in s.params["deck"])
-        )  # fmt: skip
-        lids = tuple(
-            builder.named(n) for n in request.protocol.labware if builder.kind(n).role == "lid"
-        )
+        loaded = complete_loading(builder)
         plate_windows = _windows(request.protocol, builder)
         builder.close_holds(builder.steps[-1].id)
         timed = schedule_plate(builder.steps, plate_windows)
         findings += _checks(request, builder, timed, plate_windows, loaded)
         plate_holds = [*builder.holds, *_deck_hold(builder)]
         timed = shift_plate(timed, smallest_shift(usage(steps, holds), usage(timed, plate_holds)))
+        timed = take_away(timed, steps)
         steps, windows, holds = [*steps, *timed], [*windows, *plate_windows], [*holds, *plate_holds]
     steps.sort(key=lambda s: (s.planned_start_s, s.planned_end_s))
     return steps, windows, holds, findings

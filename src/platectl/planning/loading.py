@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -19,9 +19,7 @@ EXCESS = 1.1
 STIMULATED = frozenset({"test", "stimulus", "positive"})
 
 
-def complete_loading(
-    build: PlateBuilder, *, deck_before: tuple[str, ...], remove: tuple[str, ...]
-) -> dict[Well, float]:
+def complete_loading(build: PlateBuilder) -> dict[Well, float]:
     """Write the list into the plate's `load` step; returns the loaded volume of wells and bottles."""
     needed = requirements(build.steps)
     loaded: dict[Well, float] = {}
@@ -35,11 +33,48 @@ def complete_loading(
         if step.kind == "load":
             deck = _deck(build, step.params["handler"])
             kind = Load(operator=step.params["operator"], handler=step.params["handler"],
-                        place=tuple(place), bottles=tuple(bottles), deck=deck, off_deck=deck_before, remove=remove)  # fmt: skip
+                        place=tuple(place), bottles=tuple(bottles), deck=deck)  # fmt: skip
             build.steps[index] = step.model_copy(
                 update={"params": kind.model_dump(mode="json"), "duration_s": kind.duration_s}
             )
     return loaded
+
+
+def take_away(plate: Sequence[Step], before: Sequence[Step]) -> list[Step]:
+    """Have whoever loads a plate first take away what earlier plates do not need any more.
+
+    The loading waits for the last step that needs what is taken.
+    """
+    gone = {name for step in before if step.kind == "load" for name in step.params["remove"]}
+    loads = [step for step in before if step.kind == "load"]
+    declared = {entry["labware"] for step in loads for entry in step.params["deck"]}
+    steps = []
+    for step in plate:
+        if step.kind != "load":
+            steps.append(step)
+            continue
+        last = _last_uses(before, loads)
+        over = {name: use for name, use in last.items()
+                if use.planned_end_s <= step.planned_start_s and name not in gone}  # fmt: skip
+        off_deck = [name for name in over if name in declared]
+        params = {**step.params, "remove": list(over), "off_deck": off_deck}
+        after = tuple(dict.fromkeys((*step.after, *(use.id for use in over.values()))))
+        steps.append(step.model_copy(update={"params": params, "after": after}))
+    return steps
+
+
+def _last_uses(steps: Sequence[Step], loads: Sequence[Step]) -> dict[str, Step]:
+    """The step after which each loaded labware is not needed any more."""
+    last: dict[str, Step] = {}
+    names = [item["labware"] for load in loads for item in load.params["place"]]
+    for step in steps:
+        text = step.model_dump_json()
+        for name in names:
+            if f'"{name}"' in text and (
+                name not in last or step.planned_end_s > last[name].planned_end_s
+            ):
+                last[name] = step
+    return last
 
 
 def _labware(
