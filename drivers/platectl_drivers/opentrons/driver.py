@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from platectl.domain.errors import InstrumentFaultError, RefusedError
+from platectl.domain.errors import InstrumentError, InstrumentFaultError, RefusedError
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.liquids import Channels, DeckItem, PipettingLimits
 from platectl.hal.recovery import Action, Verdict
@@ -286,6 +287,9 @@ class Opentrons:
 
     async def abort(self) -> None:
         """Stop the run, over a second connection if a verb is waiting; never raises LinkError."""
+        if self._observing:
+            with contextlib.suppress(InstrumentError):
+                self._robot.run_id, _, _ = await self._robot.ours()
         if self._robot.run_id:
             await self._robot.stop()
 

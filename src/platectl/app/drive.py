@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from platectl.app.channel import Channel, control_path
+from platectl.app.desk import Desk
+from platectl.app.emergency import keep_lab
 from platectl.app.evaluation import EvaluatedPlate, evaluate_run
 from platectl.app.recorder import WireRecorder
 from platectl.app.site import SimulatedSite, Site
@@ -21,6 +25,7 @@ from platectl.engine.state import RunState
 from platectl.simkit.world import World
 from platectl.store.ledger import Ledger, Seal
 from platectl.store.lock import Owner, RunLock
+from platectl.transport.control_socket import ControlServer
 from platectl.transport.wall_clock import WallClock
 
 
@@ -61,6 +66,7 @@ class Drive:
 
     async def _run(self, run: CompiledRun, policy: Policy, state: RunState | None) -> RunOutcome:
         async with AsyncExitStack() as stack:
+            desk = Desk()
             behind = await stack.enter_async_context(self.site.behind())
             wall = self.site.clock.now().isoformat()
             epoch = self.ledger.claim(str(self.owner), wall)
@@ -68,9 +74,10 @@ class Drive:
                 connect_lab(
                     run.lab, used_instruments(run), clock=self.site.clock, folder=self.folder,
                     recorder=self.recorder, behind=behind, observe=state is not None,
-                    guard=self.lock.check, owner=self.owner,
+                    guard=self.lock.check, owner=self.owner, console=desk.connect,
                 )
             )  # fmt: skip
+            keep_lab(self.folder, run.lab, used_instruments(run))
             engine = Engine(
                 run,
                 clock=self.site.clock,
@@ -84,6 +91,8 @@ class Drive:
                 bytes_sent=self.recorder.bytes_sent,
                 persons=self.persons,
             )
+            channel = Channel(engine, desk, asyncio.get_running_loop())
+            stack.enter_context(ControlServer(control_path(self.folder), channel.handle))
             return await engine.run()
 
 

@@ -51,6 +51,7 @@ async def connect_lab(
     observe: bool = False,
     guard: Callable[[], None] = lambda: None,
     owner: Owner | None = None,
+    console: Connector | None = None,
 ) -> AsyncIterator[LabConnection]:
     """Connect the named instruments; closes all of them at the end, whatever happened.
 
@@ -60,14 +61,14 @@ async def connect_lab(
     `behind` is what stands behind the wires of a simulated lab; None is a real one. With
     `observe` the instruments are only looked at, because an earlier engine may have left them at
     work; the engine takes them over. `guard` is called before every byte that is sent; `owner`
-    is who takes the locks of real instruments.
+    is who takes the locks of real instruments. `console` is what answers on `console:` wires.
 
     Raises:
         LinkError: One or more instruments did not answer; the message lists all of them.
         StoreError: Another process drives one of the instruments.
     """
     connection = LabConnection()
-    wiring = _Wiring(lab, clock, folder, recorder, behind, guard, owner)
+    wiring = _Wiring(lab, clock, folder, recorder, behind, guard, owner, console)
     try:
         for name in names:
             wiring.build(name, connection.instruments)
@@ -83,6 +84,17 @@ async def connect_lab(
         await _close_all(connection)
     finally:
         wiring.unlock()
+
+
+def build_drivers(
+    lab: Lab, names: tuple[str, ...], *, clock: Clock, folder: Path
+) -> dict[str, Any]:
+    """Drivers on the wires of a real lab that nobody owns, for an emergency."""
+    wiring = _Wiring(lab, clock, folder, WireRecorder(None, clock), None, lambda: None, None, None)
+    built: dict[str, Any] = {}
+    for name in names:
+        wiring.build(name, built)
+    return built
 
 
 async def _close_all(connection: LabConnection) -> None:
@@ -115,6 +127,7 @@ class _Wiring:
     behind: Behind | None
     guard: Callable[[], None]
     owner: Owner | None
+    console: Connector | None
     locks: list[FileLock] = field(default_factory=list)
     streams: list[ByteStream] = field(default_factory=list)
 
@@ -154,6 +167,8 @@ class _Wiring:
     def _recorded(self, wire: str, address: str) -> Connector:
         if self.behind is not None:
             connect = self.behind.connector(wire)
+        elif address == "console:":
+            connect = self.console or _no_wire
         else:
             connect = _no_wire if address.startswith("drop:") else open_connector(address)
             if self.owner is not None and not address.startswith(("drop:", "console:")):
@@ -168,4 +183,4 @@ class _Wiring:
 
 
 async def _no_wire() -> ByteStream:
-    raise LinkError("this instrument has no wire; it drops files")
+    raise LinkError("this instrument has no wire")

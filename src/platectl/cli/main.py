@@ -10,7 +10,17 @@ import click
 #: command -> (module, function, help in one line)
 COMMANDS = {
     "run": ("platectl.cli.run", "run", "Run an assay and analyse it."),
-    "resume": ("platectl.cli.resume", "resume", "Go on with a run that was cut off."),
+    "resume": (
+        "platectl.cli.resume",
+        "resume",
+        "Go on with a run that was cut off, held or paused.",
+    ),
+    "status": ("platectl.cli.control", "status", "Say what a run does now, and what it asks."),
+    "answer": ("platectl.cli.control", "answer", "Answer a question or prompt of a run."),
+    "pause": ("platectl.cli.control", "pause", "Begin no further step."),
+    "stop": ("platectl.cli.control", "stop", "Let begun steps end, then end the run."),
+    "abort": ("platectl.cli.control", "abort", "Stop every instrument at once."),
+    "halt": ("platectl.cli.control", "halt", "End the engine without any clean-up."),
     "check": ("platectl.cli.check", "check", "Check files; nothing is sent to any instrument."),
     "init": ("platectl.cli.init", "init", "Write a working set of files to start from."),
     "runs": ("platectl.cli.runs", "runs", "List the runs of the store."),

@@ -21,11 +21,12 @@ from platectl.domain.errors import (
     RunHeldError,
     StoreError,
 )
+from platectl.domain.events import EventKind
 from platectl.domain.policy import Policy
 from platectl.domain.run import CompiledRun
 from platectl.domain.steps import Anchor, Step
 from platectl.engine.bench import StepBench
-from platectl.engine.control import Control
+from platectl.engine.control import Control, Mode
 from platectl.engine.journal import Journal
 from platectl.engine.ports import EventSink, Suspension, Watcher
 from platectl.engine.questions import Person, Questions
@@ -102,6 +103,8 @@ class Engine:
         self.control = Control(suspension)
         self._remedies = Remedies(policy, self.questions, plates)
         self._held = ""
+        self._aborted_by = ""
+        self._main: asyncio.Task[Any] | None = None
         self._times = StepTimes()
         self._salvage = Salvage(
             self._journal, self._instruments, self._times, self._remedies, plates
@@ -123,6 +126,7 @@ class Engine:
 
     async def run(self) -> RunOutcome:
         """Run what is left; returns how it ended. Cancelling it stops safely: instruments are aborted."""
+        self._main = asyncio.current_task()
         self._begin()
         try:
             if self._resumed:
@@ -133,6 +137,9 @@ class Engine:
                 await asyncio.gather(*steps)
                 stopper.cancel()
         except asyncio.CancelledError:
+            if self._aborted_by and self._main is not None:
+                self._main.uncancel()
+                return self._was_aborted(self._aborted_by)
             await self._abort_all()
             self._end("run.aborted", {"in_doubt": list(self._in_doubt())})
             raise
@@ -145,6 +152,30 @@ class Engine:
         self._end("run.finished", {"readings": len(self.state.readings)})
         return self._outcome("done")
 
+    async def switch(self, mode: Mode, *, by: str) -> None:
+        """Pause, go on or stop, as an operator says; it is in the ledger before it is done."""
+        kind: EventKind = "run.continued" if mode == "running" else "run.paused"
+        if mode not in {"stopping", self.control.mode}:
+            self._journal.record(kind, "", {"mode": mode, "by": by})
+        await self.control.set(mode)
+
+    async def abort(self, by: str, reason: str) -> None:
+        """Stop every instrument at once, then end the run; the ledger is written last."""
+        self._aborted_by = f"aborted by {by or 'the operator'}" + (f": {reason}" if reason else "")
+        await self._abort_all()
+        if self._main is not None:
+            self._main.cancel()
+
+    def under_way(self) -> list[dict[str, Any]]:
+        """Steps that run now: identity, title, seconds since their start, expected seconds."""
+        now_s = self._journal.now_s
+        return [
+            {"step": step.id, "title": step.title, "plate": step.plate,
+             "since_s": round(now_s - known.started_s, 1), "expected_s": step.duration_s}
+            for step in self._run.steps
+            if (known := self.state.steps.get(step.id)) is not None and known.status == "claimed"
+        ]  # fmt: skip
+
     def _begin(self) -> None:
         clock_s = self._journal.began_s
         data = {"hash": self._run.hash(), "steps": len(self._run.steps), "clock_s": clock_s}
@@ -153,6 +184,10 @@ class Engine:
             self._journal.record("run.resumed", "", {"outage_s": outage_s, **self._owner})
         else:
             self._journal.record("run.started", "", {**data, **self._owner})
+
+    def _was_aborted(self, why: str) -> RunOutcome:
+        self._end("run.aborted", {"error": why, "in_doubt": list(self._in_doubt())})
+        return self._outcome("aborted", why)
 
     async def _recover(self) -> None:
         recovery = Recovery(

@@ -18,6 +18,7 @@ from typing import Final
 from platectl.domain.errors import FencedError, StoreError
 
 _EPOCH: Final = struct.Struct("<Q")
+LOCK: Final = "owner.lock"
 LOCKS: Final = "PLATECTL_LOCKS"
 
 
@@ -78,11 +79,27 @@ class FileLock:
             self._file = -1
 
 
-def _owner_in(file: int) -> str:
+def _owner_in(file: int) -> Owner | str:
     try:
-        return str(Owner(**json.loads(os.pread(file, 4096, 0))))
+        return Owner(**json.loads(os.pread(file, 4096, 0)))
     except (ValueError, TypeError):
         return "another process"
+
+
+def owner_of(folder: Path) -> Owner | None:
+    """The living process that drives a run folder; None when nobody does."""
+    try:
+        file = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        owner = _owner_in(file)
+        return owner if isinstance(owner, Owner) else None
+    finally:
+        os.close(file)
+    return None
 
 
 class RunLock:
@@ -98,9 +115,7 @@ class RunLock:
         Raises:
             StoreError: Another living process drives it, and `force` was not given.
         """
-        self._lock = FileLock(
-            folder / "owner.lock", owner, subject=f"run {folder.name}", force=force
-        )
+        self._lock = FileLock(folder / LOCK, owner, subject=f"run {folder.name}", force=force)
         file = os.open(folder / "epoch", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             if os.fstat(file).st_size < _EPOCH.size:

@@ -1,0 +1,113 @@
+"""What can be said to a running engine from another terminal, and what it answers."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import tempfile
+from collections.abc import Coroutine, Mapping
+from pathlib import Path
+from typing import Any, Final, get_args
+
+from platectl.app.desk import Desk
+from platectl.domain.errors import ReplyTimeoutError, UserInputError
+from platectl.domain.policy import Remedy
+from platectl.engine.control import Mode
+from platectl.engine.questions import Answer
+from platectl.engine.run import Engine
+from platectl.transport.control_socket import ask
+
+#: longest time the engine's loop may take to do as it was told
+REACTION_S: Final = 5.0
+MODES: Final[dict[str, Mode]] = {
+    "pause": "pausing", "pause_now": "pausing_now", "continue": "running", "stop": "stopping",
+}  # fmt: skip
+
+
+def control_path(folder: Path) -> Path:
+    """Socket of the engine that drives a run folder; short, because sockets' names must be."""
+    base = os.environ.get("XDG_RUNTIME_DIR") or str(
+        Path(tempfile.gettempdir()) / f"platectl-{os.getuid()}"
+    )
+    name = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:24]
+    return Path(base) / f"{name}.sock"
+
+
+def tell(folder: Path, word: str, **fields: Any) -> dict[str, Any]:
+    """Say something to the engine of a run.
+
+    Raises:
+        DisconnectedError: No engine listens.
+        UserInputError: It refused.
+    """
+    answer = ask(control_path(folder), {"say": word, **fields})
+    if "error" in answer:
+        raise UserInputError(str(answer["error"]))
+    return answer
+
+
+class Channel:
+    """Takes requests in the socket's threads and has the engine's loop carry them out."""
+
+    def __init__(self, engine: Engine, desk: Desk, loop: asyncio.AbstractEventLoop) -> None:
+        self._engine = engine
+        self._desk = desk
+        self._loop = loop
+
+    def handle(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Carry out one request."""
+        word = str(request.get("say"))
+        if word == "halt":
+            os._exit(130)  # by definition without any clean-up
+        if word in MODES:
+            self._do(self._engine.switch(MODES[word], by=str(request.get("by", ""))))
+        elif word == "abort":
+            self._do(self._engine.abort(str(request.get("by")), str(request.get("reason", ""))))
+        elif word == "answer":
+            self._do(self._answer(request))
+        elif word != "status":
+            raise UserInputError(f"{word!r} is no word of the command channel")
+        status: dict[str, Any] = self._do(self._status())
+        return status
+
+    def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result(REACTION_S)
+        except TimeoutError:
+            future.cancel()
+            raise ReplyTimeoutError(
+                f"the engine did not react within {REACTION_S:g} s; `platectl abort --hard` "
+                "stops the instruments without it"
+            ) from None
+
+    async def _status(self) -> dict[str, Any]:
+        engine = self._engine
+        questions = [
+            {"id": q.id, "step": q.step, "plate": q.plate, "text": q.text,
+             "options": list(q.options), "default": q.default, "patience_s": q.patience_s}
+            for q in engine.questions.open
+        ]  # fmt: skip
+        prompts = [
+            {"id": name, "text": p["text"], "options": list(p["options"]), "data": p["data"]}
+            for name, p in self._desk.prompts.items()
+        ]
+        return {
+            "status": engine.state.status, "mode": engine.control.mode,
+            "running": engine.under_way(), "questions": questions, "prompts": prompts,
+            "dropped": engine.state.dropped_plates,
+        }  # fmt: skip
+
+    async def _answer(self, request: Mapping[str, Any]) -> None:
+        name, option = str(request.get("id")), str(request.get("option"))
+        by, reason = str(request.get("by") or ""), str(request.get("reason") or "")
+        if not by:
+            raise UserInputError("an answer carries a name: --by NAME")
+        if name in self._desk.prompts:
+            await self._desk.answer(name, option=option, person=by, note=reason)
+            return
+        if option not in get_args(Remedy):
+            raise UserInputError(f"{option!r} is no option")
+        wells = tuple(str(well) for well in request.get("wells", ()))
+        self._engine.questions.answer(name, Answer(option, by, reason, wells))  # type: ignore[arg-type]  # just checked

@@ -1,0 +1,133 @@
+"""`platectl status, pause, stop, abort, halt, answer`: words to a run that goes, from another terminal."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from platectl.app.channel import tell
+from platectl.app.emergency import abort_without_engine
+from platectl.cli.options import emit_json, json_option, store_option
+from platectl.cli.render import print_table, say
+from platectl.domain.errors import DisconnectedError
+from platectl.domain.units import format_duration
+from platectl.store.index import RunIndex
+
+by_option = click.option(
+    "--by", default=getpass.getuser, help="Who says so (default: the user of this terminal)."
+)
+reason_option = click.option("--reason", default="", help="Why; it goes into the ledger.")
+
+
+@click.command()
+@click.argument("run", default="latest")
+@store_option
+@json_option
+def status(run: str, store: Path, as_json: bool) -> int:
+    """Say what a RUN does now, and what it asks."""
+    found = tell(RunIndex(store).folder_of(run), "status")
+    if as_json:
+        emit_json(found)
+    else:
+        _show(found)
+    return 0
+
+
+@click.command()
+@click.argument("run", default="latest")
+@click.option("--now", is_flag=True, help="Hold before the next action, not only the next step.")
+@store_option
+@by_option
+def pause(run: str, now: bool, store: Path, by: str) -> int:
+    """Begin no further step of a RUN; `platectl resume` goes on."""
+    _show(tell(RunIndex(store).folder_of(run), "pause_now" if now else "pause", by=by))
+    return 0
+
+
+@click.command()
+@click.argument("run", default="latest")
+@store_option
+@by_option
+def stop(run: str, store: Path, by: str) -> int:
+    """Let begun steps of a RUN end, then end it; it can be resumed."""
+    _show(tell(RunIndex(store).folder_of(run), "stop", by=by))
+    return 0
+
+
+@click.command()
+@click.argument("run", default="latest")
+@click.option("--hard", is_flag=True, help="Kill the engine and stop the instruments without it.")
+@store_option
+@by_option
+@reason_option
+def abort(run: str, hard: bool, store: Path, by: str, reason: str) -> int:
+    """Stop every instrument of a RUN at once; neither the database nor an idle engine is needed."""
+    folder = RunIndex(store).folder_of(run)
+    if not hard:
+        try:
+            tell(folder, "abort", by=by, reason=reason)
+        except DisconnectedError as error:
+            say(f"{error}; stopping the instruments without the engine")
+        else:
+            say("all instruments were stopped")
+            return 0
+    for name, outcome in abort_without_engine(folder).items():
+        say(f"{name}: {outcome}")
+    return 0
+
+
+@click.command()
+@click.argument("run", default="latest")
+@store_option
+def halt(run: str, store: Path) -> int:
+    """End the engine of a RUN where it is, without any clean-up; instruments go on with what they do."""
+    try:
+        tell(RunIndex(store).folder_of(run), "halt")
+    except DisconnectedError:
+        say("the engine is gone; `platectl resume` goes on")
+    return 0
+
+
+@click.command()
+@click.argument("run")
+@click.argument("question")
+@click.argument("option")
+@click.option("--wells", default="", help="Wells that were served, like A1,A2 (with drop_wells).")
+@store_option
+@by_option
+@reason_option
+def answer(
+    run: str, question: str, option: str, wells: str, store: Path, by: str, reason: str
+) -> int:
+    """Answer a QUESTION or a prompt of a RUN with one of its options."""
+    named = [well for well in wells.split(",") if well]
+    tell(
+        RunIndex(store).folder_of(run), "answer", id=question, option=option, by=by, reason=reason,
+        wells=named,
+    )  # fmt: skip
+    say(f"{question}: {option}")
+    return 0
+
+
+def _show(found: dict[str, Any]) -> None:
+    print_table(
+        ("plate", "step", "since", "expected"),
+        [
+            (
+                r["plate"],
+                r["title"],
+                format_duration(r["since_s"]),
+                format_duration(r["expected_s"]),
+            )
+            for r in found["running"]
+        ],
+        title=f"{found['status']}, {found['mode']}",
+    )
+    for item in (*found["questions"], *found["prompts"]):
+        say(f"{item['id']}: {item['text']}")
+        say(f"    options: {', '.join(item['options'])}")
+        if item.get("default"):
+            say(f"    {item['default']} is taken after {format_duration(item['patience_s'])}")
