@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from platectl.domain.clock import Clock
+from platectl.domain.errors import StoreError
 from platectl.domain.transcript import Side, escape
 
 
@@ -35,10 +36,14 @@ class WireRecorder:
             nonlocal file
             if side == ">":
                 self._sent.setdefault(wire, sha256()).update(data)
-            if self._folder is not None:
+            if self._folder is None:
+                return
+            try:
                 file = file or self._open(self._folder, wire)
                 file.write(f"@{self._clock.monotonic_s():.12f} {side} {escape(data)}\n")
                 file.flush()
+            except OSError as error:
+                raise StoreError(f"the black box of {wire} cannot be written: {error}") from error
 
         return write
 

@@ -82,10 +82,10 @@ class Recovery:
         if answer.option in {"done", "not_done"}:
             verdict = Verdict("done" if answer.option == "done" else "not_done")
             self.journal.resolve(action, verdict, by=answer.by, reason=answer.reason)
-        elif answer.option == "drop_plate":
+        elif answer.option == "drop_plate" and self._others(step.plate):
             self.journal.drop_plate(step.plate, f"{error}; {answer.by}: {answer.reason}")
             await self.remedies.clear_away(step, str(error))
-        elif answer.option == "hold":
+        elif answer.option in {"hold", "drop_plate"}:
             raise RunHeldError(str(error))
         elif answer.option == "abort":
             raise RunAbortedError(f"{answer.by} aborted the run: {error}")
@@ -95,10 +95,17 @@ class Recovery:
             return
         step, text = self._step(window.end.step), self._breach(window)
         answer = await self.remedies.window(step, text, patience_s=600.0)
-        if answer.option == "drop_plate":
+        if answer.option == "drop_plate" and self._others(window.plate):
             self.journal.drop_plate(window.plate, f"{text}; {answer.by}: {answer.reason}")
         elif answer.option == "abort":
             raise RunAbortedError(f"{answer.by} aborted the run: {text}")
+        elif answer.option == "drop_plate":
+            raise RunHeldError(text)
+
+    def _others(self, plate: str) -> list[str]:
+        """Plates that are left when one is given up; the last one is not given up but held."""
+        lost = {*self.journal.state.dropped_plates, plate}
+        return [p.name for p in self.run.plates if p.name not in lost]
 
     def _step(self, name: str) -> Step:
         return next(step for step in self.run.steps if step.id == name)

@@ -144,7 +144,10 @@ class Count(Params):
         async def count() -> None:
             nonlocal rows
             found = await counter.count(title=self.title, wells=self.wells, count_s=self.count_s)
-            rows = tuple({"labware": self.labware, **asdict(reading)} for reading in found)
+            rows = tuple(
+                {"labware": self.labware, **asdict(reading), "flags": list(reading.flags)}
+                for reading in found
+            )
 
         await bench.act(
             self.counter, "count", count, labware=self.labware, title=self.title,
