@@ -37,6 +37,8 @@ import structlog
 from benchmarks.fault_scenes import SCENES, WITHOUT_WIRE, Act, Scene, Stage
 from platectl import registry
 from platectl.domain.errors import LinkError, PlatectlError, RefusedError
+from platectl.domain.policy import ErrorKind
+from platectl.files.policy import load_policy
 from platectl.hal.recovery import ACTION_ID, Action, Verdict
 from platectl.simkit.line_faults import DIRECTIONS, KINDS, LineFault, LineFaultKind, LineFaults
 from platectl.simkit.virtual_time import run_virtual
@@ -385,12 +387,28 @@ def defects_of(name: str, row: Mapping[str, Mapping[str, Found]]) -> list[str]:
     ]
 
 
+def decision(found: Found) -> str:
+    """What the engine does next: by the instrument's own word, else by the bundled night orders."""
+    if found.outcome == "ok":
+        return "go on"
+    word = found.verdicts[0] if found.verdicts else ""
+    if word == "done":
+        return "taken as done"
+    if word.startswith("not_done") or word.endswith("*"):
+        return "done again"
+    kind: ErrorKind = {"RefusedError": "refused", "InstrumentFaultError": "fault"}.get(
+        found.outcome, "in_doubt"
+    )  # type: ignore[assignment]  # all three are kinds
+    rule = load_policy(None).rule_for(error=kind, effect="consume", kind="", code="", attempt=9)
+    return f"ask a person, else {rule.default}" if rule.then == "ask" else rule.then
+
+
 def summary(rows: Mapping[str, Mapping[str, Mapping[str, Found]]]) -> dict[str, Any]:
     """What is printed with `--json`; a cell is a fault of an instrument, with all its places."""
     matrix = {
         name: {
             kind: {
-                place: {"outcome": found.outcome}
+                place: {"outcome": found.outcome, "decision": decision(found)}
                 | ({"verdict": found.verdicts} if found.verdicts else {})
                 | ({"again": found.again} if found.again else {})
                 for place, found in cells.items()
@@ -402,6 +420,9 @@ def summary(rows: Mapping[str, Mapping[str, Mapping[str, Found]]]) -> dict[str, 
     return {
         "cells": sum(len(row) for row in rows.values()),
         "strikes": sum(len(cells) for row in rows.values() for cells in row.values()),
+        "decisions": Counter(
+            decision(f) for row in rows.values() for cells in row.values() for f in cells.values()
+        ),
         "without_wire": list(WITHOUT_WIRE),
         "defects": [line for name, row in rows.items() for line in defects_of(name, row)],
         "matrix": matrix,
@@ -451,6 +472,8 @@ def main() -> None:
         show(rows)
         for line in result["defects"]:
             print("DEFECT", line)
+        for what, times in result["decisions"].most_common():
+            print(f"{times:5} x {what}")
         print(
             f"{result['cells']} cells, {result['strikes']} strikes, {len(result['defects'])} defects"
             f" in {time.perf_counter() - begun_s:.1f} s"
