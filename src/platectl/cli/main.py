@@ -22,6 +22,7 @@ COMMANDS = {
     "abort": ("platectl.cli.control", "abort", "Stop every instrument at once."),
     "halt": ("platectl.cli.control", "halt", "End the engine without any clean-up."),
     "check": ("platectl.cli.check", "check", "Check files; nothing is sent to any instrument."),
+    "rehearse": ("platectl.cli.rehearse", "rehearse", "Rehearse a night, with faults."),
     "init": ("platectl.cli.init", "init", "Write a working set of files to start from."),
     "runs": ("platectl.cli.runs", "runs", "List the runs of the store."),
     "show": ("platectl.cli.runs", "show", "Show one run: results, windows, steps."),
@@ -56,6 +57,7 @@ Exit codes:
   2  input refused: files, options or layout; nothing was sent
   3  the run failed or is in doubt; the ledger says how far it came
   4  done, but a plate failed its quality limits
+  5  held for a person, or stopped: `platectl resume` goes on
   130  stopped by the operator"""
 
 

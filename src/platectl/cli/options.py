@@ -16,6 +16,11 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="End with one JSON line on standard output."
 )
+policy_option = click.option(
+    "--policy",
+    type=FILE,
+    help="Night orders: what is done about errors (default: the bundled policy.yaml).",
+)
 store_option = click.option(
     "--store", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), envvar="PLATECTL_STORE",
     show_default=True, help="Folder of run folders and their index (environment: PLATECTL_STORE).",

@@ -15,7 +15,14 @@ import structlog
 from platectl.app.drive import Finished
 from platectl.app.night import Options, execute, prepare
 from platectl.app.runs import keep, new_run_name
-from platectl.cli.options import emit_json, file_options, json_option, parse_overrides, store_option
+from platectl.cli.options import (
+    emit_json,
+    file_options,
+    json_option,
+    parse_overrides,
+    policy_option,
+    store_option,
+)
 from platectl.cli.render import LiveView, console, results_tables
 from platectl.domain.findings import InputRefusedError
 from platectl.domain.run import CompiledRun
@@ -27,11 +34,12 @@ from platectl.transport.wall_clock import WallClock
 @file_options
 @store_option
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the simulated lab.")
+@policy_option
 @click.option("--quiet", is_flag=True, help="No live view.")
 @json_option
 def run(
     protocols: tuple[str, ...], lab: Path | None, samples: Path | None, truth: Path | None, layout: str | None,
-    overrides: tuple[str, ...], store: Path, seed: int, quiet: bool, as_json: bool,
+    overrides: tuple[str, ...], store: Path, seed: int, policy: Path | None, quiet: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Run one or more PROTOCOLS (bundled names or .yaml files), one after another.
 
@@ -42,7 +50,7 @@ def run(
     for protocol in protocols:
         name = new_run_name(store, Path(protocol).stem, WallClock().now().astimezone(UTC))
         options = Options(
-            protocol, lab, samples, truth, layout, parse_overrides(overrides), seed, name
+            protocol, lab, samples, truth, layout, parse_overrides(overrides), seed, name, policy
         )
         try:
             summary = _one(options, store, quiet=quiet or as_json)
@@ -102,6 +110,8 @@ def conclude(
 
 def exit_code(summary: dict[str, Any]) -> int:
     """Exit code of a finished run."""
+    if summary["status"] in {"held", "stopped"}:
+        return 5
     if summary["status"] != "done":
         return 3
     return 4 if any(row["status"] == "fail" for row in summary["results"]) else 0
