@@ -11,3 +11,5 @@ python=${PYTHON:-python3}
 .venv/bin/mypy
 .venv/bin/lint-imports
 OPENBLAS_NUM_THREADS=1 .venv/bin/python -I -m pytest -q -n 2 "$@"
+echo "nights that are killed (the count is printed; 2000 kills: -m long):"
+OPENBLAS_NUM_THREADS=1 .venv/bin/python -m benchmarks.kill --kills 100 --json
