@@ -20,6 +20,8 @@ from platectl.transport.control_socket import ask
 
 #: longest time the engine's loop may take to do as it was told
 REACTION_S: Final = 5.0
+#: and before whoever wants to abort does it without the engine
+AT_ONCE_S: Final = 0.3
 MODES: Final[dict[str, Mode]] = {
     "pause": "pausing", "pause_now": "pausing_now", "continue": "running", "stop": "stopping",
 }  # fmt: skip
@@ -54,6 +56,7 @@ class Channel:
         self._engine = engine
         self._desk = desk
         self._loop = loop
+        self._aborting: asyncio.Task[None] | None = None
 
     def handle(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         """Carry out one request."""
@@ -63,7 +66,9 @@ class Channel:
         if word in MODES:
             self._do(self._engine.switch(MODES[word], by=str(request.get("by", ""))))
         elif word == "abort":
-            self._do(self._engine.abort(str(request.get("by")), str(request.get("reason", ""))))
+            by, reason = str(request.get("by") or ""), str(request.get("reason") or "")
+            self._do(self._begin_abort(by, reason), within_s=AT_ONCE_S)
+            return {"status": "aborting"}
         elif word == "answer":
             self._do(self._answer(request))
         elif word != "status":
@@ -71,16 +76,17 @@ class Channel:
         status: dict[str, Any] = self._do(self._status())
         return status
 
-    def _do(self, work: Coroutine[Any, Any, Any]) -> Any:
+    def _do(self, work: Coroutine[Any, Any, Any], *, within_s: float = REACTION_S) -> Any:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
-            return future.result(REACTION_S)
+            return future.result(within_s)
         except TimeoutError:
             future.cancel()
-            raise ReplyTimeoutError(
-                f"the engine did not react within {REACTION_S:g} s; `platectl abort --hard` "
-                "stops the instruments without it"
-            ) from None
+            raise ReplyTimeoutError(f"the engine did not react within {within_s:g} s") from None
+
+    async def _begin_abort(self, by: str, reason: str) -> None:
+        """Have every instrument told at once; the answer does not wait for theirs."""
+        self._aborting = asyncio.create_task(self._engine.abort(by, reason))
 
     async def _status(self) -> dict[str, Any]:
         engine = self._engine

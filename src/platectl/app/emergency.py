@@ -64,6 +64,9 @@ async def _abort_all(lab: Lab, names: tuple[str, ...], folder: Path) -> dict[str
                 await driver.abort()
         except (PlatectlError, TimeoutError, OSError) as error:
             return name, f"NOT stopped: {str(error) or type(error).__name__}"
+        finally:
+            with contextlib.suppress(PlatectlError, OSError):
+                await driver.aclose()
         return name, "stopped"
 
     return dict(await asyncio.gather(*(one(n, d) for n, d in drivers.items())))

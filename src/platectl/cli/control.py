@@ -12,7 +12,7 @@ from platectl.app.channel import tell
 from platectl.app.emergency import abort_without_engine
 from platectl.cli.options import emit_json, json_option, store_option
 from platectl.cli.render import print_table, say
-from platectl.domain.errors import DisconnectedError
+from platectl.domain.errors import DisconnectedError, UserInputError
 from platectl.domain.units import format_duration
 from platectl.store.index import RunIndex
 
@@ -69,10 +69,10 @@ def abort(run: str, hard: bool, store: Path, by: str, reason: str) -> int:
     if not hard:
         try:
             tell(folder, "abort", by=by, reason=reason)
-        except DisconnectedError as error:
+        except (DisconnectedError, UserInputError) as error:
             say(f"{error}; stopping the instruments without the engine")
         else:
-            say("all instruments were stopped")
+            say("every instrument is being stopped")
             return 0
     for name, outcome in abort_without_engine(folder).items():
         say(f"{name}: {outcome}")
