@@ -19,6 +19,7 @@ from platectl.domain.errors import (
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.reading import Addition, Frame, KineticRead, ReaderFeatures
+from platectl.hal.recovery import Action, Verdict
 from platectl_drivers.clariostar.data import DATA, parse_record
 from platectl_drivers.clariostar.link import FrameLink
 from platectl_drivers.clariostar.run import ACCEPTED, Run, run_payload
@@ -44,6 +45,9 @@ OFF, SENSORS_ONLY = 0, 1
 POLL_S, IDLE_S, STUCK_S = 0.4, 60.0, 6.0
 #: a run in which nothing new came for so long beyond a cycle is given up
 STANDSTILL_S: Final = 30.0
+
+#: whether the drawer is out after a verb
+DRAWER: Final = {"open_drawer": True, "close_drawer": False}
 
 
 class Clariostar:
@@ -75,6 +79,7 @@ class Clariostar:
         self._one_at_a_time = asyncio.Lock()
         self._aborted = False
         self._target_c: float | None = None
+        self._ordered_s: float | None = None
 
     @property
     def features(self) -> ReaderFeatures:
@@ -91,16 +96,51 @@ class Clariostar:
         Raises:
             LinkError: No usable answer; nothing moved.
         """
+        await self._call()
+        identity, status = await self._who()
+        if status.running and not status.busy:
+            await self._wired.query(CLEAR, STATUS)
+        return identity
+
+    async def observe(self) -> Identity:
+        """Ask status and firmware; a run that is stuck stays so."""
+        await self._call()
+        return (await self._who())[0]
+
+    async def take_over(self) -> Identity:
+        """Ask status and firmware; a run goes on, and what it has measured can be had."""
+        return await self.observe()
+
+    async def reconcile(self, action: Action) -> Verdict:
+        """Tell a read from the status while it runs, the drawer always; a run that is over says nothing."""
+        passed_s = (self._clock.now() - action.sent_at).total_seconds()
+        self._ordered_s = self._clock.monotonic_s() - passed_s
+        if self._link is None:
+            await self._call()
+        status = await self._status()
+        evidence = {
+            "running": status.running,
+            "busy": status.busy,
+            "drawer_open": status.drawer_open,
+        }
+        if action.verb == "read_kinetic":
+            return Verdict("running" if status.running and status.busy else "unknown", evidence)
+        if action.verb in DRAWER and not status.busy:
+            done = status.drawer_open == DRAWER[action.verb]
+            return Verdict("done" if done else "not_done", evidence, remembered=True)
+        return Verdict("not_done", evidence, remembered=True)
+
+    async def _call(self) -> None:
         await self.aclose()
         self._link = FrameLink(await self._setup.open_stream(), self._clock)
+
+    async def _who(self) -> tuple[Identity, Status]:
         status = await self._status()
         firmware = await self._wired.query(ASK_FIRMWARE, FIRMWARE)
         if len(firmware) < 8:  # noqa: PLR2004  # the version stands in bytes 6 and 7
             raise MalformedReplyError(f"no firmware: {firmware.hex(' ')}")
-        if status.running and not status.busy:
-            await self._wired.query(CLEAR, STATUS)
         (version,) = struct.unpack(">H", firmware[6:8])
-        return Identity("CLARIOstar Plus", firmware=f"{version / 1000:.2f}")
+        return Identity("CLARIOstar Plus", firmware=f"{version / 1000:.2f}"), status
 
     async def set_temperature(self, temperature_c: float | None) -> None:
         """Set the chamber; None switches heating and sensors off.
@@ -148,15 +188,30 @@ class Clariostar:
         async with self._one_at_a_time:
             self._aborted = False
             await self._ready()
-            done = False
-            try:
-                async with aclosing(self._run(read, run)) as frames:
-                    async for frame in frames:
-                        yield frame
-                done = True
-            finally:
-                if not done:
-                    await self._stop()
+            async for frame in self._to_the_end(self._run(read, run)):
+                yield frame
+
+    async def reattach(self, read: KineticRead) -> AsyncIterator[Frame | Addition]:
+        """Follow the run that was started before; records that were over by then are unread or missing."""
+        plan_run(read, self.settings)
+        async with self._one_at_a_time:
+            self._aborted = False
+            now_s = self._clock.monotonic_s()
+            begun_s = (now_s if self._ordered_s is None else self._ordered_s) + START_S
+            async for frame in self._to_the_end(self._follow(read, begun_s)):
+                yield frame
+
+    async def _to_the_end(self, run: AsyncGenerator[Frame, None]) -> AsyncIterator[Frame]:
+        """Hand the frames on; a run that nobody wants to follow any more is stopped."""
+        done = False
+        try:
+            async with aclosing(run) as frames:
+                async for frame in frames:
+                    yield frame
+            done = True
+        finally:
+            if not done:
+                await self._stop()
 
     async def abort(self) -> None:
         """Stop the test without waiting for a turn or an answer."""
@@ -188,12 +243,17 @@ class Clariostar:
     async def _run(self, read: KineticRead, run: Run) -> AsyncGenerator[Frame, None]:
         self._stop_if_aborted()
         await self._wired.once(run_payload(run), ACCEPTED)
+        async for frame in self._follow(read, self._clock.monotonic_s() + START_S):
+            yield frame
+
+    async def _follow(self, read: KineticRead, begun_s: float) -> AsyncGenerator[Frame, None]:
         watch = Watch(
             read,
             pace_s=pace_s(self.settings, len(read.channels)),
-            begun_s=self._clock.monotonic_s() + START_S,
+            begun_s=begun_s,
             source=self._setup.name,
         )
+        watch.changed_s = max(begun_s, self._clock.monotonic_s())
         while await self._look(watch, read):
             for frame in watch.over():
                 yield frame

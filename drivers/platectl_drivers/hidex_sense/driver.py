@@ -16,6 +16,7 @@ from platectl.domain.errors import (
 )
 from platectl.hal.counting import CounterFeatures, CountReading
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
+from platectl.hal.recovery import Action, Verdict
 from platectl.transport.http import HttpAnswer, HttpLink
 from platectl_drivers.hidex_sense import results
 from platectl_drivers.hidex_sense.settings import Settings as _Settings
@@ -113,6 +114,19 @@ class HidexSense:
         if self._settings.open_when_done:
             results.decode_action(await self._act("open", {}), "opening the carrier")
         return readings
+
+    async def observe(self) -> Identity:
+        """Ask who is there; nothing moves, and a state of ERROR stays."""
+        return await self.connect()
+
+    async def take_over(self) -> Identity:
+        """Ask who is there; an assay under way goes on and is waited for by the next one."""
+        return await self.connect()
+
+    async def reconcile(self, action: Action) -> Verdict:
+        """An assay's result comes with its answer or never; counting again is harmless."""
+        self._aborted = False
+        return Verdict("not_done", {action.verb: await self._state()}, remembered=True)
 
     async def abort(self) -> None:
         """Stop waiting; the adapter has no way to stop an assay."""

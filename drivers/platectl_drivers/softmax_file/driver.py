@@ -19,6 +19,7 @@ from platectl.domain.errors import (
 from platectl.domain.wells import PlateFormat
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.reading import Addition, Frame, InjectionLimits, KineticRead, ReaderFeatures
+from platectl.hal.recovery import Action, Verdict
 from platectl.hal.stream import DropFolder
 from platectl_drivers.softmax_file.export_file import parse_export
 from platectl_drivers.softmax_file.frames import Timing, columns_of, items_of, sections_of
@@ -84,6 +85,7 @@ class SoftmaxFile:
         self._clock = setup.clock
         self._folder = setup.folder
         self._aborted = asyncio.Event()
+        self._ordered_s: float | None = None
 
     @property
     def features(self) -> ReaderFeatures:
@@ -187,6 +189,40 @@ class SoftmaxFile:
             raise RefusedError(
                 f"{', '.join(there)} carries the title {read.title!r} before anything was read"
             )
+        async for item in self._collect(watch, read, begun_s):
+            yield item
+
+    async def reattach(self, read: KineticRead) -> AsyncIterator[Frame | Addition]:
+        """Wait for the export of a read that a person has started, or take it if it is there."""
+        self._check(read)
+        read = replace(read, columns=columns_of(read))
+        self._aborted.clear()
+        begun_s = self._ordered_s if self._ordered_s is not None else self._clock.monotonic_s()
+        watch = Watch(self._drop(), read.title, self._clock)
+        async for item in self._collect(watch, read, begun_s):
+            yield item
+
+    async def observe(self) -> Identity:
+        """Look into the folder; see `connect`."""
+        return await self.connect()
+
+    async def take_over(self) -> Identity:
+        """Look into the folder; a reader that reads goes on."""
+        return await self.connect()
+
+    async def reconcile(self, action: Action) -> Verdict:
+        """Say whether the export of a read is there; what is waited for may come yet."""
+        passed_s = (self._clock.now() - action.sent_at).total_seconds()
+        self._ordered_s = self._clock.monotonic_s() - passed_s
+        if action.verb != "read_kinetic":
+            return Verdict("not_done", {"harmless": action.verb}, remembered=True)
+        watch = Watch(self._drop(), str(action.arguments["title"]), self._clock)
+        there = sorted(await watch.present())
+        return Verdict("running", {"exports": there, "waits_for": action.arguments["title"]})
+
+    async def _collect(
+        self, watch: Watch, read: KineticRead, begun_s: float
+    ) -> AsyncIterator[Frame | Addition]:
         found = await self._wait_for(watch, read, begun_s)
         export = parse_export(found.data, found.name)
         per_column = self._settings.sections == "column"

@@ -21,6 +21,7 @@ from platectl.domain.errors import (
 from platectl.domain.wells import parse_well
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.reading import Addition, Frame, KineticRead, ReaderFeatures, ReadFlag
+from platectl.hal.recovery import Action, Fate, Verdict
 from platectl.hal.stream import ByteStream
 from platectl_drivers.spectramax.wire import Block, number, parse_block, read_fields, refusal
 
@@ -47,6 +48,10 @@ class Settings(BaseModel):
     pmt: str = Field(default="MED", pattern=r"^(HIGH|MED|LOW)$")
     flashes: int = Field(default=6, ge=1, le=100)
     tolerance_c: float = Field(default=1.0, gt=0)
+
+
+#: where the drawer is after a verb
+DRAWER: Final = {"open_drawer": "OPEN", "close_drawer": "CLOSED"}
 
 
 class SpectraMax:
@@ -93,10 +98,46 @@ class SpectraMax:
             LinkError: No usable answer; nothing moved.
             InstrumentFaultError: It refuses.
         """
+        await self._call()
+        await self._until_idle()
+        return await self._who()
+
+    async def observe(self) -> Identity:
+        """Handshake and model; what moves or reads goes on."""
+        await self._call()
+        return await self._who()
+
+    async def take_over(self) -> Identity:
+        """As `connect`: a read that goes on is waited for, its data are not kept for a second owner."""
+        return await self.connect()
+
+    async def reconcile(self, action: Action) -> Verdict:
+        """Tell the drawer from the status; whether a read was ever begun it does not say."""
+        if self._stream is None:
+            await self._call()
+        words = " ".join(await self._ask("!STATUS")).split()
+        evidence = {"status": words}
+        if action.verb in DRAWER and "IDLE" in words:
+            fate: Fate = "done" if DRAWER[action.verb] in words else "not_done"
+            return Verdict(fate, evidence, remembered=True)
+        if action.verb == "read_kinetic":
+            return Verdict("unknown", evidence)
+        return Verdict("not_done", evidence, remembered=True)
+
+    def reattach(self, read: KineticRead) -> AsyncIterator[Frame | Addition]:
+        """Refuse: time points that were transferred once are gone, and none says which it was.
+
+        Raises:
+            RefusedError: Always.
+        """
+        raise RefusedError(f"a SpectraMax does not give the read {read.title!r} a second time")
+
+    async def _call(self) -> None:
         await self.aclose()
         self._stream = await self._setup.open_stream()
         await self._ask("!")
-        await self._until_idle()
+
+    async def _who(self) -> Identity:
         fields = await self._ask("!OPTION")
         lines = [line.strip() for field in fields[1:] for line in field.split("\n") if line.strip()]
         return Identity(
