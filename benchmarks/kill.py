@@ -9,8 +9,8 @@ engine at another point; after each kill `resume` goes on. A person is there who
 and answers truthfully what no instrument can say; one answer in eight is left to the clock.
 
 kills: engines killed. repeated: consuming deeds that reached the world more often than in a night
-without kills. lost: acknowledged entries that are missing afterwards. unverified: ledgers whose chain is
-broken. held: kills after which a person had to be asked. finished: kills whose night ended as done,
+without kills. lost: acknowledged entries, and results of what was not given up, that are missing
+afterwards. unverified: ledgers whose chain is broken. held: kills after which a person had to be asked. finished: kills whose night ended as done,
 with or without dropped wells and plates. waiting: nights that ended as held, because nobody came to
 take a plate out of the way. untrue: questions about actions that were never sent. unfinished:
 nights that ended otherwise, with the reason.
@@ -52,6 +52,8 @@ NIGHTS = {"sigma1-binding": BINDING, "fura2-calcium": CALCIUM}
 #: entries that a life may write, on average, before it is killed
 STRIDE = 45
 LIVES_MOST = 80
+#: entries after which results may be missing for a reason that is told
+GIVEN_UP = ("plate.dropped", "wells.dropped", "step.skipped")
 
 
 @dataclass
@@ -83,7 +85,7 @@ class Course:
         with Lab(self.night, folder / f"{protocol}-reference", random.Random(0)) as lab:
             code = live(self.night, lab, None, first=True, truthful=True)
             self.deeds = lab.deeds()
-            self.entries = len(entries(lab.folder)[0])
+            self.results = results(entries(lab.folder)[0])
         if code != 0:
             raise SystemExit(f"the undisturbed night of {protocol} ended with {code}")
 
@@ -112,6 +114,10 @@ class Course:
             told.repeated = repeated(lab.deeds(), self.deeds)
             told.finished = '"run.finished"' in before[-1]
             told.waiting = '"run.held"' in before[-1]
+            if told.finished and not any(
+                f'"{kind}"' in line for line in before for kind in GIVEN_UP
+            ):
+                told.lost += len(self.results - results(before))
             told.dropped = sum('"plate.dropped"' in line for line in before)
             if not told.finished and not told.waiting:
                 told.ending += f" after {told.points}: {lab.complaint()}"
@@ -136,6 +142,17 @@ def entries(folder: Path) -> tuple[list[str], bool]:
         return lines, ledger.verify() is None
     finally:
         ledger.close()
+
+
+def results(lines: list[str]) -> set[str]:
+    """What was measured: each well that was counted, each frame that was read."""
+    found = set()
+    for kind, step, _, data in map(json.loads, lines):
+        if kind == "reading.taken":
+            found.add(f"{step} {data['labware']} {data['well']}")
+        elif kind == "frame.taken":
+            found.add(f"{step} {data['index']} {data['channel']} {data['wells'][0]}")
+    return found
 
 
 def untrue(lines: list[str]) -> int:

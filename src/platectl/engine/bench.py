@@ -91,37 +91,45 @@ class StepBench:
         arguments = json.loads(json.dumps(arguments))
         effect = effect or self._step.effect
         known = self._latest(base)
-        if known is not None and (known.instrument, known.verb) != (instrument, verb):
-            raise StoreError(
-                f"{known.id} was {known.verb} of {known.instrument}, and is now {verb} of {instrument}"
-            )
+        _check_same(known, instrument, verb)
         send = partial(self._send, instrument, verb, arguments, effect)
         if known is None or (effect in REPEATABLE and not follow):
             return await send(base, do)
-        if known.over:
+        if known.status == "acked":
             return known.result
         if known.open:
-            verdict = await settle(
-                self._instruments[instrument], known, clock=self.clock, follow=follow is not None
-            )
-            self._journal.resolve(known, verdict, by=instrument)
-            if verdict.fate == "partial" and not verdict.remembered:
-                self._drop_unserved(verdict, instrument)
-            if verdict.fate in {"done", "running"} and follow is not None:
-                return await send(known.id, follow)
-            if verdict.remembered and verdict.fate != "done":
-                return await send(known.id, do)
-            if known.over:
-                return known.result
+            await self._settle(known, follow=follow is not None)
+        if follow is not None and known.fate in {"done", "running"}:
+            return await send(known.id, follow)
+        if known.over:
+            return known.result
+        if known.status == "resolved" and known.remembered:
+            return await send(known.id, do)
+        self._check_known(known, effect)
+        return await send(self._next_id(base, known), do)
+
+    async def _settle(self, known: ActionState, *, follow: bool) -> None:
+        """Have the instrument say what became of an action, and write it down."""
+        instrument = self._instruments[known.instrument]
+        verdict = await settle(instrument, known, clock=self.clock, follow=follow)
+        self._journal.resolve(known, verdict, by=known.instrument)
+        if verdict.fate == "partial" and not verdict.remembered:
+            self._drop_unserved(verdict, known.instrument)
+
+    def _check_known(self, known: ActionState, effect: Effect) -> None:
+        """Refuse to send an action again that may have happened.
+
+        Raises:
+            OutcomeUnknownError: Nobody has said that it did not.
+        """
         harmless = effect in REPEATABLE and known.fate != "running"
         if known.status == "resolved" and known.fate != "not_done" and not harmless:
             self.action = known
             raise OutcomeUnknownError(
-                f"nobody knows whether {known.verb} of {instrument} took place ({known.id}, "
+                f"nobody knows whether {known.verb} of {known.instrument} took place ({known.id}, "
                 f"sent at {known.wall}); it is not sent again",
-                instrument=instrument,
+                instrument=known.instrument,
             )
-        return await send(self._next_id(base, known), do)
 
     def _drop_unserved(self, verdict: Verdict, by: str) -> None:
         """Give up the wells that an action left out; the others are as they should be."""
@@ -201,6 +209,18 @@ class StepBench:
 
     def _record(self, kind: EventKind, data: Mapping[str, Any], *, sync: bool = True) -> None:
         self._journal.record(kind, self.step_id, data, sync=sync)
+
+
+def _check_same(known: ActionState | None, instrument: str, verb: str) -> None:
+    """Check that a step asks for the same actions as when it was entered before.
+
+    Raises:
+        StoreError: It does not; the ledger is of another version of the step.
+    """
+    if known is not None and (known.instrument, known.verb) != (instrument, verb):
+        raise StoreError(
+            f"{known.id} was {known.verb} of {known.instrument}, and is now {verb} of {instrument}"
+        )
 
 
 def _numbered(base: str, attempt: int) -> str:

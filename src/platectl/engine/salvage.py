@@ -96,8 +96,7 @@ class Salvage:
         """Get an instrument back; if it does not answer, the next attempt says so."""
         if bench.instrument_in_use:
             with contextlib.suppress(InstrumentError):
-                instrument = self.instruments[bench.instrument_in_use]
-                await getattr(instrument, "take_over", instrument.connect)()
+                await self.instruments[bench.instrument_in_use].take_over()
 
     def _others(self, plate: str) -> list[str]:
         """Plates that are left when one is given up."""

@@ -48,8 +48,6 @@ async def _ask(instrument: Any, action: Action) -> Verdict:
         if attempt:
             await asyncio.sleep(ASK_AGAIN_S)
         try:
-            if not hasattr(instrument, "reconcile"):
-                return Verdict("unknown")
             verdict: Verdict = await instrument.reconcile(action)
         except InstrumentError as error:
             trouble = str(error)
