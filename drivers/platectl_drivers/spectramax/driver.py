@@ -115,7 +115,10 @@ class SpectraMax:
         """Tell the drawer from the status; whether a read was ever begun it does not say."""
         if self._stream is None:
             await self._call()
-        words = " ".join(await self._ask("!STATUS")).split()
+        try:
+            words = " ".join(await self._ask("!STATUS")).split()
+        except InstrumentFaultError as error:  # the question ran into half a command
+            raise MalformedReplyError(str(error)) from error
         evidence = {"status": words}
         if action.verb in DRAWER and "IDLE" in words:
             fate: Fate = "done" if DRAWER[action.verb] in words else "not_done"

@@ -140,9 +140,9 @@ class StepBench:
                 "reason": f"left out by {by} in {self._step.title}"}  # fmt: skip
         self._journal.record("wells.dropped", self.step_id, data)
 
-    def seen(self, piece: tuple[int, int, str]) -> bool:
-        """Whether a frame is in the ledger already."""
-        return piece in self._journal.state.steps[self.step_id].frames
+    def seen(self, piece: tuple[int, int, str]) -> float | None:
+        """Time of a frame's first well if the ledger has it already."""
+        return self._journal.state.steps[self.step_id].frames.get(piece)
 
     def added(self, well: str) -> bool:
         """Whether the addition to a well is in the ledger already."""

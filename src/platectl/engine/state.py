@@ -63,7 +63,7 @@ class StepState:
     started_s: float = 0.0
     ended_s: float | None = None
     actions: dict[str, ActionState] = field(default_factory=dict)
-    frames: set[tuple[int, int, str]] = field(default_factory=set)
+    frames: dict[tuple[int, int, str], float] = field(default_factory=dict)
     additions: set[str] = field(default_factory=set)
 
     @property
@@ -171,9 +171,8 @@ class RunState:
             case "reading.taken":
                 self.readings.append({"step": event.step, **data})
             case "frame.taken":
-                self.steps[event.step].frames.add(
-                    (data["index"], data["channel"], data["wells"][0])
-                )
+                piece = (data["index"], data["channel"], data["wells"][0])
+                self.steps[event.step].frames[piece] = data["at_s"][0]
             case "addition.seen":
                 self.steps[event.step].additions.update(data["at_s"])
             case "window.kept" | "window.broken":

@@ -62,8 +62,8 @@ class Bench(Protocol):
         """
         ...
 
-    def seen(self, piece: tuple[int, int, str]) -> bool:
-        """Whether a frame (index, channel, first well) is in the ledger already."""
+    def seen(self, piece: tuple[int, int, str]) -> float | None:
+        """Time of the first well of a frame (index, channel, first well) that is in the ledger already."""
         ...
 
     def added(self, well: str) -> bool:

@@ -173,18 +173,27 @@ class Read(Params):
         return Outcome({"frames": frames})
 
     async def _keep(self, bench: Bench, pieces: AsyncIterator[Frame | Addition]) -> int:
-        """Keep every piece that the ledger does not have yet; returns how many frames came."""
-        frames = 0
+        """Keep every piece that the ledger does not have yet; returns how many frames came.
+
+        An export that is read a second time is put on the clock of the first time, as far as the
+        ledger has frames of it.
+        """
+        reader: PlateReader = bench.instrument(self.reader)
+        exported = reader.features.delivery == "after"
+        frames, late_s = 0, 0.0
         async with aclosing(pieces):  # type: ignore[type-var]  # the interface names an iterator; drivers give generators
             async for piece in pieces:
                 if isinstance(piece, Addition):
-                    fresh = {w: at for w, at in piece.at_s.items() if not bench.added(w)}
+                    fresh = {w: at - late_s for w, at in piece.at_s.items() if not bench.added(w)}
                     if fresh:
                         bench.observe("addition.seen", _addition(fresh, piece, self.labware))
                     continue
                 frames += 1
-                if not bench.seen((piece.index, piece.channel, piece.wells[0])):
-                    bench.observe("frame.taken", _frame(piece, self.labware))
+                before_s = bench.seen((piece.index, piece.channel, piece.wells[0]))
+                if before_s is None:
+                    bench.observe("frame.taken", _frame(piece, self.labware, late_s))
+                elif exported:
+                    late_s = piece.at_s[0] - before_s
         return frames
 
     async def _have_it_started(self, bench: Bench, operator: str) -> None:
@@ -193,14 +202,14 @@ class Read(Params):
         await ask(bench, operator, Prompt("", "start_counter", text, ("done", "cannot"), data))
 
 
-def _frame(frame: Frame, labware: str) -> dict[str, object]:
+def _frame(frame: Frame, labware: str, late_s: float) -> dict[str, object]:
     """A frame as the ledger keeps it; what is no number is null."""
     return {
         "labware": labware,
         "index": frame.index,
         "channel": frame.channel,
         "wells": list(frame.wells),
-        "at_s": [round(at, 4) for at in frame.at_s],
+        "at_s": [round(at - late_s, 4) for at in frame.at_s],
         "values": [value if math.isfinite(value) else None for value in frame.values],
         "flags": dict(frame.flags),
         "temperature_c": frame.temperature_c,
