@@ -23,6 +23,7 @@ from platectl.engine.questions import Person
 from platectl.engine.run import Engine, RunOutcome
 from platectl.engine.state import RunState
 from platectl.simkit.world import World
+from platectl.store.heartbeat import Heartbeat
 from platectl.store.ledger import Ledger, Seal
 from platectl.store.lock import Owner, RunLock
 from platectl.transport.control_socket import ControlServer
@@ -93,7 +94,31 @@ class Drive:
             )
             channel = Channel(engine, desk, asyncio.get_running_loop())
             stack.enter_context(ControlServer(control_path(self.folder), channel.handle))
+            stack.push_async_callback(self._last_beat, engine)
+            if self.site.beats_every_s is not None:
+                pulse = asyncio.create_task(self._pulse(engine, self.site.beats_every_s))
+                stack.callback(pulse.cancel)
             return await engine.run()
+
+    async def _pulse(self, engine: Engine, every_s: float) -> None:
+        """Say again and again that the engine lives, and what it does."""
+        while True:
+            self._beat(engine)
+            await asyncio.sleep(every_s)
+
+    async def _last_beat(self, engine: Engine) -> None:
+        self._beat(engine)
+
+    def _beat(self, engine: Engine) -> None:
+        clock = self.site.clock
+        Heartbeat(self.folder).beat(
+            state=engine.state.status,
+            wall=clock.now().isoformat(),
+            monotonic_s=clock.monotonic_s(),
+            planned_end_s=engine.left_s(),
+            questions=len(engine.questions.open),
+            steps=engine.under_way(),
+        )
 
 
 @contextmanager

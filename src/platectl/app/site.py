@@ -45,9 +45,16 @@ class Site(Protocol):
         """When a run that was cut off began, on the site's clock."""
         ...
 
+    @property
+    def beats_every_s(self) -> float | None:
+        """How often the engine says that it lives; None where nobody could listen."""
+        ...
+
 
 class RealSite:
     """Real instruments in real time."""
+
+    beats_every_s: float | None = 5.0
 
     def __init__(self) -> None:
         self.clock: Clock = WallClock()
@@ -73,6 +80,8 @@ class SimulatedSite:
     With `left_at_s` the lab is brought first to where a cut-off run left it at that time of its
     clock, by saying again what the instruments were told.
     """
+
+    beats_every_s: float | None = None
 
     def __init__(
         self, run: CompiledRun, truth: Truth, *, seed: int, folder: Path,
@@ -118,6 +127,8 @@ def _forget_drops(run: CompiledRun, folder: Path) -> None:
 
 class RemoteSite:
     """A lab simulated in another process, which goes on whatever happens to this one."""
+
+    beats_every_s: float | None = None
 
     def __init__(self, socket: Path) -> None:
         self.clock: Clock = VirtualClock(SIMULATED_START)

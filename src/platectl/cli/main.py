@@ -20,6 +20,7 @@ COMMANDS = {
     "pause": ("platectl.cli.control", "pause", "Begin no further step."),
     "stop": ("platectl.cli.control", "stop", "Let begun steps end, then end the run."),
     "abort": ("platectl.cli.control", "abort", "Stop every instrument at once."),
+    "watchdog": ("platectl.cli.watchdog", "watchdog", "Say when a run is silent, late or in need."),
     "halt": ("platectl.cli.control", "halt", "End the engine without any clean-up."),
     "check": ("platectl.cli.check", "check", "Check files; nothing is sent to any instrument."),
     "rehearse": ("platectl.cli.rehearse", "rehearse", "Rehearse a night, with faults."),

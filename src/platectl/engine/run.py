@@ -176,6 +176,10 @@ class Engine:
             if (known := self.state.steps.get(step.id)) is not None and known.status == "claimed"
         ]  # fmt: skip
 
+    def left_s(self) -> float:
+        """Seconds until the planned end."""
+        return max(self._run.planned_end_s - self._journal.now_s, 0.0)
+
     def _begin(self) -> None:
         clock_s = self._journal.began_s
         data = {"hash": self._run.hash(), "steps": len(self._run.steps), "clock_s": clock_s}

@@ -1,0 +1,84 @@
+"""Tells people: by a command, a webhook or e-mail. A channel that fails stops nobody."""
+
+from __future__ import annotations
+
+import json
+import os
+import smtplib
+import subprocess
+import urllib.request
+from email.message import EmailMessage
+from pathlib import Path
+
+import structlog
+from pydantic import ValidationError
+
+from platectl.domain.findings import InputRefusedError
+from platectl.domain.notices import Mail, NoticeChannel, NoticeKind, Notices, Webhook
+from platectl.files.yaml_lines import findings_of, read_yaml
+
+log = structlog.get_logger()
+
+
+def load_notices(path: Path | None) -> Notices:
+    """Read a notices file; None tells nobody.
+
+    Raises:
+        InputRefusedError: With all findings, each with file, line and field.
+    """
+    if path is None:
+        return Notices()
+    document = read_yaml(path)
+    try:
+        return Notices.model_validate(document.data)
+    except ValidationError as error:
+        raise InputRefusedError(findings_of(error, document)) from error
+
+
+def notify(notices: Notices, kind: NoticeKind, run: str, text: str) -> list[str]:
+    """Tell all channels that want to know; returns what went wrong, which is logged too."""
+    problems = []
+    for number, channel in enumerate(notices.channels, start=1):
+        if kind not in channel.events:
+            continue
+        try:
+            _tell(channel, kind, run, text)
+        except (OSError, subprocess.SubprocessError, smtplib.SMTPException) as error:
+            problems.append(f"channel {number}: {type(error).__name__}: {error}")
+            log.warning("notice.channel.failed", channel=number, error=type(error).__name__)
+    return problems
+
+
+def _tell(channel: NoticeChannel, kind: str, run: str, text: str) -> None:
+    if channel.command is not None:
+        known = {"PLATECTL_EVENT": kind, "PLATECTL_RUN": run, "PLATECTL_TEXT": text}
+        subprocess.run(  # noqa: S603  # the lab's own command, without a shell
+            channel.command, input=text, text=True, check=True, timeout=channel.limit_s,
+            env={**os.environ, **known}, capture_output=True,
+        )  # fmt: skip
+    elif channel.webhook is not None:
+        _post(channel.webhook, {"event": kind, "run": run, "text": text}, channel.limit_s)
+    elif channel.mail is not None:
+        _send(channel.mail, f"platectl: {kind} of {run}", text, channel.limit_s)
+
+
+def _post(hook: Webhook, content: dict[str, str], limit_s: float) -> None:
+    request = urllib.request.Request(  # noqa: S310  # the model admits http and https only
+        hook.url, json.dumps(content).encode(), {"Content-Type": "application/json"}
+    )
+    if hook.secret_env is not None:
+        request.add_header(hook.header, os.environ.get(hook.secret_env, ""))
+    with urllib.request.urlopen(request, timeout=limit_s):  # noqa: S310  # as above
+        return
+
+
+def _send(mail: Mail, subject: str, text: str, limit_s: float) -> None:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = mail.sender, ", ".join(mail.to), subject
+    message.set_content(text)
+    with smtplib.SMTP(mail.host, mail.port, timeout=limit_s) as server:
+        if mail.starttls:
+            server.starttls()
+        if mail.user is not None:
+            server.login(mail.user, os.environ.get(mail.password_env or "", ""))
+        server.send_message(message)
