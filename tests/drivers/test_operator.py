@@ -504,7 +504,7 @@ async def test_looking_and_taking_over_ask_nobody_and_withdraw_nothing() -> None
 
         assert len(it.shown) == shown
         assert (verdict.fate, verdict.remembered) == ("not_done", True)
-        assert verdict.evidence["prompt"] == "m1"
+        assert verdict.evidence["prompt"] == asked(move()).id
         assert (await heir.ask(move())).option == "done"
         assert it.world.position_of("P1.assay") == "shaker1"
         await heir.aclose()

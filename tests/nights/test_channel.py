@@ -33,6 +33,7 @@ LOST_REPLY = {"instrument": "combi_membranes", "kind": "reply_lost", "after": 8,
 PATIENT = """platectl: 1
 rules:
   - {when: {error: [link], attempts_below: 3}, then: retry, wait: 5 s}
+  - {when: {error: [window]}, then: go_on}
   - {when: {}, then: ask, options: [done, not_done, retry, drop_plate, abort]}
 """
 
@@ -64,7 +65,7 @@ class Running:
         self.folder = folder
         self.finished: Finished | None = None
         self.error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, args=(options, more))
+        self._thread = threading.Thread(target=self._run, args=(options, more), daemon=True)
         self._thread.start()
 
     def _run(self, options: Options, more: dict[str, Any]) -> None:
@@ -78,7 +79,7 @@ class Running:
         return until(lambda: next(iter(tell(self.folder, "status")["questions"]), None))
 
     def end(self) -> Finished:
-        self._thread.join(60)
+        self._thread.join(30)
         assert self.finished is not None, self.error
         return self.finished
 
