@@ -13,6 +13,7 @@ from platectl.app.desk import Desk
 from platectl.app.emergency import keep_lab
 from platectl.app.evaluation import EvaluatedPlate, evaluate_run
 from platectl.app.recorder import WireRecorder
+from platectl.app.signals import Signals
 from platectl.app.site import SimulatedSite, Site
 from platectl.app.wire import connect_lab
 from platectl.domain.events import Event
@@ -22,6 +23,7 @@ from platectl.engine.ports import Watcher
 from platectl.engine.questions import Person
 from platectl.engine.run import Engine, RunOutcome
 from platectl.engine.state import RunState
+from platectl.engine.suspenders import Suspenders
 from platectl.simkit.world import World
 from platectl.store.heartbeat import Heartbeat
 from platectl.store.ledger import Ledger, Seal
@@ -79,6 +81,9 @@ class Drive:
                 )
             )  # fmt: skip
             keep_lab(self.folder, run.lab, used_instruments(run))
+            suspenders = Suspenders(
+                run.lab.suspenders, self.site.clock, self.site.clock.monotonic_s()
+            )
             engine = Engine(
                 run,
                 clock=self.site.clock,
@@ -91,9 +96,16 @@ class Drive:
                 owner={"epoch": epoch, "owner": asdict(self.owner)},
                 bytes_sent=self.recorder.bytes_sent,
                 persons=self.persons,
+                suspension=suspenders,
             )
             channel = Channel(engine, desk, asyncio.get_running_loop())
             stack.enter_context(ControlServer(control_path(self.folder), channel.handle))
+            if run.lab.suspenders:
+                signals = Signals(
+                    run.lab.suspenders, suspenders, clock=self.site.clock, folder=self.folder,
+                    instruments=connection.instruments, borrow=engine.borrow,
+                )  # fmt: skip
+                stack.callback(asyncio.create_task(signals.run()).cancel)
             stack.push_async_callback(self._last_beat, engine)
             if self.site.beats_every_s is not None:
                 pulse = asyncio.create_task(self._pulse(engine, self.site.beats_every_s))

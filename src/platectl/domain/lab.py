@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.labware import LabwareKind
+from platectl.domain.suspenders import Suspender
 from platectl.domain.units import TemperatureC
 
 
@@ -77,6 +78,9 @@ class Lab(BaseModel):
         description="labware -> deck position to which it is carried for pipetting, if not loaded there",
     )
     labware: dict[str, LabwareKind] = Field(default_factory=dict)
+    suspenders: dict[str, Suspender] = Field(
+        default_factory=dict, description="conditions that hold whatever uses something up"
+    )
 
     def instrument_at(self, position: str) -> str | None:
         """Name of the instrument whose nest a position is."""

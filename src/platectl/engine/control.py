@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 from platectl.domain.steps import Step
 from platectl.engine.ports import Suspension
@@ -20,8 +21,13 @@ class Control:
     begun step as well; `stop` lets begun steps end and then ends the run.
     """
 
-    def __init__(self, suspension: Suspension | None = None) -> None:
+    def __init__(
+        self,
+        suspension: Suspension | None = None,
+        note: Callable[[Step, dict[str, Any]], None] = lambda _step, _detail: None,
+    ) -> None:
         self.mode: Mode = "running"
+        self._note = note
         self._suspension = suspension
         self._changed = asyncio.Condition()
         self._running = 0
@@ -59,5 +65,9 @@ class Control:
             await self._changed.wait_for(lambda: self.mode == "stopping" and not self._running)
 
     async def _clear(self, step: Step) -> None:
-        if self._suspension is not None and step.effect in CONSUMING:
-            await self._suspension.wait_clear(step)
+        if self._suspension is None or step.effect not in CONSUMING:
+            return
+        if reasons := self._suspension.holding():
+            self._note(step, {"suspended": list(reasons)})
+            await self._suspension.wait_clear()
+            self._note(step, {"suspended": []})

@@ -39,6 +39,10 @@ class Gate(Protocol):
 class Suspension(Protocol):
     """Conditions of the lab that hold what consumes."""
 
-    async def wait_clear(self, step: Step) -> None:
-        """Return when no condition holds a step."""
+    def holding(self) -> tuple[str, ...]:
+        """Reasons why nothing may be used up now."""
+        ...
+
+    async def wait_clear(self) -> None:
+        """Return when no condition holds."""
         ...

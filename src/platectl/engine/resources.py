@@ -20,6 +20,8 @@ class ResourceQueues:
     def __init__(self, steps: Sequence[Step]) -> None:
         self._queues: dict[str, deque[str]] = defaultdict(deque)
         self._changed = asyncio.Condition()
+        self._in_use: set[str] = set()
+        self._lent: set[str] = set()
         for step in steps:
             for resource in step.resources:
                 self._queues[resource].append(step.id)
@@ -32,10 +34,28 @@ class ResourceQueues:
         """
         async with self._changed:
             await self._changed.wait_for(
-                lambda: all(self._queues[r][0] == step.id for r in step.resources)
+                lambda: all(
+                    self._queues[r][0] == step.id and r not in self._lent for r in step.resources
+                )
             )
+            self._in_use.update(step.resources)
         yield
         async with self._changed:
+            self._in_use.difference_update(step.resources)
             for resource in step.resources:
                 self._queues[resource].popleft()
             self._changed.notify_all()
+
+    @asynccontextmanager
+    async def borrow(self, resource: str) -> AsyncIterator[bool]:
+        """Have a resource for a moment if no step uses it; False when one does."""
+        if resource in self._in_use or resource in self._lent:
+            yield False
+            return
+        self._lent.add(resource)
+        try:
+            yield True
+        finally:
+            async with self._changed:
+                self._lent.discard(resource)
+                self._changed.notify_all()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -100,7 +101,7 @@ class Engine:
         self._journal = Journal(ledger, clock=clock, state=self.state, began_s=began_s, watch=watch)
         plates = tuple(plate.name for plate in run.plates)
         self.questions = Questions(self._journal, persons)
-        self.control = Control(suspension)
+        self.control = Control(suspension, self._note)
         self._remedies = Remedies(policy, self.questions, plates)
         self._held = ""
         self._aborted_by = ""
@@ -175,6 +176,13 @@ class Engine:
             for step in self._run.steps
             if (known := self.state.steps.get(step.id)) is not None and known.status == "claimed"
         ]  # fmt: skip
+
+    def _note(self, step: Step, detail: dict[str, Any]) -> None:
+        self._journal.record("step.note", step.id, detail)
+
+    def borrow(self, resource: str) -> AbstractAsyncContextManager[bool]:
+        """Have an instrument between two steps; gives False while a step uses it."""
+        return self._queues.borrow(resource)
 
     def left_s(self) -> float:
         """Seconds until the planned end."""

@@ -78,6 +78,15 @@ def _cross_check(lab: Lab, document: Document) -> list[Finding]:
             if where not in lab.positions:
                 message = f"{where!r} is no position"
                 findings.append(document.finding((part, labware), message, f"use one of: {known}"))
+    for name, suspender in lab.suspenders.items():
+        kind, where = suspender.parts
+        if kind == "temperature" and where not in lab.instruments:
+            message = f"{where!r} is no instrument"
+            findings.append(
+                document.finding(
+                    ("suspenders", name, "signal"), message, "name an instrument of this file"
+                )
+            )
     return findings + _shared_addresses(lab, document)
 
 
