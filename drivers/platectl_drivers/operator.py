@@ -6,10 +6,11 @@ Wire: our own; one JSON object (ASCII, everything else escaped) in a line, LF. T
     {"cancel": id}                  the prompt is not wanted any more
     {"refused": id, "why": ...}     the answer was not taken; the prompt stays open
 
-and from the person comes, in UTF-8, with no other members and `note` optional::
+and from the person comes, in UTF-8, with no other members, `note` and `barcode` optional::
 
-    {"answer": id, "option": ..., "person": ..., "note": ...}
+    {"answer": id, "option": ..., "person": ..., "note": ..., "barcode": ...}
 
+A `barcode` among the data is scanned with the first option; another one is refused.
 `kind` is one of load, confirm, move, refill, start_counter, harvest; `data` belongs to the kind:
 
 ============= ==================================================================================
@@ -55,7 +56,7 @@ log = structlog.get_logger()
 
 WEEK_S: Final = 7 * 86400.0
 _REQUIRED: Final = {"answer", "option", "person"}
-_ALLOWED: Final = _REQUIRED | {"note"}
+_ALLOWED: Final = _REQUIRED | {"note", "barcode"}
 
 
 class Settings(BaseModel):
@@ -184,10 +185,20 @@ class OperatorConsole:
             if prompt_id != prompt.id:
                 log.warning("operator.answer.ignored", answer=prompt_id, prompt=prompt.id)
                 continue
-            if answer.option in prompt.options:
+            why = objection(prompt, answer)
+            if not why:
                 return answer
-            why = f"{answer.option!r} is not offered; answer one of {', '.join(prompt.options)}"
             await _say(link, {"refused": prompt.id, "why": why})
+
+
+def objection(prompt: Prompt, answer: Answer) -> str:
+    """Why an answer is not taken; empty when it is."""
+    if answer.option not in prompt.options:
+        return f"{answer.option!r} is not offered; answer one of {', '.join(prompt.options)}"
+    wanted = str(prompt.data.get("barcode", ""))
+    if wanted and answer.option == prompt.options[0] and answer.barcode != wanted:
+        return f"scan the barcode {wanted}; {answer.barcode or 'nothing'} was scanned"
+    return ""
 
 
 async def _say(link: LineLink, fields: dict[str, Any]) -> None:
@@ -237,7 +248,8 @@ def decode_answer(line: bytes) -> tuple[str, Answer]:
         raise MalformedReplyError(f"an answer consists of texts: {line[:80]!r}")
     if not fields["person"].strip():
         raise MalformedReplyError("an answer names the person")
-    return fields["answer"], Answer(fields["option"], fields["person"], fields.get("note", ""))
+    note, barcode = fields.get("note", ""), fields.get("barcode", "")
+    return fields["answer"], Answer(fields["option"], fields["person"], note, barcode)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -159,6 +159,9 @@ class OperatorSimulator:
             "person": self._options.person,
             "note": problem or "",
         }
+        labware = prompt["data"].get("labware")
+        if isinstance(labware, str) and "barcode" in prompt["data"] and not problem:
+            answer["barcode"] = self._world.barcode(labware)
         data = json.dumps(answer, ensure_ascii=False).encode("utf-8")
         with contextlib.suppress(DisconnectedError):
             stream = self._asked_on[prompt["prompt"]]

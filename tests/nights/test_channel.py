@@ -232,6 +232,19 @@ def test_prompts_of_the_person_lie_on_the_desk() -> None:
         answer = await asking
         assert (answer.option, answer.person, answer.note) == ("done", "Ada", "easy")
         assert not desk.prompts
+
+        data = {"labware": "P1.filter", "barcode": "0042-filter"}
+        scan = Prompt("P1.B1:1", "confirm", "Seal it", ("done", "cannot"), data)
+        asking = asyncio.create_task(console.ask(scan))
+        await asyncio.sleep(1.0)
+        await desk.answer("P1.B1:1", option="done", person="Ada", note="", barcode="0043-filter")
+        await asyncio.sleep(1.0)
+        assert (
+            "scan the barcode 0042-filter; 0043-filter was scanned"
+            in desk.prompts["P1.B1:1"]["text"]
+        )
+        await desk.answer("P1.B1:1", option="done", person="Ada", note="", barcode="0042-filter")
+        assert (await asking).barcode == "0042-filter"
         await console.aclose()
 
     run_virtual(scene())

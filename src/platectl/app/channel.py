@@ -111,7 +111,8 @@ class Channel:
         if not by:
             raise UserInputError("an answer carries a name: --by NAME")
         if name in self._desk.prompts:
-            await self._desk.answer(name, option=option, person=by, note=reason)
+            barcode = str(request.get("barcode") or "")
+            await self._desk.answer(name, option=option, person=by, note=reason, barcode=barcode)
             return
         if option not in get_args(Remedy):
             raise UserInputError(f"{option!r} is no option")

@@ -21,6 +21,7 @@ class Desk:
     def __init__(self) -> None:
         self.prompts: dict[str, Mapping[str, Any]] = {}
         self._ends: dict[str, PipeEnd] = {}
+        self._answered: dict[str, Mapping[str, Any]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def connect(self) -> ByteStream:
@@ -31,7 +32,9 @@ class Desk:
         task.add_done_callback(self._tasks.discard)
         return driver
 
-    async def answer(self, prompt: str, *, option: str, person: str, note: str) -> None:
+    async def answer(
+        self, prompt: str, *, option: str, person: str, note: str, barcode: str = ""
+    ) -> None:
         """Answer a prompt.
 
         Raises:
@@ -42,9 +45,12 @@ class Desk:
         options = self.prompts[prompt]["options"]
         if option not in options:
             raise RefusedError(f"{option!r} is no option; choose {', '.join(options)}")
-        del self.prompts[prompt]
         said = {"answer": prompt, "option": option, "person": person, "note": note}
-        await self._ends.pop(prompt).send(json.dumps(said).encode() + b"\n")
+        if barcode:
+            said["barcode"] = barcode
+        fields, end = self.prompts.pop(prompt), self._ends[prompt]
+        self._answered[prompt] = fields
+        await end.send(json.dumps(said).encode() + b"\n")
 
     async def _listen(self, end: PipeEnd) -> None:
         buffer = b""
@@ -63,6 +69,11 @@ class Desk:
             self.prompts[fields["prompt"]], self._ends[fields["prompt"]] = fields, end
         elif "cancel" in fields:
             self._withdraw(fields["cancel"])
+        elif "refused" in fields:  # it stays open, and says why
+            again = self._answered[fields["refused"]]
+            self.prompts[fields["refused"]] = {
+                **again, "text": f"{again['text']} ({fields['why']})"
+            }  # fmt: skip
 
     def _withdraw(self, prompt: str) -> None:
         self.prompts.pop(prompt, None)

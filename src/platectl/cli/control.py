@@ -95,18 +95,26 @@ def halt(run: str, store: Path) -> int:
 @click.argument("run")
 @click.argument("question")
 @click.argument("option")
+@click.option("--barcode", default="", help="What was scanned, where a prompt asks for it.")
 @click.option("--wells", default="", help="Wells that were served, like A1,A2 (with drop_wells).")
 @store_option
 @by_option
 @reason_option
 def answer(
-    run: str, question: str, option: str, wells: str, store: Path, by: str, reason: str
+    run: str,
+    question: str,
+    option: str,
+    barcode: str,
+    wells: str,
+    store: Path,
+    by: str,
+    reason: str,
 ) -> int:
     """Answer a QUESTION or a prompt of a RUN with one of its options."""
     named = [well for well in wells.split(",") if well]
     tell(
         RunIndex(store).folder_of(run), "answer", id=question, option=option, by=by, reason=reason,
-        wells=named,
+        wells=named, barcode=barcode,
     )  # fmt: skip
     say(f"{question}: {option}")
     return 0

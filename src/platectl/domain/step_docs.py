@@ -256,6 +256,9 @@ class ManualDoc(StepDoc):
 
     do: Literal["manual"]
     text: str
+    labware: str | None = Field(
+        default=None, description="labware whose barcode the person scans to confirm"
+    )
     expected: DurationS
 
 

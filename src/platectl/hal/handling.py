@@ -79,7 +79,8 @@ class Prompt:
     """A request to a person.
 
     `kind` is one of load, confirm, move, refill, start_counter, harvest. `data` lists the
-    objects in machine-readable form (what to place where), `options` the allowed answers.
+    objects in machine-readable form (what to place where), `options` the allowed answers. A
+    `barcode` among the data is to be scanned with the first option.
     """
 
     id: str
@@ -91,18 +92,19 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a person answered: the option, their name, and a note."""
+    """What a person answered: the option, their name, a note, and the barcode that was scanned."""
 
     option: str
     person: str
     note: str = ""
+    barcode: str = ""
 
 
 class Operator(Instrument, Protocol):
     """A person at a terminal."""
 
     async def ask(self, prompt: Prompt) -> Answer:
-        """Show the prompt and wait, without limit, for one of its options.
+        """Show the prompt and wait, without limit, for one of its options, and its barcode if it has one.
 
         Raises:
             LinkError: No answer can come any more; what the person did is unknown.

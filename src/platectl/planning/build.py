@@ -69,6 +69,10 @@ class PlateBuilder:
                 yield labware, self.home(labware)
 
     # Names ------------------------------------------------------------------------------------
+    def barcode(self, name: str) -> str:
+        """Barcode of a labware of this plate."""
+        return self.plate.barcode if name == "assay" else f"{self.plate.barcode}-{name}"
+
     def named(self, labware: str) -> str:
         """Run-wide name of a labware."""
         return f"{self.plate.name}.{labware}"

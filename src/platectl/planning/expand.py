@@ -106,7 +106,12 @@ def _rest(build: PlateBuilder, doc: docs.RestDoc, title: str) -> None:
 
 def _manual(build: PlateBuilder, doc: docs.ManualDoc, title: str) -> None:
     person = build.need("Operator", "for manual work")
-    build.add(Manual(operator=person, text=doc.text, expected_s=doc.expected), title, main=True)
+    if doc.labware is None:
+        build.add(Manual(operator=person, text=doc.text, expected_s=doc.expected), title, main=True)
+        return
+    data = {"labware": build.named(doc.labware), "barcode": build.barcode(doc.labware)}
+    work = Manual(operator=person, text=doc.text, expected_s=doc.expected, data=data)
+    build.add(work, title, labware=(doc.labware,), main=True)
 
 
 def _seal(build: PlateBuilder, doc: docs.SealDoc, title: str) -> None:

@@ -97,7 +97,7 @@ def _labware(
         "labware": full_name,
         "kind": use.kind,
         "position": build.home(name),
-        "barcode": build.plate.barcode if name == "assay" else f"{build.plate.barcode}-{name}",
+        "barcode": build.barcode(name),
         "fills": fills,
     }
 

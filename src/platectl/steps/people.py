@@ -42,7 +42,8 @@ async def ask(bench: Bench, operator_name: str, prompt: Prompt) -> dict[str, str
                 + (f": {answer.note}" if answer.note else ""),
                 code="refused_by_person", instrument=operator_name,
             )  # fmt: skip
-        return {"person": answer.person, "option": answer.option, "note": answer.note}
+        scanned = {"barcode": answer.barcode} if answer.barcode else {}
+        return {"person": answer.person, "option": answer.option, "note": answer.note, **scanned}
 
     said: dict[str, str] = await bench.act(
         operator_name, "ask", put, effect="place", kind=prompt.kind, text=prompt.text
