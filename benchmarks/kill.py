@@ -13,7 +13,8 @@ without kills. lost: acknowledged entries, and results of what was not given up,
 afterwards. unverified: ledgers whose chain is broken. held: kills after which a person had to be asked. finished: kills whose night ended as done,
 with or without dropped wells and plates. waiting: nights that ended as held, because nobody came to
 take a plate out of the way. untrue: questions about actions that were never sent. unfinished:
-nights that ended otherwise, with the reason.
+nights that ended otherwise, with the reason. transitions_killed_at: how many of the `transitions` of an
+undisturbed night of each assay were the last entry before a kill; each kill looks for one that was none.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from typing import Any
 import structlog
 
 from benchmarks.kill_lab import Lab
-from benchmarks.kill_life import Point, live
+from benchmarks.kill_life import Point, key_of, live
 from platectl.app.night import Night, Options, prepare
 from platectl.store.ledger import Ledger
 
@@ -72,6 +73,7 @@ class Told:
     ending: str = ""
     dropped: int = 0
     points: list[Point] = field(default_factory=list)
+    reached: set[str] = field(default_factory=set)
 
 
 class Course:
@@ -85,7 +87,9 @@ class Course:
         with Lab(self.night, folder / f"{protocol}-reference", random.Random(0)) as lab:
             code = live(self.night, lab, None, first=True, truthful=True)
             self.deeds = lab.deeds()
-            self.results = results(entries(lab.folder)[0])
+            lines = entries(lab.folder)[0]
+            self.results, self.transitions = results(lines), transitions(lines)
+        self.killed_at: set[str] = set()
         if code != 0:
             raise SystemExit(f"the undisturbed night of {protocol} ended with {code}")
 
@@ -96,7 +100,7 @@ class Course:
         before: list[str] = []
         with Lab(self.night, folder, rng) as lab:
             for life in range(LIVES_MOST):
-                point = _point(rng) if told.kills < most else None
+                point = _point(rng, self.killed_at) if told.kills < most else None
                 code = live(self.night, lab, point, first=not before, truthful=rng.random() < 7 / 8)
                 now, whole = entries(folder)
                 told.lost += sum(a != b for a, b in zip(before, now, strict=False))
@@ -108,6 +112,8 @@ class Course:
                 if point is not None and code < 0:
                     told.kills += 1
                     told.points.append(point)
+                    told.reached |= transitions(now[-1:]) & self.transitions
+                    self.killed_at |= told.reached
                     continue
                 told.ending = f"exit {code} in life {life}"
                 break
@@ -124,11 +130,11 @@ class Course:
         return told
 
 
-def _point(rng: random.Random) -> Point:
+def _point(rng: random.Random, known: set[str]) -> Point:
     if rng.random() < 1 / 3:
         return Point("byte", int(rng.expovariate(1 / 9000)) + 1)
     kind = "before entry" if rng.random() < 1 / 2 else "after entry"
-    return Point(kind, 1 + int(rng.random() * 2 * STRIDE))
+    return Point(kind, 1 + int(rng.random() * 2 * STRIDE), frozenset(known))
 
 
 def entries(folder: Path) -> tuple[list[str], bool]:
@@ -153,6 +159,11 @@ def results(lines: list[str]) -> set[str]:
         elif kind == "frame.taken":
             found.add(f"{step} {data['index']} {data['channel']} {data['wells'][0]}")
     return found
+
+
+def transitions(lines: list[str]) -> set[str]:
+    """The transitions of a night."""
+    return {key_of(kind, step, data) for kind, step, _, data in map(json.loads, lines)}
 
 
 def untrue(lines: list[str]) -> int:
@@ -211,6 +222,11 @@ def summary(tolds: list[Told], seconds: float) -> dict[str, Any]:
         "nights": len(tolds),
         "dropped_plates": sum(t.dropped for t in tolds),
         "points": dict(Counter(point.kind for t in tolds for point in t.points)),
+        "transitions_killed_at": sum(
+            len(set[str]().union(*(t.reached for t in tolds if t.protocol == name)))
+            for name in NIGHTS
+        ),
+        "transitions": sum(len(course.transitions) for course in COURSES),
         "waiting": sum(t.waiting for t in tolds),
         "unfinished": [
             f"{t.protocol}: {t.ending}" for t in tolds if not t.finished and not t.waiting

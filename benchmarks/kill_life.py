@@ -6,7 +6,8 @@ import os
 import signal
 import sys
 import traceback
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -23,10 +24,11 @@ from platectl.store.ledger import Ledger
 
 @dataclass(frozen=True)
 class Point:
-    """Where a life ends: before or after its n-th entry, or in the middle of what it says."""
+    """Where a life ends: at its n-th entry or the first unknown one after it, or in mid-word."""
 
     kind: str
     number: int
+    known: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 def live(
@@ -67,6 +69,12 @@ def _live(
         os._exit(code)
 
 
+def key_of(kind: str, step: str, data: Mapping[str, Any]) -> str:
+    """What makes one transition of a night: kind, step, and action or piece."""
+    piece = [str(data.get(name, "")) for name in ("action", "well", "index", "channel", "window")]
+    return " ".join((kind, step, *piece))
+
+
 def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -92,10 +100,11 @@ def _arm(point: Point) -> None:
     def dying(self: Ledger, *args: Any, **kwargs: Any) -> int:
         nonlocal left
         left -= 1
-        if not left and point.kind == "before entry":
+        over = left <= 0 and key_of(args[0].kind, args[0].step, args[0].data) not in point.known
+        if over and point.kind == "before entry":
             _die()
         number = append(self, *args, **kwargs)
-        if not left:
+        if over:
             _die()
         return number
 

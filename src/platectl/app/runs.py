@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from platectl.report.model import PlateReport, RunReport, TimelineRow, WindowRow
 from platectl.report.views import view_of
 from platectl.store.index import RunIndex
 from platectl.store.ledger import Ledger
+from platectl.store.lock import owner_of
 
 
 def new_run_name(store: Path, protocol: str, now: datetime) -> str:
@@ -182,6 +183,20 @@ def _binding_rows(protocol: AssayProtocol) -> list[tuple[str, str]]:
         molar = format_molar(binding.masking_concentration)
         rows.append(("Masking", f"{molar} {binding.masking}{weak}"))
     return rows
+
+
+def announce(store: Path, name: str, run: CompiledRun, started: str) -> None:
+    """Index a run before it begins, so that one that is cut off is listed."""
+    RunIndex(store).put(
+        name, folder=store / name, protocol=run.protocol.name, lab=run.lab.name, started=started,
+        status="running", results=[],
+    )  # fmt: skip
+
+
+def standing(row: Mapping[str, Any]) -> str:
+    """Status of an indexed run; one that nobody drives and that did not end was cut off."""
+    status = str(row["status"])
+    return "cut off" if status == "running" and owner_of(Path(row["folder"])) is None else status
 
 
 def keep(store: Path, name: str, run: CompiledRun, finished: Finished) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import structlog
 
 from platectl.app.drive import Finished
 from platectl.app.night import Options, execute, prepare
-from platectl.app.runs import keep, new_run_name
+from platectl.app.runs import announce, keep, new_run_name
 from platectl.cli.options import (
     emit_json,
     file_options,
@@ -79,6 +79,7 @@ def _one(options: Options, store: Path, *, quiet: bool) -> dict[str, Any]:
     night = prepare(options)
     folder = store / options.run
     folder.mkdir(parents=True, exist_ok=True)
+    announce(store, options.run, night.compiled, WallClock().now().isoformat(timespec="seconds"))
     out = console(quiet=quiet)
     for warning in night.warnings:
         out.print(f"[yellow]warning:[/] {warning}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from platectl.app.runs import reanalyse, summary_of
+from platectl.app.runs import reanalyse, standing, summary_of
 from platectl.cli.options import emit_json, json_option, store_option
 from platectl.cli.render import console, print_table, results_tables, say
 from platectl.domain.units import format_duration
@@ -19,7 +19,7 @@ from platectl.store.ledger import Ledger
 @json_option
 def runs(store: Path, as_json: bool) -> int:
     """List the runs of the store, newest first."""
-    rows = RunIndex(store).runs()
+    rows = [{**row, "status": standing(row)} for row in RunIndex(store).runs()]
     if as_json:
         emit_json({"runs": [{k: v for k, v in row.items() if k != "results"} for row in rows]})
         return 0

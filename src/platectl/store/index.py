@@ -59,10 +59,15 @@ class RunIndex:
             db.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
     def put_seal(self, run: str, seal: Seal) -> None:
-        """Keep the seal of a run's ledger; the first one stays."""
+        """Keep the seal of a run's ledger; only a longer one, of a run that went on, replaces it."""
         row = (run, seal.entries, seal.head)
         with self._db() as db:
-            db.execute("INSERT OR IGNORE INTO seals VALUES (?, ?, ?)", row)
+            db.execute(
+                "INSERT INTO seals VALUES (?, ?, ?) ON CONFLICT (run) DO UPDATE SET "
+                "entries = excluded.entries, head = excluded.head "
+                "WHERE excluded.entries > seals.entries",
+                row,
+            )
 
     def seal(self, run: str) -> Seal | None:
         """The seal of a run's ledger; None when it never came to its end."""
