@@ -16,6 +16,7 @@ from platectl.app.recorder import WireRecorder
 from platectl.app.signals import Signals
 from platectl.app.site import SimulatedSite, Site
 from platectl.app.wire import connect_lab
+from platectl.domain.errors import FencedError, StoreError
 from platectl.domain.events import Event
 from platectl.domain.policy import Policy
 from platectl.domain.run import CompiledRun
@@ -60,7 +61,15 @@ class Drive:
 
     def run(self, run: CompiledRun, policy: Policy, state: RunState | None = None) -> Finished:
         """Run from the start, or from a state, to the end; then evaluate the plates."""
-        outcome = self.site.run(self._run(run, policy, state))
+        try:
+            outcome = self.site.run(self._run(run, policy, state))
+        except FencedError:
+            raise
+        except StoreError as error:
+            raise StoreError(
+                f"{error}; nothing more was sent, instruments finish what they were told; "
+                f"`platectl resume {self.folder.name}` goes on when that is mended"
+            ) from error
         events, seal = list(self.ledger.events()), self.ledger.seal()
         started, finished = (events[0].wall, events[-1].wall) if events else ("", "")
         world = self.site.world if isinstance(self.site, SimulatedSite) else None

@@ -122,6 +122,9 @@ def _explain(error: Exception) -> int:
     if isinstance(error, PlatectlError):
         click.echo(str(error), err=True)
         return 3
+    if isinstance(error, OSError):
+        click.echo(f"the computer refused: {error}", err=True)
+        return 3
     log = _crash_file(error)
     click.echo(
         f"a defect of platectl: {type(error).__name__}: {error}\ndetails are in {log}; please report it",
