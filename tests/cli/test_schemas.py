@@ -24,13 +24,18 @@ def schemas(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_every_schema_is_one(schemas: dict[str, Any]) -> None:
-    assert set(schemas) == {"protocol", "lab", "layout", "truth"}
+    assert set(schemas) == {"protocol", "lab", "layout", "truth", "policy", "notify"}
     for schema in schemas.values():
         jsonschema.validators.validator_for(schema).check_schema(schema)
 
 
 def test_bundled_lab_and_truth_conform(schemas: dict[str, Any]) -> None:
-    for name, path in (("lab", bundled("simulated-lab.yaml")), ("truth", default_truth_path())):
+    files = {
+        "lab": bundled("simulated-lab.yaml"),
+        "truth": default_truth_path(),
+        "policy": bundled("policy.yaml"),
+    }
+    for name, path in files.items():
         data = json.loads(json.dumps(yaml.safe_load(path.read_text()), default=str))
         jsonschema.validate(data, schemas[name])
 

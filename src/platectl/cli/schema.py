@@ -13,6 +13,8 @@ from platectl.cli.render import say
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.lab import Lab
 from platectl.domain.layout import Layout
+from platectl.domain.notices import Notices
+from platectl.domain.policy import Policy
 from platectl.simkit.world.truth import Truth
 
 MODELS: dict[str, type[BaseModel]] = {
@@ -20,6 +22,8 @@ MODELS: dict[str, type[BaseModel]] = {
     "lab": Lab,
     "layout": Layout,
     "truth": Truth,
+    "policy": Policy,
+    "notify": Notices,
 }
 
 
@@ -27,7 +31,7 @@ MODELS: dict[str, type[BaseModel]] = {
 @click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
 @json_option
 def schema(directory: Path, as_json: bool) -> int:
-    """Write the JSON Schemas of protocol, lab, layout and truth files into DIRECTORY."""
+    """Write the JSON Schemas of all files that operators write into DIRECTORY."""
     directory.mkdir(parents=True, exist_ok=True)
     for name, model in MODELS.items():
         text = json.dumps(model.model_json_schema(), indent=2, sort_keys=True)
