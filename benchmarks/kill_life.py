@@ -131,7 +131,7 @@ class Looker:
                 placed = f"set_down ['{told['labware']}', '{told['target']}'] []" in deeds
                 return Answer("done" if placed else "drop_plate", "Looker", "looked at both places")
             return Answer("not_done", "Looker", "it stands where it stood")
-        happened = any(f"'{sent.data['instrument']}'" in d for d in deeds)
+        happened = any(f"'{sent.data['instrument']}" in d for d in deeds)
         if sent.data["verb"] == "seal":
             happened = any(d.startswith("seal ") for d in deeds)
         option: Remedy = "done" if happened else "not_done"

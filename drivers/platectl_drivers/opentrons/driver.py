@@ -203,8 +203,10 @@ class Opentrons:
             await self._configure()
 
     async def pick_up_tips(self, rack: str, well: str) -> None:
-        """Fit tips; see `LiquidHandler`."""
+        """Fit tips; tips that an abandoned step has left on the head are discarded first."""
         self._keys.begin_verb()
+        if self._belief.tips_fitted and not self._keys.has("pickUpTip"):
+            await self._discard()
         await self._configure()
         self._belief.tips_fitted = (
             True  # also when the answer is lost: no layout change until dropped
@@ -218,6 +220,9 @@ class Opentrons:
     async def drop_tips(self) -> None:
         """Discard the tips into the waste; see `LiquidHandler`."""
         self._keys.begin_verb()
+        await self._discard()
+
+    async def _discard(self) -> None:
         area = {"pipetteId": PIPETTE, "addressableAreaName": self._settings.trash_area}
         await self._robot.execute("moveToAddressableAreaForDropTip", area)
         await self._robot.execute("dropTipInPlace", {"pipetteId": PIPETTE})

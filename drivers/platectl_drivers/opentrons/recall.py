@@ -118,11 +118,15 @@ class Keys:
         self._action, self._verb = "", 0
 
     def known(self, key: str) -> wire.Command | None:
-        """What the robot has under a key; a failure is told once, and may then be tried anew."""
-        command = self._known.get(key)
+        """What the robot has under a key of the action; a failure is told once, and may be tried anew."""
+        command = self._known.get(key) if self._action else None
         if command is not None and command.status == "failed":
             del self._known[key]
         return command
+
+    def has(self, command_type: str) -> bool:
+        """Whether the robot has this verb's command of a type already."""
+        return bool(self._action) and self.next(command_type) in self._known
 
     def of(self, action: str) -> dict[str, str]:
         """Keys and states of an action's commands."""
