@@ -151,7 +151,6 @@ async def test_an_action_that_the_robot_never_heard_of_was_not_done() -> None:
 
 async def test_a_run_that_was_stopped_is_followed_by_one_with_the_same_deck() -> None:
     async with lab() as there:
-        await there.subject.note_move("P1.assay", "D1")
         await there.subject.abort()
         heir = there.new_driver()
         await heir.observe()
