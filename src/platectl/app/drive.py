@@ -66,6 +66,8 @@ class Drive:
         except FencedError:
             raise
         except StoreError as error:
+            if not self.ledger.seal().entries:
+                raise  # nothing was begun
             raise StoreError(
                 f"{error}; nothing more was sent, instruments finish what they were told; "
                 f"`platectl resume {self.folder.name}` goes on when that is mended"
