@@ -22,8 +22,8 @@ class Watch:
     `see` takes a record and when it was so on the host's clock; `over` gives the records that will
     not change any more. A record that was never seen is all missing. `changed_s` is when
     the last new value was seen, or when the run should begin. A watch that `joined` a run which
-    somebody else began owes the records that it did not see whole until `ended`: they may be
-    among the unread ones.
+    somebody else began owes the records that it did not see whole, or not fill, until `ended`: they
+    may be among the unread ones, and get their times from those that it saw fill.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class Watch:
         frames: list[Frame] = []
         latest = max(self._seen, default=0)
         while self._next < latest or (self._next == latest and (ended or self._seen[latest].whole)):
-            if self._joined and not self._is_whole(self._next):
+            if self._joined and not (self._is_whole(self._next) and self._is_timed(self._next)):
                 self._owed.append(self._next)
             else:
                 frames += self._frames(self._next, self._seen.get(self._next))
@@ -104,6 +104,9 @@ class Watch:
                 frames += self._frames(number, self._seen.get(number))
             self._owed.clear()
         return frames
+
+    def _is_timed(self, number: int) -> bool:
+        return number in self._points or number in self._first_s
 
     def _is_whole(self, number: int) -> bool:
         record = self._seen.get(number)
