@@ -60,6 +60,8 @@ async def test_an_assay_under_way_is_left_alone_and_the_next_count_waits_for_it(
         counts: Any = {"title": "P1", "wells": ("A1", "B2"), "count_s": 120.0}
         first = asyncio.create_task(subject.count(**counts))
         await asyncio.sleep(60)
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
         setup = DriverSetup("counter", VirtualClock(), subject._link._connect, Settings())
         heir = HidexSense(setup)
         said.clear()
@@ -72,7 +74,6 @@ async def test_an_assay_under_way_is_left_alone_and_the_next_count_waits_for_it(
         await heir.take_over()
         assert not [data for side, data in said if side == ">" and not data.startswith(b"GET")]
         readings = await heir.count(**counts)
-        await first
         await heir.aclose()
 
     assert (verdict.fate, verdict.remembered, other.fate) == ("not_done", True, "unknown")
