@@ -28,10 +28,9 @@ from platectl.hal.reading import Channel, Frame, Injection
 from platectl.simkit.faults import Fault
 from platectl_drivers.clariostar import Clariostar
 from platectl_drivers.clariostar.data import Record, parse_record
-from platectl_drivers.clariostar.driver import encode_temperature
 from platectl_drivers.clariostar.frame import decode, encode
 from platectl_drivers.clariostar.run import Chromatic, Run, Spiral, run_payload
-from platectl_drivers.clariostar.settings import Settings, plan_run
+from platectl_drivers.clariostar.settings import Settings, encode_temperature, plan_run
 from platectl_drivers.clariostar.status import parse_status
 from platectl_drivers.clariostar.watch import Watch
 from platectl_simulators.clariostar import ClariostarSimulator

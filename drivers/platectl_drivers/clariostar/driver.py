@@ -25,10 +25,10 @@ from platectl_drivers.clariostar.link import FrameLink
 from platectl_drivers.clariostar.recovery import Order, verdict_of
 from platectl_drivers.clariostar.run import ACCEPTED, Run, run_payload
 from platectl_drivers.clariostar.settings import (
-    RANGE_C,
     START_S,
     Settings,
     duration_s,
+    encode_temperature,
     features,
     pace_s,
     plan_run,
@@ -78,7 +78,8 @@ class Clariostar:
         self._aborted = False
         self._target_c: float | None = None
         self._order: Order | None = None
-        self._sent_s: float | None = None
+        #: when reads in doubt were ordered, by title, on the host's clock
+        self._sent_s: dict[str, float] = {}
 
     @property
     def features(self) -> ReaderFeatures:
@@ -115,19 +116,19 @@ class Clariostar:
 
         A read is `done` or `not_done` only for the driver that sent RUN, or did not.
         """
-        passed_s = (self._clock.now() - action.sent_at).total_seconds()
-        self._sent_s = self._clock.monotonic_s() - passed_s
+        title = str(action.arguments.get("title", ""))
         status, record = await self._status_anew(), None
-        if status.reads and action.verb == "read_kinetic":
-            record = await self._current()
-        title = action.arguments.get("title")
+        if action.verb == "read_kinetic":
+            passed_s = (self._clock.now() - action.sent_at).total_seconds()
+            self._sent_s[title] = self._clock.monotonic_s() - passed_s
+            record = await self._current() if status.reads else None
         order = self._order if self._order and self._order.title == title else None
         return verdict_of(action, status, order if not self._aborted else None, record)
 
     async def _status_anew(self) -> Status:
-        """Ask the status, over a new conversation where the old one is gone."""
+        """Ask the status, over a new conversation where the old one is gone or silent."""
         if self._link is not None:
-            with contextlib.suppress(DisconnectedError):
+            with contextlib.suppress(LinkError):
                 return await self._status()
         await self._call()
         return await self._status()
@@ -215,7 +216,8 @@ class Clariostar:
             if status.idle and not status.unread:
                 raise RefusedError(f"the reader keeps nothing of {read.title!r}")
             order = self._order
-            sent_s = order.sent_s if order and order.title == read.title else self._sent_s
+            sent_s = order.sent_s if order and order.title == read.title else None
+            sent_s = self._sent_s.get(read.title) if sent_s is None else sent_s
             now_s = self._clock.monotonic_s()
             begun_s = (now_s if sent_s is None else sent_s) + START_S
             async for frame in self._to_the_end(self._follow(read, begun_s, joined=True)):
@@ -383,18 +385,3 @@ class Clariostar:
                 rested_s = now_s
             await asyncio.sleep(POLL_S)
         return status
-
-
-def encode_temperature(temperature_c: float) -> int:
-    """Setpoint in tenths of a degree.
-
-    Raises:
-        RefusedError: Outside the range, or finer than a tenth.
-    """
-    low, high = RANGE_C
-    if not low <= temperature_c <= high:
-        raise RefusedError(f"cannot hold {temperature_c:g} C; {low:g} to {high:g} C")
-    tenths = round(temperature_c * 10)
-    if abs(tenths - temperature_c * 10) > 1e-6:  # noqa: PLR2004  # rounding of floats only
-        raise RefusedError(f"{temperature_c} C is finer than 0.1 C")
-    return tenths

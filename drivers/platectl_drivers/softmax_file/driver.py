@@ -90,7 +90,8 @@ class SoftmaxFile:
         self._clock = setup.clock
         self._folder = setup.folder
         self._aborted = asyncio.Event()
-        self._ordered_s: float | None = None
+        #: when reads in doubt were ordered, by title, on the host's clock
+        self._ordered_s: dict[str, float] = {}
 
     @property
     def features(self) -> ReaderFeatures:
@@ -201,13 +202,12 @@ class SoftmaxFile:
         """Wait for the export of a read that a person has started, or take it if it is there.
 
         Of a file that is there at once nobody saw when it came: its read is then taken to have
-        begun when it was ordered.
+        begun when it was ordered. One that is not there is waited for as long as for a new read.
         """
         self._check(read)
         read = replace(read, columns=columns_of(read))
         self._aborted.clear()
-        now_s = self._clock.monotonic_s()
-        begun_s = now_s if self._ordered_s is None else self._ordered_s
+        begun_s = self._ordered_s.get(read.title, self._clock.monotonic_s())
         watch = Watch(self._drop(), read.title, self._clock)
         at_once = bool(await watch.whole_now())
         async for item in self._collect(watch, read, begun_s, at_once=at_once):
@@ -229,13 +229,13 @@ class SoftmaxFile:
         Raises:
             DisconnectedError: The folder cannot be read.
         """
-        passed_s = (self._clock.now() - action.sent_at).total_seconds()
-        self._ordered_s = self._clock.monotonic_s() - passed_s
         if action.verb in HARMLESS:
             return Verdict("not_done", {"harmless": action.verb}, remembered=True)
         if action.verb != "read_kinetic":
             return Verdict("unknown", {"not_a_verb_of_this_reader": action.verb})
         title = str(action.arguments["title"])
+        passed_s = (self._clock.now() - action.sent_at).total_seconds()
+        self._ordered_s[title] = self._clock.monotonic_s() - passed_s
         watch = Watch(self._drop(), title, self._clock)
         whole = await watch.whole_now()
         if watch.unreadable:
@@ -248,7 +248,7 @@ class SoftmaxFile:
     async def _collect(
         self, watch: Watch, read: KineticRead, begun_s: float, *, at_once: bool = False
     ) -> AsyncIterator[Frame | Addition]:
-        found = await self._wait_for(watch, read, begun_s)
+        found = await self._wait_for(watch, read)
         export = parse_export(found.data, found.name)
         per_column = self._settings.sections == "column"
         sections = sections_of(export, read, per_column=per_column, name=found.name)
@@ -266,10 +266,11 @@ class SoftmaxFile:
     async def aclose(self) -> None:
         """Nothing to give back."""
 
-    async def _wait_for(self, watch: Watch, read: KineticRead, begun_s: float) -> Found:
+    async def _wait_for(self, watch: Watch, read: KineticRead) -> Found:
         whole_s = self.read_duration_s(read) + self._settings.margin_s
+        due_s = self._clock.monotonic_s() + whole_s
         while (found := await watch.look()) is None:
-            left_s = begun_s + whole_s - self._clock.monotonic_s()
+            left_s = due_s - self._clock.monotonic_s()
             if left_s <= 0 and not watch.whole:
                 raise ReplyTimeoutError(
                     f"no whole export titled {read.title!r} within {whole_s:.0f} s; {watch.seen()}"

@@ -157,9 +157,9 @@ class SpectraMax:
         raise RefusedError(f"a SpectraMax does not give the read {read.title!r} a second time")
 
     async def _status_anew(self) -> list[str]:
-        """Words of the status, over a new conversation where the old one is gone."""
+        """Words of the status, over a new conversation where the old one is gone or silent."""
         if self._stream is not None:
-            with contextlib.suppress(DisconnectedError):
+            with contextlib.suppress(LinkError):
                 return await self._words("!STATUS")
         await self._call()
         return await self._words("!STATUS")
