@@ -231,7 +231,9 @@ class Scene:
         for key, value in self.arguments.items():
             if isinstance(value, KineticRead):
                 injects = value.injection is not None
-                told |= {"labware": value.plate, "title": value.title, "injects": injects}
+                wells = list(value.wells)
+                told |= {"labware": value.plate, "title": value.title}
+                told |= {"injects": injects, "wells": wells}
             elif isinstance(value, Prompt):
                 told |= {"kind": value.kind, "text": value.text}
             else:

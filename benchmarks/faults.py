@@ -399,6 +399,8 @@ def decision(found: Found) -> str:
     word = found.verdicts[0] if found.verdicts else ""
     if word == "done":
         return "taken as done"
+    if word == "running":
+        return "followed to its end"
     if word.startswith("not_done") or word.endswith("*"):
         return "done again"
     kind: ErrorKind = {"RefusedError": "refused", "InstrumentFaultError": "fault"}.get(

@@ -122,6 +122,20 @@ def kinetic(**changes: Any) -> KineticRead:
     return KineticRead(**{**given, **changes})
 
 
+class Silent:
+    """A line that is open, and on which nothing goes either way any more."""
+
+    async def send(self, data: bytes) -> None:
+        """Nobody hears it."""
+
+    async def receive(self, *, timeout_s: float | None = None) -> bytes:
+        await asyncio.sleep(timeout_s or 0.0)
+        raise ReplyTimeoutError("nothing comes")
+
+    async def aclose(self) -> None:
+        """There is nobody to tell."""
+
+
 # Recordings -------------------------------------------------------------------------------------
 class Patient:
     """A recording that falls silent instead of closing when it is over."""

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import pytest
 from tests.drivers.test_clariostar import PAIR
-from tests.reader_bench import ReaderLab, connected, kinetic
+from tests.reader_bench import ReaderLab, Silent, connected, kinetic
 
 from platectl.domain.errors import (
     DisconnectedError,
@@ -134,6 +134,9 @@ async def test_a_run_that_is_over_is_unknown_to_the_next_owner_but_its_data_are_
             await heir.driver.observe()
 
             verdict = await heir.driver.reconcile(action)
+            later = Action("b", "reader", "set_temperature", {}, lab.clock.now())
+            await heir.driver.reconcile(later)
+            await heir.driver.reconcile(ordered(lab, title="P1-6"))
             await heir.driver.take_over()
             assert set(heir.said) <= LOOKS
             assert (verdict.fate, verdict.evidence["unread_data"]) == ("unknown", True)
@@ -183,6 +186,24 @@ async def test_a_line_that_breaks_and_stays_away_until_the_run_is_over() -> None
         await asyncio.sleep(200)
 
         assert (await lab.driver.reconcile(action)).fate == "done"
+        assert_whole(lab, await rest(lab.driver, []), within_s=1.0)
+
+
+async def test_a_line_that_falls_silent_in_the_read_is_opened_anew_and_the_read_goes_on() -> None:
+    async with connected(*PAIR) as lab:
+        action, before = ordered(lab), list[Frame]()
+
+        async def silence() -> None:
+            await asyncio.sleep(20)
+            lab.driver._link._stream = Silent()
+
+        falling = asyncio.create_task(silence())
+        with pytest.raises(LinkError):
+            await lab.read(READ, before)
+        await falling
+        await lab.ends[-1].aclose()
+
+        assert (await lab.driver.reconcile(action)).fate == "running"
         assert_whole(lab, await rest(lab.driver, []), within_s=1.0)
 
 

@@ -86,3 +86,32 @@ async def test_two_exports_of_a_title_are_for_a_person_to_judge(tmp_path: Path) 
         verdict = await driver(tmp_path).reconcile(action)
 
     assert (verdict.fate, len(verdict.evidence["whole"])) == ("unknown", 2)
+
+
+async def test_a_read_that_is_started_long_after_the_death_is_waited_for(tmp_path: Path) -> None:
+    heir, night_s = driver(tmp_path), 30000.0
+    action = ordered()
+    await asyncio.sleep(night_s)
+    assert (await heir.reconcile(action)).fate == "running"
+    await heir.take_over()
+    bench = FuraBench()
+    async with reading(tmp_path, bench=bench):
+        pieces = [piece async for piece in heir.reattach(READ)]
+
+    added = {w: at for p in pieces if isinstance(p, Addition) for w, at in p.at_s.items()}
+    assert added.keys() == bench.added_s.keys()
+    assert all(abs(added[well] - bench.added_s[well][0]) < 12 for well in READ.wells)
+
+
+async def test_what_is_asked_later_does_not_move_when_a_read_was_ordered(tmp_path: Path) -> None:
+    bench = FuraBench()
+    async with reading(tmp_path, bench=bench) as subject:
+        action = await dies_after(subject, 30000.0)
+        heir = driver(tmp_path)
+        await heir.reconcile(action)
+        for later in (ordered(title="P1 run 8"), replace(ordered(), verb="set_temperature")):
+            await heir.reconcile(later)
+        pieces = [piece async for piece in heir.reattach(READ)]
+
+    added = {w: at for p in pieces if isinstance(p, Addition) for w, at in p.at_s.items()}
+    assert all(abs(added[well] - bench.added_s[well][0]) < 12 for well in READ.wells)

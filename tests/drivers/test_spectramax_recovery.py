@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from tests.drivers.test_spectramax import Bench, bench, frames, kinetic
+from tests.reader_bench import Silent
 
 from platectl.domain.errors import LinkError, RefusedError
 from platectl.hal.instrument import DriverSetup
@@ -96,3 +97,14 @@ async def test_a_dead_line_is_opened_anew_and_the_drawer_is_told() -> None:
         out = await it.subject.reconcile(asked("open_drawer"))
         in_ = await it.subject.reconcile(asked("close_drawer"))
         assert (out.fate, in_.fate, in_.remembered) == ("done", "not_done", True)
+
+
+async def test_a_silent_line_is_opened_anew_and_the_drawer_is_told() -> None:
+    async with bench() as it:
+        await it.subject.open_drawer()
+        line, it.subject._stream = it.subject._stream, Silent()
+        assert line is not None
+        with pytest.raises(LinkError):
+            await it.subject.open_drawer()
+        await line.aclose()
+        assert (await it.subject.reconcile(asked("open_drawer"))).fate == "done"
