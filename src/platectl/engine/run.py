@@ -168,10 +168,11 @@ class Engine:
             self._main.cancel()
 
     def under_way(self) -> list[dict[str, Any]]:
-        """Steps that run now: identity, title, seconds since their start, expected seconds."""
+        """Steps that run now: identity, title, instruments, seconds since their start and expected."""
         now_s = self._journal.now_s
         return [
             {"step": step.id, "title": step.title, "plate": step.plate,
+             "instruments": [r for r in step.resources if r in self._instruments],
              "since_s": round(now_s - known.started_s, 1), "expected_s": step.duration_s}
             for step in self._run.steps
             if (known := self.state.steps.get(step.id)) is not None and known.status == "claimed"
