@@ -5,9 +5,11 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import ssl
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -257,6 +259,47 @@ def test_a_channel_that_fails_does_not_stop_the_next(tmp_path: Path) -> None:
     assert (tmp_path / "heard").read_text() == "come"
 
 
+class Rubbish(http.server.BaseHTTPRequestHandler):
+    """Answers in no protocol."""
+
+    def do_POST(self) -> None:  # the library's name
+        self.wfile.write(b"rubbish\r\n\r\n")
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@pytest.fixture
+def rubbish() -> Iterator[str]:
+    """Address of a server that answers rubbish."""
+    server = http.server.HTTPServer(("127.0.0.1", 0), Rubbish)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    thread.join(10)
+    server.server_close()
+
+
+@pytest.mark.parametrize("bad", ["rubbish", "address", "header", "unset", "output"])
+def test_whatever_is_wrong_with_a_channel_the_next_is_told_and_no_secret_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rubbish: str, bad: str
+) -> None:
+    monkeypatch.setenv("LAB_TOKEN", "s3cret\nx")
+    channels = {
+        "rubbish": NoticeChannel(webhook=Webhook(url=rubbish)),
+        "address": NoticeChannel(webhook=Webhook(url="http://[")),
+        "header": NoticeChannel(webhook=Webhook(url=rubbish, secret_env="LAB_TOKEN")),  # noqa: S106  # the name of a variable
+        "unset": NoticeChannel(webhook=Webhook(url=rubbish, secret_env="NO_TOKEN")),  # noqa: S106  # as above
+        "output": NoticeChannel(command=("/bin/sh", "-c", "printf '\\377'; exit 1")),
+    }
+    good = NoticeChannel(command=("/bin/sh", "-c", f"cat > {tmp_path / 'heard'}"))
+    problems = notify(Notices(channels=(channels[bad], good)), "silence", "night-1", "come")
+    assert len(problems) == 1
+    assert "s3cret" not in problems[0]
+    assert (tmp_path / "heard").read_text() == "come"
+
+
 def test_a_webhook_carries_the_secret_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[tuple[str | None, dict[str, Any]]] = []
 
@@ -298,8 +341,8 @@ def test_an_email_is_sent_with_subject_and_text(monkeypatch: pytest.MonkeyPatch)
         def __exit__(self, *_: object) -> None:
             return
 
-        def starttls(self) -> None:
-            sent.append("tls")
+        def starttls(self, *, context: ssl.SSLContext) -> None:
+            sent.append(context.verify_mode)
 
         def login(self, user: str, password: str) -> None:
             sent.append((user, password))
@@ -318,7 +361,7 @@ def test_an_email_is_sent_with_subject_and_text(monkeypatch: pytest.MonkeyPatch)
     )
     notify(Notices(channels=(NoticeChannel(mail=mail),)), "silence", "night-1", "nothing moves")
     assert sent == [
-        ("mail.lab", 587, 10.0), "tls", ("lab", "pw"),
+        ("mail.lab", 587, 10.0), ssl.CERT_REQUIRED, ("lab", "pw"),
         ("a@x, b@x", "platectl: silence of night-1", "nothing moves"),
     ]  # fmt: skip
 
