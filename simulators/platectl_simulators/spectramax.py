@@ -10,6 +10,7 @@ closes), `buffer` (data: `size`, how many time points it holds), and those of ev
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from platectl.domain.errors import DisconnectedError
 from platectl.hal.stream import ByteStream
 from platectl.simkit.photometer import Photometer
 from platectl.simkit.simulator import SimulatorSetup, serve_lines
@@ -46,7 +48,7 @@ class _Read:
 
 
 class SpectraMaxSimulator:
-    """One reader; state survives reconnects."""
+    """One reader; its state and a read survive reconnects."""
 
     def __init__(self, setup: SimulatorSetup) -> None:
         self._setup = setup
@@ -79,10 +81,14 @@ class SpectraMaxSimulator:
             await send_reply(stream, data, self._setup.faults)
 
         try:
-            await serve_lines(stream, handle, end=b"\r")
-        finally:
+            with contextlib.suppress(DisconnectedError):
+                await serve_lines(stream, handle, end=b"\r")
+            if self._measuring is not None:
+                await asyncio.wait({self._measuring})
+        except asyncio.CancelledError:
             if self._measuring is not None:
                 self._measuring.cancel()
+            raise
 
     def _now(self) -> float:
         return self._setup.clock.monotonic_s()

@@ -74,6 +74,10 @@ def test_a_read_is_followed_by_the_next_engine(tmp_path: Path, name: str, moment
     added = [e for e in finished.events if e.kind == "addition.seen"]
     wells = Counter(well for e in added for well in e.data["at_s"])
     assert not wells or max(wells.values()) == 1
+    if name == "clariostar" and moment == "early":  # it was still reading: followed to its end
+        fates = [e.data["fate"] for e in finished.events if e.kind == "action.resolved"]
+        assert "running" in fates
+        assert not [e for e in finished.events if e.kind == "step.skipped"]
     if name in {"flipr", "flexstation"} and moment != "ordered":
         assert frames_of(finished) == frames_of(whole)
         assert finished.plates[0].result is not None

@@ -20,8 +20,9 @@ from platectl.domain.errors import (
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.reading import Addition, Frame, KineticRead, ReaderFeatures
 from platectl.hal.recovery import Action, Verdict
-from platectl_drivers.clariostar.data import DATA, parse_record
+from platectl_drivers.clariostar.data import DATA, Record, parse_record
 from platectl_drivers.clariostar.link import FrameLink
+from platectl_drivers.clariostar.recovery import Order, verdict_of
 from platectl_drivers.clariostar.run import ACCEPTED, Run, run_payload
 from platectl_drivers.clariostar.settings import (
     RANGE_C,
@@ -45,9 +46,6 @@ OFF, SENSORS_ONLY = 0, 1
 POLL_S, IDLE_S, STUCK_S = 0.4, 60.0, 6.0
 #: a run in which nothing new came for so long beyond a cycle is given up
 STANDSTILL_S: Final = 30.0
-
-#: whether the drawer is out after a verb
-DRAWER: Final = {"open_drawer": True, "close_drawer": False}
 
 
 class Clariostar:
@@ -79,7 +77,8 @@ class Clariostar:
         self._one_at_a_time = asyncio.Lock()
         self._aborted = False
         self._target_c: float | None = None
-        self._ordered_s: float | None = None
+        self._order: Order | None = None
+        self._sent_s: float | None = None
 
     @property
     def features(self) -> ReaderFeatures:
@@ -112,23 +111,30 @@ class Clariostar:
         return await self.observe()
 
     async def reconcile(self, action: Action) -> Verdict:
-        """Tell a read from the status while it runs, the drawer always; a run that is over says nothing."""
+        """Tell from the status, and for a read from what this driver itself has sent.
+
+        A read is `done` or `not_done` only for the driver that sent RUN, or did not.
+        """
         passed_s = (self._clock.now() - action.sent_at).total_seconds()
-        self._ordered_s = self._clock.monotonic_s() - passed_s
-        if self._link is None:
-            await self._call()
-        status = await self._status()
-        evidence = {
-            "running": status.running,
-            "busy": status.busy,
-            "drawer_open": status.drawer_open,
-        }
-        if action.verb == "read_kinetic":
-            return Verdict("running" if status.running and status.busy else "unknown", evidence)
-        if action.verb in DRAWER and not status.busy:
-            done = status.drawer_open == DRAWER[action.verb]
-            return Verdict("done" if done else "not_done", evidence, remembered=True)
-        return Verdict("not_done", evidence, remembered=True)
+        self._sent_s = self._clock.monotonic_s() - passed_s
+        status, record = await self._status_anew(), None
+        if status.reads and action.verb == "read_kinetic":
+            record = await self._current()
+        title = action.arguments.get("title")
+        order = self._order if self._order and self._order.title == title else None
+        return verdict_of(action, status, order if not self._aborted else None, record)
+
+    async def _status_anew(self) -> Status:
+        """Ask the status, over a new conversation where the old one is gone."""
+        if self._link is not None:
+            with contextlib.suppress(DisconnectedError):
+                return await self._status()
+        await self._call()
+        return await self._status()
+
+    async def _current(self) -> Record | None:
+        answer = await self._wired.query(CURRENT, DATA, STATUS)
+        return parse_record(answer) if answer[0] == DATA else None
 
     async def _call(self) -> None:
         await self.aclose()
@@ -184,6 +190,7 @@ class Clariostar:
         Faults of its own: `drawer_open`, `no_plate`, `temperature` before the run; `ended` when the
         run is over before its last record, `aborted` after an abort.
         """
+        self._order = Order(read.title)
         run = plan_run(read, self.settings)
         async with self._one_at_a_time:
             self._aborted = False
@@ -192,26 +199,42 @@ class Clariostar:
                 yield frame
 
     async def reattach(self, read: KineticRead) -> AsyncIterator[Frame | Addition]:
-        """Follow the run that was started before; records that were over by then are unread or missing."""
+        """Follow the run that was started before, and take what it left unread at its end.
+
+        Records that were over before come last, at their reckoned times; what the reader does not
+        give any more is flagged missing.
+
+        Raises:
+            RefusedError: Nothing runs, and there are no unread data.
+            InstrumentFaultError, LinkError: As for `read_kinetic`.
+        """
         plan_run(read, self.settings)
         async with self._one_at_a_time:
             self._aborted = False
+            status = await self._status_anew()
+            if status.idle and not status.unread:
+                raise RefusedError(f"the reader keeps nothing of {read.title!r}")
+            order = self._order
+            sent_s = order.sent_s if order and order.title == read.title else self._sent_s
             now_s = self._clock.monotonic_s()
-            begun_s = (now_s if self._ordered_s is None else self._ordered_s) + START_S
-            async for frame in self._to_the_end(self._follow(read, begun_s)):
+            begun_s = (now_s if sent_s is None else sent_s) + START_S
+            async for frame in self._to_the_end(self._follow(read, begun_s, joined=True)):
                 yield frame
 
     async def _to_the_end(self, run: AsyncGenerator[Frame, None]) -> AsyncIterator[Frame]:
-        """Hand the frames on; a run that nobody wants to follow any more is stopped."""
-        done = False
+        """Hand the frames on; a run that nobody wants to follow any more is stopped.
+
+        After a broken conversation it is not: it can be followed in another one.
+        """
         try:
             async with aclosing(run) as frames:
                 async for frame in frames:
                     yield frame
-            done = True
-        finally:
-            if not done:
-                await self._stop()
+        except LinkError:
+            raise
+        except BaseException:
+            await self._stop()
+            raise
 
     async def abort(self) -> None:
         """Stop the test without waiting for a turn or an answer."""
@@ -242,16 +265,21 @@ class Clariostar:
 
     async def _run(self, read: KineticRead, run: Run) -> AsyncGenerator[Frame, None]:
         self._stop_if_aborted()
+        order = self._order = Order(read.title, self._clock.monotonic_s())
         await self._wired.once(run_payload(run), ACCEPTED)
+        order.accepted = True
         async for frame in self._follow(read, self._clock.monotonic_s() + START_S):
             yield frame
 
-    async def _follow(self, read: KineticRead, begun_s: float) -> AsyncGenerator[Frame, None]:
+    async def _follow(
+        self, read: KineticRead, begun_s: float, *, joined: bool = False
+    ) -> AsyncGenerator[Frame, None]:
         watch = Watch(
             read,
             pace_s=pace_s(self.settings, len(read.channels)),
             begun_s=begun_s,
             source=self._setup.name,
+            joined=joined,
         )
         watch.changed_s = max(begun_s, self._clock.monotonic_s())
         while await self._look(watch, read):
@@ -285,9 +313,9 @@ class Clariostar:
         return status.busy or (status.running and still_s < read.interval_s + STUCK_S)
 
     async def _fetch_last(self, watch: Watch, read: KineticRead) -> None:
-        """Take unread records until the last one has come; each answer is the next one."""
+        """Take unread records until none is wanting; each answer is the next one."""
         for _ in range(read.passes):
-            if watch.last_is_whole:
+            if watch.served:
                 return
             try:
                 answer = await self._wired.once(UNREAD, DATA, STATUS)

@@ -21,11 +21,17 @@ class Watch:
 
     `see` takes a record and when it was so on the host's clock; `over` gives the records that will
     not change any more. A record that was never seen is all missing. `changed_s` is when
-    the last new value was seen, or when the run should begin.
+    the last new value was seen, or when the run should begin. A watch that `joined` a run which
+    somebody else began owes the records that it did not see whole, or not fill, until `ended`: they
+    may be among the unread ones, and get their times from those that it saw fill.
     """
 
-    def __init__(self, read: KineticRead, *, pace_s: float, begun_s: float, source: str) -> None:
+    def __init__(
+        self, read: KineticRead, *, pace_s: float, begun_s: float, source: str, joined: bool = False
+    ) -> None:
         self._read = read
+        self._joined = joined
+        self._owed: list[int] = []
         self._planned_pace_s = pace_s
         self._source = source
         self._by_row = tuple(sorted(read.wells, key=PLATE.index))
@@ -45,8 +51,12 @@ class Watch:
     @property
     def last_is_whole(self) -> bool:
         """Whether the last record was seen whole."""
-        last = self._seen.get(self._read.passes)
-        return last is not None and last.whole
+        return self._is_whole(self._read.passes)
+
+    @property
+    def served(self) -> bool:
+        """Whether nothing is left that unread records could give."""
+        return self.last_is_whole and all(map(self._is_whole, self._owed))
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -84,9 +94,23 @@ class Watch:
         frames: list[Frame] = []
         latest = max(self._seen, default=0)
         while self._next < latest or (self._next == latest and (ended or self._seen[latest].whole)):
-            frames += self._frames(self._next, self._seen.get(self._next))
+            if self._joined and not (self._is_whole(self._next) and self._is_timed(self._next)):
+                self._owed.append(self._next)
+            else:
+                frames += self._frames(self._next, self._seen.get(self._next))
             self._next += 1
+        if ended:
+            for number in self._owed:
+                frames += self._frames(number, self._seen.get(number))
+            self._owed.clear()
         return frames
+
+    def _is_timed(self, number: int) -> bool:
+        return number in self._points or number in self._first_s
+
+    def _is_whole(self, number: int) -> bool:
+        record = self._seen.get(number)
+        return record is not None and record.whole
 
     def _frames(self, number: int, record: Record | None) -> list[Frame]:
         ends_s = self._ends_s(number, record)

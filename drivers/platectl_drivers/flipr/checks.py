@@ -65,3 +65,25 @@ def check_health(status: Status) -> None:
         raise InstrumentFaultError("ScreenWorks is not in Remote mode", code="manual")
     if not status.online:
         raise InstrumentFaultError("FLIPR is offline", code="offline")
+
+
+def loads(read: KineticRead, status: Status, *, flag: str) -> list[str]:
+    """Commands that load what the read needs and is not inside yet.
+
+    Raises:
+        InstrumentFaultError: `plate`: something else is inside.
+    """
+    wanted = {"re": read.plate}
+    if read.injection is not None:
+        wanted |= {"s1": read.injection.source, "ti": TIPS}
+    for place, barcode in wanted.items():
+        inside = status.plates[place]
+        if inside and inside != barcode and place != "ti":
+            raise InstrumentFaultError(
+                f"{inside} is inside the FLIPR at {place}, not {barcode}", code="plate"
+            )
+    return [
+        write_command("loadplate", place, flag, barcode)
+        for place, barcode in wanted.items()
+        if status.plates[place] is None
+    ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
-from typing import Any, ClassVar, Final, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import ClassVar, Final, TypeVar
 
 from platectl.domain.errors import (
     DisconnectedError,
@@ -19,10 +19,11 @@ from platectl.domain.errors import (
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.reading import Addition, Frame, KineticRead, ReaderFeatures
 from platectl.hal.recovery import Action, Verdict
-from platectl_drivers.flipr.checks import TIPS, check_bands, check_health, check_read
+from platectl_drivers.flipr.checks import check_bands, check_health, check_read, loads
 from platectl_drivers.flipr.conversation import Conversation
 from platectl_drivers.flipr.frames import collect
-from platectl_drivers.flipr.settings import Settings, features_of, fitting_protocol
+from platectl_drivers.flipr.recovery import HARMLESS, Inquest, Order
+from platectl_drivers.flipr.settings import FmpProtocol, Settings, features_of, fitting_protocol
 from platectl_drivers.flipr.watch import ExportWatch
 from platectl_drivers.flipr.wire import (
     Configuration,
@@ -69,7 +70,8 @@ class Flipr:
         self._configuration: Configuration | None = None
         self._aborted = asyncio.Event()
         self._running = False
-        self._ordered_s = 0.0
+        self._order: Order | None = None
+        self._sent_s: float | None = None
 
     @property
     def features(self) -> ReaderFeatures:
@@ -142,6 +144,7 @@ class Flipr:
                 yielded as far as there is one.
             LinkError: As above; the run may go on. Says what the status said last.
         """
+        self._order = Order(read.title)
         protocol = fitting_protocol(read, self._settings.protocols)
         data_file = self._data_file(read.title)
         run = write_command("runexperiment", data_file)
@@ -150,44 +153,26 @@ class Flipr:
         self._aborted.clear()
         await self._take_in(read)
         await self._do(write_command("openprotocol", protocol.path))
-        try:
-            begun_s, failure = await self._run(run, self.read_duration_s(read))
-        except asyncio.CancelledError:
-            await self.abort()
-            raise
-        async for item in collect(
-            watch,
-            read,
-            protocol,
-            begun_s=begun_s,
-            failure=failure,
-            within_s=self._settings.export_s,
-        ):
+        run_over = await self._stoppable(self._run(run, read))
+        async for item in self._collect(watch, read, protocol, *run_over):
             yield item
 
     async def reattach(self, read: KineticRead) -> AsyncIterator[Frame | Addition]:
         """Wait for the end of a run that was started before, and yield what it exported.
 
-        Its beginning is reckoned from its end, or from when it was ordered.
+        It began when this driver started it; else as long before its end, if that was seen; else
+        when the action was sent, which is early by the movements before it.
+
+        Raises:
+            RefusedError: It does not run, and nothing of this title was exported.
+            InstrumentFaultError, LinkError: As for `read_kinetic`.
         """
         protocol = fitting_protocol(read, self._settings.protocols)
-        begun_s, failure = self._ordered_s, None
-        if (await self._status()).running:
-            self._running = True
-            try:
-                await self._until_over(self._clock.monotonic_s() + self.read_duration_s(read))
-            except InstrumentError as error:
-                failure = error
-            begun_s = self._clock.monotonic_s() - self.read_duration_s(read)
+        check_read(read)
         watch = self._watch(self._data_file(read.title))
-        async for item in collect(
-            watch,
-            read,
-            protocol,
-            begun_s=begun_s,
-            failure=failure,
-            within_s=self._settings.export_s,
-        ):
+        self._aborted.clear()
+        run_over = await self._stoppable(self._rest_of(read, watch))
+        async for item in self._collect(watch, read, protocol, *run_over):
             yield item
 
     async def observe(self) -> Identity:
@@ -198,32 +183,35 @@ class Flipr:
         return Identity(status.instrument, firmware=f"{version} of {status.version}")
 
     async def take_over(self) -> Identity:
-        """Ask what `connect` asks, which changes nothing; a run that goes on goes on."""
-        running, self._running = self._running, False
+        """Ask what `connect` asks; a run that goes on goes on, and `abort` stops it from now on."""
         identity = await self.connect()
-        self._running = running
+        self._running = (await self._status()).running
         return identity
 
     async def reconcile(self, action: Action) -> Verdict:
-        """Tell a read from the status, the export and where the plate is; set-points from nothing.
+        """Tell a read from status and exports, and from what this driver itself has sent.
 
-        A read that is neither running nor exported while its plate is inside may have been begun.
+        What else it does may be repeated; plates that are to go out are asked for by status.
         """
         passed_s = (self._clock.now() - action.sent_at).total_seconds()
-        self._ordered_s = self._clock.monotonic_s() - passed_s
-        if action.verb != "read_kinetic":
+        self._sent_s = self._clock.monotonic_s() - passed_s
+        if action.verb in HARMLESS:
             return Verdict("not_done", {"harmless": action.verb}, remembered=True)
+        if action.verb != "read_kinetic":
+            return Verdict("unknown", {"not_a_verb_of_this_reader": action.verb})
+        title = str(action.arguments["title"])
+        if self._order == Order(title):
+            return Verdict("not_done", {"runexperiment": "was not sent"})
         await self._talk.begin()
-        status = await self._status()
-        evidence: dict[str, Any] = {"exp_running": status.running, "inside": status.plates["re"]}
-        if status.running:
-            return Verdict("running", evidence)
-        watch = self._watch(self._data_file(str(action.arguments["title"])))
-        found = await watch.whole(self._settings.export_s)
-        evidence["export"] = found.name if found else None
-        if found is not None:
-            return Verdict("done", evidence)
-        return Verdict("unknown" if status.plates["re"] is not None else "not_done", evidence)
+        watch = self._watch(self._data_file(title))
+        return await Inquest(action, self._settings, self._clock, watch, self._status).verdict()
+
+    def _collect(
+        self, watch: ExportWatch, read: KineticRead, protocol: FmpProtocol,
+        begun_s: float, failure: InstrumentError | None,
+    ) -> AsyncIterator[Frame | Addition]:  # fmt: skip
+        within = self._settings.export_s
+        return collect(watch, read, protocol, begun_s=begun_s, failure=failure, within_s=within)
 
     def _data_file(self, title: str) -> str:
         return f"{self._settings.data_folder}\\{title}.fmd"
@@ -251,25 +239,8 @@ class Flipr:
             raise RefusedError(f"{', '.join(there)} was exported before this read began")
 
     async def _take_in(self, read: KineticRead) -> None:
-        """Load what the read needs and is not inside yet.
-
-        Raises:
-            InstrumentFaultError: `plate`: something else is inside.
-        """
-        wanted = {"re": read.plate}
-        if read.injection is not None:
-            wanted |= {"s1": read.injection.source, "ti": TIPS}
-        status = await self._ready()
-        for place, barcode in wanted.items():
-            inside = status.plates[place]
-            if inside and inside != barcode and place != "ti":
-                raise InstrumentFaultError(
-                    f"{inside} is inside the FLIPR at {place}, not {barcode}", code="plate"
-                )
-        for place, barcode in wanted.items():
-            if status.plates[place] is None:
-                flag = self._settings.loadplate_flag
-                await self._move(write_command("loadplate", place, flag, barcode))
+        for command in loads(read, await self._rested(), flag=self._settings.loadplate_flag):
+            await self._move(command)
 
     async def _move(self, command: str) -> None:
         """Have the plate handler do something; one that is busy has not begun, so ask again."""
@@ -282,13 +253,27 @@ class Flipr:
                 if error.code.lower() != "c10" or self._clock.monotonic_s() >= due_s:
                     raise
             await self._pause()
-        while (await self._ready()).state == "busy":
+        await self._rested(f" with {command!r}")
+
+    async def _rested(self, what: str = "") -> Status:
+        """Wait until the plate handler is at rest, also from what an earlier owner told it."""
+        due_s = self._clock.monotonic_s() + self._settings.handler_s
+        while (status := await self._ready()).state == "busy":
             if self._clock.monotonic_s() >= due_s:
-                raise ReplyTimeoutError(f"FLIPR is busy for long with {command!r}")
+                raise ReplyTimeoutError(f"FLIPR is busy for long{what}")
             await self._pause()
+        return status
 
     # The run --------------------------------------------------------------------------------
-    async def _run(self, command: str, duration_s: float) -> tuple[float, InstrumentError | None]:
+    async def _stoppable(self, run: Awaitable[T]) -> T:
+        """Stop the experiment when nobody wants to wait for it any more."""
+        try:
+            return await run
+        except asyncio.CancelledError:
+            await self.abort()
+            raise
+
+    async def _run(self, command: str, read: KineticRead) -> tuple[float, InstrumentError | None]:
         """Start the run, once, and follow it; say when it began and what broke it off, if anything.
 
         Raises:
@@ -296,6 +281,7 @@ class Flipr:
         """
         self._stop_if_aborted()
         begun_s, self._running = self._clock.monotonic_s(), True
+        self._order = Order(read.title, begun_s)
         try:
             await self._do(command)
         except InstrumentFaultError:
@@ -305,12 +291,42 @@ class Flipr:
             known = await self._last_known()
             return begun_s, LinkError(f"no usable answer to runexperiment ({error}); {known}")
         begun_s = self._clock.monotonic_s()
-        failure: InstrumentError | None = None
-        try:
-            await self._until_over(begun_s + duration_s)
-        except InstrumentError as error:
-            failure = error
+        self._order = Order(read.title, begun_s)
+        return begun_s, await self._follow(begun_s + self.read_duration_s(read))
+
+    async def _rest_of(
+        self, read: KineticRead, watch: ExportWatch
+    ) -> tuple[float, InstrumentError | None]:
+        """Follow a run that was started before; as for `_run`.
+
+        Raises:
+            RefusedError: There is none, and nothing of it.
+        """
+        order, now_s = self._order, self._clock.monotonic_s()
+        begun_s = order.begun_s if order is not None and order.title == read.title else None
+        duration_s = self.read_duration_s(read)
+        ends_s = now_s + duration_s if begun_s is None else begun_s + duration_s
+        running = (await self._status()).running
+        self._running = running or (begun_s is not None and now_s < ends_s)
+        if self._running:
+            failure = await self._follow(ends_s)
+            if failure is None and begun_s is None:
+                begun_s = self._clock.monotonic_s() - duration_s
+        elif await watch.whole(self._settings.export_s) is None and not watch.seen:
+            raise RefusedError(f"nothing runs, and nothing of {read.title!r} was exported")
+        else:
+            failure = None
+        if begun_s is None:
+            begun_s = self._sent_s if self._sent_s is not None else now_s - duration_s
         return begun_s, failure
+
+    async def _follow(self, over_s: float) -> InstrumentError | None:
+        """Follow a run to its end; say what broke it off, if anything."""
+        try:
+            await self._until_over(over_s)
+        except InstrumentError as error:
+            return error
+        return None
 
     async def _until_over(self, over_s: float) -> None:
         """Follow the run; one that the status does not know yet counts as begun until its time."""

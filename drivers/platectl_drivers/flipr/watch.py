@@ -25,7 +25,11 @@ class Found:
 
 
 class ExportWatch:
-    """Looks for the export that names a data file; reads whole foreign files only once."""
+    """Looks for the export that names a data file; reads whole foreign files only once.
+
+    `seen` names what belongs to the data file, whole or not, and `unreadable` says why nothing
+    could be looked at; both are of the last look.
+    """
 
     def __init__(self, folder: DropFolder, data_file: str, *, clock: Clock, poll_s: float) -> None:
         self._folder = folder
@@ -35,6 +39,7 @@ class ExportWatch:
         self._foreign: set[str] = set()
         self._before: dict[str, bytes] = {}
         self.unreadable = ""
+        self.seen: list[str] = []
 
     async def whole(self, within_s: float) -> Found | None:
         """Wait for an export that is whole and has stopped growing; None when none comes in time.
@@ -44,7 +49,7 @@ class ExportWatch:
         """
         due_s = self._clock.monotonic_s() + within_s
         while True:
-            found = await self._look()
+            found = await self.look()
             if found is not None or self._clock.monotonic_s() >= due_s:
                 return found
             await asyncio.sleep(self._poll_s)
@@ -73,9 +78,15 @@ class ExportWatch:
                     self._foreign.add(name)
         except DisconnectedError as error:
             self.unreadable = str(error)
+        self.seen = sorted(ours)
         return ours
 
-    async def _look(self) -> Found | None:
+    async def look(self) -> Found | None:
+        """Return the export if it is whole and unchanged since the last look.
+
+        Raises:
+            MalformedReplyError: Two whole files belong to the data file.
+        """
         ours = await self.present()
         whole = [name for name, data in ours.items() if is_whole(data)]
         if len(whole) > 1:

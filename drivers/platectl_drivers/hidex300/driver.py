@@ -20,7 +20,7 @@ from platectl.domain.errors import (
 )
 from platectl.hal.counting import CounterFeatures, CountReading
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
-from platectl.hal.recovery import Action, Verdict
+from platectl.hal.recovery import Action, Fate, Verdict
 from platectl.hal.stream import DropFolder
 from platectl_drivers.hidex300.export_file import Progress, parse_file, progress
 
@@ -134,12 +134,21 @@ class Hidex300:
         return await self.connect()
 
     async def reconcile(self, action: Action) -> Verdict:
-        """Say whether the file of a count is there; collecting it again is harmless."""
-        title = str(action.arguments.get("title", ""))
-        watch = _Watch(self._drop(), title, len(action.arguments.get("wells", ())))
+        """Say whether the file of a count is there; calling `count` again collects it, or waits.
+
+        Raises:
+            DisconnectedError: The folder cannot be read.
+            MalformedReplyError: Two whole files carry the title.
+        """
+        if action.verb != "count":
+            return Verdict("unknown", {"not_a_verb_of_this_counter": action.verb})
+        title = str(action.arguments["title"])
+        watch = _Watch(self._drop(), title, len(action.arguments["wells"]))
         await watch.look()
-        evidence = {"seen": watch.seen()}
-        return Verdict("not_done" if watch.missing else "running", evidence, remembered=True)
+        if watch.unreadable:
+            raise DisconnectedError(f"the folder cannot be read: {watch.unreadable}")
+        fate: Fate = "done" if watch.whole else "not_done"
+        return Verdict(fate, {"title": title, "seen": watch.seen()}, remembered=True)
 
     async def abort(self) -> None:
         """Stop waiting; the counter cannot be stopped from here."""
@@ -181,7 +190,7 @@ class _Watch:
         self._foreign: dict[str, str] = {}
         self._before: dict[str, bytes] = {}
         self._grown: dict[str, Progress] = {}
-        self._unreadable = ""
+        self.unreadable = ""
         self.missing = 0
 
     async def look(self) -> tuple[str, bytes] | None:
@@ -192,7 +201,7 @@ class _Watch:
         """
         ours = await self._ours()
         self._grown = {name: progress(data) for name, data in ours.items()}
-        whole = [n for n, p in self._grown.items() if p.whole and p.readings >= self._readings]
+        whole = self.whole
         if len(whole) > 1:
             raise MalformedReplyError(
                 f"{' and '.join(whole)} both carry the title {self._title!r}; "
@@ -204,9 +213,14 @@ class _Watch:
         self.missing = 0 if furthest is None else max(0, self._readings - furthest)
         return (settled[0], ours[settled[0]]) if settled else None
 
+    @property
+    def whole(self) -> list[str]:
+        """Names of the files with the title that had all readings at the last look."""
+        return [n for n, p in self._grown.items() if p.whole and p.readings >= self._readings]
+
     async def _ours(self) -> dict[str, bytes]:
         ours: dict[str, bytes] = {}
-        self._unreadable = ""
+        self.unreadable = ""
         try:
             for name in await self._folder.names():
                 if name in self._foreign:
@@ -218,13 +232,13 @@ class _Watch:
                 elif title is not None:
                     self._foreign[name] = title
         except DisconnectedError as error:
-            self._unreadable = str(error)
+            self.unreadable = str(error)
         return ours
 
     def seen(self) -> str:
         """Say what is in the folder instead."""
-        if self._unreadable:
-            return f"the folder could not be read at last: {self._unreadable}"
+        if self.unreadable:
+            return f"the folder could not be read at last: {self.unreadable}"
         if self._grown:
             return "; ".join(
                 f"{name} has {grown.readings} of {self._readings} readings"

@@ -22,6 +22,7 @@ from platectl_drivers.hidex_sense import results
 from platectl_drivers.hidex_sense.settings import Settings as _Settings
 
 PLATE_WELLS: Final = 96
+BUSY: Final = "BUSY"
 #: the adapter's POSTs carry everything in the target
 NO_BODY: Final = {"content-length": "0"}
 
@@ -50,6 +51,7 @@ class HidexSense:
         self._link = HttpLink(setup.open_stream, host=setup.settings.host)
         self._aborted = False
         self._taken: set[str] = set()
+        self._inherits = False
 
     @property
     def features(self) -> CounterFeatures:
@@ -73,10 +75,9 @@ class HidexSense:
             InstrumentFaultError: It is still starting after the declared time.
         """
         self._aborted = False
-        about = results.decode_json(await self._get("/about"))
+        identity = await self._who()
         await self._started()
-        name = str(about.get("model") or about.get("name") or "Hidex Sense")
-        return Identity(name, firmware=str(about.get("version", "")))
+        return identity
 
     async def count(
         self, *, title: str, wells: Sequence[str], count_s: float
@@ -92,9 +93,9 @@ class HidexSense:
         """
         assay = self._assay(wells, count_s)
         self._aborted = False
-        await self._idle()
         groups = ceil(PLATE_WELLS / self._settings.detectors)
         timeout_s = groups * (count_s + self._settings.overhead_s) + self._settings.margin_s
+        await self._idle(timeout_s)
         started = self._clock.now()
         answer = await self._act("run_assay", {"assay_name": assay}, timeout_s=timeout_s)
         path, data = results.decode_file(answer, f"assay {assay!r}")
@@ -116,17 +117,30 @@ class HidexSense:
         return readings
 
     async def observe(self) -> Identity:
-        """Ask who is there; nothing moves, and a state of ERROR stays."""
-        return await self.connect()
+        """Ask who is there and the state; nothing moves, and a state of ERROR stays."""
+        self._aborted = False
+        identity = await self._who()
+        await self._state()
+        return identity
 
     async def take_over(self) -> Identity:
-        """Ask who is there; an assay under way goes on and is waited for by the next one."""
-        return await self.connect()
+        """As `observe`; an assay under way goes on, and the next `count` waits for its end."""
+        self._aborted = False
+        identity = await self._who()
+        self._inherits = await self._state() == BUSY
+        return identity
 
     async def reconcile(self, action: Action) -> Verdict:
-        """An assay's result comes with its answer or never; counting again is harmless."""
+        """An assay's result comes with its answer or never; counting again is harmless.
+
+        One under way is not in the way of the next `count`, which waits for its end.
+        """
         self._aborted = False
-        return Verdict("not_done", {action.verb: await self._state()}, remembered=True)
+        state = await self._state()
+        self._inherits = state == BUSY
+        if action.verb != "count":
+            return Verdict("unknown", {"state": state})
+        return Verdict("not_done", {"state": state, "result": "is not kept"}, remembered=True)
 
     async def abort(self) -> None:
         """Stop waiting; the adapter has no way to stop an assay."""
@@ -146,6 +160,11 @@ class HidexSense:
         known = ", ".join(f"{name} ({s:g} s)" for name, s in self._settings.assays.items())
         raise RefusedError(f"no assay on the instrument counts for {count_s:g} s; there is {known}")
 
+    async def _who(self) -> Identity:
+        about = results.decode_json(await self._get("/about"))
+        name = str(about.get("model") or about.get("name") or "Hidex Sense")
+        return Identity(name, firmware=str(about.get("version", "")))
+
     async def _started(self) -> str:
         deadline_s = self._clock.monotonic_s() + self._settings.start_up_s
         while (state := await self._state()) == "INIT":
@@ -154,9 +173,17 @@ class HidexSense:
             await asyncio.sleep(self._settings.poll_s)
         return state
 
-    async def _idle(self) -> None:
-        """Make sure that nothing is under way; closing is harmless, and a success ends ERROR."""
+    async def _idle(self, patience_s: float) -> None:
+        """Make sure that nothing is under way; closing is harmless, and a success ends ERROR.
+
+        An assay whose end nobody saw is waited for, because nothing stops it.
+        """
         state = await self._started()
+        deadline_s = self._clock.monotonic_s() + patience_s
+        while self._inherits and state == BUSY and self._clock.monotonic_s() < deadline_s:
+            await asyncio.sleep(self._settings.poll_s)
+            state = await self._state()
+        self._inherits = False
         if state == "ERROR":
             results.decode_action(await self._act("close", {}), "closing the carrier")
             state = await self._state()

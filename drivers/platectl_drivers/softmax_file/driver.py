@@ -11,6 +11,7 @@ from typing import ClassVar, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import (
+    DisconnectedError,
     InstrumentFaultError,
     RefusedError,
     ReplyTimeoutError,
@@ -33,6 +34,10 @@ LONGEST_S: Final = 9999.0
 VOLUME_UL: Final = (1.0, 200.0)
 #: rates 1 to 8, 16 uL/s each
 SPEED_UL_PER_S: Final = (16.0, 128.0)
+#: verbs that a person does, or that nobody does
+HARMLESS: Final = frozenset({"open_drawer", "close_drawer", "set_temperature"})
+#: a whole file that comes when the time is over is looked at once more after so long
+SETTLING_S: Final = 1.0
 #: the pipettor's height is set as a volume that would stand as high
 HEIGHT_UL: Final = (1.0, 300.0)
 
@@ -193,13 +198,19 @@ class SoftmaxFile:
             yield item
 
     async def reattach(self, read: KineticRead) -> AsyncIterator[Frame | Addition]:
-        """Wait for the export of a read that a person has started, or take it if it is there."""
+        """Wait for the export of a read that a person has started, or take it if it is there.
+
+        Of a file that is there at once nobody saw when it came: its read is then taken to have
+        begun when it was ordered.
+        """
         self._check(read)
         read = replace(read, columns=columns_of(read))
         self._aborted.clear()
-        begun_s = self._ordered_s if self._ordered_s is not None else self._clock.monotonic_s()
+        now_s = self._clock.monotonic_s()
+        begun_s = now_s if self._ordered_s is None else self._ordered_s
         watch = Watch(self._drop(), read.title, self._clock)
-        async for item in self._collect(watch, read, begun_s):
+        at_once = bool(await watch.whole_now())
+        async for item in self._collect(watch, read, begun_s, at_once=at_once):
             yield item
 
     async def observe(self) -> Identity:
@@ -211,23 +222,41 @@ class SoftmaxFile:
         return await self.connect()
 
     async def reconcile(self, action: Action) -> Verdict:
-        """Say whether the export of a read is there; what is waited for may come yet."""
+        """Say whether the export of a read is there, whole or growing.
+
+        Without one it is `running`: a person started it before the action was sent, or will.
+
+        Raises:
+            DisconnectedError: The folder cannot be read.
+        """
         passed_s = (self._clock.now() - action.sent_at).total_seconds()
         self._ordered_s = self._clock.monotonic_s() - passed_s
-        if action.verb != "read_kinetic":
+        if action.verb in HARMLESS:
             return Verdict("not_done", {"harmless": action.verb}, remembered=True)
-        watch = Watch(self._drop(), str(action.arguments["title"]), self._clock)
-        there = sorted(await watch.present())
-        return Verdict("running", {"exports": there, "waits_for": action.arguments["title"]})
+        if action.verb != "read_kinetic":
+            return Verdict("unknown", {"not_a_verb_of_this_reader": action.verb})
+        title = str(action.arguments["title"])
+        watch = Watch(self._drop(), title, self._clock)
+        whole = await watch.whole_now()
+        if watch.unreadable:
+            raise DisconnectedError(f"exports cannot be read: {watch.unreadable}")
+        evidence = {"title": title, "whole": whole, "sent_s_ago": passed_s, "seen": watch.seen()}
+        if len(whole) > 1:
+            return Verdict("unknown", evidence)
+        return Verdict("done" if whole else "running", evidence)
 
     async def _collect(
-        self, watch: Watch, read: KineticRead, begun_s: float
+        self, watch: Watch, read: KineticRead, begun_s: float, *, at_once: bool = False
     ) -> AsyncIterator[Frame | Addition]:
         found = await self._wait_for(watch, read, begun_s)
         export = parse_export(found.data, found.name)
         per_column = self._settings.sections == "column"
         sections = sections_of(export, read, per_column=per_column, name=found.name)
-        for item in items_of(sections, read, self._timing(read, found, begun_s), found.name):
+        timing = self._timing(read, found, begun_s)
+        if at_once:
+            first_s = begun_s + self._settings.column_overhead_s
+            timing = replace(timing, first_s=min(timing.first_s, first_s))
+        for item in items_of(sections, read, timing, found.name):
             yield item
 
     async def abort(self) -> None:
@@ -241,11 +270,11 @@ class SoftmaxFile:
         whole_s = self.read_duration_s(read) + self._settings.margin_s
         while (found := await watch.look()) is None:
             left_s = begun_s + whole_s - self._clock.monotonic_s()
-            if left_s <= 0:
+            if left_s <= 0 and not watch.whole:
                 raise ReplyTimeoutError(
                     f"no whole export titled {read.title!r} within {whole_s:.0f} s; {watch.seen()}"
                 )
-            await self._pause(min(left_s, self._settings.poll_s))
+            await self._pause(min(left_s, self._settings.poll_s) if left_s > 0 else SETTLING_S)
         return found
 
     def _timing(self, read: KineticRead, found: Found, begun_s: float) -> Timing:

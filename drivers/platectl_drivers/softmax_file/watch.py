@@ -44,7 +44,7 @@ class Watch:
         """
         ours = await self._ours()
         self._grown = {name: progress(data) for name, data in ours.items()}
-        whole = [name for name, grown in self._grown.items() if grown.whole]
+        whole = self.whole
         if len(whole) > 1:
             raise MalformedReplyError(
                 f"{' and '.join(whole)} both carry the title {self._title!r}; "
@@ -55,6 +55,17 @@ class Watch:
         if not settled:
             return None
         return Found(settled[0], ours[settled[0]], self._first_seen_s[settled[0]])
+
+    @property
+    def whole(self) -> list[str]:
+        """Names of the files with the title that were whole at the last look."""
+        return [name for name, grown in self._grown.items() if grown.whole]
+
+    async def whole_now(self) -> list[str]:
+        """Names of the files with the title that are whole, though they may not have settled."""
+        ours = await self._ours()
+        self._grown = {name: progress(data) for name, data in ours.items()}
+        return self.whole
 
     async def present(self) -> list[str]:
         """Names of the files that carry the title at present, whole or not."""

@@ -21,7 +21,7 @@ from platectl.domain.errors import (
 from platectl.domain.wells import parse_well
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.reading import Addition, Frame, KineticRead, ReaderFeatures, ReadFlag
-from platectl.hal.recovery import Action, Fate, Verdict
+from platectl.hal.recovery import Action, Verdict
 from platectl.hal.stream import ByteStream
 from platectl_drivers.spectramax.wire import Block, number, parse_block, read_fields, refusal
 
@@ -29,6 +29,8 @@ REPLY_S: Final = 10.0
 IDLE_S: Final = 600.0
 POLL_S: Final = 1.0
 NO_DATA: Final = "107"
+#: refusals of a reader that does something else
+BUSY: Final = frozenset({"105", "106"})
 FILTERS: Final = ((420, 1), (435, 2), (455, 3), (475, 4), (495, 5), (515, 6), (530, 7), (550, 8),
                   (570, 9), (590, 10), (610, 11), (630, 12), (665, 13), (695, 14))  # fmt: skip
 
@@ -75,6 +77,8 @@ class SpectraMax:
         self._stream: ByteStream | None = None
         self._turn = asyncio.Lock()
         self._target_c: float | None = None
+        #: title of the read asked for last, and whether its start was sent
+        self._order: tuple[str, bool] | None = None
 
     @property
     def features(self) -> ReaderFeatures:
@@ -103,29 +107,46 @@ class SpectraMax:
         return await self._who()
 
     async def observe(self) -> Identity:
-        """Handshake and model; what moves or reads goes on."""
+        """Handshake, status and model; what moves or reads goes on.
+
+        A reader that is busy refuses to say its model and is called by the family's name.
+        """
         await self._call()
-        return await self._who()
+        await self._words("!STATUS")
+        try:
+            return await self._who()
+        except InstrumentFaultError as refused:
+            if refused.code not in BUSY:
+                raise MalformedReplyError(str(refused)) from refused
+            return Identity("SpectraMax")
 
     async def take_over(self) -> Identity:
-        """As `connect`: a read that goes on is waited for, its data are not kept for a second owner."""
-        return await self.connect()
+        """As `observe`, and learn the setpoint; a read goes on, for nobody: its data are not kept."""
+        identity = await self.observe()
+        with contextlib.suppress(InstrumentFaultError):
+            self._target_c = (await self._temperatures())[0] or None
+        return identity
 
     async def reconcile(self, action: Action) -> Verdict:
-        """Tell the drawer from the status; whether a read was ever begun it does not say."""
-        if self._stream is None:
-            await self._call()
-        try:
-            words = " ".join(await self._ask("!STATUS")).split()
-        except InstrumentFaultError as error:  # the question ran into half a command
-            raise MalformedReplyError(str(error)) from error
-        evidence = {"status": words}
-        if action.verb in DRAWER and "IDLE" in words:
-            fate: Fate = "done" if DRAWER[action.verb] in words else "not_done"
-            return Verdict(fate, evidence, remembered=True)
-        if action.verb == "read_kinetic":
-            return Verdict("unknown", evidence)
-        return Verdict("not_done", evidence, remembered=True)
+        """Tell drawer and setpoint; of a read only that this driver did not send its start.
+
+        The reader knows no titles, and does not say what has been read and fetched.
+        """
+        words = await self._status_anew()
+        evidence: dict[str, object] = {"status": words}
+        if action.verb == "set_temperature":
+            as_set = False
+            with contextlib.suppress(InstrumentFaultError):
+                evidence["setpoint_c"], evidence["actual_c"] = await self._temperatures()
+                as_set = evidence["setpoint_c"] == (action.arguments.get("temperature_c") or 0.0)
+            return Verdict("done" if as_set else "not_done", evidence, remembered=True)
+        if action.verb in DRAWER:
+            as_set = "IDLE" in words and DRAWER[action.verb] in words
+            return Verdict("done" if as_set else "not_done", evidence, remembered=True)
+        unsent = self._order == (action.arguments.get("title"), False)
+        if action.verb == "read_kinetic" and unsent:
+            return Verdict("not_done", {**evidence, "READ": "was not sent"})
+        return Verdict("unknown", evidence)
 
     def reattach(self, read: KineticRead) -> AsyncIterator[Frame | Addition]:
         """Refuse: time points that were transferred once are gone, and none says which it was.
@@ -134,6 +155,32 @@ class SpectraMax:
             RefusedError: Always.
         """
         raise RefusedError(f"a SpectraMax does not give the read {read.title!r} a second time")
+
+    async def _status_anew(self) -> list[str]:
+        """Words of the status, over a new conversation where the old one is gone."""
+        if self._stream is not None:
+            with contextlib.suppress(DisconnectedError):
+                return await self._words("!STATUS")
+        await self._call()
+        return await self._words("!STATUS")
+
+    async def _words(self, question: str) -> list[str]:
+        """What is answered to a question that is never refused.
+
+        Raises:
+            MalformedReplyError: It is refused all the same: it ran into half a command.
+        """
+        try:
+            return " ".join(await self._ask(question)).split()
+        except InstrumentFaultError as error:
+            raise MalformedReplyError(str(error)) from error
+
+    async def _temperatures(self) -> tuple[float, float]:
+        """Setpoint (0 for off) and actual temperature of the chamber."""
+        words = [word for word in " ".join(await self._ask("!TEMP")).split() if word != "OK"]
+        if len(words) != 2:  # noqa: PLR2004  # setpoint and actual
+            raise MalformedReplyError(f"{' '.join(words)[:40]!r} is no temperature")
+        return number(words[0]), number(words[1])
 
     async def _call(self) -> None:
         await self.aclose()
@@ -159,12 +206,7 @@ class SpectraMax:
     async def read_temperature_c(self) -> float:
         """Current chamber temperature; the setpoint comes first in the answer."""
         async with self._turn:
-            fields = await self._ask("!TEMP")
-        words = " ".join(fields).replace("\t", " ").split()
-        numbers = [word for word in words if word != "OK"]
-        if len(numbers) != 2:  # noqa: PLR2004  # setpoint and actual
-            raise MalformedReplyError(f"{' '.join(words)[:40]!r} is no temperature")
-        return number(numbers[1])
+            return (await self._temperatures())[1]
 
     async def open_drawer(self) -> None:
         """Drawer out."""
@@ -186,11 +228,13 @@ class SpectraMax:
     async def read_kinetic(self, read: KineticRead) -> AsyncIterator[Frame | Addition]:
         """Read over time; frames come as the reader finishes time points. Errors as in the interface."""
         self._check(read)
+        self._order = (read.title, False)
         async with self._turn:
             await self._ready()
             for command in self._settings_of(read):
                 await self._ask(command)
             begun_s = self._setup.clock.monotonic_s()
+            self._order = (read.title, True)
             await self._ask("!READ")
             first: Block | None = None
             for index in range(read.passes):

@@ -168,7 +168,7 @@ class Read(Params):
         frames = await bench.act(
             self.reader, "read_kinetic", lambda: self._keep(bench, reader.read_kinetic(read)),
             follow=lambda: self._keep(bench, reader.reattach(read)),
-            labware=self.labware, title=self.title, injects=self.pipettor is not None,
+            labware=self.labware, title=self.title, injects=self.pipettor is not None, wells=self.wells,
         )  # fmt: skip
         return Outcome({"frames": frames})
 
