@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from platectl.app.drive import Finished
 from platectl.app.night import Options, execute, prepare
+from platectl.domain.events import Event
 from platectl.domain.findings import InputRefusedError
 from platectl.domain.suspenders import Suspender, parse_line_state
+from platectl.engine.resources import ResourceQueues
 from platectl.engine.suspenders import Suspenders
 from platectl.files.lab import load_lab
 from platectl.files.protocol import bundled
@@ -75,12 +80,60 @@ def test_what_is_not_seen_any_more_holds_and_says_so() -> None:
     assert subject.holding() == ()
 
 
+def test_what_is_seen_again_has_to_settle() -> None:
+    clock = Clock()
+    settling = Suspender.model_validate({**BAND, "settle": "20 s", "stale": "60 s"})
+    subject = Suspenders({"it": settling}, clock, 0.0)
+    held = []
+    for clock.now_s in (61.0, 71.0, 80.0, 81.0):
+        subject.update("it", 25.0, clock.now_s)
+        held.append(subject.holding())
+    back = ("it: disk was missing and is only just back",)
+    assert held == [back, back, back, ()]
+
+
+@given(st.lists(st.tuples(st.sampled_from([1.0, 9.0, 30.0, 31.0, 90.0]),
+                          st.sampled_from([5.0, 15.0, 25.0])), max_size=60))  # fmt: skip
+def test_it_never_releases_over_a_time_in_which_nothing_was_seen(
+    seen: list[tuple[float, float]],
+) -> None:
+    clock, well_since_s, back_since_s, fell = Clock(), 0.0, 0.0, False
+    rules = Suspender.model_validate({**BAND, "settle": "20 s", "stale": "30 s"})
+    subject = Suspenders({"it": rules}, clock, 0.0)
+    for passed_s, value in seen:
+        clock.now_s += passed_s
+        before = bool(subject.holding())
+        subject.update("it", value, clock.now_s)
+        if passed_s > 30.0:
+            well_since_s = back_since_s = clock.now_s
+        well_since_s = math.inf if value < 20.0 else min(well_since_s, clock.now_s)
+        fell = fell or value < 10.0
+        if before and not subject.holding():
+            assert clock.now_s - back_since_s >= 20.0
+            assert not fell or clock.now_s - well_since_s >= 20.0
+            fell = False
+        elif value < 10.0:
+            assert subject.holding()
+
+
+def test_what_cannot_be_asked_does_not_age_and_what_is_missing_is_not_excused() -> None:
+    clock = Clock()
+    subject = Suspenders({"it": Suspender.model_validate({**BAND, "stale": "60 s"})}, clock, 0.0)
+    for clock.now_s in range(10, 3600, 10):
+        subject.excuse("it", clock.now_s)
+        assert subject.holding() == ()
+    clock.now_s += 61.0
+    subject.excuse("it", clock.now_s)
+    assert subject.holding() == ("it: disk has not been seen for a while",)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"release_above": 5.0}, "must not be below"),
         ({"release_above": None}, "needs release_above"),
         ({"signal": "moon"}, "pattern"),
+        ({"stale": "20 s"}, "stale must not be below 30 s"),
         ({"hold_above": 5.0, "release_below": 6.0}, "must not be above"),
     ],
 )
@@ -91,7 +144,15 @@ def test_conditions_that_make_no_sense_are_refused(change: dict[str, Any], messa
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("OL", 1.0), ("OB DISCHRG\n", 0.0), ("APC : 001\nSTATUS   : ONBATT\n", 0.0), ("closed", 1.0)],
+    [
+        ("OL", 1.0),
+        ("OB DISCHRG\n", 0.0),
+        ("APC : 001\nSTATUS   : ONBATT\n", 0.0),
+        ("closed", 1.0),
+        ("STATUS   : BOOST ONLINE\n", 1.0),
+        ("ALARM OB DISCHRG", 0.0),
+        ("OL\tCHRG\n", 1.0),
+    ],
 )
 def test_files_of_supplies_and_doors_are_read(text: str, value: float) -> None:
     assert parse_line_state(text) == value
@@ -110,6 +171,109 @@ def test_a_condition_on_an_unknown_instrument_is_refused_with_its_line(tmp_path:
     odd = {"cold": {"signal": "temperature:oven", "hold_above": 30.0, "release_below": 28.0}}
     with pytest.raises(InputRefusedError, match=r"lab.yaml:\d+.*'oven' is no instrument"):
         load_lab(lab_file(tmp_path, odd))
+
+
+async def test_nothing_is_lent_while_the_recovery_asks_or_a_step_has_taken_it() -> None:
+    step = next(s for s in prepare(Options("fura2-calcium")).compiled.steps if s.resources)
+    name = step.resources[0]
+    queues = ResourceQueues([step], lending=False)
+    lent = []
+
+    async def ask() -> None:
+        async with queues.borrow(name) as mine:
+            lent.append(mine)
+
+    await ask()
+    queues.lending = True
+    await ask()
+    async with queues.turn(step):
+        await ask()
+        await queues.take(step)
+        await ask()
+        queues.give_back(step)
+        await ask()
+    await ask()
+    assert lent == [False, True, True, False, True, True]
+
+
+async def test_a_step_waits_for_what_is_lent() -> None:
+    step = next(s for s in prepare(Options("fura2-calcium")).compiled.steps if s.resources)
+    queues = ResourceQueues([step])
+    async with queues.turn(step):
+        async with queues.borrow(step.resources[0]) as mine:
+            taking = asyncio.create_task(queues.take(step))
+            await asyncio.sleep(5.0)
+            assert mine
+            assert not taking.done()
+        await taking
+
+
+@pytest.mark.parametrize("signal", ["temperature:sealer", "temperature:person"])
+def test_a_condition_on_an_instrument_without_a_thermometer_is_refused(
+    tmp_path: Path, signal: str
+) -> None:
+    odd = {"cold": {"signal": signal, "hold_above": 30.0, "release_below": 28.0}}
+    with pytest.raises(InputRefusedError, match=r"lab.yaml:\d+.*cannot say its temperature"):
+        prepare(Options("sigma1-binding", lab=lab_file(tmp_path, odd)))
+
+
+def suspended(finished: Finished) -> list[Event]:
+    """Notes of steps that were held."""
+    return [e for e in finished.events if e.kind == "step.note" and e.data.get("suspended")]
+
+
+@pytest.mark.parametrize("instrument", ["shaker1", "reader"])
+def test_an_instrument_that_works_or_that_the_run_does_not_use_holds_nothing(
+    tmp_path: Path, instrument: str
+) -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    warm = {"signal": f"temperature:{instrument}", "hold_above": 60.0, "release_below": 55.0}
+    lab = lab_file(tmp_path, {"nest": warm})
+    finished = execute(prepare(Options("sigma1-binding", lab=lab)), tmp_path / "run")
+    assert finished.outcome.status == "done", finished.outcome.error
+    assert suspended(finished) == []
+
+
+def shifted(monkeypatch: pytest.MonkeyPatch, since_s: float, until_s: float, odd: float) -> None:
+    """Make every value that is read in a time an odd one."""
+    take = Suspenders.update
+
+    def update(self: Suspenders, name: str, value: float | None, at_s: float) -> None:
+        take(self, name, odd if value is not None and since_s <= at_s < until_s else value, at_s)
+
+    monkeypatch.setattr(Suspenders, "update", update)
+
+
+def test_a_step_that_waits_for_its_own_instrument_lets_it_be_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    plain = execute(prepare(Options("fura2-calcium")), tmp_path / "plain")
+    shot = next(s for s in prepare(Options("fura2-calcium")).compiled.steps
+                if s.effect == "shot" and "reader" in s.resources)  # fmt: skip
+    claimed = next(e for e in plain.events if e.kind == "step.claimed" and e.step == shot.id)
+    begin_s = claimed.monotonic_s
+    shifted(monkeypatch, begin_s - 60.0, begin_s + 120.0, 70.0)
+    hot = {"signal": "temperature:reader", "hold_above": 60.0, "release_below": 55.0}
+    lab = lab_file(tmp_path, {"hot": hot})
+    finished = execute(prepare(Options("fura2-calcium", lab=lab)), tmp_path / "run")
+    assert finished.outcome.status == "done", finished.outcome.error
+    assert shot.id in {e.step for e in suspended(finished)}
+
+
+def test_a_night_holds_what_consumes_while_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    shifted(monkeypatch, 0.0, 3600.0, 100.0)
+    full = {"signal": "disk", "hold_below": 200.0, "release_above": 300.0, "settle": "60 s"}
+    lab = lab_file(tmp_path, {"disk": full})
+    finished = execute(prepare(Options("sigma1-binding", lab=lab)), tmp_path / "run")
+    assert finished.outcome.status == "done", finished.outcome.error
+    assert suspended(finished)[0].data["suspended"] == ["disk: disk is 100"]
+    sent = [e for e in finished.events
+            if e.kind == "action.sent" and e.data["effect"] in {"consume", "shot"}]  # fmt: skip
+    assert min(e.monotonic_s for e in sent) >= 3660.0
 
 
 def test_a_night_holds_what_consumes_while_the_supply_is_on_battery(

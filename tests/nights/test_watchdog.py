@@ -5,28 +5,34 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import ssl
 import subprocess
 import sys
 import threading
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
 import pytest
-from hypothesis import given
+from click.testing import CliRunner
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from platectl.app.night import Options, execute, prepare
 from platectl.app.notify import load_notices, notify
 from platectl.app.watchdog import OVER, Alarm, Limits, Now, Watchdog, judge
+from platectl.cli.watchdog import watchdog
 from platectl.domain.findings import InputRefusedError
 from platectl.domain.notices import Mail, NoticeChannel, Notices, Webhook
-from platectl.store.heartbeat import Beat, Heartbeat, process_start, read_beat
+from platectl.store.heartbeat import FILE, Beat, Heartbeat, boot_id, process_start, read_beat
 
-STEP = {"step": "P1.B9", "title": "Harvest", "plate": "P1", "since_s": 100.0, "expected_s": 120.0}
+STEP = {"step": "P1.B9", "title": "Harvest", "plate": "P1", "instruments": ["manifold"],
+        "since_s": 100.0, "expected_s": 120.0}  # fmt: skip
 BEAT = Beat(
     "run", "running", "2026-01-05T18:00:00+00:00", 1000.0, os.getpid(), process_start(os.getpid()),
-    10**11, 3600.0, 0, (STEP,),
+    10**11, 3600.0, 0, (STEP,), boot_id(),
 )  # fmt: skip
 HERE = Now(1001.0, alive=True)
 
@@ -46,6 +52,7 @@ def kinds(alarms: list[Alarm]) -> list[str]:
         (replace(BEAT, steps=({**STEP, "since_s": 541.0},), state="paused"), HERE, []),
         (replace(BEAT, free_bytes=10**8), HERE, ["disk_filling"]),
         (replace(BEAT, state="done"), Now(9999.0, alive=False), []),
+        (replace(BEAT, state="held"), Now(9999.0, alive=False), []),
     ],
 )
 def test_what_is_wrong_is_said(beat: Beat, now: Now, wanted: list[str]) -> None:
@@ -87,8 +94,7 @@ def test_an_alarm_is_told_once_until_its_cause_is_gone(silences: list[bool]) -> 
             pulse.beat(state="running", wall=BEAT.wall, monotonic_s=beat_s, planned_end_s=0.0,
                        questions=0, steps=[])  # fmt: skip
             clock[0] = at
-            dog._previous = None
-            assert dog.look()
+            assert dog.look() is None
     rises = sum(
         now and not before for before, now in zip([False, *silences], silences, strict=False)
     )
@@ -102,8 +108,109 @@ def test_it_ends_with_the_run(tmp_path: Path, state: str) -> None:
     Heartbeat(tmp_path).beat(
         state=state, wall=BEAT.wall, monotonic_s=0.0, planned_end_s=0.0, questions=0, steps=[]
     )
-    dog.run(5.0)
+    assert dog.run(5.0).state == state
     assert naps == []
+
+
+class Watched:
+    """A watchdog over beats that a test writes, on a clock that a test moves."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.now_s, self.told = folder, 0.0, list[Alarm]()
+        self.dog = Watchdog(folder, self.told.append, lambda: self.now_s, lambda _: None)
+
+    def look(self, now_s: float, beat: Beat | None = None) -> list[str]:
+        """Kinds of what is told at one look."""
+        self.now_s = now_s
+        if beat is not None:
+            (self.folder / FILE).write_text(json.dumps(asdict(beat)))
+        before = len(self.told)
+        self.dog.look()
+        return kinds(self.told[before:])
+
+
+def at(beat: Beat, passed_s: float, **change: Any) -> Beat:
+    """A beat as it would be some seconds later."""
+    wall = datetime.fromisoformat(beat.wall) + timedelta(seconds=passed_s)
+    now_s = beat.monotonic_s + passed_s
+    return replace(beat, wall=wall.isoformat(), monotonic_s=now_s, **change)
+
+
+def test_an_overdue_step_is_named_with_its_instrument() -> None:
+    (alarm,) = judge(None, replace(BEAT, steps=({**STEP, "since_s": 900.0},)), HERE, Limits())
+    assert alarm.text.startswith("Harvest of P1 (P1.B9 on manifold) has taken 15 min")
+
+
+def test_a_run_that_never_says_anything_is_told(tmp_path: Path) -> None:
+    subject = Watched(tmp_path)
+    assert [subject.look(s) for s in (0.0, 60.0, 61.0, 66.0)] == [[], [], ["engine_silent"], []]
+
+
+def test_a_torn_beat_is_told_and_watched_on(tmp_path: Path) -> None:
+    subject = Watched(tmp_path)
+    (tmp_path / FILE).write_text("")
+    assert subject.look(1000.0) == ["engine_silent"]
+    assert subject.look(1000.0, BEAT) == []
+    assert subject.look(1061.0) == ["engine_silent"]
+
+
+def test_a_process_of_another_life_of_the_host_is_gone(tmp_path: Path) -> None:
+    assert Watched(tmp_path).look(5.0, replace(BEAT, boot="another")) == ["engine_dead"]
+
+
+def test_a_process_that_ended_and_is_not_buried_is_gone() -> None:
+    child = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    assert process_start(child.pid) == ""
+    child.wait()
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 5), st.lists(st.integers(0, 4 * 10**8), min_size=30, max_size=60))
+def test_a_disk_that_fills_in_spurts_is_told_once(looks: int, spurts: list[int]) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as name:
+        subject, free, told = Watched(Path(name)), 10**11, list[str]()
+        for number, spurt in enumerate(spurts):
+            free -= spurt + 10**9
+            beat = at(BEAT, 5.0 * number, free_bytes=free, planned_end_s=28_800.0)
+            for _ in range(looks):
+                told += subject.look(beat.monotonic_s, beat)
+    assert told == ["disk_filling"]
+
+
+def test_one_spurt_at_the_start_is_no_rate(tmp_path: Path) -> None:
+    subject = Watched(tmp_path)
+    assert subject.look(1000.0, BEAT) == []
+    assert subject.look(1005.0, at(BEAT, 5.0, free_bytes=BEAT.free_bytes - 10**9)) == []
+
+
+def test_a_clock_that_was_set_is_told_once(tmp_path: Path) -> None:
+    subject, told = Watched(tmp_path), list[str]()
+    for number in range(60):
+        ahead_s = 90.0 if number >= 10 else 0.0
+        beat = replace(at(BEAT, 5.0 * number + ahead_s), monotonic_s=1000.0 + 5.0 * number)
+        told += subject.look(beat.monotonic_s, beat) + subject.look(beat.monotonic_s + 2.0)
+    assert told == ["clock_jump"]
+
+
+@pytest.mark.parametrize(
+    ("state", "event"),
+    [("done", "end"), ("stopped", "end"), ("failed", "failure"), ("aborted", "failure"),
+     ("held", "hold")],
+)  # fmt: skip
+def test_the_end_of_a_run_is_told(tmp_path: Path, state: str, event: str) -> None:
+    (tmp_path / "run").mkdir()
+    Heartbeat(tmp_path / "run").beat(
+        state=state, wall=BEAT.wall, monotonic_s=0.0, planned_end_s=0.0, questions=0, steps=[]
+    )
+    tell = f'echo "$PLATECTL_EVENT" > {tmp_path / "heard"}'
+    channel = {"command": ["/bin/sh", "-c", tell], "events": ["end", "failure", "hold"]}
+    (tmp_path / "notify.yaml").write_text(json.dumps({"platectl": 1, "channels": [channel]}))
+    words = ["run", "--store", str(tmp_path), "--notify", str(tmp_path / "notify.yaml")]
+    assert CliRunner().invoke(watchdog, words).exit_code == 0
+    assert (tmp_path / "heard").read_text() == f"{event}\n"
 
 
 def test_every_run_leaves_a_last_beat(tmp_path: Path) -> None:
@@ -128,7 +235,7 @@ def test_the_watchdog_knows_neither_engine_nor_ledger(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    assert ran.stdout.splitlines() == ["run is over", "[]"]
+    assert ran.stdout.splitlines() == ["run is over: done", "[]"]
 
 
 # Notices ----------------------------------------------------------------------------------------
@@ -149,6 +256,47 @@ def test_a_channel_that_fails_does_not_stop_the_next(tmp_path: Path) -> None:
     problems = notify(Notices(channels=(bad, good)), "hold", "night-1", "come")
     assert len(problems) == 1
     assert "channel 1" in problems[0]
+    assert (tmp_path / "heard").read_text() == "come"
+
+
+class Rubbish(http.server.BaseHTTPRequestHandler):
+    """Answers in no protocol."""
+
+    def do_POST(self) -> None:  # the library's name
+        self.wfile.write(b"rubbish\r\n\r\n")
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@pytest.fixture
+def rubbish() -> Iterator[str]:
+    """Address of a server that answers rubbish."""
+    server = http.server.HTTPServer(("127.0.0.1", 0), Rubbish)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    thread.join(10)
+    server.server_close()
+
+
+@pytest.mark.parametrize("bad", ["rubbish", "address", "header", "unset", "output"])
+def test_whatever_is_wrong_with_a_channel_the_next_is_told_and_no_secret_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rubbish: str, bad: str
+) -> None:
+    monkeypatch.setenv("LAB_TOKEN", "s3cret\nx")
+    channels = {
+        "rubbish": NoticeChannel(webhook=Webhook(url=rubbish)),
+        "address": NoticeChannel(webhook=Webhook(url="http://[")),
+        "header": NoticeChannel(webhook=Webhook(url=rubbish, secret_env="LAB_TOKEN")),  # noqa: S106  # the name of a variable
+        "unset": NoticeChannel(webhook=Webhook(url=rubbish, secret_env="NO_TOKEN")),  # noqa: S106  # as above
+        "output": NoticeChannel(command=("/bin/sh", "-c", "printf '\\377'; exit 1")),
+    }
+    good = NoticeChannel(command=("/bin/sh", "-c", f"cat > {tmp_path / 'heard'}"))
+    problems = notify(Notices(channels=(channels[bad], good)), "silence", "night-1", "come")
+    assert len(problems) == 1
+    assert "s3cret" not in problems[0]
     assert (tmp_path / "heard").read_text() == "come"
 
 
@@ -193,8 +341,8 @@ def test_an_email_is_sent_with_subject_and_text(monkeypatch: pytest.MonkeyPatch)
         def __exit__(self, *_: object) -> None:
             return
 
-        def starttls(self) -> None:
-            sent.append("tls")
+        def starttls(self, *, context: ssl.SSLContext) -> None:
+            sent.append(context.verify_mode)
 
         def login(self, user: str, password: str) -> None:
             sent.append((user, password))
@@ -213,7 +361,7 @@ def test_an_email_is_sent_with_subject_and_text(monkeypatch: pytest.MonkeyPatch)
     )
     notify(Notices(channels=(NoticeChannel(mail=mail),)), "silence", "night-1", "nothing moves")
     assert sent == [
-        ("mail.lab", 587, 10.0), "tls", ("lab", "pw"),
+        ("mail.lab", 587, 10.0), ssl.CERT_REQUIRED, ("lab", "pw"),
         ("a@x, b@x", "platectl: silence of night-1", "nothing moves"),
     ]  # fmt: skip
 

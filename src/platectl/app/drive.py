@@ -169,7 +169,8 @@ def open_run(
 
 
 def used_instruments(run: CompiledRun) -> tuple[str, ...]:
-    """Instruments of the lab that a run uses, people included."""
+    """Instruments of the lab that a run uses, people and watched temperatures included."""
     used = {r for step in run.steps for r in step.resources}
+    used |= {s.parts[1] for s in run.lab.suspenders.values() if s.parts[0] == "temperature"}
     asked = {step.params.get("operator") for step in run.steps}
     return tuple(name for name in run.lab.instruments if name in used or name in asked)

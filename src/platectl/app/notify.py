@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import smtplib
+import ssl
 import subprocess
 import urllib.request
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Final
 
 import structlog
 from pydantic import ValidationError
@@ -18,6 +21,11 @@ from platectl.domain.notices import Mail, NoticeChannel, NoticeKind, Notices, We
 from platectl.files.yaml_lines import findings_of, read_yaml
 
 log = structlog.get_logger()
+#: what a channel may fail with; a ValueError is an address, a header or a text that cannot be sent
+_FAILURES: Final = (
+    OSError, ValueError, subprocess.SubprocessError, smtplib.SMTPException,
+    http.client.HTTPException,
+)  # fmt: skip
 
 
 def load_notices(path: Path | None) -> Notices:
@@ -43,18 +51,40 @@ def notify(notices: Notices, kind: NoticeKind, run: str, text: str) -> list[str]
             continue
         try:
             _tell(channel, kind, run, text)
-        except (OSError, subprocess.SubprocessError, smtplib.SMTPException) as error:
-            problems.append(f"channel {number}: {type(error).__name__}: {error}")
+        except _FAILURES as error:
+            problems.append(f"channel {number}: {type(error).__name__}: {_said(channel, error)}")
             log.warning("notice.channel.failed", channel=number, error=type(error).__name__)
     return problems
+
+
+def _said(channel: NoticeChannel, error: Exception) -> str:
+    """What an error says, without the secret of its channel."""
+    text = str(error)
+    names = (channel.webhook and channel.webhook.secret_env,
+             channel.mail and channel.mail.password_env)  # fmt: skip
+    for secret in (os.environ.get(name, "") for name in names if name):
+        for shape in (secret, repr(secret)[1:-1]):
+            text = text.replace(shape, "…") if shape else text
+    return text
+
+
+def _secret(name: str) -> str:
+    """A secret of the environment.
+
+    Raises:
+        ValueError: It is not set, so that nothing can be sent with it.
+    """
+    if name not in os.environ:
+        raise ValueError(f"the environment variable {name} is not set")
+    return os.environ[name]
 
 
 def _tell(channel: NoticeChannel, kind: str, run: str, text: str) -> None:
     if channel.command is not None:
         known = {"PLATECTL_EVENT": kind, "PLATECTL_RUN": run, "PLATECTL_TEXT": text}
         subprocess.run(  # noqa: S603  # the lab's own command, without a shell
-            channel.command, input=text, text=True, check=True, timeout=channel.limit_s,
-            env={**os.environ, **known}, capture_output=True,
+            channel.command, input=text.encode(), check=True, timeout=channel.limit_s,
+            env={**os.environ, **known}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
     elif channel.webhook is not None:
         _post(channel.webhook, {"event": kind, "run": run, "text": text}, channel.limit_s)
@@ -67,7 +97,7 @@ def _post(hook: Webhook, content: dict[str, str], limit_s: float) -> None:
         hook.url, json.dumps(content).encode(), {"Content-Type": "application/json"}
     )
     if hook.secret_env is not None:
-        request.add_header(hook.header, os.environ.get(hook.secret_env, ""))
+        request.add_unredirected_header(hook.header, _secret(hook.secret_env))
     with urllib.request.urlopen(request, timeout=limit_s):  # noqa: S310  # as above
         return
 
@@ -78,7 +108,7 @@ def _send(mail: Mail, subject: str, text: str, limit_s: float) -> None:
     message.set_content(text)
     with smtplib.SMTP(mail.host, mail.port, timeout=limit_s) as server:
         if mail.starttls:
-            server.starttls()
+            server.starttls(context=ssl.create_default_context())
         if mail.user is not None:
-            server.login(mail.user, os.environ.get(mail.password_env or "", ""))
+            server.login(mail.user, _secret(mail.password_env) if mail.password_env else "")
         server.send_message(message)

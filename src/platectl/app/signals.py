@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 
 from platectl.domain.clock import Clock
-from platectl.domain.errors import InstrumentError, RefusedError
+from platectl.domain.errors import PlatectlError
 from platectl.domain.suspenders import Suspender, parse_line_state
 from platectl.engine.suspenders import Suspenders
 
@@ -36,32 +36,47 @@ class Signals:
         self._borrow = borrow
 
     async def run(self) -> None:
-        """Read until cancelled."""
-        while True:
+        """Read until cancelled; a signal that does not answer delays no other."""
+        async with asyncio.TaskGroup() as group:
             for name, suspender in self._suspenders.items():
-                value = await self._read(suspender)
-                self._feed.update(name, value, self._clock.monotonic_s())
+                group.create_task(self._follow(name, suspender))
+
+    async def _follow(self, name: str, suspender: Suspender) -> None:
+        while True:
+            await self._take(name, suspender)
             await asyncio.sleep(EVERY_S)
 
-    async def _read(self, suspender: Suspender) -> float | None:
+    async def _take(self, name: str, suspender: Suspender) -> None:
         kind, where = suspender.parts
         try:
-            if kind == "disk":
-                return shutil.disk_usage(self._folder).free / MEGABYTE
-            if kind in {"ups", "door"}:
-                text = await asyncio.to_thread(Path(where).read_text, encoding="utf-8")
-                return parse_line_state(text)
-            return await self._temperature_c(where)
-        except (OSError, ValueError, InstrumentError, RefusedError) as error:
+            if kind == "temperature":
+                await self._temperature(name, where)
+            else:
+                value = await self._line(kind, where)
+                self._feed.update(name, value, self._clock.monotonic_s())
+        except (OSError, ValueError, PlatectlError) as error:
             log.warning("signal.read.failed", signal=suspender.signal, error=str(error))
-            return None
 
-    async def _temperature_c(self, name: str) -> float | None:
-        """Temperature of an instrument that does nothing; None while it works."""
-        instrument = self._instruments[name]
-        async with self._borrow(name) as mine:
-            if not mine:
-                return None
-            if hasattr(instrument, "read_climate"):
-                return float((await instrument.read_climate()).temperature_c)
-            return float(await instrument.read_temperature_c())
+    async def _line(self, kind: str, where: str) -> float:
+        """Free megabytes, or what the file of a supply or a door says."""
+        if kind == "disk":
+            return shutil.disk_usage(self._folder).free / MEGABYTE
+        return parse_line_state(await asyncio.to_thread(Path(where).read_text, encoding="utf-8"))
+
+    async def _temperature(self, name: str, where: str) -> None:
+        """Take the temperature of an instrument that does nothing; one that works is excused.
+
+        The value is taken before a step can have the instrument, so that the step sees it.
+        """
+        async with self._borrow(where) as mine:
+            if mine:
+                value = await self._read_c(self._instruments[where])
+                self._feed.update(name, value, self._clock.monotonic_s())
+            else:
+                self._feed.excuse(name, self._clock.monotonic_s())
+
+    @staticmethod
+    async def _read_c(instrument: Any) -> float:
+        if hasattr(instrument, "read_climate"):
+            return float((await instrument.read_climate()).temperature_c)
+        return float(await instrument.read_temperature_c())

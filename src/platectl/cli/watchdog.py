@@ -13,6 +13,9 @@ from platectl.cli.options import FILE, store_option
 from platectl.domain.notices import NoticeKind
 
 KINDS: dict[str, NoticeKind] = {"person_needed": "person_needed"}
+ENDS: dict[str, NoticeKind] = {
+    "done": "end", "stopped": "end", "failed": "failure", "aborted": "failure", "held": "hold",
+}  # fmt: skip
 
 
 @click.command()
@@ -38,13 +41,21 @@ def watchdog(run: str, store: Path, notices: Path | None, every: float, silent: 
     folder = _folder(store, run)
     told = load_notices(notices)
 
-    def tell(alarm: Alarm) -> None:
-        click.echo(f"{alarm.kind}: {alarm.text}")
-        for problem in notify(told, KINDS.get(alarm.kind, "silence"), folder.name, alarm.text):
+    def say(kind: NoticeKind, text: str) -> None:
+        for problem in notify(told, kind, folder.name, text):
             click.echo(problem, err=True)
 
-    Watchdog(folder, tell, time.monotonic, time.sleep, Limits(silent_s=silent)).run(every)  # noqa: TID251  # a process of its own, on the wall clock
-    click.echo(f"{folder.name} is over")
+    def tell(alarm: Alarm) -> None:
+        click.echo(f"{alarm.kind}: {alarm.text}")
+        say(KINDS.get(alarm.kind, "silence"), alarm.text)
+
+    dog = Watchdog(folder, tell, time.monotonic, time.sleep, Limits(silent_s=silent))  # noqa: TID251  # a process of its own, on the wall clock
+    last = dog.run(every)
+    text = f"{folder.name} is over: {last.state}"
+    if last.state == "held":
+        text = f"{folder.name} is held for a person; `platectl resume {folder.name}` goes on"
+    click.echo(text)
+    say(ENDS[last.state], text)
     return 0
 
 

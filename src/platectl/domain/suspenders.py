@@ -11,13 +11,18 @@ from platectl.domain.units import DurationS
 
 #: free megabytes; 1 or 0 from a file; a temperature in degrees Celsius of an idle instrument
 SIGNAL: Final = r"disk|ups:.+|door:.+|temperature:\w+"
+#: signals are read every ten seconds; a shorter life would hold between two readings
+LEAST_STALE_S: Final = 30.0
+_WELL: Final = {"OL", "ONLINE", "CLOSED", "1"}
+_BAD: Final = {"OB", "ONBATT", "OPEN", "0"}
 
 
 class Suspender(BaseModel):
     """One condition with hysteresis: it holds beyond `hold_*` and releases beyond `release_*`.
 
     `signal` is `disk` (free megabytes of the run folder), `ups:FILE` (1 on line, 0 on battery),
-    `door:FILE` (1 closed, 0 open) or `temperature:INSTRUMENT`. A value older than `stale` holds too.
+    `door:FILE` (1 closed, 0 open) or `temperature:INSTRUMENT`, which is not asked while it works.
+    A value older than `stale` holds too, and has to be seen again for `settle`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -45,6 +50,8 @@ class Suspender(BaseModel):
             raise ValueError("release_above must not be below hold_below")
         if high[0] is not None and high[1] is not None and high[1] > high[0]:
             raise ValueError("release_below must not be above hold_above")
+        if self.stale < LEAST_STALE_S:
+            raise ValueError(f"stale must not be below {LEAST_STALE_S:.0f} s")
         return self
 
     def bad(self, value: float) -> bool:
@@ -67,13 +74,16 @@ class Suspender(BaseModel):
 def parse_line_state(text: str) -> float:
     """What a file says: OL, ONLINE, closed, 1 are well; OB, ONBATT, open, 0 are not.
 
+    Of several words (`ALARM OB DISCHRG`) a bad one counts more than a good one.
+
     Raises:
         ValueError: Neither.
     """
-    found = re.search(r"^STATUS\s*:\s*(\S+)", text, re.MULTILINE)
-    word = (found[1] if found else text.strip().split(" ")[0]).upper()
-    if word in {"OL", "ONLINE", "CLOSED", "1"}:
-        return 1.0
-    if word in {"OB", "ONBATT", "OPEN", "0"}:
+    found = re.search(r"^STATUS[ \t]*:(.*)$", text, re.MULTILINE)
+    said = found[1] if found else text.strip().partition("\n")[0]
+    words = set(re.findall(r"\w+", said.upper()))
+    if words & _BAD:
         return 0.0
-    raise ValueError(f"{word[:20]!r} says neither well nor bad")
+    if words & _WELL:
+        return 1.0
+    raise ValueError(f"{said.strip()[:20]!r} says neither well nor bad")

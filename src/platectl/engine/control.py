@@ -64,10 +64,14 @@ class Control:
         async with self._changed:
             await self._changed.wait_for(lambda: self.mode == "stopping" and not self._running)
 
-    async def _clear(self, step: Step) -> None:
+    def reasons(self, step: Step) -> tuple[str, ...]:
+        """Why a step may not use anything up now."""
         if self._suspension is None or step.effect not in CONSUMING:
-            return
-        if reasons := self._suspension.holding():
+            return ()
+        return self._suspension.holding()
+
+    async def _clear(self, step: Step) -> None:
+        if self._suspension is not None and (reasons := self.reasons(step)):
             self._note(step, {"suspended": list(reasons)})
             await self._suspension.wait_clear()
             self._note(step, {"suspended": []})

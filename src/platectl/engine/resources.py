@@ -14,10 +14,12 @@ class ResourceQueues:
     """One queue for each resource, in the order of the plan.
 
     A step has its turn when it is at the head of all its queues. Since all queues follow one
-    total order, the earliest unfinished step of the plan can always go on.
+    total order, the earliest unfinished step of the plan can always go on. What a step has its
+    turn for but has not taken yet may be lent for a moment, unless `lending` is off.
     """
 
-    def __init__(self, steps: Sequence[Step]) -> None:
+    def __init__(self, steps: Sequence[Step], *, lending: bool = True) -> None:
+        self.lending = lending
         self._queues: dict[str, deque[str]] = defaultdict(deque)
         self._changed = asyncio.Condition()
         self._in_use: set[str] = set()
@@ -28,17 +30,14 @@ class ResourceQueues:
 
     @asynccontextmanager
     async def turn(self, step: Step) -> AsyncIterator[None]:
-        """Wait for all resources of a step, hold them for the block, and pass them on.
+        """Wait for the turn of a step, keep it for the block, and pass its resources on.
 
         A block that raises keeps its resources: what it left behind is unknown.
         """
         async with self._changed:
             await self._changed.wait_for(
-                lambda: all(
-                    self._queues[r][0] == step.id and r not in self._lent for r in step.resources
-                )
+                lambda: all(self._queues[r][0] == step.id for r in step.resources)
             )
-            self._in_use.update(step.resources)
         yield
         async with self._changed:
             self._in_use.difference_update(step.resources)
@@ -46,10 +45,20 @@ class ResourceQueues:
                 self._queues[resource].popleft()
             self._changed.notify_all()
 
+    async def take(self, step: Step) -> None:
+        """Have the resources of a step whose turn it is; what is lent is waited for."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._lent.isdisjoint(step.resources))
+            self._in_use.update(step.resources)
+
+    def give_back(self, step: Step) -> None:
+        """Let the resources of a step be lent again that has its turn and does not begin yet."""
+        self._in_use.difference_update(step.resources)
+
     @asynccontextmanager
     async def borrow(self, resource: str) -> AsyncIterator[bool]:
         """Have a resource for a moment if no step uses it; False when one does."""
-        if resource in self._in_use or resource in self._lent:
+        if not self.lending or resource in self._in_use or resource in self._lent:
             yield False
             return
         self._lent.add(resource)

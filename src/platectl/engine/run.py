@@ -116,7 +116,7 @@ class Engine:
                 self._times.ended(name, began_s + known.ended_s)
         left = [step for step in run.steps if not self._over(step.id)]
         self._left = left
-        self._queues = ResourceQueues(left)
+        self._queues = ResourceQueues(left, lending=not self._resumed)
         self._of_plate: dict[str, set[str]] = defaultdict(set)
         for step in run.steps:
             self._of_plate[step.plate].add(step.id)
@@ -132,6 +132,7 @@ class Engine:
         try:
             if self._resumed:
                 await self._recover()
+                self._queues.lending = True
             async with asyncio.TaskGroup() as group:
                 stopper = group.create_task(self._stop_when_told())
                 steps = [group.create_task(self._step(s), name=s.id) for s in self._left]
@@ -168,10 +169,11 @@ class Engine:
             self._main.cancel()
 
     def under_way(self) -> list[dict[str, Any]]:
-        """Steps that run now: identity, title, seconds since their start, expected seconds."""
+        """Steps that run now: identity, title, instruments, seconds since their start and expected."""
         now_s = self._journal.now_s
         return [
             {"step": step.id, "title": step.title, "plate": step.plate,
+             "instruments": [r for r in step.resources if r in self._instruments],
              "since_s": round(now_s - known.started_s, 1), "expected_s": step.duration_s}
             for step in self._run.steps
             if (known := self.state.steps.get(step.id)) is not None and known.status == "claimed"
@@ -181,7 +183,7 @@ class Engine:
         self._journal.record("step.note", step.id, detail)
 
     def borrow(self, resource: str) -> AbstractAsyncContextManager[bool]:
-        """Have an instrument between two steps; gives False while a step uses it."""
+        """Have an instrument between two steps; False while a step or the recovery uses it."""
         return self._queues.borrow(resource)
 
     def left_s(self) -> float:
@@ -267,7 +269,7 @@ class Engine:
             if self._given_up(step):
                 self._salvage.skip(step, self.state.dropped_plates[step.plate])
             else:
-                await self.control.enter_step(step)
+                await self._enter(step)
                 try:
                     await self._execute(step)
                 except RunHeldError as held:
@@ -278,6 +280,16 @@ class Engine:
                 if self._held and not self._over(step.id):
                     await asyncio.Event().wait()  # until the run ends as held
         self._done[step.id].set()
+
+    async def _enter(self, step: Step) -> None:
+        """Begin a step when nothing holds it; until then its instruments can be asked."""
+        await self.control.enter_step(step)
+        await self._queues.take(step)
+        while self.control.reasons(step):
+            self._queues.give_back(step)
+            await self.control.leave_step()
+            await self.control.enter_step(step)
+            await self._queues.take(step)
 
     def _given_up(self, step: Step) -> bool:
         """Whether a step of a dropped plate is left out; what clears the way is done all the same."""

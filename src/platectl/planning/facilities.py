@@ -100,5 +100,23 @@ def build_facilities(lab: Lab, document: Document) -> Facilities:
                     (*place, "driver"), message, "set allow_paper: true to accept that"
                 )
             )
-    refuse_if_any(findings)
+    refuse_if_any(findings + _thermometers(lab, drivers, document))
     return Facilities(lab, drivers)
+
+
+def _thermometers(lab: Lab, drivers: dict[str, Any], document: Document) -> list[Finding]:
+    """Suspenders that watch the temperature of an instrument which cannot say it."""
+    able = [
+        n
+        for n, d in drivers.items()
+        if hasattr(d, "read_temperature_c") or hasattr(d, "read_climate")
+    ]
+    return [
+        document.finding(
+            ("suspenders", name, "signal"),
+            f"{where!r} cannot say its temperature",
+            f"use one of: {', '.join(able)}",
+        )
+        for name, (kind, where) in ((n, s.parts) for n, s in lab.suspenders.items())
+        if kind == "temperature" and where in drivers and where not in able
+    ]

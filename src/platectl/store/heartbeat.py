@@ -12,14 +12,18 @@ from typing import Any, Final
 from platectl.domain.errors import StoreError
 
 FILE: Final = "heartbeat.json"
-_START_FIELD: Final = 19  # of /proc/<pid>/stat, counted from after the command's name
+_STATE_FIELD: Final = 0  # of /proc/<pid>/stat, counted from after the command's name
+_START_FIELD: Final = 19
+_ENDED: Final = {"Z", "X"}  # processes that nobody has buried
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
     """One beat. `wall` is ISO 8601 UTC, `monotonic_s` the host's; `steps` are under way.
 
-    Each step is `{step, title, plate, since_s, expected_s}`; `planned_end_s` counts from now.
+    Each step is `{step, title, plate, instruments, since_s, expected_s}`; `planned_end_s` counts
+    from now. `boot` tells one life of the host from the next: only within one do process numbers
+    and monotonic times mean the same.
     """
 
     run: str
@@ -32,6 +36,7 @@ class Beat:
     planned_end_s: float = 0.0
     questions: int = 0
     steps: tuple[dict[str, Any], ...] = field(default=())
+    boot: str = ""
 
 
 def process_start(pid: int) -> str:
@@ -40,7 +45,16 @@ def process_start(pid: int) -> str:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     except OSError:
         return ""
-    return text.rpartition(")")[2].split()[_START_FIELD]
+    fields = text.rpartition(")")[2].split()
+    return "" if fields[_STATE_FIELD] in _ENDED else fields[_START_FIELD]
+
+
+def boot_id() -> str:
+    """Which life of this host it is; empty where the kernel does not say."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 class Heartbeat:
@@ -49,18 +63,20 @@ class Heartbeat:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._started = process_start(os.getpid())
+        self._boot = boot_id()
 
     def beat(
         self, *, state: str, wall: str, monotonic_s: float, planned_end_s: float, questions: int,
         steps: list[dict[str, Any]],
     ) -> None:  # fmt: skip
         """Write one; a full disk is no reason to stop, the silence will be noticed."""
-        beat = Beat(
-            self._folder.name, state, wall, monotonic_s, os.getpid(), self._started,
-            shutil.disk_usage(self._folder).free, planned_end_s, questions, tuple(steps),
-        )  # fmt: skip
         new = self._folder / f"{FILE}.new"
         try:
+            beat = Beat(
+                self._folder.name, state, wall, monotonic_s, os.getpid(), self._started,
+                shutil.disk_usage(self._folder).free, planned_end_s, questions, tuple(steps),
+                self._boot,
+            )  # fmt: skip
             new.write_text(json.dumps(asdict(beat)), encoding="utf-8")
             new.replace(self._folder / FILE)
         except OSError:
