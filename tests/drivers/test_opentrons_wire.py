@@ -18,7 +18,7 @@ from platectl.simkit.virtual_time import VirtualClock, run_virtual
 from platectl.transport.http import HttpAnswer
 from platectl.transport.replay import ReplayStream
 from platectl_drivers.opentrons import Opentrons, Settings, wire
-from platectl_drivers.opentrons.driver import check_pipette
+from platectl_drivers.opentrons.checks import check_pipette
 from platectl_drivers.opentrons.settings import pipette_limits
 
 JSON = st.recursive(

@@ -17,7 +17,7 @@ from platectl.domain.errors import (
 from platectl.hal.stream import Connector
 from platectl.transport.http import HttpAnswer, HttpLink
 from platectl_drivers.opentrons import wire
-from platectl_drivers.opentrons.recall import Keys
+from platectl_drivers.opentrons.recall import Keys, Recalled
 from platectl_drivers.opentrons.settings import Settings
 
 PAGE: Final = 100
@@ -190,28 +190,46 @@ class RunConversation:
             )
         return None
 
-    async def ours(self) -> tuple[str, bool, list[dict[str, Any]]]:
-        """The last run that has commands of ours: its id, whether it still takes some, its commands.
+    async def ours(self) -> Recalled:
+        """This run, or for a driver that has none yet, the last one with commands of ours.
 
-        Also a current run without any command, because it may have been made a moment ago. An
-        empty id says that there is none.
+        Also a current run without protocol or command, because it may have been made a moment
+        ago. A run that a restart made unreadable is not current any more; where none of ours is
+        newer, it may have been ours.
 
         Raises:
             InstrumentFaultError: 4008: the robot restarted and forgot the run's commands.
         """
-        for run in reversed(wire.decode_list(await self.get(f"/runs?pageLength={PAGE}"))):
+        runs = wire.decode_list(await self.get(f"/runs?pageLength={PAGE}"))
+        kept = {wire.decode_id(run): run.get("ok") is not False for run in runs}
+        for run in reversed(runs):
             run_id, current = wire.decode_id(run), run.get("current") is True
-            if run.get("ok") is False:
-                if current:
-                    raise InstrumentFaultError(
-                        "the robot restarted and forgot the commands of the run", code=FORGOTTEN
-                    )
+            strange = run_id != self.run_id if self.run_id else bool(run.get("protocolId"))
+            if strange:
                 continue
+            if not kept[run_id]:
+                raise InstrumentFaultError(
+                    "the robot restarted and forgot the commands of the run", code=FORGOTTEN
+                )
             items = await self.commands(run_id)
-            mine = any(str(item.get("key", "")).startswith(self._keys.prefix) for item in items)
+            mine = run_id == self.run_id or any(self._keys.owns(item) for item in items)
             if mine or (current and not items):
-                return run_id, current and run.get("status") not in wire.OVER, items
-        return "", False, []
+                alive = current and run.get("status") not in wire.OVER
+                earlier, whole = await self._before(items, kept)
+                return Recalled(run_id, alive, items, earlier, whole)
+        return Recalled()
+
+    async def _before(
+        self, items: list[dict[str, Any]], kept: Mapping[str, bool]
+    ) -> tuple[list[dict[str, Any]], bool]:
+        """Commands of the stopped runs that a run follows, first to last, and whether all are kept."""
+        earlier: list[dict[str, Any]] = []
+        while before := self._keys.run_before(items):
+            if not kept.get(before, False):
+                return earlier, False
+            items = await self.commands(before)
+            earlier = items + earlier
+        return earlier, True
 
     async def commands(self, run_id: str) -> list[dict[str, Any]]:
         """All commands of a run, first to last."""

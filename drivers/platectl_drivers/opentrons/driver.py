@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, ClassVar
 
 from platectl.domain.errors import InstrumentError, InstrumentFaultError, RefusedError
@@ -11,8 +12,9 @@ from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.liquids import Channels, DeckItem, PipettingLimits
 from platectl.hal.recovery import Action, Verdict
 from platectl_drivers.opentrons import wire
+from platectl_drivers.opentrons.checks import check_pipette, check_robot
 from platectl_drivers.opentrons.conversation import RunConversation
-from platectl_drivers.opentrons.recall import Belief, Keys, believe
+from platectl_drivers.opentrons.recall import AFTER, Belief, Keys, believe, judge
 from platectl_drivers.opentrons.settings import Settings as _Settings
 from platectl_drivers.opentrons.settings import pipette_limits
 
@@ -46,6 +48,7 @@ class Opentrons:
         self._setup = setup
         self._limits = pipette_limits(setup.settings)
         self._stamp = ""
+        self._began: datetime | None = None
         self._keys = Keys(setup.name, lambda: self._stamp)
         self._observing = False
         self._robot = RunConversation(
@@ -83,6 +86,7 @@ class Opentrons:
         identity = await self._look()
         self._forget()
         await self._robot.start()
+        self._began = self._setup.clock.now()
         return identity
 
     async def observe(self) -> Identity:
@@ -98,18 +102,25 @@ class Opentrons:
 
         Raises:
             LinkError: No usable answer; nothing was moved.
-            InstrumentFaultError: 4008 when the robot restarted and forgot the deck.
+            InstrumentFaultError: 4008 when the robot restarted and forgot the deck, `run_lost`
+                when it keeps no run of ours.
         """
         identity = await self._look()
-        run_id, alive, items = await self._robot.ours()
-        self._keys.recall(items)
-        self._belief = believe(items, self._limits.channels[0])
+        known = await self._robot.ours()
+        if not known.run_id:
+            raise InstrumentFaultError(
+                "the robot keeps no run of ours; its deck has to be declared anew", code="run_lost"
+            )
+        self._keys.recall(known)
+        before = believe(known.items, self._limits.channels[0])
         self._observing = False
-        if alive:
-            self._robot.run_id = run_id
+        if known.alive:
+            self._robot.run_id = known.run_id
+            self._belief = before
+            self._wanted = before.configured or self._limits.channels[0]
             return identity
-        before = self._belief
         self._forget()
+        self._stamp = f"{AFTER}{known.run_id}"
         await self._robot.start()
         await self._declare(before)
         return identity
@@ -121,15 +132,11 @@ class Opentrons:
             LinkError: No usable answer now.
         """
         try:
-            _, alive, items = await self._robot.ours()
+            known = await self._robot.ours()
         except InstrumentFaultError as fault:
             return Verdict("unknown", {"robot": str(fault), "code": fault.code})
-        self._keys.recall(items)
-        found = self._keys.of(action.id)
-        evidence = {"commands": found, "run_takes_commands": alive}
-        if any(state in {"queued", "running"} for state in found.values()):
-            return Verdict("running", evidence, remembered=True)
-        return Verdict("partial" if found else "not_done", evidence, remembered=True)
+        self._keys.recall(known)
+        return judge(action, known, self._keys.of(action.id), began=self._began)
 
     async def _declare(self, before: Belief) -> None:
         """Describe in a new run what stood on the deck in the run before."""
@@ -147,12 +154,7 @@ class Opentrons:
         self.record = {"health": health}
         self.record["instruments"] = await self._robot.get("/instruments")
         self.record["modules"] = await self._robot.get("/modules")
-        model = str(health.get("robot_model", ""))
-        if ("OT-2" in model) != (self._settings.robot_type == "ot2"):
-            raise InstrumentFaultError(
-                f"the robot is a {model!r}, the lab file says {self._settings.robot_type}",
-                code="wrong_robot",
-            )
+        model = check_robot(health, self._settings)
         check_pipette(self.record["instruments"], self._settings)
         self._stamp = self._setup.clock.now().strftime("%Y%m%dT%H%M%S")
         return Identity(
@@ -294,7 +296,7 @@ class Opentrons:
         """Stop the run, over a second connection if a verb is waiting; never raises LinkError."""
         if self._observing:
             with contextlib.suppress(InstrumentError):
-                self._robot.run_id, _, _ = await self._robot.ours()
+                self._robot.run_id = (await self._robot.ours()).run_id
         if self._robot.run_id:
             await self._robot.stop()
 
@@ -376,25 +378,3 @@ class Opentrons:
             "flowRate": flow_ul_per_s,
             "wellLocation": wire.above_bottom(height_mm),
         }
-
-
-def check_pipette(instruments: Any, settings: _Settings) -> None:
-    """Compare what hangs on the mount with what the lab file says.
-
-    Raises:
-        InstrumentFaultError: `wrong_pipette`.
-        MalformedReplyError: Not a list of instruments.
-    """
-    listed = wire.decode_list(instruments)
-    there = next((i for i in listed if i.get("mount") == settings.mount), dict[str, Any]())
-    name = there.get("instrumentName", "nothing")
-    if name != settings.pipette_name:
-        raise InstrumentFaultError(
-            f"the {settings.mount} mount carries {name}, the lab file says {settings.pipette_name}",
-            code="wrong_pipette",
-        )
-    if there.get("ok") is False:
-        raise InstrumentFaultError(
-            f"the pipette on the {settings.mount} mount is not ready (firmware or calibration)",
-            code="wrong_pipette",
-        )

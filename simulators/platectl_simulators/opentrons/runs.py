@@ -67,8 +67,10 @@ class Run:
         clock: Clock,
         faults: FaultPlan,
         new_id: Callable[[], str],
+        protocol_id: str = "",
     ) -> None:
         self.id = id_
+        self.protocol_id = protocol_id
         self.machine = machine
         self.state = "idle"
         self.current = True
@@ -101,6 +103,8 @@ class Run:
             "actions": self._actions,
             "errors": [],
         }
+        if self.protocol_id:
+            data["protocolId"] = self.protocol_id
         if not self.ok:
             detail = "The run was not ended properly and its data cannot be read."
             error = {"id": "InvalidStoredData", "title": "Invalid Stored Data", "detail": detail}

@@ -119,7 +119,7 @@ class OpentronsSimulator:
             case ("GET", "runs"):
                 return page([run.shown() for run in self._runs.values()], query)
             case ("POST", "runs"):
-                return self._new_run()
+                return self._new_run(data_of(request))
             case (_, "runs", id_, *rest):
                 return await self._route_run(request, self._run(id_), tuple(rest))
         raise refuse(404, "BadRequest", "Bad Request", "Not Found")
@@ -187,7 +187,7 @@ class OpentronsSimulator:
             raise refuse(404, "RunNotFound", "Run Not Found", f"Run {id_} was not found.")
         return self._runs[id_]
 
-    def _new_run(self) -> HttpReply:
+    def _new_run(self, data: dict[str, Any]) -> HttpReply:
         if self._faults.strike("runs_503"):
             raise starting()
         for run in self._runs.values():
@@ -198,7 +198,12 @@ class OpentronsSimulator:
         id_ = self._new_id()
         machine = Machine(self._options, self.hands, self._faults, self._new_id)
         self._runs[id_] = run = Run(
-            id_, machine, clock=self._setup.clock, faults=self._faults, new_id=self._new_id
+            id_,
+            machine,
+            clock=self._setup.clock,
+            faults=self._faults,
+            new_id=self._new_id,
+            protocol_id=str(data.get("protocolId") or ""),
         )
         for old in list(self._runs)[:-KEPT_RUNS]:
             del self._runs[old]
