@@ -31,8 +31,8 @@ from platectl.analysis.model import FloatArray, Model
 from platectl.analysis.weighting import UNWEIGHTED, Weighting, given_weights
 
 TOLERANCE = 1e-8
-BLOCK = 4096
-_FIRST_STEPS = 12
+BLOCK = 8192
+_FIRST_STEPS = 10
 _STEPS = 200
 _ALL_ROWS = 16
 _WEIGHT_ROUNDS = 200

@@ -12,7 +12,9 @@ from platectl.analysis.model import FloatArray
 
 FIRST_DAMPING = 1e-3
 _LAST_DAMPING = 1e16
-_NEARLY_ALL = 0.99
+_HARDLY = 0.01
+_LEARN_OFFSET = 0.3
+_SOLID = 1e-8
 _ROUNDING_OF_SS = 1e-13
 _NEAR_OFFSET = 1e-3
 _STALLED_OFFSET = 1e-5
@@ -60,6 +62,7 @@ class _State:
     damping: FloatArray
     growth: FloatArray
     scale: FloatArray
+    curvature: FloatArray
     offset: FloatArray
     spread: FloatArray
     df: FloatArray
@@ -81,6 +84,7 @@ class _State:
             self.damping[chosen],
             self.growth[chosen],
             self.scale[:, chosen],
+            self.curvature[:, :, chosen],
             self.offset[chosen],
             self.spread[chosen],
             self.df[chosen],
@@ -140,6 +144,7 @@ def _begin(problem: BatchProblem, start: FloatArray, now: Evaluation, damping: f
         np.full(curves, damping),
         np.full(curves, 2.0),
         np.zeros_like(start),
+        np.zeros_like(now.information),
         np.zeros(curves),
         levels.scatter.sum(axis=0),
         np.maximum(levels.points - len(problem.free), 1).astype(np.float64),
@@ -170,30 +175,52 @@ def _record(
 def _advance(state: _State, tolerance: float) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """One trial step of all; gives who has ended, and who of them well."""
     now = state.now
-    diagonal = np.einsum("iij->ij", now.information)
-    np.maximum(state.scale, diagonal, out=state.scale)
-    floor = np.where(state.scale > 0.0, state.scale, 1.0)
-    bent = now.information.copy()
-    for j in range(len(floor)):
-        bent[j, j] += state.damping * floor[j]
+    np.maximum(state.scale, np.einsum("iij->ij", now.information), out=state.scale)
+    scale = np.where(state.scale > 0.0, state.scale, 1.0)
+    bent = now.information + state.curvature
+    for j in range(len(scale)):
+        bent[j, j] += state.damping * scale[j]
     move = solve_positive(bent, now.gradient)
-    within = np.einsum("ij,ij->j", now.gradient, move)
     inside = np.einsum("ij,ij->j", now.gradient, solve_positive(now.information, now.gradient))
     variance = np.maximum(now.ss + state.spread - inside, 0.0) / state.df
     offset = np.sqrt(np.maximum(inside, 0.0) / len(state.problem.free) / variance)
-    foreseen = within + state.damping * np.einsum("ij,ij,ij->j", move, move, floor)
+    damped = state.damping * np.einsum("ij,ij,ij->j", move, move, scale)
+    foreseen = np.einsum("ij,ij->j", now.gradient, move) + damped
     trial = state.searched + move
     then = state.problem.evaluate(trial)
     slack = np.where(offset < _NEAR_OFFSET, _ROUNDING_OF_SS * (now.ss + state.spread), 0.0)
     accepted = (then.ss < now.ss + slack) & np.isfinite(then.information).all(axis=(0, 1))
     gain = np.where(foreseen > 0.0, (now.ss - then.ss) / foreseen, 1.0)
     exact = now.ss + state.spread <= state.exact
-    undamped = accepted & (within >= _NEARLY_ALL * inside)
+    free = accepted & (damped <= _HARDLY * foreseen)
     rate = np.minimum(offset / state.offset, 1.0)
-    close = (offset <= tolerance) | (undamped & (rate * offset <= tolerance))
+    close = (offset <= tolerance) | (free & (rate * offset <= tolerance))
     stuck = ~accepted & ((state.damping > _LAST_DAMPING) | (trial == state.searched).all(axis=0))
+    _learn(state, move, then, accepted & (offset < _LEARN_OFFSET), scale)
     _move(state, trial, then, accepted, gain, offset)
     return close | exact | stuck, close | exact | (offset <= _STALLED_OFFSET)
+
+
+def _learn(
+    state: _State,
+    move: FloatArray,
+    then: Evaluation,
+    usable: NDArray[np.bool_],
+    scale: FloatArray,
+) -> None:
+    """Symmetric rank-one update of what J'J misses of the second derivatives.
+
+    The step `s` has shown that `(J'J + C) s = gradient before - gradient after`.
+    """
+    shown = state.now.gradient - then.gradient
+    missed = shown - np.einsum("ijn,jn->in", then.information + state.curvature, move)
+    along = np.einsum("ij,ij->j", missed, move)
+    size = np.einsum("ij,ij,ij->j", move, move, scale) * np.einsum(
+        "ij,ij,ij->j", missed, missed, 1.0 / scale
+    )
+    solid = usable & (along * along > _SOLID * size)
+    change = missed[:, None] * missed[None, :] / np.where(solid, along, 1.0)
+    state.curvature = np.where(usable, state.curvature + np.where(solid, change, 0.0), 0.0)
 
 
 def _move(
