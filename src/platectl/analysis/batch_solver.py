@@ -15,6 +15,7 @@ _LAST_DAMPING = 1e16
 _HARDLY = 0.01
 _LEARN_OFFSET = 0.3
 _SOLID = 1e-8
+_BEST_RATE = 0.05
 _ROUNDING_OF_SS = 1e-13
 _NEAR_OFFSET = 1e-3
 _STALLED_OFFSET = 1e-5
@@ -193,7 +194,7 @@ def _advance(state: _State, tolerance: float) -> tuple[NDArray[np.bool_], NDArra
     gain = np.where(foreseen > 0.0, (now.ss - then.ss) / foreseen, 1.0)
     exact = now.ss + state.spread <= state.exact
     free = accepted & (damped <= _HARDLY * foreseen)
-    rate = np.minimum(offset / state.offset, 1.0)
+    rate = np.clip(offset / state.offset, _BEST_RATE, 1.0)
     close = (offset <= tolerance) | (free & (rate * offset <= tolerance))
     stuck = ~accepted & ((state.damping > _LAST_DAMPING) | (trial == state.searched).all(axis=0))
     _learn(state, move, then, accepted & (offset < _LEARN_OFFSET), scale)
