@@ -25,10 +25,12 @@ from platectl.analysis.batch_solver import (
     solve_positive,
 )
 from platectl.analysis.batch_start import grid_starts, hard_curves
+from platectl.analysis.curves import as_weighting
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.fit import AMBIGUOUS_DEPENDENCY, Fit, FitOptions, fit, t_quantile
 from platectl.analysis.model import FloatArray, Model
-from platectl.analysis.weighting import UNWEIGHTED, Weighting, given_weights
+from platectl.analysis.models import model_named
+from platectl.analysis.weighting import UNWEIGHTED, Kind, Weighting, given_weights
 
 TOLERANCE = 1e-8
 BLOCK = 8192
@@ -41,11 +43,11 @@ _SAME_SS = 1e-9
 
 
 def fit_curves(
-    model: Model,
+    model: Model | str,
     x: ArrayLike,
     y: ArrayLike,
     *,
-    weighting: Weighting = UNWEIGHTED,
+    weighting: Weighting | Kind = UNWEIGHTED,
     fixed: Mapping[str, float] | None = None,
     confidence: float = 0.95,
     thorough: bool = True,
@@ -53,10 +55,10 @@ def fit_curves(
     """Fit each row of y, with standard errors and Wald intervals.
 
     Args:
-        model: FOUR_PARAMETER, ONE_SITE or DISSOCIATION.
+        model: FOUR_PARAMETER, ONE_SITE or DISSOCIATION, or "4PL", "one-site", "dissociation".
         x: Common to all curves, shape (points,).
         y: Shape (curves, points); not a number where a point is missing.
-        weighting: Of all curves; values of `sd` and `given` have shape (points,) or that of y.
+        weighting: A kind such as "Y2", or a `Weighting`; values of `sd` and `given` have shape (points,) or that of y.
         fixed: Parameters held at a value in all curves.
         confidence: Level of the intervals.
         thorough: Leave no curve that has not settled without the scalar path.
@@ -65,6 +67,7 @@ def fit_curves(
         AnalysisError: A model without a batch form, arrays that do not match, unknown parameters,
             or a weighting that needs a counting time for each point.
     """
+    model, weighting = model_named(model), as_weighting(weighting)
     options = FitOptions(weighting=weighting, fixed=dict(fixed or {}), confidence=confidence)
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     check_curves(x, y)
@@ -90,11 +93,11 @@ def fit_curves(
 
 
 def fit_curve_stream(
-    model: Model,
+    model: Model | str,
     x: ArrayLike,
     blocks: Iterable[ArrayLike],
     *,
-    weighting: Weighting = UNWEIGHTED,
+    weighting: Weighting | Kind = UNWEIGHTED,
     fixed: Mapping[str, float] | None = None,
     confidence: float = 0.95,
     thorough: bool = True,
