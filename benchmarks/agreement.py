@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -95,35 +95,40 @@ def by_lmfit(
 
 
 def profile_by_brentq(family: Family, y: np.ndarray, fitted: Fit, position: int) -> list[float]:
-    """Both ends of a profile interval by refits of SciPy and `brentq`."""
+    """Both ends of a profile interval by refits of SciPy and `brentq`, each from the one before."""
     best, ss = fitted.free_values, fitted.ss
     t = float(stdtrit(fitted.df, 0.975))
     error = float(np.sqrt(fitted.covariance[position, position]))
     goal = ss * (1.0 + t * t / fitted.df)
     rest = np.delete(np.arange(best.size), position)
 
+    near: list[np.ndarray] = []
+
     def excess(value: float) -> float:
         def residuals(free: np.ndarray) -> np.ndarray:
             theta = best.copy()
             theta[rest], theta[position] = free, value
-            return y - family.model.curve(family.x, theta)
+            return np.nan_to_num(y - family.model.curve(family.x, theta), nan=1e9)
 
         slope = fitted.covariance[rest, position] / fitted.covariance[position, position]
-        start = best[rest] + slope * (value - best[position])
+        starts = [best[rest] + slope * (value - best[position]), *near[-1:]]
         with np.errstate(all="ignore"):
-            found = least_squares(residuals, start, jac="3-point", x_scale="jac", **TIGHT)
+            tried = [
+                least_squares(residuals, start, jac="3-point", x_scale="jac", **TIGHT)
+                for start in starts
+            ]
+        found = min(tried, key=lambda one: one.cost)
+        near.append(found.x)
         return 2.0 * float(found.cost) - goal
 
     ends = []
     for sign in (-1.0, 1.0):
-        reach = t * error
+        near.clear()
+        inside, reach = 0.0, 0.5 * t * error
         while excess(best[position] + sign * reach) < 0.0:
-            reach *= 1.5
+            inside, reach = reach, 1.25 * reach
         away = brentq(
-            lambda d, s=sign: excess(best[position] + s * d),
-            0.3 * t * error,
-            reach,
-            xtol=1e-7 * error,
+            lambda d, s=sign: excess(best[position] + s * d), inside, reach, xtol=1e-7 * error
         )
         ends.append(float(best[position] + sign * away))
     return ends
@@ -138,9 +143,11 @@ def own_fit(family: Family, truth: np.ndarray, y: np.ndarray) -> Fit | None:
         return None
 
 
-def compare_family(name: str, count: int, sample: int, lmfit: Any) -> dict[str, Any]:
-    """Scores of one model."""
-    family = FAMILIES[name]
+def compare_family(
+    name: str, count: int, sample: int, lmfit: Any, noise: float = 1.0
+) -> dict[str, Any]:
+    """Scores of one model; `noise` multiplies the scatter of its curves."""
+    family = replace(FAMILIES[name], noise=noise * FAMILIES[name].noise)
     rng = np.random.default_rng(sum(name.encode()))
     peers = {"scipy": Score()} | ({"lmfit": Score()} if lmfit else {})
     statuses: dict[str, int] = {}
@@ -185,19 +192,24 @@ def compare_batch(family: Family, curves: np.ndarray, singles: list[Fit | None])
 
 def compare_profiles(family: Family, sample: list[tuple[np.ndarray, Fit]]) -> dict[str, Any]:
     """Greatest difference of the ends of profile intervals, in SE; open sides are left out."""
-    gaps, open_sides = [0.0], 0
+    gaps, open_sides, failed = [0.0], 0, 0
     for y, fitted in sample:
         for position, name in enumerate(family.model.parameters):
             interval = profile_interval(fitted, name)
             if not interval.bounded:
                 open_sides += 1
                 continue
-            ends = profile_by_brentq(family, y, fitted, position)
+            try:
+                ends = profile_by_brentq(family, y, fitted, position)
+            except ValueError:
+                failed += 1
+                continue
             error = fitted[name].standard_error
             gaps += [abs(interval.lower - ends[0]) / error, abs(interval.upper - ends[1]) / error]
     return {
         "intervals": (len(gaps) - 1) // 2,
         "open": open_sides,
+        "peer_failed": failed,
         "greatest_difference_se": float(max(gaps)),
     }
 
@@ -207,6 +219,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--curves", type=int, default=1000, help="shared out among the models")
     parser.add_argument("--profiles", type=int, default=3, help="curves per model")
+    parser.add_argument("--noise", type=float, default=1.0, help="factor of the scatter")
     parser.add_argument("--models", nargs="*", default=list(FAMILIES))
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -215,13 +228,16 @@ def main() -> None:
     except ImportError:
         lmfit = None
     each = max(1, options.curves // len(options.models))
-    found = {n: compare_family(n, each, options.profiles, lmfit) for n in options.models}
+    found = {
+        n: compare_family(n, each, options.profiles, lmfit, options.noise) for n in options.models
+    }
     lost = sum(
         f[p]["higher"] for f in found.values() for p in ("scipy", "lmfit", "batch") if p in f
     )
     furthest = max(f["profiles"]["greatest_difference_se"] for f in found.values())
     report = {
         "curves": each * len(found),
+        "noise": options.noise,
         "lmfit": lmfit.__version__ if lmfit else "not installed: SciPy only",
         "lost": lost,
         "profile_greatest_difference_se": furthest,
