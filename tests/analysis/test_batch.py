@@ -111,6 +111,30 @@ def test_missing_points_are_left_out() -> None:
     assert_same(many, each)
 
 
+def test_curves_without_points_or_without_a_design_are_not_errors() -> None:
+    y = curves(3)
+    y[0], y[1] = np.nan, 5.0
+
+    many = fit_curves(FOUR_PARAMETER, X, y)
+    one_dose = fit_curves(FOUR_PARAMETER, np.full(X.size, -7.0), y[2:])
+
+    assert many.status.tolist() == ["not converged", "ambiguous", "converged"]
+    assert np.isnan(many.estimates[0]).all()
+    assert one_dose.status.tolist() == ["ambiguous"]
+
+
+@pytest.mark.parametrize("factor", [1e-9, 1e9])
+def test_units_and_the_order_of_points_do_not_matter(factor: float) -> None:
+    y, order = curves(3), np.random.default_rng(1).permutation(X.size)
+    plain = fit_curves(FOUR_PARAMETER, X, y)
+
+    other = fit_curves(FOUR_PARAMETER, X[order], factor * y[:, order])
+
+    assert other.estimate("Top") == pytest.approx(factor * plain.estimate("Top"), rel=1e-9)
+    assert other.estimate("LogIC50") == pytest.approx(plain.estimate("LogIC50"), rel=1e-9)
+    assert other.converged.all()
+
+
 def test_too_few_points_give_no_number() -> None:
     y = curves(3)
     y[1, 3:] = np.nan

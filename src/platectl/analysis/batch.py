@@ -30,6 +30,7 @@ from platectl.analysis.errors import AnalysisError
 from platectl.analysis.fit import AMBIGUOUS_DEPENDENCY, Fit, FitOptions, fit, t_quantile
 from platectl.analysis.model import FloatArray, Model
 from platectl.analysis.models import model_named
+from platectl.analysis.parameters import single_layout
 from platectl.analysis.weighting import UNWEIGHTED, Kind, Weighting, given_weights
 
 TOLERANCE = 1e-8
@@ -71,25 +72,34 @@ def fit_curves(
     options = FitOptions(weighting=weighting, fixed=dict(fixed or {}), confidence=confidence)
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     check_curves(x, y)
-    family = _family(model)
-    held = {model.position(name): float(value) for name, value in options.fixed.items()}
+    _family(model)
+    single_layout(model, options.fixed)
     _check_weighting(weighting, y.shape)
     fits = empty_fits(model, options, x, len(y))
+    with np.errstate(all="ignore"):
+        unsettled = _fit_blocks(fits, y)
+    if not thorough:
+        return fits
+    for row in unsettled:
+        _by_scalar(fits, y[row], int(row))
+    return replace(fits, scalar=unsettled.size)
+
+
+def _fit_blocks(fits: CurveFits, y: FloatArray) -> NDArray[np.intp]:
+    """Both passes of the batch, in blocks; gives the rows that have not settled."""
+    family = _family(fits.model)
+    held = {fits.model.position(name): value for name, value in fits.options.fixed.items()}
+    none = np.empty(0, dtype=np.intp)
     waiting = [
         _first_pass(family, held, fits, y, np.arange(at, min(at + BLOCK, len(y))))
         for at in range(0, len(y), BLOCK)
     ]
-    hard = np.concatenate(waiting) if waiting else np.empty(0, dtype=np.intp)
+    hard = np.concatenate([none, *waiting])
     left = [
         _second_pass(family, held, fits, y, hard[at : at + BLOCK])
         for at in range(0, hard.size, BLOCK)
     ]
-    if not left or not thorough:
-        return fits
-    rows = np.concatenate(left)
-    for row in rows:
-        _by_scalar(fits, y[row], int(row))
-    return replace(fits, scalar=len(rows))
+    return np.concatenate([none, *left])
 
 
 def fit_curve_stream(

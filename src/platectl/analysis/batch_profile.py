@@ -80,14 +80,15 @@ def profile_curves(
     found = {name: np.full((2, len(y)), np.nan) for name in chosen}
     left: list[tuple[str, NDArray[np.intp]]] = []
     good = np.flatnonzero(fits.converged & (fits.df > 0))
-    for at in range(0, good.size, _BLOCK):
-        rows = good[at : at + _BLOCK]
-        problem = batch_problem(fits, y, rows)
-        inverse = inverse_normal(fits, problem, rows)
-        for name in chosen:
-            ends, failed = _both_sides(fits, problem, inverse, rows, name)
-            found[name][:, rows] = ends
-            left.append((name, rows[failed]))
+    with np.errstate(all="ignore"):
+        for at in range(0, good.size, _BLOCK):
+            rows = good[at : at + _BLOCK]
+            problem = batch_problem(fits, y, rows)
+            inverse = inverse_normal(fits, problem, rows)
+            for name in chosen:
+                ends, failed = _both_sides(fits, problem, inverse, rows, name)
+                found[name][:, rows] = ends
+                left.append((name, rows[failed]))
     other = np.flatnonzero((~fits.converged | (fits.df < 1)) & np.isfinite(fits.ss))
     left.extend((name, other) for name in chosen)
     return {
