@@ -35,7 +35,7 @@ from platectl.analysis.weighting import UNWEIGHTED, Kind, Weighting, given_weigh
 
 TOLERANCE = 1e-8
 BLOCK = 8192
-_FIRST_STEPS = 10
+_FIRST_STEPS = 8
 _STEPS = 200
 _ALL_ROWS = 16
 _WEIGHT_ROUNDS = 200

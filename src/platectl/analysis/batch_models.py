@@ -59,8 +59,11 @@ def _four_fraction(x: FloatArray, shape: Any) -> FloatArray:
 
 
 def _four_slopes(x: FloatArray, shape: Any, u: FloatArray) -> tuple[FloatArray, ...]:
-    bend = u * (1.0 - u)
-    return bend * (-LN10 * shape[1]), bend * (LN10 * (x - shape[0]))
+    bend = 1.0 - u
+    bend *= u
+    bend *= LN10
+    away = x - shape[0]
+    return bend * -shape[1], away * bend
 
 
 def _middles(levels: FloatArray, held: Mapping[str, float]) -> FloatArray:

@@ -270,13 +270,28 @@ def solve_positive(matrix: FloatArray, right: FloatArray) -> FloatArray:
 
 
 def inverse_diagonal(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Diagonal of the inverse of J'J, and the dependency of each parameter, both (n, curves)."""
+    """Diagonal of the inverse of J'J, and the dependency of each parameter, both (n, curves).
+
+    With `L L'` the scaled matrix, the diagonal of its inverse is the squares of the columns of
+    the inverse of L.
+    """
     size = len(matrix)
     length = np.sqrt(np.einsum("iij->ij", matrix))
-    scaled = matrix / (length[:, None] * length[None, :])
-    diagonal = np.empty_like(length)
+    lower = matrix / (length[:, None] * length[None, :])
     for i in range(size):
-        unit = np.zeros_like(length)
-        unit[i] = 1.0
-        diagonal[i] = solve_positive(scaled, unit)[i]
+        for k in range(i):
+            lower[i, i] -= lower[i, k] ** 2
+        lower[i, i] = np.sqrt(lower[i, i])
+        for j in range(i + 1, size):
+            for k in range(i):
+                lower[j, i] -= lower[j, k] * lower[i, k]
+            lower[j, i] /= lower[i, i]
+    inverse = np.zeros_like(matrix)
+    for i in range(size):
+        inverse[i, i] = 1.0 / lower[i, i]
+        for j in range(i + 1, size):
+            for k in range(i, j):
+                inverse[j, i] -= lower[j, k] * inverse[k, i]
+            inverse[j, i] /= lower[j, j]
+    diagonal = np.einsum("jin,jin->in", inverse, inverse)
     return diagonal / (length * length), 1.0 - 1.0 / diagonal
