@@ -22,9 +22,12 @@ from platectl.planning.check import check_placement, check_protocol, check_tips,
 from platectl.planning.contents import liquid_findings
 from platectl.planning.expand import EXPAND, set_leads
 from platectl.planning.facilities import Facilities, build_facilities
+from platectl.planning.insertion import insert_rigid
 from platectl.planning.loading import complete_loading, take_away
 from platectl.planning.plates import plan_plates
-from platectl.planning.schedule import schedule_plate, shift_plate, smallest_shift, usage
+from platectl.planning.problem import Plate
+from platectl.planning.schedule import schedule_plate
+from platectl.planning.tasks import problem_of
 from platectl.planning.volumes import Well, check_volumes
 
 
@@ -99,15 +102,28 @@ def _all_plates(
             continue
         loaded = complete_loading(builder)
         plate_windows = _windows(request.protocol, builder)
-        builder.close_holds(builder.steps[-1].id)
+        builder.close_holds()
         timed = schedule_plate(builder.steps, plate_windows)
         findings += _checks(request, builder, timed, plate_windows, loaded)
-        plate_holds = [*builder.holds, *_deck_hold(builder)]
-        timed = shift_plate(timed, smallest_shift(usage(steps, holds), usage(timed, plate_holds)))
-        timed = take_away(timed, steps)
-        steps, windows, holds = [*steps, *timed], [*windows, *plate_windows], [*holds, *plate_holds]
+        steps += timed
+        windows += plate_windows
+        holds += [*builder.holds, *_deck_hold(builder)]
+    if findings:
+        return steps, windows, holds, findings
+    return _in_time(steps, windows, holds), windows, holds, findings
+
+
+def _in_time(
+    templates: Sequence[Step], windows: Sequence[Window], holds: Sequence[Hold]
+) -> list[Step]:
+    """Plan all plates together, and have each loading take away what was left before."""
+    names = dict.fromkeys(step.plate for step in templates)
+    problem = problem_of(templates, windows, holds, [Plate(name) for name in names])
+    alone = {step.id: (step.planned_start_s, step.planned_end_s) for step in templates}
+    times = insert_rigid(problem, alone)
+    steps = [step.model_copy(update={"planned_start_s": times[step.id][0]}) for step in templates]
     steps.sort(key=lambda s: (s.planned_start_s, s.planned_end_s))
-    return steps, windows, holds, findings
+    return take_away(steps)
 
 
 def _deck_hold(builder: PlateBuilder) -> list[Hold]:
