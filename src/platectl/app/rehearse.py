@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from platectl.app.drive import Finished, used_instruments
-from platectl.app.night import Night, execute
+from platectl.app.night import execute
+from platectl.app.prepare import Night
 from platectl.app.runs import deviations
 from platectl.domain.errors import UserInputError
 from platectl.simkit.line_faults import random_line_fault

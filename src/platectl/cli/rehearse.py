@@ -11,7 +11,7 @@ import click
 import structlog
 from rich.progress import track
 
-from platectl.app.night import Options, prepare
+from platectl.app.prepare import Options, prepare
 from platectl.app.rehearse import Rehearsed
 from platectl.app.rehearse import rehearse as nights_of
 from platectl.cli.options import (

@@ -13,7 +13,8 @@ import click
 import structlog
 
 from platectl.app.drive import Finished
-from platectl.app.night import Options, execute, prepare
+from platectl.app.night import execute
+from platectl.app.prepare import Options, prepare
 from platectl.app.runs import announce, keep, new_run_name
 from platectl.cli.options import (
     emit_json,

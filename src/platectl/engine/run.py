@@ -25,7 +25,7 @@ from platectl.domain.errors import (
 from platectl.domain.events import EventKind
 from platectl.domain.policy import Policy
 from platectl.domain.run import CompiledRun
-from platectl.domain.steps import Anchor, Step
+from platectl.domain.steps import Step, Window
 from platectl.engine.bench import StepBench
 from platectl.engine.control import Control, Mode
 from platectl.engine.journal import Journal
@@ -117,9 +117,10 @@ class Engine:
         left = [step for step in run.steps if not self._over(step.id)]
         self._left = left
         self._queues = ResourceQueues(left, lending=not self._resumed)
-        self._of_plate: dict[str, set[str]] = defaultdict(set)
-        for step in run.steps:
-            self._of_plate[step.plate].add(step.id)
+        self._ending_with: dict[str, list[Window]] = defaultdict(list)
+        for window in run.windows:
+            if window.end.edge == "start" and not window.end.offset_s:
+                self._ending_with[window.end.step].append(window)
         self._done = {step.id: asyncio.Event() for step in run.steps}
         for step in run.steps:
             if self._over(step.id):
@@ -302,17 +303,12 @@ class Engine:
         return step.kind not in SHARED and not (loaded and step.kind in CLEARING)
 
     async def _wait_for_time(self, step: Step) -> None:
-        began_s, clock = self._journal.began_s, self._journal.clock
-        follows = any(name in self._of_plate[step.plate] for name in step.after)
-        due_s = began_s + (0.0 if follows else step.planned_start_s)
-        if step.not_before is not None and self._times.known(step.not_before):
-            due_s = max(due_s, self._times.moment_s(step.not_before))
-        for window in self._run.windows:
-            if window.end == Anchor(step=step.id, edge="start") and window.at_least_s:
-                await self._done[window.start.step].wait()
-                if self._times.known(window.start):
-                    due_s = max(due_s, self._times.moment_s(window.start) + window.at_least_s)
-        if (left_s := due_s - clock.monotonic_s()) > 0:
+        """Wait for the planned start and for what must pass before, but past no window's end."""
+        windows = self._ending_with[step.id]
+        for window in windows:
+            await self._done[window.start.step].wait()
+        due_s = self._times.due_s(step, windows, self._journal.began_s + step.planned_start_s)
+        if (left_s := due_s - self._journal.clock.monotonic_s()) > 0:
             await asyncio.sleep(left_s)
 
     async def _execute(self, step: Step) -> None:
