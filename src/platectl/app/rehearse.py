@@ -14,6 +14,7 @@ from pathlib import Path
 
 import structlog
 
+from platectl.app.audit import audit
 from platectl.app.drive import Finished, used_instruments
 from platectl.app.evaluation import EvaluatedPlate
 from platectl.app.night import execute
@@ -62,7 +63,10 @@ class ResultSeen:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsed:
-    """How one rehearsed night went. `struck` are its faults, `asked` the questions to people."""
+    """How one rehearsed night went.
+
+    `struck` are its faults, `asked` the questions to people, `unsound` what the audit found.
+    """
 
     seed: int
     struck: tuple[str, ...]
@@ -79,6 +83,7 @@ class Rehearsed:
     windows: tuple[WindowSeen, ...]
     results: tuple[ResultSeen, ...]
     z_prime: tuple[tuple[str, float], ...]
+    unsound: tuple[str, ...]
 
 
 def rehearse(
@@ -171,6 +176,7 @@ def _rehearsed(
         windows=windows,
         results=tuple(_results(finished.plates)),
         z_prime=tuple(_z_primes(finished.plates)),
+        unsound=tuple(audit(night.compiled, events)),
     )
 
 
