@@ -22,7 +22,6 @@ from platectl.app.prepare import Night
 from platectl.app.runs import deviations
 from platectl.domain.errors import UserInputError
 from platectl.domain.events import Event
-from platectl.report.model import PlateReport
 from platectl.report.rows import result_rows
 from platectl.simkit.line_faults import random_line_fault
 from platectl.simkit.world.truth import LINE, FaultEntry, Timing
@@ -194,10 +193,7 @@ def _windows(night: Night, events: list[Event]) -> Iterator[WindowSeen]:
 
 
 def _results(plates: list[EvaluatedPlate]) -> Iterator[ResultSeen]:
-    shown = [
-        PlateReport(p.plan.name, p.plan.barcode, p.plan.wells, p.counts, p.result, p.problem)
-        for p in plates
-    ]
+    shown = [p.report() for p in plates]
     for row in result_rows(shown):
         lower, upper = row["lower"], row["upper"]
         fold = upper / lower if lower and upper else None
