@@ -14,12 +14,14 @@ from platectl.domain.lab import Lab
 from platectl.domain.night import Interval, NightDoc, NightEntry
 from platectl.domain.policy import Policy
 from platectl.domain.run import CompiledRun
+from platectl.domain.stock import Stock
 from platectl.files.lab import load_catalogue, load_lab
 from platectl.files.night import beside, is_night, load_night
 from platectl.files.plate_map import load_layout
 from platectl.files.policy import load_policy
 from platectl.files.protocol import bundled, file_hash, find_protocol, load_protocol
 from platectl.files.samples import load_samples
+from platectl.files.stock import load_stock
 from platectl.files.yaml_lines import Document
 from platectl.planning.compile import NightTerms, Planner, Request, by_insertion, compile_run
 from platectl.simkit.world import Truth
@@ -42,6 +44,7 @@ class Options:
     seed: int = 1
     run: str = "run"
     policy: Path | None = None
+    stock: Path | None = None
 
 
 @dataclass(slots=True)
@@ -49,7 +52,7 @@ class Night:
     """A compiled run with what it needs to be executed.
 
     `absences` are when people are not there, in seconds since the start; `zone` is how the lab's
-    clocks go.
+    clocks go; `stock` is what is on hand, when the operator says so.
     """
 
     compiled: CompiledRun
@@ -59,6 +62,7 @@ class Night:
     policy: Policy
     absences: Mapping[str, tuple[Interval, ...]] = field(default_factory=dict)
     zone: str | None = None
+    stock: Stock | None = None
 
 
 def prepare(
@@ -105,8 +109,9 @@ def _compiled(
                 )
             )  # fmt: skip
     return Night(
-        compiled, warnings, truth, options.seed, load_policy(options.policy), terms.absences, zone
-    )
+        compiled, warnings, truth, options.seed, load_policy(options.policy), terms.absences, zone,
+        load_stock(options.stock) if options.stock else None,
+    )  # fmt: skip
 
 
 def _request(options: Options, lab: Lab, lab_document: Document) -> Request:
@@ -122,7 +127,11 @@ def _request(options: Options, lab: Lab, lab_document: Document) -> Request:
     sheet = str(options.samples or (sheet_path.name if sheet_path else "samples.csv"))
     files = [
         find_protocol(options.protocol),
-        *(p for p in (options.lab, options.samples, options.truth, layout_file) if p),
+        *(
+            p
+            for p in (options.lab, options.samples, options.truth, options.stock, layout_file)
+            if p
+        ),
     ]
     return Request(
         protocol, document, lab, lab_document, load_catalogue(lab), samples, sheet, options.run,
@@ -146,6 +155,7 @@ def _night_file(options: Options) -> tuple[NightDoc, Document, Options]:
         lab=options.lab or beside(path, doc.lab),
         truth=options.truth or beside(path, doc.truth),
         policy=options.policy or beside(path, doc.policy),
+        stock=options.stock or beside(path, doc.stock),
     )
     return doc, document, options
 

@@ -171,6 +171,15 @@ class Ledger:
         for kind, step, wall, monotonic_s, data in rows:
             yield Event(_kind(kind), step, wall, monotonic_s, json.loads(data))
 
+    def last(self) -> Event | None:
+        """The last entry; None when there is none."""
+        with self._mapped():
+            row = self._db.execute(
+                "SELECT kind, step, wall, monotonic_s, data FROM events "
+                "ORDER BY number DESC LIMIT 1"
+            ).fetchone()
+        return row and Event(_kind(row[0]), row[1], row[2], row[3], json.loads(row[4]))
+
     def seal(self) -> Seal:
         """What to keep elsewhere, so that `verify` sees missing entries at the end."""
         return Seal(self._number, self._hash)
