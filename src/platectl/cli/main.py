@@ -23,6 +23,11 @@ COMMANDS = {
     "watchdog": ("platectl.cli.watchdog", "watchdog", "Say when a run is silent, late or in need."),
     "halt": ("platectl.cli.control", "halt", "End the engine without any clean-up."),
     "plan": ("platectl.cli.plan", "plan", "Plan a night: times, people, windows, bound."),
+    "preflight": (
+        "platectl.cli.preflight",
+        "preflight",
+        "Check that all is there; list what to prepare.",
+    ),
     "check": ("platectl.cli.check", "check", "Check files; nothing is sent to any instrument."),
     "rehearse": ("platectl.cli.rehearse", "rehearse", "Rehearse a night, with faults."),
     "init": ("platectl.cli.init", "init", "Write a working set of files to start from."),

@@ -19,6 +19,8 @@ from platectl.steps import kind_of
 from platectl.steps.people import Manual
 
 LITRE_PER_UL = 1e-6
+#: what is prepared beyond need of a liquid that the protocol does not list
+EXCESS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +184,7 @@ def _liquid(
     doc = protocol.liquids.get(first.liquid)
     loaded_ul = sum(p.volume_ul for p in group)
     activity_mbq = sum(activities[id(p)] for p in group)
-    excess = 0.0 if first.made or doc is None else doc.excess
+    excess = EXCESS if doc is None else doc.excess
     return LiquidDemand(
         name=name,
         liquid=first.liquid,
@@ -223,7 +225,7 @@ def _stocks_of_made(
             LiquidDemand(
                 name=shown, liquid=name, components=(), portions=(), drawn_ul=total_ul,
                 plates=tuple(dict.fromkeys(p.plate for p, _ in parts)), loaded_ul=total_ul,
-                prepare_ul=round_up_ul(total_ul * 1.1), activity_mbq=0.0, substance="",
+                prepare_ul=round_up_ul(total_ul * (1 + EXCESS)), activity_mbq=0.0, substance="",
                 temperature_c=None, help=f"to make the plate {parts[0][0].liquid}", longest_s=0.0,
                 last_use_s=max(p.loaded_s for p, _ in parts), radioactive=False, within=True,
             )

@@ -135,6 +135,12 @@ class Ledger:
             raise StoreError(f"{self._path} holds no {name}")
         return str(row[0])
 
+    def has_frozen(self, name: str) -> bool:
+        """Whether a document is frozen under a name."""
+        with self._mapped():
+            row = self._db.execute("SELECT 1 FROM frozen WHERE name = ?", (name,)).fetchone()
+        return row is not None
+
     def append(self, event: Event, *, sync: bool = True) -> int:
         """Add an entry and return its number.
 
