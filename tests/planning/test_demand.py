@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ CI_PER_MMOL = 28.0
 MBQ_PER_NM_UL = 1e-9 * 1e-6 * 1e3 * 3.7e4
 
 
+@cache
 def compiled(protocol: str = "sigma1-binding", **options: Any) -> CompiledRun:
     return prepare(Options(protocol, **options)).compiled
 
