@@ -34,6 +34,7 @@ from platectl.domain.findings import InputRefusedError
 from platectl.files.protocol import bundled, protocol_names
 from platectl.files.stock import load_stock
 from platectl.store.index import RunIndex
+from platectl.store.ledger import Ledger
 
 NOW = datetime(2026, 1, 5, 18, tzinfo=UTC)
 AROUND = Surroundings(NOW, free_bytes=10**12, synchronised=True, zone="Europe/Berlin")
@@ -205,15 +206,19 @@ def test_a_clock_that_went_back_or_follows_nobody_is_no_clock(tmp_path: Path) ->
 
 
 def test_barcodes_of_earlier_runs_are_not_used_again(tmp_path: Path) -> None:
-    store = tmp_path / "runs"
-    first = platectl("run", "fura2-calcium", "--store", store, "--quiet", "--json")
-    name = json.loads(first.stdout.splitlines()[-1])["run"]
-    again = ready(tmp_path, protocol="fura2-calcium", run=name)
+    store, name = tmp_path / "runs", "tuesday"
+    night = ready(tmp_path, run=name)
+    announce(store, name, night.compiled, NOW.isoformat())
+    (store / name).mkdir()
+    ledger = Ledger(store / name / "ledger.db")
+    ledger.freeze("run", night.compiled.model_dump_json())
+    ledger.close()
+    again = ready(tmp_path, run=name)
 
     found = flown(again, replace(AROUND, barcodes=surroundings_of(store).barcodes))
 
     assert [c.name for c in found.missing] == ["barcodes"]
-    assert f"{name}-P1-cells was in {name}" in found.missing[0].there
+    assert "tuesday-P1-filter was in tuesday" in found.missing[0].there
 
 
 def test_a_run_that_never_began_is_no_obstacle(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+import datetime as dt
 from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
@@ -17,7 +17,7 @@ WasteKind = Literal["aqueous_radioactive", "organic_radioactive", "solid_radioac
 WASTE_KINDS: tuple[WasteKind, ...] = get_args(WasteKind)
 
 
-def _with_zone(moment: datetime) -> datetime:
+def _with_zone(moment: dt.datetime) -> dt.datetime:
     if moment.tzinfo is None:
         raise ValueError(f'{moment} names no time zone; write it like "2026-01-05T16:00+01:00"')
     return moment
@@ -36,8 +36,8 @@ class Reagent(Doc):
         default=(), description="components; a liquid that holds others is not this one"
     )
     volume: VolumeUl = Field(ge=0)
-    expires: date | None = Field(default=None, description="last day on which it may be used")
-    prepared: Annotated[datetime, AfterValidator(_with_zone)] | None = None
+    expires: dt.date | None = Field(default=None, description="last day on which it may be used")
+    prepared: Annotated[dt.datetime, AfterValidator(_with_zone)] | None = None
     life: DurationS | None = Field(default=None, gt=0, description="after preparation")
     help: str = ""
 
@@ -47,12 +47,12 @@ class RadioactiveStock(Doc):
 
     substance: str
     activity: RadioactivityMbq = Field(ge=0)
-    date: date
+    date: dt.date
     volume: VolumeUl = Field(ge=0)
-    expires: date | None = None
+    expires: dt.date | None = None
     help: str = ""
 
-    def activity_mbq(self, at: datetime) -> float:
+    def activity_mbq(self, at: dt.datetime) -> float:
         """Activity at an aware moment, MBq."""
         return decayed(self.activity, days=days_since(self.date, at))
 
@@ -97,7 +97,7 @@ class Stock(Doc):
         default=(), description="positions of the lab on which something stands already"
     )
 
-    def activity_mbq(self, substance: str, at: datetime) -> float:
+    def activity_mbq(self, substance: str, at: dt.datetime) -> float:
         """Activity of all vials of a substance that may be used at an aware moment, MBq."""
         return sum(
             vial.activity_mbq(at)

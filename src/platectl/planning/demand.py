@@ -12,9 +12,10 @@ from platectl.domain.assay import AssayProtocol
 from platectl.domain.labware import LabwareKind
 from platectl.domain.radioactivity import days_since, decayed, molar_activity_mbq
 from platectl.domain.run import CompiledRun
+from platectl.domain.steps import Step
 from platectl.planning.portions import Portion, portions, stock_name
 from platectl.planning.slots import SlotDemand, slot_demands
-from platectl.planning.waste import WasteDemand, waste_demands
+from platectl.planning.waste import WasteDemand, tip_uses, waste_demands
 from platectl.steps import kind_of
 from platectl.steps.people import Manual
 
@@ -124,7 +125,7 @@ def disk_bytes(run: CompiledRun) -> int:
     total = 1e6 + 1e6 * len(run.plates) + 5e3 * len(run.steps)
     for step in run.steps:
         if step.kind in {"transfer", "filter"}:
-            total += 3e3 * _strokes(step.params)
+            total += 3e3 * _strokes(step)
         elif step.kind == "read":
             length_s = step.params["baseline_s"] + step.params["record_s"]
             frames = length_s / step.params["interval_s"] + 1
@@ -134,19 +135,10 @@ def disk_bytes(run: CompiledRun) -> int:
     return round(2 * total)
 
 
-def _strokes(params: Mapping[str, object]) -> int:
+def _strokes(step: Step) -> int:
     """Moves of all tip uses, mixing and stirring counted."""
-    uses = [*_listed(params.get("uses")), *_listed(params.get("washes"))]
-    uses += [params["suspension"]] if params.get("suspension") else []
-    return sum(
-        1 + int(move["mix_cycles"]) + int(move["stir_cycles"])
-        for use in uses
-        for move in use["moves"]  # type: ignore[index]  # tip uses, as JSON
-    )
-
-
-def _listed(value: object) -> Iterable[Mapping[str, object]]:
-    return value if isinstance(value, list | tuple) else ()
+    moves = (move for use in tip_uses(kind_of(step)) for move in use.moves)
+    return sum(1 + move.mix_cycles + move.stir_cycles for move in moves)
 
 
 def _radioligand_molar(run: CompiledRun, portion: Portion) -> float:

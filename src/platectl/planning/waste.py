@@ -195,13 +195,14 @@ def _hot_racks(plate: _Plate, steps: Sequence[Step]) -> set[str]:
     return {
         use.rack
         for step in steps
-        for use in _tip_uses(kind_of(step))
+        for use in tip_uses(kind_of(step))
         for move in use.moves
         if plate.hot(move.source.labware) or plate.hot(move.target.labware)
     }
 
 
-def _tip_uses(kind: StepKind) -> Iterable[TipUse]:
+def tip_uses(kind: StepKind) -> Iterable[TipUse]:
+    """Tip uses of a step that pipettes."""
     if isinstance(kind, Transfer):
         return kind.uses
     if isinstance(kind, Filter):
