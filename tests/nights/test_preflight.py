@@ -16,12 +16,14 @@ import structlog
 import yaml
 from click.testing import CliRunner, Result
 
+from platectl.app.night import execute, resume
 from platectl.app.preflight import (
     Check,
     Override,
     Preflight,
     Surroundings,
     perform,
+    records,
     refuse_unless_held,
     surroundings_of,
 )
@@ -29,7 +31,8 @@ from platectl.app.prepare import Night, Options, prepare
 from platectl.app.runs import announce, read_run, summary_of
 from platectl.app.truth import default_truth_path
 from platectl.cli.main import cli
-from platectl.domain.errors import UserInputError
+from platectl.domain.errors import LinkError, UserInputError
+from platectl.domain.events import Event
 from platectl.domain.findings import InputRefusedError
 from platectl.files.protocol import bundled, protocol_names
 from platectl.files.stock import load_stock
@@ -221,6 +224,19 @@ def test_barcodes_of_earlier_runs_are_not_used_again(tmp_path: Path) -> None:
     assert "tuesday-P1-filter was in tuesday" in found.missing[0].there
 
 
+def test_the_clock_is_compared_with_the_latest_run_of_a_real_lab(tmp_path: Path) -> None:
+    for name, night in {"real": real(ready(tmp_path)), "simulated": ready(tmp_path)}.items():
+        announce(tmp_path, name, night.compiled, NOW.isoformat())
+        (tmp_path / name).mkdir()
+        ledger = Ledger(tmp_path / name / "ledger.db")
+        ledger.freeze("run", night.compiled.model_dump_json())
+        wall = NOW if name == "real" else NOW + timedelta(days=400)
+        ledger.append(Event("run.finished", wall=wall.isoformat()))
+        ledger.close()
+
+    assert surroundings_of(tmp_path).last_entry == NOW
+
+
 def test_a_run_that_never_began_is_no_obstacle(tmp_path: Path) -> None:
     announce(tmp_path, "cut-off", ready(tmp_path).compiled, NOW.isoformat())
 
@@ -321,6 +337,22 @@ def test_an_override_is_in_the_ledger_before_anything_is_sent_and_in_the_report(
     assert "1 needed, 0 there; ada started nevertheless" in line
     assert line in summary_of(Path(summary["folder"]))["warnings"]
     assert str(stock) in run.files
+
+
+def test_findings_are_written_once_however_often_the_start_fails(tmp_path: Path) -> None:
+    data = yaml.safe_load(default_truth_path().read_text())
+    silent = {"instrument": "shaker1", "kind": "line_drop", "after": 0, "times": 99}
+    truth = tmp_path / "truth.yaml"
+    truth.write_text(yaml.safe_dump({**data, "faults": [silent]}))
+    night = ready(tmp_path, truth=truth)
+
+    with pytest.raises(LinkError):
+        execute(night, tmp_path / "run", preflight=records(flown(night), []))
+    with pytest.raises(LinkError):
+        resume(tmp_path / "run")
+
+    _, events = read_run(tmp_path / "run")
+    assert [e.kind for e in events] == ["preflight.held"]
 
 
 def test_an_override_without_a_stock_file_is_refused(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_volumes_are_those_that_the_loadings_ask_for(protocol: str) -> None:
 
     given = {p.source: p.volume_ul for liquid in found.liquids for p in liquid.portions}
     assert given == pytest.approx(asked, abs=0.5)
-    listed = [liquid for liquid in found.liquids if not liquid.within]
+    listed = [liquid for liquid in found.liquids if not liquid.beside]
     assert sum(li.loaded_ul for li in listed) == pytest.approx(sum(asked.values()), abs=0.5)
     for liquid in listed:
         assert liquid.drawn_ul <= liquid.loaded_ul
@@ -164,9 +164,13 @@ def test_a_harvester_that_a_person_works_washes_into_the_same_waste(tmp_path: Pa
     path = tmp_path / "lab.yaml"
     path.write_text(yaml.safe_dump(lab))
 
-    volume_ul, _, _ = waste(needed(compiled(lab=path)), "aqueous_radioactive")
+    found = needed(compiled(lab=path))
 
+    volume_ul, _, _ = waste(found, "aqueous_radioactive")
+    buffer = next(liquid for liquid in found.liquids if liquid.beside)
     assert volume_ul >= 96 * 240 + 96 * 4 * 1000
+    assert buffer.liquid == "wash_buffer"
+    assert buffer.loaded_ul == pytest.approx(96 * 4 * 1000)
 
 
 def test_labware_and_seals_are_counted_by_kind() -> None:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.labware import LabwareKind
+from platectl.domain.layout import PLATE
 from platectl.domain.radioactivity import days_since, decayed, molar_activity_mbq
 from platectl.domain.run import CompiledRun
+from platectl.domain.step_docs import HarvestDoc
 from platectl.domain.steps import Step
 from platectl.planning.portions import Portion, portions, stock_name
 from platectl.planning.slots import SlotDemand, slot_demands
 from platectl.planning.waste import WasteDemand, tip_uses, waste_demands
 from platectl.steps import kind_of
+from platectl.steps.harvest import ServedHarvest
 from platectl.steps.people import Manual
 
 LITRE_PER_UL = 1e-6
@@ -32,7 +35,8 @@ class LiquidDemand:
     dead volumes and their own margin; `prepare_ul` what a person best prepares: that, the liquid's
     excess, and rounded up. `activity_mbq` is of the loaded volume on the day of the run.
     `longest_s` is the longest time from a loading to the last use of what it loaded. `made` are
-    plates that a person prepares well by well. A stock that goes only into those is `within` them.
+    plates that a person prepares well by well. What no loading asks for is `beside` them: stocks
+    that go into those plates, and the wash buffer of a harvester.
     """
 
     name: str
@@ -51,7 +55,7 @@ class LiquidDemand:
     last_use_s: float
     radioactive: bool
     made: bool = False
-    within: bool = False
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ def demand(run: CompiledRun, at: datetime, kinds: Mapping[str, LabwareKind]) -> 
     liquids = [_liquid(run, name, group, activities) for name, group in groups.items()]
     return Demand(
         at=at,
-        liquids=(*liquids, *_stocks_of_made(run, loaded, set(groups))),
+        liquids=(*liquids, *_beside_the_loadings(run, loaded, set(groups))),
         consumables=consumables(run),
         activity_mbq=_by_substance(run, loaded, activities),
         waste=waste_demands(run, [(p, activities[id(p)]) for p in loaded], kinds),
@@ -197,32 +201,78 @@ def _liquid(
     )
 
 
-def _stocks_of_made(
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some of a liquid that no loading asks for: what for, and when it must be there."""
+
+    name: str
+    plate: str
+    use: str
+    volume_ul: float
+    needed_s: float
+
+
+def _beside_the_loadings(
     run: CompiledRun, loaded: Sequence[Portion], known: set[str]
 ) -> list[LiquidDemand]:
-    """Compound stocks that go into the plates which a person prepares well by well."""
-    amounts: dict[str, list[tuple[Portion, float]]] = defaultdict(list)
+    """Stocks for plates that a person makes well by well, and wash buffer of a harvester."""
+    groups: dict[str, list[_Part]] = defaultdict(list)
+    for part in (*_stocks_of_made(run, loaded), *_harvester_buffer(run)):
+        groups[part.name].append(part)
+    return [_beside(name, parts, known) for name, parts in groups.items()]
+
+
+def _beside(name: str, parts: Sequence[_Part], known: set[str]) -> LiquidDemand:
+    total_ul = sum(part.volume_ul for part in parts)
+    uses = ", ".join(dict.fromkeys(part.use for part in parts))
+    return LiquidDemand(
+        name=f"{name} (for {uses})" if name in known else name,
+        liquid=name,
+        components=(),
+        plates=tuple(dict.fromkeys(part.plate for part in parts)),
+        portions=(),
+        drawn_ul=total_ul,
+        loaded_ul=total_ul,
+        prepare_ul=round_up_ul(total_ul * (1 + EXCESS)),
+        activity_mbq=0.0,
+        substance="",
+        temperature_c=None,
+        help=f"for {uses}",
+        longest_s=0.0,
+        last_use_s=max(part.needed_s for part in parts),
+        radioactive=False,
+        beside=True,
+    )
+
+
+def _stocks_of_made(run: CompiledRun, loaded: Iterable[Portion]) -> Iterator[_Part]:
     for portion in loaded:
         protocol = run.protocols[portion.assay]
         for compound, molar in portion.contents.items() if portion.made else ():
             stock = _stock_molar(protocol, compound)
             if molar and stock:
                 volume_ul = molar / stock * portion.volume_ul
-                amounts[stock_name(compound, stock)].append((portion, volume_ul))
-    found = []
-    for name, parts in amounts.items():
-        total_ul = sum(volume for _, volume in parts)
-        shown = f"{name} (for {parts[0][0].liquid})" if name in known else name
-        found.append(
-            LiquidDemand(
-                name=shown, liquid=name, components=(), portions=(), drawn_ul=total_ul,
-                plates=tuple(dict.fromkeys(p.plate for p, _ in parts)), loaded_ul=total_ul,
-                prepare_ul=round_up_ul(total_ul * (1 + EXCESS)), activity_mbq=0.0, substance="",
-                temperature_c=None, help=f"to make the plate {parts[0][0].liquid}", longest_s=0.0,
-                last_use_s=max(p.loaded_s for p, _ in parts), radioactive=False, within=True,
-            )
-        )  # fmt: skip
-    return found
+                name = stock_name(compound, stock)
+                yield _Part(name, portion.plate, portion.liquid, volume_ul, portion.loaded_s)
+
+
+def _harvester_buffer(run: CompiledRun) -> Iterator[_Part]:
+    """What a harvester washes with: the liquid that the protocol would have washed from."""
+    protocols = {plate.name: run.protocols[plate.assay] for plate in run.plates}
+    for step in run.steps:
+        served = kind_of(step) if step.kind == "served_harvest" else None
+        if not isinstance(served, ServedHarvest):
+            continue
+        protocol = protocols[step.plate]
+        sources = [
+            protocol.labware[name].liquid
+            for doc in protocol.steps.values()
+            if isinstance(doc, HarvestDoc)
+            for name in doc.wash_from
+        ]
+        liquid = next((name for name in sources if name), "wash_buffer")
+        volume_ul = served.washes * served.wash_ul * len(PLATE.by_row())
+        yield _Part(liquid, step.plate, served.harvester, volume_ul, step.planned_end_s)
 
 
 def _stock_molar(protocol: AssayProtocol, compound: str) -> float | None:

@@ -48,9 +48,9 @@ def matching(liquid: LiquidDemand, stock: Stock) -> dict[str, Reagent]:
         if called not in {liquid.name, liquid.liquid}:
             continue
         same = set(entry.holds) == set(liquid.components)
-        told_apart = liquid.name != liquid.liquid and not liquid.within
+        told_apart = liquid.name != liquid.liquid and not liquid.beside
         certain = called == liquid.name or not told_apart
-        if liquid.within or same or (certain and not entry.holds):
+        if liquid.beside or same or (certain and not entry.holds):
             found[name] = entry
     return found
 
