@@ -61,7 +61,7 @@ EPILOG = """\b
 Exit codes:
   0  done
   1  a defect of platectl (please report it)
-  2  input refused: files, options or layout; nothing was sent
+  2  input refused, or the preflight is short; nothing was sent
   3  the run failed or is in doubt; the ledger says how far it came
   4  done, but a plate failed its quality limits
   5  held for a person, or stopped: `platectl resume` goes on
