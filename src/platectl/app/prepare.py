@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from platectl.app.truth import load_truth, unknown_to_truth
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
 from platectl.domain.lab import Lab
-from platectl.domain.night import Interval, NightDoc, NightEntry
+from platectl.domain.night import NightDoc, NightEntry
 from platectl.domain.policy import Policy
 from platectl.domain.run import CompiledRun
 from platectl.domain.stock import Stock
@@ -51,8 +51,7 @@ class Options:
 class Night:
     """A compiled run with what it needs to be executed.
 
-    `absences` are when people are not there, in seconds since the start; `zone` is how the lab's
-    clocks go; `stock` is what is on hand, when the operator says so.
+    `zone` is how the lab's clocks go; `stock` is what is on hand, when the operator says so.
     """
 
     compiled: CompiledRun
@@ -60,7 +59,6 @@ class Night:
     truth: Truth | None
     seed: int
     policy: Policy
-    absences: Mapping[str, tuple[Interval, ...]] = field(default_factory=dict)
     zone: str | None = None
     stock: Stock | None = None
 
@@ -108,10 +106,9 @@ def _compiled(
                     sheet=request.sample_file,
                 )
             )  # fmt: skip
-    return Night(
-        compiled, warnings, truth, options.seed, load_policy(options.policy), terms.absences, zone,
-        load_stock(options.stock) if options.stock else None,
-    )  # fmt: skip
+    stock = load_stock(options.stock) if options.stock else None
+    policy = load_policy(options.policy)
+    return Night(compiled, warnings, truth, options.seed, policy, zone, stock)
 
 
 def _request(options: Options, lab: Lab, lab_document: Document) -> Request:

@@ -49,7 +49,7 @@ def preflight(
         night, lab, samples, truth, layout, parse_overrides(overrides), run=name, stock=stock
     )
     try:
-        prepared = prepare(options)
+        prepared = prepare(options, now=WallClock().now())
     except InputRefusedError as error:
         if as_json:
             emit_json({"ok": False, "findings": [str(f) for f in error.findings]})

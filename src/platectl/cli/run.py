@@ -64,7 +64,7 @@ def run(
     overrides: tuple[str, ...], store: Path, seed: int, policy: Path | None, stock: Path | None,
     waived: tuple[str, ...], by: str | None, quiet: bool, as_json: bool,
 ) -> int:  # fmt: skip
-    """Run one or more PROTOCOLS (bundled names or .yaml files), one after another.
+    """Run one or more PROTOCOLS (bundled names, .yaml files, or night files), one after another.
 
     Everything is checked first; findings stop the run before anything is sent. With a stock file
     nothing starts until all of the preflight holds or is overridden. Ctrl-C stops safely:
@@ -107,7 +107,7 @@ def _one(
     options: Options, store: Path, waived: Sequence[Override], *, quiet: bool
 ) -> dict[str, Any]:
     began = time.perf_counter()
-    night = prepare(options)
+    night = prepare(options, now=WallClock().now())
     flown = _preflight(night, store, waived)
     folder = store / options.run
     folder.mkdir(parents=True, exist_ok=True)
