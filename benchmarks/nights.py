@@ -1,0 +1,151 @@
+"""How fast whole nights pass: many plates in virtual time, byte by byte, with physics and ledger.
+
+python -m benchmarks.nights --plates 40 --json
+python -m benchmarks.nights --assay sigma1-binding --plates 40 --folder /var/lib/platectl
+
+Every plate carries invented compounds, each known to the simulated lab. `wall_s` is the execution, from
+the empty folder to the last entry: engine, drivers, bytes on the wires and their record, simulators,
+world, and the ledger on the disk of `--folder`, synced as in a real run. `prepare_s` is reading,
+compiling and checking before it; `analyse_s` is what comes after it: the ledger read back and every
+plate analysed. `hours` are those of the virtual night, `exchanges` the requests that drivers sent,
+`transitions` the entries of the ledger.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import structlog
+import yaml
+
+from platectl.app.night import Night, Options, execute, own_samples, prepare
+from platectl.app.truth import default_truth_path
+from platectl.cli.run import log_to
+from platectl.domain.events import Event
+from platectl.domain.samples import Sample
+from platectl.files.protocol import load_protocol
+from platectl.files.samples import COLUMNS, load_samples
+
+ASSAYS = ("sigma1-binding", "fura2-calcium")
+KINDS_OF_COMPOUND = ("ligands", "agonists", "antagonists", "modulators")
+
+
+def invented(assay: str, plates: int) -> tuple[list[Sample], dict[str, str]]:
+    """Compounds for so many plates, and which known compound each of them behaves like."""
+    protocol, _ = load_protocol(assay)
+    models = load_samples(own_samples(protocol, assay))
+    samples, like = [], {}
+    for plate in range(1, plates + 1):
+        for model in models:
+            name = f"{model.compound} {plate}"
+            like[name] = model.compound
+            tube = {"compound": name, "plate": plate, "barcode": f"T{plate:02}-{model.barcode}"}
+            samples.append(model.model_copy(update=tube))
+    return samples, like
+
+
+def write_sheet(path: Path, samples: list[Sample]) -> None:
+    """Write a sample sheet as an operator would."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        sheet = csv.writer(file)
+        sheet.writerow(COLUMNS)
+        for s in samples:
+            stock, top = f"{1e3 * s.stock_molar:g} mM", f"{1e6 * s.top_molar:g} uM"
+            sheet.writerow((s.compound, stock, top, s.plate, s.slot, s.barcode))
+
+
+def write_truth(path: Path, like: dict[str, str]) -> None:
+    """Write the bundled truth with further compounds, each like one that is in it."""
+    truth = yaml.safe_load(default_truth_path().read_text(encoding="utf-8"))
+    for kind in KINDS_OF_COMPOUND:
+        known = truth[kind]
+        known |= {name: known[model] for name, model in like.items() if model in known}
+    path.write_text(yaml.safe_dump(truth), encoding="utf-8")
+
+
+def prepared(assay: str, plates: int, folder: Path) -> tuple[Night, float]:
+    """A compiled night of so many plates, and the seconds that took from the files on."""
+    samples, like = invented(assay, plates)
+    sheet, truth = folder / "samples.csv", folder / "truth.yaml"
+    write_sheet(sheet, samples)
+    write_truth(truth, like)
+    began = time.perf_counter()
+    night = prepare(Options(assay, samples=sheet, truth=truth))
+    return night, time.perf_counter() - began
+
+
+def exchanges(run: Path) -> int:
+    """Requests in the record of all wires."""
+    return sum(
+        line.split(" ", 2)[1] == ">"
+        for path in (run / "wire").iterdir()
+        for line in path.read_text(encoding="ascii").splitlines()
+        if line.startswith("@")
+    )
+
+
+def measure(assay: str, plates: int, folder: Path) -> dict[str, Any]:
+    """Pass one night in a folder."""
+    night, prepare_s = prepared(assay, plates, folder)
+    ends: list[float] = []
+
+    def watch(event: Event) -> None:
+        if event.kind == "run.finished":
+            ends.append(time.perf_counter())
+
+    run, logging = folder / "run", structlog.get_config()
+    with (folder / "log.jsonl").open("w", encoding="utf-8") as log:
+        log_to(log)
+        began = time.perf_counter()
+        finished = execute(night, run, watch=watch)
+        over = time.perf_counter()
+    structlog.configure(**logging)
+    if finished.outcome.status != "done":
+        raise SystemExit(f"{assay}: {finished.outcome.status}: {finished.outcome.error}")
+    wall_s, requests = ends[0] - began, exchanges(run)
+    return {
+        "assay": assay,
+        "plates": len(finished.plates),
+        "results": sum(plate.result is not None for plate in finished.plates),
+        "hours": round((finished.events[-1].monotonic_s - finished.events[0].monotonic_s) / 3600, 2),
+        "wall_s": round(wall_s, 3),
+        "prepare_s": round(prepare_s, 3),
+        "analyse_s": round(over - ends[0], 3),
+        "exchanges": requests,
+        "transitions": len(finished.events),
+        "per_exchange_us": round(1e6 * wall_s / requests, 1),
+        "per_plate_s": round(wall_s / plates, 4),
+    }  # fmt: skip
+
+
+def main() -> None:
+    """Run and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--plates", type=int, default=40, help="of each night, 99 at most")
+    parser.add_argument("--assay", choices=ASSAYS, action="append", help="default: both")
+    parser.add_argument("--folder", type=Path, help="on the disk in question; default: temporary")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    nights = []
+    for assay in options.assay or ASSAYS:
+        with tempfile.TemporaryDirectory(dir=options.folder) as name:
+            nights.append(measure(assay, options.plates, Path(name)))
+    if options.json:
+        print(json.dumps({"nights": nights}))
+        return
+    for night in nights:
+        print(
+            f"{night['assay']}: {night['plates']} plates, {night['hours']} h in {night['wall_s']} s "
+            f"({night['exchanges']} exchanges of {night['per_exchange_us']} us, {night['transitions']} "
+            f"entries); prepared in {night['prepare_s']} s, analysed in {night['analyse_s']} s"
+        )
+
+
+if __name__ == "__main__":
+    main()
