@@ -54,7 +54,7 @@ class Ledger:
     from then on an earlier owner's entries are refused (fenced).
     Concurrency: one thread. `append` makes an entry durable at once unless `sync` is False; an
     entry without sync survives the death of the process, and a power cut only together with the
-    next synced one.
+    next synced one, or after `settle`.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -145,7 +145,7 @@ class Ledger:
         data = json.dumps(dict(event.data), sort_keys=True, separators=(",", ":"))
         digest = chain_hash(self._hash, event, data)
         with self._mapped():
-            self._set_sync(sync)
+            self._set_sync(sync=sync)
             self._db.execute("BEGIN IMMEDIATE")
             self._check_owner()
             row = (
@@ -161,6 +161,16 @@ class Ledger:
             self._db.execute("COMMIT")
         self._number, self._hash = self._number + 1, digest
         return self._number
+
+    def settle(self) -> None:
+        """Make durable what was appended without sync.
+
+        Raises:
+            StoreError: The disk refused; what depends on those entries may not be sent.
+        """
+        with self._mapped():
+            self._set_sync(sync=True)
+            self._db.execute("PRAGMA user_version = 0")  # a commit, and with it a sync
 
     def events(self) -> Iterator[Event]:
         """All entries in order."""
@@ -197,7 +207,7 @@ class Ledger:
         """Close; what was appended without sync is in the hands of the operating system."""
         self._db.close()
 
-    def _set_sync(self, sync: bool) -> None:  # noqa: FBT001  # the caller's own flag
+    def _set_sync(self, *, sync: bool) -> None:
         if sync is not self._synced:
             self._db.execute(f"PRAGMA synchronous={'FULL' if sync else 'NORMAL'}")
             self._synced = sync
