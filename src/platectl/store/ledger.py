@@ -30,6 +30,10 @@ CREATE TABLE IF NOT EXISTS events (
     hash TEXT NOT NULL
 ) STRICT;
 """
+_APPEND = """
+INSERT INTO events SELECT ?, ?, ?, ?, ?, ?, ?
+WHERE coalesce(? = (SELECT max(epoch) FROM owners), TRUE)
+"""
 GENESIS = "0" * 64
 
 
@@ -146,19 +150,12 @@ class Ledger:
         digest = chain_hash(self._hash, event, data)
         with self._mapped():
             self._set_sync(sync=sync)
-            self._db.execute("BEGIN IMMEDIATE")
-            self._check_owner()
             row = (
-                self._number + 1,
-                event.kind,
-                event.step,
-                event.wall,
-                event.monotonic_s,
-                data,
-                digest,
-            )
-            self._db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-            self._db.execute("COMMIT")
+                self._number + 1, event.kind, event.step, event.wall, event.monotonic_s, data,
+                digest, self._epoch,
+            )  # fmt: skip
+            if not self._db.execute(_APPEND, row).rowcount:
+                self._refuse()
         self._number, self._hash = self._number + 1, digest
         return self._number
 
@@ -212,14 +209,11 @@ class Ledger:
             self._db.execute(f"PRAGMA synchronous={'FULL' if sync else 'NORMAL'}")
             self._synced = sync
 
-    def _check_owner(self) -> None:
-        if self._epoch is None:
-            return
-        epoch, owner = self._db.execute(
-            "SELECT epoch, owner FROM owners ORDER BY epoch DESC LIMIT 1"
+    def _refuse(self) -> None:
+        (owner,) = self._db.execute(
+            "SELECT owner FROM owners ORDER BY epoch DESC LIMIT 1"
         ).fetchone()
-        if epoch != self._epoch:
-            raise FencedError(f"ledger {self._path} belongs to {owner} now; nothing was written")
+        raise FencedError(f"ledger {self._path} belongs to {owner} now; nothing was written")
 
     @contextmanager
     def _mapped(self) -> Iterator[None]:
@@ -228,9 +222,6 @@ class Ledger:
         except sqlite3.Error as error:
             self._roll_back()
             raise StoreError(f"ledger {self._path}: {error}") from error
-        except FencedError:
-            self._roll_back()
-            raise
 
     def _roll_back(self) -> None:
         if self._db.in_transaction:
