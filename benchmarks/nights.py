@@ -24,7 +24,8 @@ from typing import Any
 import structlog
 import yaml
 
-from platectl.app.night import Night, Options, execute, own_samples, prepare
+from platectl.app.night import execute
+from platectl.app.prepare import Night, Options, own_samples, prepare
 from platectl.app.truth import default_truth_path
 from platectl.cli.run import log_to
 from platectl.domain.events import Event
