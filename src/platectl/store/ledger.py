@@ -169,12 +169,13 @@ class Ledger:
             self._set_sync(sync=True)
             self._db.execute("PRAGMA user_version = 0")  # a commit, and with it a sync
 
-    def events(self) -> Iterator[Event]:
-        """All entries in order."""
+    def events(self, *, after: int = 0) -> Iterator[Event]:
+        """All entries in order, or those after the one with a number."""
         with self._mapped():
             rows = self._db.execute(
-                "SELECT kind, step, wall, monotonic_s, data FROM events ORDER BY number"
-            ).fetchall()
+                "SELECT kind, step, wall, monotonic_s, data FROM events WHERE number > ? "
+                "ORDER BY number", (after,),
+            ).fetchall()  # fmt: skip
         for kind, step, wall, monotonic_s, data in rows:
             yield Event(_kind(kind), step, wall, monotonic_s, json.loads(data))
 
