@@ -5,10 +5,12 @@ python -m benchmarks.nights --assay sigma1-binding --plates 40 --folder /var/lib
 
 Every plate carries invented compounds, each known to the simulated lab. `wall_s` is the execution, from
 the empty folder to the last entry: engine, drivers, bytes on the wires and their record, simulators,
-world, and the ledger on the disk of `--folder`, synced as in a real run. `prepare_s` is reading,
-compiling and checking before it; `analyse_s` is what comes after it: the ledger read back and every
-plate analysed. `hours` are those of the virtual night, `exchanges` the requests that drivers sent,
-`transitions` the entries of the ledger.
+world, and the ledger on the disk of `--folder`, synced as in a real run. `cpu_s` is the processor's
+share of it; the rest is waiting for that disk, where one sync takes `sync_us` at the time. Not in it
+are `prepare_s`, which is reading, compiling and checking before it, `judge_s`, the analysis of each
+plate while others have not begun (in a real run another process does that), and `analyse_s`: the
+ledger read back afterwards and every plate analysed. `hours` are those of the virtual night,
+`exchanges` the requests that drivers sent, `transitions` the entries of the ledger.
 """
 
 from __future__ import annotations
@@ -16,19 +18,26 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
+import statistics
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import structlog
 import yaml
 
+from platectl.app import judge
 from platectl.app.night import execute
 from platectl.app.prepare import Night, Options, own_samples, prepare
 from platectl.app.truth import default_truth_path
 from platectl.cli.run import log_to
 from platectl.domain.events import Event
+from platectl.domain.run import CompiledRun
 from platectl.domain.samples import Sample
 from platectl.files.protocol import load_protocol
 from platectl.files.samples import COLUMNS, load_samples
@@ -91,33 +100,80 @@ def exchanges(run: Path) -> int:
     )
 
 
+def sync_us(folder: Path) -> float:
+    """Median time of a sync of four kilobytes on the disk of a folder."""
+    taken = []
+    with (folder / "sync").open("wb", buffering=0) as file:
+        for _ in range(50):
+            file.write(bytes(4096))
+            began = time.perf_counter()
+            os.fdatasync(file.fileno())
+            taken.append(1e6 * (time.perf_counter() - began))
+    return statistics.median(taken)
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Wall and processor seconds so far, without those of the judge."""
+
+    judged_s: float = 0.0
+    judged_cpu_s: float = 0.0
+
+    def read(self) -> tuple[float, float]:
+        """Seconds on both clocks."""
+        return time.perf_counter() - self.judged_s, time.process_time() - self.judged_cpu_s
+
+    @contextmanager
+    def judging(self) -> Iterator[None]:
+        """Take what the judge needs out of both."""
+        real = judge.verdict
+
+        def timed(run: CompiledRun, plate: str, events: Sequence[Event]) -> str:
+            wall_s, cpu_s = self.read()
+            said = real(run, plate, events)
+            after_s, after_cpu_s = self.read()
+            self.judged_s += after_s - wall_s
+            self.judged_cpu_s += after_cpu_s - cpu_s
+            return said
+
+        judge.verdict = timed
+        try:
+            yield
+        finally:
+            judge.verdict = real
+
+
 def measure(assay: str, plates: int, folder: Path) -> dict[str, Any]:
     """Pass one night in a folder."""
     night, prepare_s = prepared(assay, plates, folder)
-    ends: list[float] = []
+    clocks, ends = Stopwatch(), []
 
     def watch(event: Event) -> None:
         if event.kind == "run.finished":
-            ends.append(time.perf_counter())
+            ends.append(clocks.read())
 
-    run, logging = folder / "run", structlog.get_config()
-    with (folder / "log.jsonl").open("w", encoding="utf-8") as log:
+    run, logging, one_sync_us = folder / "run", structlog.get_config(), sync_us(folder)
+    with (folder / "log.jsonl").open("w", encoding="utf-8") as log, clocks.judging():
         log_to(log)
-        began = time.perf_counter()
+        began = clocks.read()
         finished = execute(night, run, watch=watch)
-        over = time.perf_counter()
+        over = clocks.read()
     structlog.configure(**logging)
     if finished.outcome.status != "done":
         raise SystemExit(f"{assay}: {finished.outcome.status}: {finished.outcome.error}")
-    wall_s, requests = ends[0] - began, exchanges(run)
+    wall_s, cpu_s = (end - start for end, start in zip(ends[0], began, strict=True))
+    requests = exchanges(run)
     return {
         "assay": assay,
         "plates": len(finished.plates),
         "results": sum(plate.result is not None for plate in finished.plates),
         "hours": round((finished.events[-1].monotonic_s - finished.events[0].monotonic_s) / 3600, 2),
         "wall_s": round(wall_s, 3),
+        "cpu_s": round(cpu_s, 3),
+        "sync_us": round(one_sync_us, 1),
         "prepare_s": round(prepare_s, 3),
-        "analyse_s": round(over - ends[0], 3),
+        "judge_s": round(clocks.judged_s, 3),
+        "analyse_s": round(over[0] - ends[0][0], 3),
         "exchanges": requests,
         "transitions": len(finished.events),
         "per_exchange_us": round(1e6 * wall_s / requests, 1),
@@ -144,7 +200,8 @@ def main() -> None:
         print(
             f"{night['assay']}: {night['plates']} plates, {night['hours']} h in {night['wall_s']} s "
             f"({night['exchanges']} exchanges of {night['per_exchange_us']} us, {night['transitions']} "
-            f"entries); prepared in {night['prepare_s']} s, analysed in {night['analyse_s']} s"
+            f"entries, {night['cpu_s']} s without the disk); prepared in {night['prepare_s']} s, "
+            f"judged in {night['judge_s']} s, analysed in {night['analyse_s']} s"
         )
 
 
