@@ -15,6 +15,7 @@ from platectl.app.emergency import keep_lab
 from platectl.app.evaluation import EvaluatedPlate, evaluate_run
 from platectl.app.judge import JudgeApart, JudgeHere
 from platectl.app.recorder import WireRecorder
+from platectl.app.replan import Replanner
 from platectl.app.signals import Signals
 from platectl.app.site import SimulatedSite, Site
 from platectl.app.wire import connect_lab
@@ -115,6 +116,7 @@ class Drive:
                 persons=self.persons,
                 suspension=suspenders,
                 judge=self._judge(run, stack),
+                replanner=Replanner(run),
             )
             channel = Channel(engine, desk, asyncio.get_running_loop())
             stack.enter_context(ControlServer(control_path(self.folder), channel.handle))

@@ -34,6 +34,7 @@ from platectl.engine.remedy import Remedies
 from platectl.engine.removals import take_over_removals
 from platectl.engine.resources import ResourceQueues
 from platectl.engine.salvage import Salvage
+from platectl.engine.slack import Slack
 from platectl.engine.state import RunState
 from platectl.engine.times import StepTimes
 from platectl.engine.timetable import Timetable
@@ -100,6 +101,7 @@ class Engine:
         left = [step for step in run.steps if not self._over(step.id)]
         self._left = left
         self._queues = ResourceQueues(left, lending=not self._resumed)
+        self._slack = Slack(run, self._journal, self._times)
         self._timetable = Timetable(run.steps)
         self._keeper = PlanKeeper(
             run, self._journal, self._timetable, self._queues, self._remedies, replanner
@@ -192,7 +194,7 @@ class Engine:
 
     async def _recover(self) -> None:
         recovery = Recovery(
-            self._run, self._journal, self._instruments, self._times, self._remedies
+            self._run, self._journal, self._instruments, self._slack, self._remedies
         )
         await recovery.look()
         for name, instrument in self._instruments.items():
@@ -300,6 +302,7 @@ class Engine:
             journal=self._journal,
             instruments=self._instruments,
             times=self._times,
+            slack=self._slack,
             gate=self.control,
             bytes_sent=self._bytes_sent,
         )
