@@ -22,8 +22,8 @@ Side = Literal[">", "<"]
 _LINE = re.compile(r"(?:@(\d+\.\d+) )?([<>]) (.*)")
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|([rnt\\]))")
 _NAMED = {"r": b"\r", "n": b"\n", "t": b"\t", "\\": b"\\"}
-_SHORT = {"\r": "\\r", "\n": "\\n", "\t": "\\t", "\\": "\\\\"}
-_TO_ESCAPE = re.compile(r"[^ -\[\]-~]")
+_SHORT = {"\\": "\\\\", "\r": "\\r", "\n": "\\n", "\t": "\\t"}
+_NOT_PRINTABLE = re.compile(r"[^ -~]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,12 @@ class Turn:
 
 def escape(data: bytes) -> str:
     """Write bytes on one line of printable ASCII."""
-    return _TO_ESCAPE.sub(
-        lambda found: _SHORT.get(found[0]) or f"\\x{ord(found[0]):02x}", data.decode("latin-1")
-    )
+    text = data.decode("latin-1")
+    for plain, escaped in _SHORT.items():
+        text = text.replace(plain, escaped)
+    if text.isascii() and text.isprintable():
+        return text
+    return _NOT_PRINTABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def unescape(text: str) -> bytes:
