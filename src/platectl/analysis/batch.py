@@ -35,6 +35,7 @@ from platectl.analysis.weighting import UNWEIGHTED, Kind, Weighting, given_weigh
 
 TOLERANCE = 1e-8
 BLOCK = 8192
+_HARD_BLOCK = 1024
 _FIRST_STEPS = 8
 _STEPS = 200
 _ALL_ROWS = 16
@@ -96,8 +97,8 @@ def _fit_blocks(fits: CurveFits, y: FloatArray) -> NDArray[np.intp]:
     ]
     hard = np.concatenate([none, *waiting])
     left = [
-        _second_pass(family, held, fits, y, hard[at : at + BLOCK])
-        for at in range(0, hard.size, BLOCK)
+        _second_pass(family, held, fits, y, hard[at : at + _HARD_BLOCK])
+        for at in range(0, hard.size, _HARD_BLOCK)
     ]
     return np.concatenate([none, *left])
 
@@ -222,7 +223,8 @@ def _second_pass(
     best = _lowest(tried, len(starts))
     if fits.options.weighting.depends_on_curve:
         problem, best = reweighted(problem, best, fits)
-    _write(fits, rows, problem, best)
+    higher = fits.ss[rows] < (best.ss + problem.levels.scatter.sum(axis=0)) * (1.0 - _SAME_SS)
+    _write(fits, rows[~higher], problem.take(~higher), _some(best, ~higher))
     unsettled = (fits.status[rows] != "converged") & (levels.points >= len(problem.free))
     left: NDArray[np.intp] = rows[unsettled]
     return left
