@@ -94,7 +94,13 @@ def _three_slopes(x: FloatArray, shape: Any, u: FloatArray) -> tuple[FloatArray,
 
 
 def _three_grid(levels: FloatArray, held: Mapping[str, float]) -> FloatArray:
-    return _middles(levels, held)[None, :, None]
+    """Rows are stretches of the axis, those within the range of doses first."""
+    if "LogIC50" in held:
+        return np.array([[[held["LogIC50"]]]])
+    low, high = float(levels.min()), float(levels.max())
+    beyond = 0.5 * (high - low)
+    stretches = np.linspace(low - beyond, high + beyond, 60).reshape(6, 10)
+    return stretches[[1, 2, 3, 4, 0, 5], :, None]
 
 
 def _decay_fraction(x: FloatArray, shape: Any) -> FloatArray:
@@ -111,7 +117,7 @@ def _decay_grid(levels: FloatArray, held: Mapping[str, float]) -> FloatArray:
     if "K" in held:
         return np.array([[[held["K"]]]])
     span = max(float(np.ptp(levels)), float(np.finfo(np.float64).tiny))
-    return (np.geomspace(0.1, 100.0, _MIDDLES) / span)[None, :, None]
+    return (np.geomspace(0.1, 100.0, 32) / span).reshape(4, 8, 1)
 
 
 BATCH_MODELS: dict[str, PlateauModel] = {
