@@ -17,7 +17,8 @@ import yaml
 from platectl.app.channel import control_path, tell
 from platectl.app.desk import Desk
 from platectl.app.drive import Finished
-from platectl.app.night import Options, execute, prepare, resume
+from platectl.app.night import execute, resume
+from platectl.app.prepare import Options, prepare
 from platectl.app.rehearse import rehearse
 from platectl.app.truth import default_truth_path
 from platectl.domain.errors import DisconnectedError, RefusedError, StoreError, UserInputError

@@ -14,7 +14,8 @@ from benchmarks import faults
 from benchmarks.fault_scenes import SCENES, WITHOUT_WIRE
 
 from platectl import registry
-from platectl.app.night import Options, execute, prepare
+from platectl.app.night import execute
+from platectl.app.prepare import Options, prepare
 from platectl.app.replay import replay_run
 from platectl.app.truth import default_truth_path
 from platectl.domain.errors import LinkError

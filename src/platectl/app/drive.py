@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
 
 from platectl.app.channel import Channel, control_path
@@ -16,6 +17,7 @@ from platectl.app.recorder import WireRecorder
 from platectl.app.signals import Signals
 from platectl.app.site import SimulatedSite, Site
 from platectl.app.wire import connect_lab
+from platectl.domain.clock import Clock
 from platectl.domain.errors import FencedError, StoreError
 from platectl.domain.events import Event
 from platectl.domain.policy import Policy
@@ -81,6 +83,8 @@ class Drive:
     async def _run(self, run: CompiledRun, policy: Policy, state: RunState | None) -> RunOutcome:
         async with AsyncExitStack() as stack:
             desk = Desk()
+            if state is None and run.starts is not None:
+                await _until(run.starts, self.site.clock)
             behind = await stack.enter_async_context(self.site.behind())
             wall = self.site.clock.now().isoformat()
             epoch = self.ledger.claim(str(self.owner), wall)
@@ -142,6 +146,13 @@ class Drive:
             questions=len(engine.questions.open),
             steps=engine.under_way(),
         )
+
+
+async def _until(starts: datetime, clock: Clock) -> None:
+    """Wait for the start of a planned night; instruments are not touched before."""
+    left_s = (starts - clock.now()).total_seconds()
+    if left_s > 0:
+        await asyncio.sleep(left_s)
 
 
 @contextmanager

@@ -67,8 +67,8 @@ def build_report(
     warnings += [text for view in map(view_of, shown) if view for text in view.warnings]
     return RunReport(
         run=name,
-        title=run.protocol.title,
-        protocol=run.protocol.name,
+        title=run.heading,
+        protocol=run.label,
         lab=run.lab.name,
         simulated=run.lab.simulated,
         started=_to_the_second(events[0].wall) if events else "",
@@ -77,7 +77,7 @@ def build_report(
         plates=shown,
         steps=_timeline(run, events),
         windows=tuple(_windows(run, events)),
-        conditions=conditions_of_protocol(run.protocol),
+        conditions=_conditions(run),
         files=run.files,
         warnings=tuple(dict.fromkeys(warnings)),
         versions={"platectl": __version__, "python": platform.python_version()},
@@ -150,6 +150,18 @@ def _windows(run: CompiledRun, events: Sequence[Event]) -> list[WindowRow]:
     return rows
 
 
+def _conditions(run: CompiledRun) -> list[tuple[str, str]]:
+    """Conditions of every assay; those of several assays under the names of their protocols."""
+    if not run.others:
+        return conditions_of_protocol(run.protocol)
+    rows = []
+    for number, protocol in enumerate(run.protocols):
+        names = [plate.name for plate in run.plates if plate.assay == number]
+        rows.append((protocol.title, ", ".join(names)))
+        rows += conditions_of_protocol(protocol)
+    return rows
+
+
 def conditions_of_protocol(protocol: AssayProtocol) -> list[tuple[str, str]]:
     """What a report says about the assay, as rows of (what, value)."""
     return _binding_rows(protocol) if protocol.is_binding else _calcium_rows(protocol)
@@ -188,7 +200,7 @@ def _binding_rows(protocol: AssayProtocol) -> list[tuple[str, str]]:
 def announce(store: Path, name: str, run: CompiledRun, started: str) -> None:
     """Index a run before it begins, so that one that is cut off is listed."""
     RunIndex(store).put(
-        name, folder=store / name, protocol=run.protocol.name, lab=run.lab.name, started=started,
+        name, folder=store / name, protocol=run.label, lab=run.lab.name, started=started,
         status="running", results=[],
     )  # fmt: skip
 

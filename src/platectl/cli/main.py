@@ -22,6 +22,7 @@ COMMANDS = {
     "abort": ("platectl.cli.control", "abort", "Stop every instrument at once."),
     "watchdog": ("platectl.cli.watchdog", "watchdog", "Say when a run is silent, late or in need."),
     "halt": ("platectl.cli.control", "halt", "End the engine without any clean-up."),
+    "plan": ("platectl.cli.plan", "plan", "Plan a night: times, people, windows, bound."),
     "check": ("platectl.cli.check", "check", "Check files; nothing is sent to any instrument."),
     "rehearse": ("platectl.cli.rehearse", "rehearse", "Rehearse a night, with faults."),
     "init": ("platectl.cli.init", "init", "Write a working set of files to start from."),

@@ -13,7 +13,8 @@ import click
 import structlog
 
 from platectl.app.drive import Finished
-from platectl.app.night import Options, execute, prepare
+from platectl.app.night import execute
+from platectl.app.prepare import Options, prepare
 from platectl.app.runs import announce, keep, new_run_name
 from platectl.cli.options import (
     emit_json,
@@ -41,7 +42,7 @@ def run(
     protocols: tuple[str, ...], lab: Path | None, samples: Path | None, truth: Path | None, layout: str | None,
     overrides: tuple[str, ...], store: Path, seed: int, policy: Path | None, quiet: bool, as_json: bool,
 ) -> int:  # fmt: skip
-    """Run one or more PROTOCOLS (bundled names or .yaml files), one after another.
+    """Run one or more PROTOCOLS (bundled names, .yaml files, or night files), one after another.
 
     Everything is checked first; findings stop the run before anything is sent. Ctrl-C stops
     safely: instruments are halted, the ledger says what was under way.
@@ -76,7 +77,7 @@ def run(
 
 def _one(options: Options, store: Path, *, quiet: bool) -> dict[str, Any]:
     began = time.perf_counter()
-    night = prepare(options)
+    night = prepare(options, now=WallClock().now())
     folder = store / options.run
     folder.mkdir(parents=True, exist_ok=True)
     announce(store, options.run, night.compiled, WallClock().now().isoformat(timespec="seconds"))

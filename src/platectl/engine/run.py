@@ -25,11 +25,12 @@ from platectl.domain.errors import (
 from platectl.domain.events import EventKind
 from platectl.domain.policy import Policy
 from platectl.domain.run import CompiledRun
-from platectl.domain.steps import Anchor, Step
+from platectl.domain.steps import Step, Window
 from platectl.engine.bench import StepBench
 from platectl.engine.control import Control, Mode
 from platectl.engine.journal import Journal
-from platectl.engine.ports import EventSink, Suspension, Watcher
+from platectl.engine.keeper import PlanKeeper
+from platectl.engine.ports import EventSink, Replanner, Suspension, Watcher
 from platectl.engine.questions import Person, Questions
 from platectl.engine.recover import Recovery
 from platectl.engine.remedy import Remedies
@@ -37,6 +38,7 @@ from platectl.engine.resources import ResourceQueues
 from platectl.engine.salvage import Salvage
 from platectl.engine.state import RunState
 from platectl.engine.times import StepTimes
+from platectl.engine.timetable import Timetable
 from platectl.steps import CLEARING, SHARED, kind_of
 
 log = structlog.get_logger()
@@ -90,6 +92,7 @@ class Engine:
         bytes_sent: Callable[[str], str] = lambda _: "",
         suspension: Suspension | None = None,
         persons: tuple[Person, ...] = (),
+        replanner: Replanner | None = None,
     ) -> None:
         self._run = run
         self._instruments = instruments
@@ -117,9 +120,14 @@ class Engine:
         left = [step for step in run.steps if not self._over(step.id)]
         self._left = left
         self._queues = ResourceQueues(left, lending=not self._resumed)
-        self._of_plate: dict[str, set[str]] = defaultdict(set)
-        for step in run.steps:
-            self._of_plate[step.plate].add(step.id)
+        self._timetable = Timetable(run.steps)
+        self._keeper = PlanKeeper(
+            run, self._journal, self._timetable, self._queues, self._remedies, replanner
+        )
+        self._ending_with: dict[str, list[Window]] = defaultdict(list)
+        for window in run.windows:
+            if window.end.edge == "start" and not window.end.offset_s:
+                self._ending_with[window.end.step].append(window)
         self._done = {step.id: asyncio.Event() for step in run.steps}
         for step in run.steps:
             if self._over(step.id):
@@ -132,12 +140,15 @@ class Engine:
         try:
             if self._resumed:
                 await self._recover()
+                self._keeper.ask("the run was cut off")
                 self._queues.lending = True
             async with asyncio.TaskGroup() as group:
-                stopper = group.create_task(self._stop_when_told())
+                aside = [group.create_task(self._stop_when_told()),
+                         group.create_task(self._keeper.keep())]  # fmt: skip
                 steps = [group.create_task(self._step(s), name=s.id) for s in self._left]
                 await asyncio.gather(*steps)
-                stopper.cancel()
+                for task in aside:
+                    task.cancel()
         except asyncio.CancelledError:
             if self._aborted_by and self._main is not None:
                 self._main.uncancel()
@@ -188,7 +199,7 @@ class Engine:
 
     def left_s(self) -> float:
         """Seconds until the planned end."""
-        return max(self._run.planned_end_s - self._journal.now_s, 0.0)
+        return max(self._timetable.end_s - self._journal.now_s, 0.0)
 
     def _begin(self) -> None:
         clock_s = self._journal.began_s
@@ -279,6 +290,7 @@ class Engine:
                     await self.control.leave_step()
                 if self._held and not self._over(step.id):
                     await asyncio.Event().wait()  # until the run ends as held
+        self._keeper.ended(step)
         self._done[step.id].set()
 
     async def _enter(self, step: Step) -> None:
@@ -302,18 +314,16 @@ class Engine:
         return step.kind not in SHARED and not (loaded and step.kind in CLEARING)
 
     async def _wait_for_time(self, step: Step) -> None:
-        began_s, clock = self._journal.began_s, self._journal.clock
-        follows = any(name in self._of_plate[step.plate] for name in step.after)
-        due_s = began_s + (0.0 if follows else step.planned_start_s)
-        if step.not_before is not None and self._times.known(step.not_before):
-            due_s = max(due_s, self._times.moment_s(step.not_before))
-        for window in self._run.windows:
-            if window.end == Anchor(step=step.id, edge="start") and window.at_least_s:
-                await self._done[window.start.step].wait()
-                if self._times.known(window.start):
-                    due_s = max(due_s, self._times.moment_s(window.start) + window.at_least_s)
-        if (left_s := due_s - clock.monotonic_s()) > 0:
-            await asyncio.sleep(left_s)
+        """Wait for the planned start and for what must pass before, but past no window's end."""
+        windows = self._ending_with[step.id]
+        for window in windows:
+            await self._done[window.start.step].wait()
+        while True:
+            planned_s = self._journal.began_s + self._timetable[step.id][0]
+            due_s = self._times.due_s(step, windows, planned_s)
+            if (left_s := due_s - self._journal.clock.monotonic_s()) <= 0:
+                return
+            await self._timetable.pause(left_s)
 
     async def _execute(self, step: Step) -> None:
         """Enter a step until it is done, or something else was decided about it."""

@@ -16,11 +16,12 @@ __all__ = ["EvaluatedPlate", "evaluate_run"]
 
 def evaluate_run(run: CompiledRun, events: Sequence[Event]) -> list[EvaluatedPlate]:
     """Analyse every plate of a run from what its ledger holds."""
-    evaluate = evaluate_binding if run.protocol.is_binding else evaluate_calcium
     plates = []
     for plate in run.plates:
+        view = run.seen_by(plate)
+        evaluate = evaluate_binding if view.protocol.is_binding else evaluate_calcium
         reason = given_up(plate, events)
-        found = evaluate(run, plate, events)
+        found = evaluate(view, plate, events)
         plates.append(
             replace(found, result=None, problem=f"given up: {reason}") if reason else found
         )
