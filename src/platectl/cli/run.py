@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
+from dataclasses import asdict
 from datetime import UTC
 from pathlib import Path
 from typing import Any, TextIO
@@ -13,9 +14,10 @@ import click
 import structlog
 
 from platectl.app.drive import Finished
+from platectl.app.needs import needs_of
 from platectl.app.night import execute
 from platectl.app.prepare import Options, prepare
-from platectl.app.runs import announce, keep, new_run_name
+from platectl.app.runs import announce, keep, new_run_name, refuse_begun
 from platectl.cli.options import (
     emit_json,
     file_options,
@@ -36,23 +38,34 @@ from platectl.transport.wall_clock import WallClock
 @store_option
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the simulated lab.")
 @policy_option
+@click.option("--name", help="Name of the run folder; one that was begun is not run anew.")
+@click.option(
+    "--needs", is_flag=True, help="Only say, as JSON, which instruments it needs, and how long."
+)
 @click.option("--quiet", is_flag=True, help="No live view.")
 @json_option
 def run(
     protocols: tuple[str, ...], lab: Path | None, samples: Path | None, truth: Path | None, layout: str | None,
-    overrides: tuple[str, ...], store: Path, seed: int, policy: Path | None, quiet: bool, as_json: bool,
+    overrides: tuple[str, ...], store: Path, seed: int, policy: Path | None, name: str | None, needs: bool,
+    quiet: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Run one or more PROTOCOLS (bundled names, .yaml files, or night files), one after another.
 
     Everything is checked first; findings stop the run before anything is sent. Ctrl-C stops
     safely: instruments are halted, the ledger says what was under way.
     """
+    if len(protocols) > 1 and (name or needs):
+        raise click.UsageError("--name and --needs belong to one protocol")
     code, summaries = 0, []
     for protocol in protocols:
-        name = new_run_name(store, Path(protocol).stem, WallClock().now().astimezone(UTC))
+        folder = name or new_run_name(store, Path(protocol).stem, WallClock().now().astimezone(UTC))
         options = Options(
-            protocol, lab, samples, truth, layout, parse_overrides(overrides), seed, name, policy
+            protocol, lab, samples, truth, layout, parse_overrides(overrides), seed, folder, policy
         )
+        if needs:
+            emit_json(asdict(needs_of(prepare(options, now=WallClock().now()).compiled)))
+            return 0
+        refuse_begun(store / folder)
         try:
             summary = _one(options, store, quiet=quiet or as_json)
         except InputRefusedError as error:

@@ -67,6 +67,15 @@ def parse_cron(expression: str) -> CronFields:
     )
 
 
+def parse_weekdays(text: str) -> frozenset[int]:
+    """Read weekdays like `mon-fri` or `mon,wed` as ISO numbers, Monday 1 to Sunday 7.
+
+    Raises:
+        UserInputError: They are none.
+    """
+    return frozenset(day % 7 or 7 for day in _field(text.lower(), "day of week"))
+
+
 def _field(word: str, name: str) -> frozenset[int]:
     return frozenset(n for part in word.split(",") for n in _part(part, name))
 

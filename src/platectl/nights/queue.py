@@ -76,11 +76,12 @@ class Queue:
         return startable(self.all("queued"), self.leases.all())
 
     def examined(self, number: int, needs: Needs) -> None:
-        """Say what a queued submission needs."""
+        """Say what a queued submission needs, and which files were read for it."""
         with self._book.change() as db:
+            files = {**needs.files, **self.get(number).files}
             db.execute(
-                "UPDATE submissions SET needs = ? WHERE id = ? AND state = 'queued'",
-                (needs.text(), number),
+                "UPDATE submissions SET needs = ?, files = ? WHERE id = ? AND state = 'queued'",
+                (needs.text(), json.dumps(files), number),
             )
 
     def claim(self, number: int, now: datetime) -> Submission | None:

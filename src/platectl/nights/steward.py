@@ -19,7 +19,7 @@ MOST_TRIES: Final = 5
 _RELEASED: Final = -1
 _REFUSED: Final = 2  # exit code of what nothing was sent for
 _OVER: Final = {"done", "failed", "aborted"}
-_WAITS: Final = {"held", "stopped"}
+_WAITS: Final = {"held", "stopped", "unreadable"}
 
 
 class Steward:

@@ -47,13 +47,15 @@ class Subject:
 class Needs:
     """What a compiled run needs: instruments of a lab, and how long it is planned to take.
 
-    `lasting` says that what stands in the instruments outlives the process of the run.
+    `lasting` says that what stands in the instruments outlives the process of the run; `files` are
+    those that were read, with their SHA-256.
     """
 
     lab: str
     instruments: tuple[str, ...]
     planned_s: float
     lasting: bool = True
+    files: dict[str, str] = field(default_factory=dict)
 
     def text(self) -> str:
         """As it is stored."""
