@@ -18,6 +18,7 @@ from platectl.domain.events import Event, EventKind
 from platectl.store.ledger import Ledger
 
 WORLD = "world.log"
+SLOW_S = 2.0
 
 
 def main() -> int:
@@ -34,8 +35,8 @@ def main() -> int:
     ledger = Ledger(store / name / "ledger.db")
     ledger.claim("stub", now())
     note(ledger, "run.started", {"clock_s": 0.0, "epoch": 1})
-    time.sleep(0.02 + (crc32(name.encode()) % 10) / 50)
-    if crc32(name.encode()) % 5 == 0:
+    time.sleep(SLOW_S if name.startswith("slow") else 0.02 + (crc32(name.encode()) % 10) / 50)
+    if not name.startswith("slow") and crc32(name.encode()) % 5 == 0:
         say(store, "end", name)
         os._exit(9)
     return finish(store, name)

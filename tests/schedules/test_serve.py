@@ -11,12 +11,14 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+from benchmarks.serve_stub import WORLD
 from click.testing import CliRunner, Result
 from tests.schedules.test_schedules import NIGHTLY
 
@@ -30,6 +32,7 @@ from platectl.cli.main import cli
 from platectl.cli.subject import subject_of
 from platectl.domain.notices import NoticeChannel, Notices
 from platectl.nights.book import Book
+from platectl.nights.calendar import Once
 from platectl.nights.clockwork import ApsClockwork
 from platectl.nights.outbox import Notice
 from platectl.nights.queue import Queue
@@ -84,12 +87,12 @@ def test_a_daemon_that_is_killed_hundreds_of_times_loses_nothing() -> None:
 
 
 @contextmanager
-def serving(store: Path) -> Iterator[subprocess.Popen[str]]:
+def serving(store: Path, *, every: str = "0.1") -> Iterator[subprocess.Popen[str]]:
     """A real daemon, which begins the stub instead of runs."""
     stub = store / "stub"
     stub.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT}/benchmarks/serve_stub.py "$@"\n')
     stub.chmod(0o755)
-    words = ["serve", "--store", str(store), "--every", "0.1", "--runner", str(stub)]
+    words = ["serve", "--store", str(store), "--every", every, "--runner", str(stub)]
     daemon = subprocess.Popen([sys.executable, "-m", "platectl", *words], text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
     try:
@@ -136,6 +139,37 @@ def test_a_daemon_serves_alone_tells_and_ends_with_sigterm(tmp_path: Path) -> No
     assert second.returncode == 3
     assert f"process {daemon.pid}" in second.stderr
     assert code == 0
+
+
+def test_a_run_goes_on_while_its_daemon_is_stopped_and_is_found_again(tmp_path: Path) -> None:
+    with serving(tmp_path) as daemon, Book(tmp_path) as book:
+        number = Queue(book).submit(Subject(("slow",)), WallClock().now())
+        _until(lambda: Queue(book).get(number).state == "running")
+        daemon.send_signal(signal.SIGTERM)
+        assert daemon.wait(10) == 0
+
+    with serving(tmp_path), Book(tmp_path) as book:
+        _until(lambda: Queue(book).get(number).state == "done")
+
+    words = [line.split()[1] for line in (tmp_path / WORLD).read_text().splitlines()]
+    assert words == ["begin", "deed", "end"]
+
+
+def test_apscheduler_wakes_a_daemon_that_does_not_look_by_itself(tmp_path: Path) -> None:
+    with serving(tmp_path, every="600"), Book(tmp_path) as book:
+        queue = Queue(book)
+        table = Schedules(book, queue)
+        now = WallClock().now()
+        at = (now + timedelta(seconds=2)).replace(tzinfo=None)
+        table.add(Schedule("soon", Once(local=at, zone="UTC"), Subject(("a",))), now)
+        subjects.wake(tmp_path)
+
+        _until(lambda: table.starts("submitted"))
+        _until(lambda: queue.all("running", "done"))
+
+        (start,), (run,) = table.starts("submitted"), queue.all()
+        assert run.start == start.id
+        assert run.submitted - start.due < timedelta(seconds=2)
 
 
 def test_apscheduler_calls_what_is_due_and_forgets_what_was_dropped() -> None:
@@ -295,6 +329,11 @@ def test_a_named_run_that_was_begun_is_not_run_anew(tmp_path: Path) -> None:
     words = ("run", "sigma1-binding", "--name", "mine", "--quiet", "--store", str(tmp_path))
     command = [sys.executable, "-m", "platectl", *words]
     assert subprocess.run(command, check=False).returncode == 0
+    with Book(tmp_path) as book:
+        mine = replace(
+            Queue(book).get(Queue(book).submit(Subject(("x",)), WallClock().now())), run="mine"
+        )
+    standing = RunProcesses(tmp_path, ()).look(mine)
     entries = (tmp_path / "mine" / "ledger.db").read_bytes()
 
     again = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -302,6 +341,10 @@ def test_a_named_run_that_was_begun_is_not_run_anew(tmp_path: Path) -> None:
     assert again.returncode == 3
     assert "platectl resume mine" in again.stderr
     assert (tmp_path / "mine" / "ledger.db").read_bytes() == entries
+    assert (standing.alive, standing.status) == (False, "done")
+    assert standing.outcome["results"] == 3
+    assert standing.outcome["passed"] <= 3
+    assert not standing.outcome["dropped"] + standing.outcome["failed"]
 
 
 def test_needs_name_instruments_but_no_people() -> None:

@@ -44,10 +44,13 @@ class RunProcesses:
         Raises:
             UserInputError: It is refused; with what it said.
         """
-        process = await asyncio.create_subprocess_exec(
-            *self._command, "run", *subject.arguments, "--needs",
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._command, "run", *subject.arguments, "--needs",
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            )  # fmt: skip
+        except OSError as error:
+            raise UserInputError(f"no process can be made: {error}") from error
         try:
             out, err = await process.communicate()
         finally:

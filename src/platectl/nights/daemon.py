@@ -77,8 +77,8 @@ class Daemon:
                 self._wake.clear()
                 try:
                     self.turn()
-                except StoreError as error:
-                    log.warning("turn.failed", error=str(error))  # the disk may be free again later
+                except (StoreError, OSError) as error:
+                    log.warning("turn.failed", error=str(error))  # it may be well again later
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._manners.every_s):
                         await self._wake.wait()
