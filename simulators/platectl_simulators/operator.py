@@ -111,7 +111,7 @@ class OperatorSimulator:
         self._asked_on[name] = stream
         if name in self._doing and not self._doing[name].cancelling():
             return
-        known = self._done.get(name) == prompt
+        known = _wish(self._done.get(name)) == _wish(prompt)
         self._begin(name, self._say(prompt, None) if known else self._attend(prompt))
 
     def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
@@ -322,3 +322,8 @@ def _misplaced(fault: Fault | None, places: Any) -> str:
     if fault is None or not places:
         return ""
     return str(fault.data.get("labware", places[0]["labware"]))
+
+
+def _wish(prompt: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What is wanted, whenever it is due."""
+    return None if prompt is None else {k: v for k, v in prompt.items() if k != "due"}

@@ -66,7 +66,7 @@ def test_nobody_is_asked_to_load_while_away(night_file: Path) -> None:
     with_people = prepare(Options(str(night_file)))
 
     visits = overview(with_people.compiled).visits
-    away = with_people.absences["person"]
+    away = with_people.compiled.absences["person"]
     assert len(visits) > 2
     assert not [v for v in visits for a, b in away if v.begin_s < b and a < v.end_s]
 

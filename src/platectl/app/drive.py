@@ -13,7 +13,9 @@ from platectl.app.channel import Channel, control_path
 from platectl.app.desk import Desk
 from platectl.app.emergency import keep_lab
 from platectl.app.evaluation import EvaluatedPlate, evaluate_run
+from platectl.app.judge import JudgeApart, JudgeHere
 from platectl.app.recorder import WireRecorder
+from platectl.app.replan import Replanner
 from platectl.app.signals import Signals
 from platectl.app.site import SimulatedSite, Site
 from platectl.app.wire import connect_lab
@@ -22,9 +24,10 @@ from platectl.domain.errors import FencedError, StoreError
 from platectl.domain.events import Event
 from platectl.domain.policy import Policy
 from platectl.domain.run import CompiledRun
-from platectl.engine.ports import Watcher
+from platectl.engine.ending import RunOutcome
+from platectl.engine.ports import Judge, Watcher
 from platectl.engine.questions import Person
-from platectl.engine.run import Engine, RunOutcome
+from platectl.engine.run import Engine
 from platectl.engine.state import RunState
 from platectl.engine.suspenders import Suspenders
 from platectl.simkit.world import World
@@ -112,6 +115,8 @@ class Drive:
                 bytes_sent=self.recorder.bytes_sent,
                 persons=self.persons,
                 suspension=suspenders,
+                judge=self._judge(run, stack),
+                replanner=Replanner(run),
             )
             channel = Channel(engine, desk, asyncio.get_running_loop())
             stack.enter_context(ControlServer(control_path(self.folder), channel.handle))
@@ -126,6 +131,16 @@ class Drive:
                 pulse = asyncio.create_task(self._pulse(engine, self.site.beats_every_s))
                 stack.callback(pulse.cancel)
             return await engine.run()
+
+    def _judge(self, run: CompiledRun, stack: AsyncExitStack) -> Judge | None:
+        """Whoever judges plates while others have not begun."""
+        if len(run.plates) == 1:
+            return None
+        if run.lab.simulated:
+            return JudgeHere(run, self.ledger)
+        apart = JudgeApart(self.folder)
+        stack.callback(apart.close)
+        return apart
 
     async def _pulse(self, engine: Engine, every_s: float) -> None:
         """Say again and again that the engine lives, and what it does."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from platectl.app.truth import load_truth, unknown_to_truth
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
 from platectl.domain.lab import Lab
-from platectl.domain.night import Interval, NightDoc, NightEntry
+from platectl.domain.night import NightDoc, NightEntry
 from platectl.domain.policy import Policy
 from platectl.domain.run import CompiledRun
 from platectl.files.lab import load_catalogue, load_lab
@@ -46,18 +46,13 @@ class Options:
 
 @dataclass(slots=True)
 class Night:
-    """A compiled run with what it needs to be executed.
-
-    `absences` are when people are not there, in seconds since the start; `zone` is how the lab's
-    clocks go.
-    """
+    """A compiled run with what it needs to be executed; `zone` is how the lab's clocks go."""
 
     compiled: CompiledRun
     warnings: list[Finding]
     truth: Truth | None
     seed: int
     policy: Policy
-    absences: Mapping[str, tuple[Interval, ...]] = field(default_factory=dict)
     zone: str | None = None
 
 
@@ -104,9 +99,7 @@ def _compiled(
                     sheet=request.sample_file,
                 )
             )  # fmt: skip
-    return Night(
-        compiled, warnings, truth, options.seed, load_policy(options.policy), terms.absences, zone
-    )
+    return Night(compiled, warnings, truth, options.seed, load_policy(options.policy), zone)
 
 
 def _request(options: Options, lab: Lab, lab_document: Document) -> Request:

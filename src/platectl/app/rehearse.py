@@ -14,6 +14,7 @@ from pathlib import Path
 
 import structlog
 
+from platectl.app.audit import audit
 from platectl.app.drive import Finished, used_instruments
 from platectl.app.evaluation import EvaluatedPlate
 from platectl.app.night import execute
@@ -21,7 +22,6 @@ from platectl.app.prepare import Night
 from platectl.app.runs import deviations
 from platectl.domain.errors import UserInputError
 from platectl.domain.events import Event
-from platectl.report.model import PlateReport
 from platectl.report.rows import result_rows
 from platectl.simkit.line_faults import random_line_fault
 from platectl.simkit.world.truth import LINE, FaultEntry, Timing
@@ -62,7 +62,10 @@ class ResultSeen:
 
 @dataclass(frozen=True, slots=True)
 class Rehearsed:
-    """How one rehearsed night went. `struck` are its faults, `asked` the questions to people."""
+    """How one rehearsed night went.
+
+    `struck` are its faults, `asked` the questions to people, `unsound` what the audit found.
+    """
 
     seed: int
     struck: tuple[str, ...]
@@ -79,6 +82,7 @@ class Rehearsed:
     windows: tuple[WindowSeen, ...]
     results: tuple[ResultSeen, ...]
     z_prime: tuple[tuple[str, float], ...]
+    unsound: tuple[str, ...]
 
 
 def rehearse(
@@ -171,6 +175,7 @@ def _rehearsed(
         windows=windows,
         results=tuple(_results(finished.plates)),
         z_prime=tuple(_z_primes(finished.plates)),
+        unsound=tuple(audit(night.compiled, events)),
     )
 
 
@@ -188,10 +193,7 @@ def _windows(night: Night, events: list[Event]) -> Iterator[WindowSeen]:
 
 
 def _results(plates: list[EvaluatedPlate]) -> Iterator[ResultSeen]:
-    shown = [
-        PlateReport(p.plan.name, p.plan.barcode, p.plan.wells, p.counts, p.result, p.problem)
-        for p in plates
-    ]
+    shown = [p.report() for p in plates]
     for row in result_rows(shown):
         lower, upper = row["lower"], row["upper"]
         fold = upper / lower if lower and upper else None

@@ -17,7 +17,7 @@ from platectl.domain.errors import StoreError
 from platectl.domain.events import Event
 from platectl.domain.run import CompiledRun
 from platectl.domain.units import FROZEN, format_duration, format_molar
-from platectl.report.model import PlateReport, RunReport, TimelineRow, WindowRow
+from platectl.report.model import RunReport, TimelineRow, WindowRow
 from platectl.report.views import view_of
 from platectl.store.index import RunIndex
 from platectl.store.ledger import Ledger
@@ -75,10 +75,7 @@ def build_report(
     warnings = [f"{p.plan.name}: {text}" for p in plates for text in p.broken_windows]
     warnings += [f"{p.plan.name}: {p.problem}" for p in plates if p.problem]
     warnings += deviations(run, events)
-    shown = tuple(
-        PlateReport(p.plan.name, p.plan.barcode, p.plan.wells, p.counts, p.result, p.problem)
-        for p in plates
-    )
+    shown = tuple(p.report() for p in plates)
     warnings += [text for view in map(view_of, shown) if view for text in view.warnings]
     return RunReport(
         run=name,

@@ -70,7 +70,7 @@ def rehearse(
     else:
         _list(found)
         _show(summary)
-    return 3 if any(n.status not in {"done", "held"} for n in found) else 0
+    return 3 if any(n.unsound or n.status not in {"done", "held"} for n in found) else 0
 
 
 def _brief(night: Rehearsed) -> dict[str, object]:
@@ -81,7 +81,7 @@ def _brief(night: Rehearsed) -> dict[str, object]:
 
 
 def _list(found: list[Rehearsed]) -> None:
-    shown = [n for n in found if n.status != "done" or n.dropped or n.broken_windows]
+    shown = [n for n in found if n.status != "done" or n.dropped or n.broken_windows or n.unsound]
     shown = found if len(found) <= LISTED else shown
     if shown:
         print_table(
@@ -95,7 +95,7 @@ def _list(found: list[Rehearsed]) -> None:
             ],
         )  # fmt: skip
     for night in shown:
-        for text in (*night.deviations, *([night.error] if night.error else [])):
+        for text in (*night.unsound, *night.deviations, *([night.error] if night.error else [])):
             say(f"night {night.seed}: {text}")
 
 

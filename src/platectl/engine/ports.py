@@ -73,6 +73,14 @@ class Proposal:
     method: str
 
 
+class Judge(Protocol):
+    """Judges a plate that has been read."""
+
+    async def __call__(self, plate: str) -> str:
+        """Say why a plate is no good; empty when it is good, or cannot be judged."""
+        ...
+
+
 class Replanner(Protocol):
     """Plans what is left of a run anew."""
 

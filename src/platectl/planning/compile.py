@@ -102,6 +102,7 @@ def compile_run(
         holds=tuple(batch.holds),
         files={name: digest for request in requests for name, digest in request.files.items()},
         planned=PlanNote(method=plan.method, bound_s=plan.bound_s),
+        absences=dict(terms.absences),
     )
     return run, findings
 

@@ -35,7 +35,7 @@ async def ask(bench: Bench, operator_name: str, prompt: Prompt) -> dict[str, str
     operator: Operator = bench.instrument(operator_name)
 
     async def put() -> dict[str, str]:
-        answer = await operator.ask(replace(prompt, id=ACTION_ID.get()))
+        answer = await operator.ask(replace(prompt, id=ACTION_ID.get(), due=bench.due()))
         if answer.option != prompt.options[0]:
             raise InstrumentFaultError(
                 f"{answer.person} answered {answer.option!r} to {prompt.text!r}"
