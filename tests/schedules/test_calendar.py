@@ -90,7 +90,7 @@ fields = st.tuples(
 ).map(" ".join)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=25)
 @given(fields, st.sampled_from(ZONES), st.integers(0, 364))
 def test_cron_fires_as_the_minutes_of_a_month_say(expression: str, zone: str, day: int) -> None:
     after = utc("2026-01-01T00:00") + timedelta(days=day)
@@ -119,7 +119,7 @@ def test_cron_fires_as_the_minutes_of_a_whole_year_say(expression: str, zone: st
     assert found == counted(cron_matches(expression), zone, after, until)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=20)
 @given(
     weekdays=st.frozensets(st.integers(1, 7), min_size=1),
     minutes=st.integers(0, 24 * 60 - 1),

@@ -50,6 +50,19 @@ async def test_runs_on_disjoint_instruments_go_at_once_and_others_wait(tmp_path:
     await house.end()
 
 
+async def test_one_instrument_of_two_lab_files_has_one_run(tmp_path: Path) -> None:
+    one = Needs("bench.yaml", ("reader",), 3600.0, addresses=("tcp:reader:23",))
+    two = Needs("bench-2.yaml", ("counter",), 3600.0, addresses=("tcp:reader:23",))
+    house = house_of(tmp_path, a=one, b=two)
+    submit(house, "a")
+    submit(house, "b")
+    house.up()
+    await asyncio.sleep(60)
+    assert house.runs.alive() == ["a"]
+    assert house.daemon.queue.leases.of(1) == ("reader",)
+    await house.end()
+
+
 async def test_priority_goes_before_order(tmp_path: Path) -> None:
     house = house_of(tmp_path, a=READER, b=READER, c=READER)
     for title, priority in (("a", 0), ("b", 0), ("c", 5)):

@@ -57,10 +57,12 @@ SCHEDULES = {
 }  # fmt: skip
 
 
-def test_a_year_with_restarts_fires_as_documented(tmp_path: Path) -> None:
+def test_a_year_with_restarts_and_a_clock_that_is_set_fires_as_documented(tmp_path: Path) -> None:
     began, ended = "2026-01-01T00:00", "2027-01-01T00:00"
     down = [(f"2026-{month:02d}-{day:02d}T19:00", hours) for month, day, hours in [
         (1, 9, 12), (3, 28, 24), (3, 29, 3), (5, 4, 80), (8, 1, 1), (10, 24, 30), (11, 1, 24)]]  # fmt: skip
+    ahead = [("2026-02-10T00:00", 9), ("2026-06-20T18:00", 30)]
+    back = [("2026-04-18T12:30", 7), ("2026-10-28T22:00", 20)]
 
     async def year() -> dict[str, list[tuple[datetime, str, str]]]:
         house = House(tmp_path, began, every_s=6 * 3600.0)
@@ -69,11 +71,19 @@ def test_a_year_with_restarts_fires_as_documented(tmp_path: Path) -> None:
             schedule = Schedule(name, timing, Subject((name,)), missed="skip")
             house.daemon.schedules.add(schedule, house.clock.now())
         house.up()
-        for moment, hours in down:
+        for moment, hours, event in sorted(
+            [(*d, "down") for d in down]
+            + [(*a, "ahead") for a in ahead]
+            + [(*b, "back") for b in back]
+        ):
             await house.until(moment)
-            await house.kill()
-            await asyncio.sleep(hours * 3600)
-            house.up()
+            if event == "down":
+                await house.kill()
+                await asyncio.sleep(hours * 3600)
+                house.up()
+            else:
+                house.clock.off_s += 3600 * (hours if event == "ahead" else -hours)
+                house.daemon.wake()
         await house.until(ended)
         found = {name: starts(house, name) for name in SCHEDULES}
         assert set(house.runs.began.values()) == {1}
@@ -89,7 +99,7 @@ def test_a_year_with_restarts_fires_as_documented(tmp_path: Path) -> None:
         wanted = naive(timing, utc(began), utc(ended))
         assert [due for due, *_ in found[name]] == wanted
         for due, state, _ in found[name]:
-            away = any(utc(m) <= due < utc(m) + timedelta(hours=h) - GRACE for m, h in down)
+            away = any(utc(m) <= due < utc(m) + timedelta(hours=h) - GRACE for m, h in down + ahead)
             assert state == ("skipped" if away else "submitted"), (name, due)
 
 

@@ -54,6 +54,7 @@ class Night:
     seed: int
     policy: Policy
     zone: str | None = None
+    lab_file: Path | None = None
 
 
 def prepare(
@@ -99,7 +100,8 @@ def _compiled(
                     sheet=request.sample_file,
                 )
             )  # fmt: skip
-    return Night(compiled, warnings, truth, options.seed, load_policy(options.policy), zone)
+    policy = load_policy(options.policy)
+    return Night(compiled, warnings, truth, options.seed, policy, zone, options.lab)
 
 
 def _request(options: Options, lab: Lab, lab_document: Document) -> Request:

@@ -63,7 +63,7 @@ def run(
             protocol, lab, samples, truth, layout, parse_overrides(overrides), seed, folder, policy
         )
         if needs:
-            emit_json(asdict(needs_of(prepare(options, now=WallClock().now()).compiled)))
+            emit_json(asdict(needs_of(prepare(options, now=WallClock().now()))))
             return 0
         refuse_begun(store / folder)
         try:

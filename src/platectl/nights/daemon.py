@@ -67,6 +67,7 @@ class Daemon:
         self._over = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._set: dict[str, datetime] = {}
+        self._looked: tuple[datetime, float] | None = None
         self._busy: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
@@ -123,8 +124,16 @@ class Daemon:
         self._begin("post", self._send)
 
     def _wind(self, now: datetime) -> None:
-        """Set the clockwork to the next firing of each schedule."""
+        """Set the clockwork to the next firing of each schedule, anew when the clock was set."""
         found = {}
+        monotonic_s = self._clock.monotonic_s()
+        if self._looked is not None:
+            passed_s = (now - self._looked[0]).total_seconds()
+            if abs(passed_s - monotonic_s + self._looked[1]) > _EARLY.total_seconds():
+                for name in self._set:
+                    self._clockwork.drop(name)
+                self._set = {}
+        self._looked = (now, monotonic_s)
         for schedule in self.schedules.all():
             self._mind_the_clock(schedule, now)
             at = schedule.next(now)

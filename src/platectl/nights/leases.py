@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from platectl.nights.book import Book
 from platectl.nights.submission import Needs, Submission
+
+#: the lab of addresses
+_HOST: Final = ""
 
 
 class Leases:
@@ -23,7 +28,9 @@ class Leases:
     def of(self, submission: int) -> tuple[str, ...]:
         """Instruments that a submission has."""
         rows = self._book.read(
-            "SELECT instrument FROM leases WHERE submission = ? ORDER BY instrument", submission
+            "SELECT instrument FROM leases WHERE submission = ? AND lab != ? ORDER BY instrument",
+            submission,
+            _HOST,
         )
         return tuple(row["instrument"] for row in rows)
 
@@ -66,4 +73,6 @@ def startable(waiting: list[Submission], lent: dict[tuple[str, str], int]) -> li
 
 
 def _keys(needs: Needs) -> set[tuple[str, str]]:
-    return {(needs.lab, name) for name in needs.instruments}
+    """By name in its lab, and by address on this host: two lab files may mean one instrument."""
+    by_name = {(needs.lab, name) for name in needs.instruments}
+    return by_name | {(_HOST, address) for address in needs.addresses}

@@ -156,14 +156,14 @@ class Schedules:
         missed and waits for a decision, unless a later one is on time; the rest is left out. All
         of it is one change, and each start is there once, whatever is restarted or set.
         """
+        if not self._is_worth_it(name, now):
+            return []
         with self._book.change() as db:
             rows = self._rows("WHERE name = ? AND state = 'active'", name)
             if not rows or rows[0].last_considered is None or now <= rows[0].last_considered:
                 return []
             schedule, since = rows[0], rows[0].last_considered
             due = list(firings(schedule.timing, since, now))
-            if not due and now - since < _NOTED_EVERY:
-                return []
             fresh = [moment for moment in due if self._is_new(name, moment)]
             if fresh:
                 self._supersede(name, now, "a later start came")
@@ -238,6 +238,14 @@ class Schedules:
             schedule.subject, now, priority=schedule.priority, start=start_id(schedule.name, due),
             not_after=None if person else schedule.limit(due), restart=schedule.restart,
         )  # fmt: skip
+
+    def _is_worth_it(self, name: str, now: datetime) -> bool:
+        """Whether something is due, or the note of what was considered is old; without a lock."""
+        for schedule in self._rows("WHERE name = ? AND state = 'active'", name):
+            since = schedule.last_considered or now
+            coming = next_after(schedule.timing, since)
+            return now - since >= _NOTED_EVERY or (coming is not None and coming <= now)
+        return False
 
     def _is_new(self, name: str, due: datetime) -> bool:
         return not self._book.read("SELECT 1 FROM starts WHERE id = ?", start_id(name, due))

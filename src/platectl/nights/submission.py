@@ -47,7 +47,8 @@ class Subject:
 class Needs:
     """What a compiled run needs: instruments of a lab, and how long it is planned to take.
 
-    `lasting` says that what stands in the instruments outlives the process of the run; `files` are
+    `lab` is the path of the lab file, or the name of a bundled lab; `addresses` are those of real
+    ports. `lasting` says that what stands in the instruments outlives the process of the run; `files` are
     those that were read, with their SHA-256.
     """
 
@@ -56,6 +57,7 @@ class Needs:
     planned_s: float
     lasting: bool = True
     files: dict[str, str] = field(default_factory=dict)
+    addresses: tuple[str, ...] = ()
 
     def text(self) -> str:
         """As it is stored."""
@@ -65,7 +67,8 @@ class Needs:
     def of(cls, text: str) -> Self:
         """As it was stored."""
         content = json.loads(text)
-        return cls(**{**content, "instruments": tuple(content["instruments"])})
+        lists = {name: tuple(content.get(name, ())) for name in ("instruments", "addresses")}
+        return cls(**{**content, **lists})
 
 
 @dataclass(frozen=True, slots=True)
