@@ -248,6 +248,17 @@ async def test_what_is_refused_is_held_for_a_person_and_lets_others_pass(tmp_pat
     await house.end()
 
 
+async def test_what_was_cancelled_while_it_was_examined_stays_cancelled(tmp_path: Path) -> None:
+    house = house_of(tmp_path)
+    number = submit(house, "a")
+    house.daemon.queue.cancel(number, house.clock.now(), "ada", "")
+
+    assert not house.daemon.queue.held(number, "refused: too late")
+
+    assert states(house) == {"a": "cancelled"}
+    await house.end()
+
+
 async def test_a_file_that_changed_before_the_start_is_named(tmp_path: Path) -> None:
     house = house_of(tmp_path, a=READER)
     sheet = tmp_path / "sheet.csv"

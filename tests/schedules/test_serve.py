@@ -28,7 +28,7 @@ from platectl.app.night import execute
 from platectl.app.prepare import Options, prepare
 from platectl.app.processes import RunProcesses
 from platectl.app.runs import build_report
-from platectl.app.serve import Mail, unit
+from platectl.app.serve import Mail, Watchdogs, unit
 from platectl.cli import subject as subjects
 from platectl.cli.main import cli
 from platectl.cli.subject import subject_of
@@ -42,6 +42,8 @@ from platectl.nights.queue import Queue
 from platectl.nights.schedules import Schedule, Schedules
 from platectl.nights.submission import Needs, Subject
 from platectl.report.export import results_json
+from platectl.store.heartbeat import Heartbeat
+from platectl.store.lock import Owner, RunLock
 from platectl.transport.wall_clock import WallClock
 
 ROOT = Path(__file__).parents[2]
@@ -386,6 +388,47 @@ async def test_a_ledger_that_nobody_can_read_is_no_run_that_was_never_begun(tmp_
 
     assert standing.entries > 0
     assert standing.status == "unreadable"
+
+
+def test_a_silent_run_is_told_once_and_a_question_too(tmp_path: Path) -> None:
+    clock = WallClock()
+    with Book(tmp_path) as book:
+        number = Queue(book).submit(Subject(("x",)), clock.now())
+        running = replace(Queue(book).get(number), run="r", began=clock.now())
+    dogs = Watchdogs(tmp_path, clock)
+    assert dogs.look(running) == []
+    (tmp_path / "r").mkdir()
+    Heartbeat(tmp_path / "r").beat(
+        state="running", wall=clock.now().isoformat(), monotonic_s=clock.monotonic_s() - 100,
+        planned_end_s=10.0, questions=1, steps=[],
+    )  # fmt: skip
+
+    assert [alarm.kind for alarm in dogs.look(running)] == ["silence", "person_needed"]
+    assert dogs.look(running) == []
+
+
+def test_a_run_that_somebody_drives_is_not_cancelled(tmp_path: Path) -> None:
+    with Book(tmp_path) as book:
+        queue = Queue(book)
+        number = queue.submit(Subject(("x",)), WallClock().now())
+        queue.examined(number, Needs("lab", ("reader",), 1.0))
+        claimed = queue.claim(number, WallClock().now())
+        queue.held(number, "held")
+    assert claimed is not None
+    lock = RunLock(tmp_path / str(claimed.run), Owner.me("platectl", "now"))
+
+    refused = say("queue", "cancel", str(number), store=tmp_path)
+    lock.release()
+    done = say("queue", "cancel", str(number), store=tmp_path)
+
+    assert "is driven by platectl" in str(refused.exception)
+    assert done.exit_code == 0
+
+
+def test_the_store_belongs_to_the_word_that_changes_it(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["queue", "--store", str(tmp_path), "cancel", "1"])
+
+    assert "write --store after cancel" in result.output
 
 
 async def test_a_notice_counts_as_told_when_one_channel_took_it(tmp_path: Path) -> None:

@@ -11,10 +11,12 @@ from platectl.cli.control import by_option, reason_option
 from platectl.cli.options import emit_json, json_option, store_option
 from platectl.cli.render import print_table, say
 from platectl.cli.subject import WORDS, examine, subject_of, wake, words_argument
+from platectl.domain.errors import UserInputError
 from platectl.domain.units import format_duration
 from platectl.nights.book import Book
 from platectl.nights.queue import Queue
 from platectl.nights.submission import Submission
+from platectl.store.lock import owner_of
 from platectl.transport.wall_clock import WallClock
 
 _OVER_SHOWN = 10
@@ -27,6 +29,8 @@ _OVER_SHOWN = 10
 def queue(context: click.Context, store: Path, as_json: bool) -> int:
     """Show what waits, what goes, and what ended last; or change it."""
     if context.invoked_subcommand is not None:
+        if context.get_parameter_source("store") is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"write --store after {context.invoked_subcommand}")
         return 0
     with Book(store) as book:
         table = Queue(book)
@@ -96,6 +100,7 @@ def release(number: int, store: Path, by: str) -> int:
 def cancel(number: int, store: Path, by: str, reason: str) -> int:
     """Give up submission ID, which waits or is held; its instruments are free."""
     with Book(store) as book:
+        _refuse_alive(store, Queue(book).get(number))
         Queue(book).cancel(number, WallClock().now(), by, reason)
     wake(store)
     say(f"submission {number} is cancelled")
@@ -109,6 +114,7 @@ def cancel(number: int, store: Path, by: str, reason: str) -> int:
 def clear(number: int, store: Path, by: str) -> int:
     """Say that the instruments of failed submission ID stand clear: others may have them."""
     with Book(store) as book:
+        _refuse_alive(store, Queue(book).get(number))
         names = Queue(book).clear(number, by)
     wake(store)
     say(f"{', '.join(names)}: free")
@@ -125,6 +131,19 @@ def priority(number: int, value: int, store: Path) -> int:
         Queue(book).rank(number, value)
     wake(store)
     return 0
+
+
+def _refuse_alive(store: Path, found: Submission) -> None:
+    """Refuse to free the instruments of a run that somebody resumed by hand.
+
+    Raises:
+        UserInputError: A process drives it.
+    """
+    owner = None if found.run is None else owner_of(store / found.run)
+    if owner is not None:
+        raise UserInputError(
+            f"{found.run} is driven by {owner}; `platectl stop {found.run}` ends it"
+        )
 
 
 def _json(found: Submission, lent: tuple[str, ...]) -> dict[str, Any]:

@@ -114,4 +114,4 @@ def _next_night(
             lines.append(f"repeat from {submission.name}: {', '.join(dict.fromkeys(again))}")
         elif submission.state == "failed":
             lines.append(f"repeat {submission.name}: {submission.subject}")
-    return lines
+    return lines or ["nothing is queued or scheduled"]

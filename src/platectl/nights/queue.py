@@ -122,12 +122,18 @@ class Queue:
                 (stamp(now), number),
             )
 
-    def held(self, number: int, reason: str) -> None:
-        """It waits for a person; a run that was begun keeps its instruments."""
+    def held(self, number: int, reason: str) -> bool:
+        """It waits for a person; a run that was begun keeps its instruments.
+
+        False when it is over by now, because somebody cancelled it.
+        """
         with self._book.change() as db:
-            db.execute(
-                "UPDATE submissions SET state = 'held', reason = ? WHERE id = ?", (reason, number)
-            )
+            changed = db.execute(
+                "UPDATE submissions SET state = 'held', reason = ? "
+                "WHERE id = ? AND state IN ('queued', 'claimed', 'running', 'held')",
+                (reason, number),
+            ).rowcount
+        return changed > 0
 
     def ended(
         self, number: int, state: State, now: datetime, *, reason: str = "",

@@ -160,8 +160,9 @@ class Steward:
         entries = standing.entries if standing else 0
         mark = f"hold:{submission.id}:{entries}:{submission.tries}:{reason}"
         with self._book.change():
-            self._queue.held(submission.id, reason)
-            self._outbox.put(mark, kind, submission.name, f"{submission.name}: {reason}", now)
+            if self._queue.held(submission.id, reason):
+                text = f"{submission.name}: {reason}"
+                self._outbox.put(mark, kind, submission.name, text, now)
 
 
 def _goes_on(submission: Submission) -> str:
