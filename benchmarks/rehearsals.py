@@ -6,7 +6,8 @@ Mixed nights of binding and calcium plates: durations vary (instruments 5 %, peo
 lines fail at random. nights, status: how they ended. windows_broken: hard windows of plates that
 went on. unsound: what must never be (a position used twice, labware on labware, a plate lost, a
 window that broke unannounced, a step before its time), with the seed of the night. stuck: nights
-that ended neither as done nor as held for a person. dropped: plates given up, with reasons.
+that ended neither as done nor as held for a person (one whose instruments do not answer at the
+start is not begun, and nothing was moved). dropped: plates given up, with reasons.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import structlog
 
 from platectl.app.outlook import outlook
 from platectl.app.prepare import Options, prepare
-from platectl.app.rehearse import Conditions, rehearse
+from platectl.app.rehearse import NOT_BEGUN, Conditions, rehearse
 
 NIGHT = """platectl: 1
 night: rehearsal
@@ -59,7 +60,7 @@ def measure(
         "dropped": sum(len(n.dropped) for n in found),
         "replanned": sum(n.replanned for n in found),
         "unsound": {n.seed: list(n.unsound) for n in found if n.unsound},
-        "stuck": [n.seed for n in found if n.status not in {"done", "held"}],
+        "stuck": [n.seed for n in found if n.status not in {"done", "held", NOT_BEGUN}],
         "wall_s": round(time.perf_counter() - began, 1),
     }
 

@@ -30,10 +30,12 @@ class JudgeHere:
     def __init__(self, run: CompiledRun, ledger: Ledger) -> None:
         self._run = run
         self._ledger = ledger
+        self._events: list[Event] = []
 
     async def __call__(self, plate: str) -> str:
         """See `platectl.engine.ports.Judge`."""
-        return verdict(self._run, plate, list(self._ledger.events()))
+        self._events += self._ledger.events(after=len(self._events))
+        return verdict(self._run, plate, self._events)
 
 
 class JudgeApart:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from platectl.app.rehearse import Rehearsed
+from platectl.app.rehearse import NOT_BEGUN, Rehearsed
 
 Z_95 = 1.959964
 
@@ -58,23 +58,24 @@ class Outlook:
 
 
 def outlook(found: Sequence[Rehearsed]) -> Outlook:
-    """Sum rehearsed nights up.
+    """Sum rehearsed nights up; chances are those of nights that were begun.
 
     Raises:
-        ValueError: There is none.
+        ValueError: None was.
     """
-    ends = [n.end_s for n in found if n.status == "done"] or [n.end_s for n in found]
-    z_primes = sorted(z for n in found for _, z in n.z_prime)
+    begun = [n for n in found if n.status != NOT_BEGUN]
+    ends = [n.end_s for n in begun if n.status == "done"] or [n.end_s for n in found]
+    z_primes = sorted(z for n in begun for _, z in n.z_prime)
     return Outlook(
         nights=len(found),
         status=dict(Counter(n.status for n in found)),
-        all_windows_kept=chance(sum(not n.broken_windows for n in found), len(found)),
+        all_windows_kept=chance(sum(not n.broken_windows for n in begun), len(begun)),
         all_plates_kept=chance(
-            sum(not n.dropped and n.status == "done" for n in found), len(found)
+            sum(not n.dropped and n.status == "done" for n in begun), len(begun)
         ),
         end_s=(quantile(ends, 0.05), quantile(ends, 0.5), quantile(ends, 0.95)),
-        links=tuple(_links(found)),
-        expected=tuple(_expected(found)),
+        links=tuple(_links(begun)),
+        expected=tuple(_expected(begun)),
         z_prime=(quantile(z_primes, 0.05), quantile(z_primes, 0.5)) if z_primes else None,
     )
 

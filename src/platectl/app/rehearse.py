@@ -20,14 +20,17 @@ from platectl.app.evaluation import EvaluatedPlate
 from platectl.app.night import execute
 from platectl.app.prepare import Night
 from platectl.app.runs import deviations
-from platectl.domain.errors import UserInputError
+from platectl.domain.errors import LinkError, UserInputError
 from platectl.domain.events import Event
+from platectl.engine.ending import RunOutcome
 from platectl.report.rows import result_rows
 from platectl.simkit.line_faults import random_line_fault
 from platectl.simkit.world.truth import LINE, FaultEntry, Timing
 
 #: sends of a wire among which a fault strikes
 SENDS = 120
+#: status of a night whose instruments did not answer at the start; nothing was moved
+NOT_BEGUN = "not begun"
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,28 +112,34 @@ def _hush() -> None:
 
 
 def rehearse_one(night: Night, conditions: Conditions, seed: int) -> Rehearsed:
-    """Run one night."""
-    finished, struck = play(night, conditions, seed)
+    """Run one night; one whose instruments do not answer at the start is not begun."""
+    struck = _faults(night, conditions.faults, random.Random(seed))
+    try:
+        finished = play(night, conditions, seed, struck)
+    except LinkError as error:
+        finished = Finished(RunOutcome("failed", str(error)), [], [], "", "")
     return _rehearsed(night, seed, struck, finished)
 
 
 def play(
-    night: Night, conditions: Conditions, seed: int
-) -> tuple[Finished, tuple[FaultEntry, ...]]:
-    """Run one night and give back everything that came of it, with its faults."""
+    night: Night, conditions: Conditions, seed: int, struck: tuple[FaultEntry, ...]
+) -> Finished:
+    """Run one night and give back everything that came of it.
+
+    Raises:
+        LinkError: Instruments did not answer at the start; nothing was moved.
+    """
     if night.truth is None:
         raise UserInputError("only a simulated lab can be rehearsed")
-    struck = _faults(night, conditions.faults, random.Random(seed))
     timing = Timing(instruments_sd=conditions.instruments_sd, people_sd=conditions.people_sd)
     truth = night.truth.model_copy(
         update={"faults": (*night.truth.faults, *struck), "timing": timing}
     )
     with tempfile.TemporaryDirectory(prefix="platectl-rehearsal-") as folder:
-        finished = execute(
+        return execute(
             replace(night, truth=truth, seed=seed), Path(folder) / "night",
             record_wire=False, ledger_path=":memory:",
         )  # fmt: skip
-    return finished, struck
 
 
 def _faults(night: Night, number: int, rng: random.Random) -> tuple[FaultEntry, ...]:
@@ -162,9 +171,9 @@ def _rehearsed(
         struck=tuple(
             f"{f.instrument} {f.kind.removeprefix(LINE)} at send {f.after}" for f in struck
         ),
-        status=finished.outcome.status,
+        status=finished.outcome.status if events else NOT_BEGUN,
         error=finished.outcome.error,
-        end_s=events[-1].monotonic_s,
+        end_s=events[-1].monotonic_s if events else 0.0,
         asked=tuple(str(e.data["text"]) for e in events if e.kind == "question.asked"),
         dropped=tuple(finished.outcome.dropped),
         lost_wells=sum(len(e.data["wells"]) for e in events if e.kind == "wells.dropped"),

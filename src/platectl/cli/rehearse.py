@@ -12,7 +12,7 @@ from rich.progress import track
 
 from platectl.app.outlook import Chance, Outlook, outlook
 from platectl.app.prepare import Options, prepare
-from platectl.app.rehearse import Conditions, Rehearsed
+from platectl.app.rehearse import NOT_BEGUN, Conditions, Rehearsed
 from platectl.app.rehearse import rehearse as nights_of
 from platectl.cli.options import (
     emit_json,
@@ -27,6 +27,8 @@ from platectl.domain.units import format_duration, format_molar
 #: more nights than this are summed up, not listed
 LISTED = 12
 LINKS_SHOWN = 5
+#: how a night may end
+SOUND = {"done", "held", NOT_BEGUN}
 
 
 @click.command()
@@ -70,7 +72,7 @@ def rehearse(
     else:
         _list(found)
         _show(summary)
-    return 3 if any(n.unsound or n.status not in {"done", "held"} for n in found) else 0
+    return 3 if any(n.unsound or n.status not in SOUND for n in found) else 0
 
 
 def _brief(night: Rehearsed) -> dict[str, object]:
