@@ -42,7 +42,7 @@ from platectl.nights.submission import Subject
 STUB = (sys.executable, str(Path(__file__).with_name("serve_stub.py")))
 KINDS = ("before commit", "after commit", "before process", "after process", "any time")
 LONGEST_LIFE_S = 3.0
-LAST_LIFE_S = 60.0
+STANDSTILL_S = 30.0
 
 
 def live(store: Path, kind: str, number: int) -> int:
@@ -123,13 +123,15 @@ def kill(store: Path, kills: int, rng: random.Random) -> tuple[Counter[str], int
 
 
 def last_life(store: Path, asked: int) -> int:
-    """A life that is not killed, until all is done; returns the exit code after SIGTERM."""
+    """A life that is not killed, while it comes to something; returns the exit code after SIGTERM."""
     pid = live(store, "", 0)
-    end = time.monotonic() + LAST_LIFE_S
+    done, since = 0, time.monotonic()
     with Book(store) as book:
         queue = Queue(book)
-        while time.monotonic() < end and len(queue.all("done")) < asked:
-            time.sleep(0.05)
+        while done < asked and time.monotonic() < since + STANDSTILL_S:
+            if (now := len(queue.all("done"))) > done:
+                done, since = now, time.monotonic()
+            time.sleep(0.1)
         time.sleep(0.3)
     os.kill(pid, signal.SIGTERM)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
