@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from benchmarks.nights import ASSAYS, measure
+from benchmarks.night import ASSAYS, measure
 
 
 @pytest.mark.parametrize("assay", ASSAYS)

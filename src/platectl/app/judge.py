@@ -30,12 +30,10 @@ class JudgeHere:
     def __init__(self, run: CompiledRun, ledger: Ledger) -> None:
         self._run = run
         self._ledger = ledger
-        self._events: list[Event] = []
 
     async def __call__(self, plate: str) -> str:
         """See `platectl.engine.ports.Judge`."""
-        self._events += self._ledger.events(after=len(self._events))
-        return verdict(self._run, plate, self._events)
+        return verdict(self._run, plate, list(self._ledger.events(plate=plate)))
 
 
 class JudgeApart:
@@ -62,4 +60,4 @@ def verdict_from(folder: Path, plate: str) -> str:
     """Judge a plate from the ledger in a run folder."""
     with Ledger.reading(folder / "ledger.db") as ledger:
         run = CompiledRun.model_validate_json(ledger.frozen("run"), context=FROZEN)
-        return verdict(run, plate, list(ledger.events()))
+        return verdict(run, plate, list(ledger.events(plate=plate)))

@@ -175,13 +175,15 @@ class Ledger:
             self._set_sync(sync=True)
             self._db.execute("PRAGMA user_version = 0")  # a commit, and with it a sync
 
-    def events(self, *, after: int = 0) -> Iterator[Event]:
-        """All entries in order, or those after the one with a number."""
+    def events(self, *, plate: str | None = None) -> Iterator[Event]:
+        """All entries in order, or those of the steps of one plate and of no step."""
+        of_plate = "" if plate is None else "WHERE step = '' OR substr(step, 1, ?) = ?"
+        prefix = f"{plate}."
         with self._mapped():
             rows = self._db.execute(
-                "SELECT kind, step, wall, monotonic_s, data FROM events WHERE number > ? "
-                "ORDER BY number", (after,),
-            ).fetchall()  # fmt: skip
+                f"SELECT kind, step, wall, monotonic_s, data FROM events {of_plate} ORDER BY number",  # noqa: S608  # one of two constants
+                () if plate is None else (len(prefix), prefix),
+            ).fetchall()
         for kind, step, wall, monotonic_s, data in rows:
             yield Event(_kind(kind), step, wall, monotonic_s, json.loads(data))
 

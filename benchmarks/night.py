@@ -1,7 +1,7 @@
 """How fast whole nights pass: many plates in virtual time, byte by byte, with physics and ledger.
 
-python -m benchmarks.nights --plates 40 --json
-python -m benchmarks.nights --assay sigma1-binding --plates 40 --folder /var/lib/platectl
+python -m benchmarks.night --plates 40 --json
+python -m benchmarks.night --assay sigma1-binding --plates 40 --folder /var/lib/platectl
 
 Every plate carries invented compounds, each known to the simulated lab. `wall_s` is the execution, from
 the empty folder to the last entry: engine, drivers, bytes on the wires and their record, simulators,
