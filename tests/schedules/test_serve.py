@@ -425,6 +425,22 @@ def test_a_run_that_somebody_drives_is_not_cancelled(tmp_path: Path) -> None:
     assert done.exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--morning", "7"), "HH:MM"),
+        (("--morning", "07:00", "--zone", "Mars/Olympus"), "no time zone"),
+    ],
+)
+def test_a_morning_that_never_comes_is_refused(
+    tmp_path: Path, words: tuple[str, ...], why: str
+) -> None:
+    code = [sys.executable, "-m", "platectl", "serve", "--store", str(tmp_path), *words]
+    ran = subprocess.run(code, capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert why in ran.stderr
+
+
 def test_the_store_belongs_to_the_word_that_changes_it(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["queue", "--store", str(tmp_path), "cancel", "1"])
 

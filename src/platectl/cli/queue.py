@@ -52,7 +52,7 @@ def queue(context: click.Context, store: Path, as_json: bool) -> int:
     return 0
 
 
-@queue.command(context_settings=WORDS)
+@queue.command(context_settings=WORDS, short_help="Submit a protocol or night file.")
 @words_argument
 @click.option("--priority", type=int, default=0, show_default=True, help="Higher starts first.")
 @click.option(
@@ -79,7 +79,7 @@ def add(words: tuple[str, ...], priority: int, restart: Any, store: Path, as_jso
     return 0
 
 
-@queue.command()
+@queue.command(short_help="Let a held submission go on.")
 @click.argument("number", metavar="ID", type=int)
 @store_option
 @by_option
@@ -92,7 +92,7 @@ def release(number: int, store: Path, by: str) -> int:
     return 0
 
 
-@queue.command()
+@queue.command(short_help="Give up a submission that waits or is held.")
 @click.argument("number", metavar="ID", type=int)
 @store_option
 @by_option
@@ -107,7 +107,7 @@ def cancel(number: int, store: Path, by: str, reason: str) -> int:
     return 0
 
 
-@queue.command()
+@queue.command(short_help="Say that instruments of a failed run are clear.")
 @click.argument("number", metavar="ID", type=int)
 @store_option
 @by_option
@@ -121,7 +121,7 @@ def clear(number: int, store: Path, by: str) -> int:
     return 0
 
 
-@queue.command()
+@queue.command(short_help="Change the priority of a queued one.")
 @click.argument("number", metavar="ID", type=int)
 @click.argument("value", type=int)
 @store_option

@@ -44,7 +44,7 @@ def schedule() -> None:
     """Say what is run when; `platectl serve` does it."""
 
 
-@schedule.command(context_settings=WORDS)
+@schedule.command(context_settings=WORDS, short_help="Add a schedule.")
 @click.argument("name")
 @words_argument
 @click.option("--cron", help="Five fields, like '30 21 * * mon-fri'.")
@@ -98,7 +98,7 @@ def add(
     return 0
 
 
-@schedule.command("list")
+@schedule.command("list", short_help="List schedules and open decisions.")
 @store_option
 @json_option
 def list_(store: Path, as_json: bool) -> int:
@@ -133,7 +133,7 @@ def list_(store: Path, as_json: bool) -> int:
     return 0
 
 
-@schedule.command("next")
+@schedule.command("next", short_help="Show the next starts.")
 @click.argument("name", required=False)
 @click.option(
     "--count", type=click.IntRange(1, 366), default=_SHOWN, show_default=True, help="How many."
@@ -158,7 +158,7 @@ def next_(name: str | None, count: int, store: Path, as_json: bool) -> int:
     return 0
 
 
-@schedule.command()
+@schedule.command(short_help="Have a schedule start nothing.")
 @click.argument("name")
 @store_option
 def pause(name: str, store: Path) -> int:
@@ -170,7 +170,7 @@ def pause(name: str, store: Path) -> int:
     return 0
 
 
-@schedule.command()
+@schedule.command(short_help="Have a schedule start again from now on.")
 @click.argument("name")
 @store_option
 def resume(name: str, store: Path) -> int:
@@ -185,7 +185,7 @@ def resume(name: str, store: Path) -> int:
     return 0
 
 
-@schedule.command()
+@schedule.command(short_help="Forget a schedule.")
 @click.argument("name")
 @store_option
 def remove(name: str, store: Path) -> int:
@@ -197,7 +197,7 @@ def remove(name: str, store: Path) -> int:
     return 0
 
 
-@schedule.command()
+@schedule.command(short_help="Decide about a missed start.")
 @click.argument("start")
 @click.argument("decision", type=click.Choice(["run", "skip"]))
 @store_option

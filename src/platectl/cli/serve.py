@@ -37,6 +37,8 @@ def serve(
         return _status(store, as_json=as_json)
     if print_unit:
         return _print_unit(store, notices, morning, zone)
+    from pydantic import ValidationError
+
     from platectl.app.notify import load_notices
     from platectl.app.serve import Service
     from platectl.cli.run import log_to
@@ -46,7 +48,10 @@ def serve(
     report = None
     if morning is not None:
         at = local_time(morning)
-        report = Cron(expression=f"{at.minute} {at.hour} * * *", zone=zone)
+        try:
+            report = Cron(expression=f"{at.minute} {at.hour} * * *", zone=zone)
+        except ValidationError as error:
+            raise click.UsageError(error.errors()[0]["msg"]) from None
     log_to(sys.stderr)
     command = (runner,) if runner else (sys.executable, "-m", "platectl")
     Service(store, command, load_notices(notices), Manners(every, report)).run()
