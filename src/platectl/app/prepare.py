@@ -60,6 +60,7 @@ class Night:
     seed: int
     policy: Policy
     zone: str | None = None
+    lab_file: Path | None = None
     stock: Stock | None = None
 
 
@@ -108,7 +109,7 @@ def _compiled(
             )  # fmt: skip
     stock = load_stock(options.stock) if options.stock else None
     policy = load_policy(options.policy)
-    return Night(compiled, warnings, truth, options.seed, policy, zone, stock)
+    return Night(compiled, warnings, truth, options.seed, policy, zone, options.lab, stock)
 
 
 def _request(options: Options, lab: Lab, lab_document: Document) -> Request:
