@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from platectl.app.channel import Channel, control_path
 from platectl.app.desk import Desk
@@ -36,6 +38,9 @@ from platectl.store.ledger import Ledger, Seal
 from platectl.store.lock import Owner, RunLock
 from platectl.transport.control_socket import ControlServer
 from platectl.transport.wall_clock import WallClock
+
+#: name of the frozen document that holds the findings of the preflight
+PREFLIGHT: Final = "preflight"
 
 
 @dataclass(slots=True)
@@ -91,6 +96,8 @@ class Drive:
             behind = await stack.enter_async_context(self.site.behind())
             wall = self.site.clock.now().isoformat()
             epoch = self.ledger.claim(str(self.owner), wall)
+            if state is None:
+                self._enter_preflight(wall)
             connection = await stack.enter_async_context(
                 connect_lab(
                     run.lab, used_instruments(run), clock=self.site.clock, folder=self.folder,
@@ -131,6 +138,13 @@ class Drive:
                 pulse = asyncio.create_task(self._pulse(engine, self.site.beats_every_s))
                 stack.callback(pulse.cancel)
             return await engine.run()
+
+    def _enter_preflight(self, wall: str) -> None:
+        """Write what the preflight found and who overrode it, unless an earlier start did."""
+        if not self.ledger.has_frozen(PREFLIGHT) or self.ledger.last() is not None:
+            return
+        for kind, data in json.loads(self.ledger.frozen(PREFLIGHT)):
+            self.ledger.append(Event(kind, "", wall, 0.0, data))
 
     def _judge(self, run: CompiledRun, stack: AsyncExitStack) -> Judge | None:
         """Whoever judges plates while others have not begun."""

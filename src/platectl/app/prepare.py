@@ -14,12 +14,14 @@ from platectl.domain.lab import Lab
 from platectl.domain.night import NightDoc, NightEntry
 from platectl.domain.policy import Policy
 from platectl.domain.run import CompiledRun
+from platectl.domain.stock import Stock
 from platectl.files.lab import load_catalogue, load_lab
 from platectl.files.night import beside, is_night, load_night
 from platectl.files.plate_map import load_layout
 from platectl.files.policy import load_policy
 from platectl.files.protocol import bundled, file_hash, find_protocol, load_protocol
 from platectl.files.samples import load_samples
+from platectl.files.stock import load_stock
 from platectl.files.yaml_lines import Document
 from platectl.planning.compile import NightTerms, Planner, Request, by_insertion, compile_run
 from platectl.simkit.world import Truth
@@ -42,11 +44,15 @@ class Options:
     seed: int = 1
     run: str = "run"
     policy: Path | None = None
+    stock: Path | None = None
 
 
 @dataclass(slots=True)
 class Night:
-    """A compiled run with what it needs to be executed; `zone` is how the lab's clocks go."""
+    """A compiled run with what it needs to be executed.
+
+    `zone` is how the lab's clocks go; `stock` is what is on hand, when the operator says so.
+    """
 
     compiled: CompiledRun
     warnings: list[Finding]
@@ -54,6 +60,7 @@ class Night:
     seed: int
     policy: Policy
     zone: str | None = None
+    stock: Stock | None = None
 
 
 def prepare(
@@ -99,7 +106,9 @@ def _compiled(
                     sheet=request.sample_file,
                 )
             )  # fmt: skip
-    return Night(compiled, warnings, truth, options.seed, load_policy(options.policy), zone)
+    stock = load_stock(options.stock) if options.stock else None
+    policy = load_policy(options.policy)
+    return Night(compiled, warnings, truth, options.seed, policy, zone, stock)
 
 
 def _request(options: Options, lab: Lab, lab_document: Document) -> Request:
@@ -115,7 +124,11 @@ def _request(options: Options, lab: Lab, lab_document: Document) -> Request:
     sheet = str(options.samples or (sheet_path.name if sheet_path else "samples.csv"))
     files = [
         find_protocol(options.protocol),
-        *(p for p in (options.lab, options.samples, options.truth, layout_file) if p),
+        *(
+            p
+            for p in (options.lab, options.samples, options.truth, options.stock, layout_file)
+            if p
+        ),
     ]
     return Request(
         protocol, document, lab, lab_document, load_catalogue(lab), samples, sheet, options.run,
@@ -139,6 +152,7 @@ def _night_file(options: Options) -> tuple[NightDoc, Document, Options]:
         lab=options.lab or beside(path, doc.lab),
         truth=options.truth or beside(path, doc.truth),
         policy=options.policy or beside(path, doc.policy),
+        stock=options.stock or beside(path, doc.stock),
     )
     return doc, document, options
 

@@ -99,6 +99,12 @@ def deviations(run: CompiledRun, events: Sequence[Event]) -> list[str]:
             lines.append(
                 f"{titles[event.step]}: {data['by']} said {data['fate']}: {data['reason']}"
             )
+        elif event.kind == "preflight.overridden":
+            check = data["check"]
+            lines.append(
+                f"preflight: {check['name']}: {check['needed']} needed, {check['there']} there; "
+                f"{data['by']} started nevertheless: {data['reason']}"
+            )
         elif event.kind == "run.resumed":
             lines.append(f"the run was cut off for {format_duration(data['outage_s'])} and resumed")
     return lines

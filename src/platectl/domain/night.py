@@ -88,6 +88,9 @@ class NightDoc(BaseModel):
     lab: str | None = Field(default=None, description="lab file; none is the bundled simulated lab")
     truth: str | None = None
     policy: str | None = None
+    stock: str | None = Field(
+        default=None, description="stock file; the night does not start until it suffices"
+    )
     zone: Annotated[str, AfterValidator(_zone)] = "UTC"
     starts: Annotated[Moment, AfterValidator(_full)] = Field(description="not before, local time")
     ends: Moment | None = Field(default=None, description="not after, local time")

@@ -113,6 +113,7 @@ class Manual(Params):
     prompt_kind: str = "confirm"
     text: str
     data: dict[str, Any] = Field(default_factory=dict)
+    uses: dict[str, int] = Field(default_factory=dict, description="consumable -> number")
     expected_s: float = Field(default=120.0, ge=0)
 
     @property
