@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 import click
 import structlog
+from rich.console import Console
 
 from platectl.app.drive import Finished
 from platectl.app.needs import needs_of
@@ -127,11 +128,22 @@ def _one(
     out = console(quiet=quiet)
     for warning in night.warnings:
         out.print(f"[yellow]warning:[/] {warning}")
+    if night.zone is not None:
+        _show_plan(night, folder / "plan.html", out)
     with (folder / "log.jsonl").open("w", encoding="utf-8") as log:
         log_to(log)
         with LiveView(night.compiled, out) as view:
             finished = execute(night, folder, watch=view, preflight=flown)
     return conclude(store, options.run, night.compiled, finished, began=began, quiet=quiet)
+
+
+def _show_plan(night: Night, page: Path, out: Console) -> None:
+    """Write the plan of a night beside its ledger."""
+    from platectl.planning.overview import overview
+    from platectl.report.plan import write_plan
+
+    write_plan(page, night.compiled, overview(night.compiled), zone=night.zone)
+    out.print(f"plan: {page}", soft_wrap=True)
 
 
 def _preflight(
