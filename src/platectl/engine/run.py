@@ -275,6 +275,7 @@ class Engine:
         self._times.started(step.id, self._journal.clock.monotonic_s())
         claim = {"title": step.title, "kind": step.kind, "epoch": self.state.epoch}
         self._journal.record("step.claimed", step.id, claim, sync=False)
+        self._keeper.began(step)
         self._judge(step, "start")
         step = take_over_removals(step, self._run, self.state)
         outcome, attempt = None, 0
