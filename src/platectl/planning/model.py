@@ -32,6 +32,7 @@ class NightModel:
     end: cp_model.IntVar
     cost: cp_model.LinearExpr | int
     shapes: Sequence[Shape]
+    latest: int
     short: list[tuple[cp_model.IntVar, int, int, int, int]] = field(default_factory=list)
 
     def hint(self, decisions: Sequence[Sequence[float]], end_s: float) -> None:
@@ -47,8 +48,13 @@ class NightModel:
             self.model.add_hint(variable, max(0, least - row[j] + row[i]))
 
 
-def up(seconds: float, grid_s: float) -> int:
-    """Least step of the grid that is not earlier."""
+def shorter(seconds: float, grid_s: float) -> int:
+    """A distance on the grid, no longer than it is: the model allows all that reality does."""
+    return math.floor((seconds + CLOSE_S) / grid_s)
+
+
+def longer(seconds: float, grid_s: float) -> int:
+    """A distance on the grid, no shorter than it is."""
     return math.ceil((seconds - CLOSE_S) / grid_s)
 
 
@@ -59,27 +65,28 @@ def build(
     """State the night; no plan of the model ends after `horizon_s`, none can before `bound_s`.
 
     Plates of a family go through every point in their order, because plans in which they do not
-    only swap their names.
+    only swap their names. All distances are rounded down, so that what the model proves to be
+    impossible is impossible; the order of a solution is then timed in full seconds.
     """
     from ortools.sat.python import cp_model
 
     model = cp_model.CpModel()
-    latest = math.floor(horizon_s / grid_s)
+    latest = longer(horizon_s, grid_s)
     end = model.new_int_var(min(latest, math.floor(bound_s / grid_s)), latest, "end")
     zero = model.new_constant(0)
     at = [
         [zero, *(model.new_int_var(0, latest, f"x{g}_{k}") for k in range(1, shape.size))]
         for g, shape in enumerate(shapes)
     ]
-    night = NightModel(model, grid_s, at, end, 0, shapes)
+    night = NightModel(model, grid_s, at, end, 0, shapes, latest)
     prices = []
     for g, shape in enumerate(shapes):
         for i, j, least_s in shape.arcs:
-            model.add(at[g][j] - at[g][i] >= up(least_s, grid_s))
+            model.add(at[g][j] - at[g][i] >= shorter(least_s, grid_s))
         for k, tail_s in shape.tails:
-            model.add(end - at[g][k] >= up(tail_s, grid_s))
+            model.add(end - at[g][k] >= shorter(tail_s, grid_s))
         for (i, j, least_s), weight in shape.soft:
-            least = up(least_s, grid_s)
+            least = shorter(least_s, grid_s)
             most = max(0, latest + abs(least))
             short = model.new_int_var(0, most, f"short{g}_{i}_{j}")
             model.add(short >= least - at[g][j] + at[g][i])
@@ -89,11 +96,6 @@ def build(
     _order(night, families, overtaking=overtaking)
     _resources(night, problem, families, horizon_s, overtaking=overtaking)
     return night
-
-
-def down(seconds: float, grid_s: float) -> int:
-    """Last step of the grid that is not later."""
-    return math.floor((seconds + CLOSE_S) / grid_s)
 
 
 def _order(night: NightModel, families: Sequence[int], *, overtaking: bool) -> None:
@@ -162,18 +164,18 @@ def _entry(
 ) -> Entry | None:
     model, grid_s = night.model, night.grid_s
     name = f"s{group}_{number}"
-    first = night.at[group][begin[0]] + down(begin[1], grid_s)
-    last = night.at[group][end[0]] + up(end[1], grid_s)
+    first = night.at[group][begin[0]] + longer(begin[1], grid_s)
+    last = night.at[group][end[0]] + shorter(end[1], grid_s)
     if begin[0] == end[0]:
-        length = up(end[1], grid_s) - down(begin[1], grid_s)
+        length = shorter(end[1], grid_s) - longer(begin[1], grid_s)
         if length <= 0:
             return None
         fixed = model.new_fixed_size_interval_var(first, length, name)
         return group, number, fixed, units, first, last
-    size = model.new_int_var(0, night.end.proto.domain[-1], f"l{group}_{number}")
+    size = model.new_int_var(0, night.latest, f"l{group}_{number}")
     return group, number, model.new_interval_var(first, size, last, name), units, first, last
 
 
 def _away(model: cp_model.CpModel, span: Interval, grid_s: float) -> cp_model.IntervalVar:
-    begin, end = down(span[0], grid_s), up(span[1], grid_s)
+    begin, end = longer(span[0], grid_s), shorter(span[1], grid_s)
     return model.new_fixed_size_interval_var(begin, max(0, end - begin), "away")
