@@ -15,3 +15,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="NAME",
         help="put this driver to platectl's conformance suite (repeatable; all enrolled without)",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a name that nobody installed."""
+    if not (chosen := config.getoption("--driver", [])):
+        return
+    from platectl import registry  # a run of other tests shall not pay for it
+
+    if unknown := sorted(set(chosen) - set(registry.names())):
+        raise pytest.UsageError(
+            f"no driver named {', '.join(unknown)} is installed; there are "
+            f"{', '.join(registry.names())}"
+        )

@@ -22,6 +22,8 @@ from platectl.simkit.virtual_time import run_virtual
 
 HANG_S: Final = 1800.0
 SETTLE_S: Final = 900.0
+#: conversations that are so short are struck at every piece
+FEW_PIECES: Final = 20
 LATE_S: Final = 600.0
 DELAY_S: Final = 0.5
 ALIKE: Final = 0.1
@@ -359,14 +361,20 @@ def row_of(
     """All faults of one instrument: by kind, then by place."""
     clean: Clean = on_stage(name, rehearse)
     clean = replace(clean, command=command_of(name, clean))
-    where = everywhere if all_places else places
     return {
         kind: {
             place: on_stage(name, lambda scene: strike(scene, clean), fault)
-            for place, fault in where(clean, kind).items()
+            for place, fault in _where(clean, kind, all_places=all_places).items()
         }
         for kind in kinds
     }
+
+
+def _where(clean: Clean, kind: LineFaultKind, *, all_places: bool) -> dict[str, LineFault]:
+    if all_places:
+        return everywhere(clean, kind)
+    few = len(clean.said) <= FEW_PIECES
+    return {**places(clean, kind), **(everywhere(clean, kind) if few else {})}
 
 
 def defects_of(name: str, row: Mapping[str, Mapping[str, Found]]) -> list[str]:

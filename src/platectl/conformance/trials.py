@@ -205,7 +205,7 @@ async def set_twice(scene: Scene) -> list[str]:
     await scene.driver.connect()
     states = [(verb, how) for verb, how in STATES.items() if hasattr(scene.driver, verb)]
     for verb, how in [*states, *scene.states]:
-        outcomes = []
+        outcomes, before = [], 0
         for _ in range(2):
             before = len(scene.stage.world.acts)
             try:

@@ -21,6 +21,8 @@ class DriverInfo:
 
     `interfaces` are names of the HAL interfaces it satisfies (`LiquidHandler`, `Counter`, …).
     `source` says where the wire facts come from; `unattested` lists the parts that have none.
+    `transcripts` are recorded conversations that driver and simulator are tested against.
+    `firmware` and `seen_on` (ISO date) are those of the unit that was captured or verified.
     """
 
     name: str
@@ -31,6 +33,9 @@ class DriverInfo:
     maturity: Maturity = "paper"
     baud: int | None = None
     unattested: tuple[str, ...] = ()
+    transcripts: tuple[str, ...] = ()
+    firmware: str = ""
+    seen_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)
