@@ -35,6 +35,7 @@ def _row(info: DriverInfo) -> dict[str, Any]:
         "baud": info.baud,
         "source": info.source,
         "maturity": info.maturity,
+        "usb": list(info.usb),
         "firmware": info.firmware,
         "seen_on": info.seen_on,
         "unattested": list(info.unattested),

@@ -10,7 +10,14 @@ from platectl.cli.options import emit_json, json_option
 from platectl.cli.render import print_table
 
 #: command -> (module, function); imported when called
-TOOLS = {"new": ("platectl.cli.new_instrument", "new")}
+TOOLS = {
+    "discover": ("platectl.cli.instrument_tools", "discover"),
+    "ping": ("platectl.cli.instrument_tools", "ping"),
+    "talk": ("platectl.cli.instrument_tools", "talk"),
+    "record": ("platectl.cli.instrument_tools", "record"),
+    "serve": ("platectl.cli.instrument_tools", "serve"),
+    "new": ("platectl.cli.new_instrument", "new"),
+}
 
 
 class ToolGroup(click.Group):

@@ -40,3 +40,16 @@ def test_what_is_no_number_is_not_taken_for_one(scene: str) -> None:
     ]
 
     assert found == []
+
+
+def test_a_number_that_matters_is_read_strictly(scene: str) -> None:
+    clean = on_stage(scene, trials.undisturbed)
+
+    found = [
+        what
+        for what, garbage, lenient in trials.lenient_numbers(clean)
+        if on_stage(scene, trials.succeeds, alter=lenient)
+        and not on_stage(scene, trials.succeeds, alter=garbage)
+    ]
+
+    assert found == []

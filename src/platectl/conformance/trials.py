@@ -29,6 +29,7 @@ STATES: Final[dict[str, Mapping[str, Any]]] = {
     "stop_heating": {},
     "stop_vacuum": {},
 }
+Alter = Callable[[int, bytes], bytes]
 Ask = Callable[[Any], Awaitable[None]]
 NUMBER: Final = re.compile(rb"(?<![\w.])\d+(?:\.\d+)?(?![\w.])")
 #: answers that are tried with odd numbers
@@ -234,14 +235,38 @@ async def asked_afterwards(scene: Scene) -> list[str]:
     return [] if honest else [f"says {verdict.fate} of what was done"]
 
 
-def odd_numbers(clean: Played) -> Iterator[tuple[str, Callable[[int, bytes], bytes]]]:
+def odd_numbers(clean: Played) -> Iterator[tuple[str, Alter]]:
     """Answers in which one number is none, or a lenient reader would take it for another."""
-    answers = [turn.data for turn in clean.turns if turn.side == "<"]
-    places = [(n, m.span()) for n, data in enumerate(answers) for m in NUMBER.finditer(data)]
-    for number, (start, end) in places[:: max(1, len(places) // TRIED)]:
-        was = answers[number][start:end]
+    for number, (start, end), was in _places(clean):
         for odd in _odd(was):
             yield f"{was!r} as {odd!r} in answer {number}", _putting(number, start, end, odd)
+
+
+def lenient_numbers(clean: Played) -> Iterator[tuple[str, Alter, Alter]]:
+    """Answers in which one number is no number at all, and written as only a lenient reader takes it."""
+    for number, (start, end), was in _places(clean):
+        garbage = _putting(number, start, end, b"?" * len(was))
+        lenient = _putting(number, start, end, b"0_" + was)
+        yield f"{was!r} as {b'0_' + was!r} in answer {number}", garbage, lenient
+
+
+async def succeeds(scene: Scene) -> bool:
+    """Whether the verb can be done."""
+    try:
+        await scene.driver.connect()
+        await scene.prepare(scene.driver)
+    except PlatectlError:
+        await scene.aclose()
+        return False
+    outcome = await _ended(scene, 0.0)
+    await scene.aclose()
+    return outcome.outcome == "ok" and not outcome.defects
+
+
+def _places(clean: Played) -> list[tuple[int, tuple[int, int], bytes]]:
+    answers = [turn.data for turn in clean.turns if turn.side == "<"]
+    found = [(n, m.span(), m[0]) for n, data in enumerate(answers) for m in NUMBER.finditer(data)]
+    return found[:: max(1, len(found) // TRIED)]
 
 
 def _odd(was: bytes) -> list[bytes]:
@@ -252,7 +277,7 @@ def _odd(was: bytes) -> list[bytes]:
     return [*free, *same_length]
 
 
-def _putting(number: int, start: int, end: int, odd: bytes) -> Callable[[int, bytes], bytes]:
+def _putting(number: int, start: int, end: int, odd: bytes) -> Alter:
     def alter(n: int, data: bytes) -> bytes:
         return data[:start] + odd + data[end:] if n == number else data
 
