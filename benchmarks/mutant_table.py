@@ -136,7 +136,8 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
              "Command(id_, key, status, error, result)"),
         ],
         "wrong prefix": [
-            ("recall.py", '"adapter."', '"adaptor."'),
+            ("recall.py", 'self.prefix = f"{name}-"', 'self.prefix = f"{name}_"'),
+            ("wire.py", "status.startswith(state)", "status.endswith(state)"),
         ],
         "lenient number": [
             ("wire.py", "return total if isinstance(total, int) else default",
@@ -215,4 +216,36 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
             ("wire.py", 'END: Final = b">"', 'END: Final = b"<"'),
         ],
     },
+}  # fmt: skip
+
+CHECKED: Final = "the lengths have been compared before"
+DIGITS: Final = "the pattern before it admits digits only"
+#: bugs that change nothing, by driver: (file, kind, text of the line, why)
+EQUAL: Final[Mapping[str, Sequence[tuple[str, str, str, str]]]] = {
+    "clariostar": [("watch.py", "missing length check", "record.values[channel], strict=", CHECKED)],
+    "flipr": [
+        ("export_file.py", "missing length check", "for well, cell in zip(wells, cells, strict=", CHECKED),
+        ("export_file.py", "missing length check", "zip(wells, line.fields[1:], strict=", CHECKED),
+    ],
+    "hidex300": [
+        ("export_file.py", "missing length check", "zip(rows, _EMPTY_CHANNELS, strict=",
+         "whole blocks have as many channels"),
+    ],
+    "hidex_sense": [
+        ("xlsx.py", "missing length check", "len(raw) > LARGEST_PART",
+         "zipfile reads no more than the directory states, which is checked before"),
+    ],
+    "multidrop_combi": [("codec.py", "lenient number", "return integer(match[2])", DIGITS)],
+    "opentrons_vacuum": [
+        ("codec.py", "lenient number", 'PumpState(number(match["gauge"])',
+         "every field has been read strictly before"),
+    ],
+    "pf400": [("driver.py", "missing length check", "zip(before, joints, strict=", CHECKED)],
+    "softmax_file": [
+        ("export_file.py", "missing length check", "zip(excitation, emission, strict=", CHECKED),
+    ],
+    "spectramax": [
+        ("driver.py", "missing length check", "zip(read.wells, known, strict=",
+         "the values are made from the wells a line above"),
+    ],
 }  # fmt: skip

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks.mutant_table import DECLARED
+from benchmarks.mutant_table import DECLARED, EQUAL
 
 KINDS: Final = (
     "wrong terminator", "swapped fields", "off by one in an error code", "wrong prefix",
@@ -87,6 +87,15 @@ def absent(driver: str) -> dict[str, str]:
     return {kind: why for kind, why in DECLARED.get(driver, {}).items() if isinstance(why, str)}
 
 
+def equal(mutant: Mutant, drivers: Path) -> str:
+    """Why a bug changes nothing; empty for one that does."""
+    line = (drivers / mutant.file).read_text().splitlines()[mutant.line - 1]
+    for file, kind, text, why in EQUAL.get(mutant.driver, ()):
+        if mutant.file.endswith(f"/{file}") and kind == mutant.kind and text in line:
+            return why
+    return ""
+
+
 Site = tuple[str, int, int, str]
 
 
@@ -145,9 +154,10 @@ def _in_call(node: ast.Call, source: str) -> Iterator[tuple[str, ast.expr, str]]
             yield TERMINATOR, value, repr(WRONG_END[value.value])
         elif (name, keyword.arg) == ("zip", "strict"):
             yield LENGTH, value, "False"
-        elif (name, keyword.arg) == ("InstrumentFaultError", "code"):
-            if not isinstance(value, ast.Constant):
-                yield CODE, value, f"_off_by_one({ast.get_source_segment(source, value)})"
+        elif (name, keyword.arg) == ("InstrumentFaultError", "code") and not isinstance(
+            value, ast.Constant
+        ):
+            yield CODE, value, f"_off_by_one({ast.get_source_segment(source, value)})"
     if name in {"number", "integer"} and isinstance(node.func, ast.Name):
         yield LENIENT, node.func, f"_lenient_{name}"
     if name == "startswith" and node.args and isinstance(node.args[0], ast.Constant):

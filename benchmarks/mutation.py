@@ -5,7 +5,8 @@ python -m benchmarks.mutation [--json] [--driver NAME] [--jobs 2]
 Bugs are found in the source (the ends of lines, strict numbers, checks of lengths, codes of faults,
 prefixes) or declared (`benchmarks/mutant_table.py`, which also says where a kind does not exist). Each is
 applied alone to a copy of the drivers, and the driver's own tests, its simulator's and its conformance are
-run on the copy until one fails. A bug that none of them sees survives: exit code 1.
+run on the copy until one fails. A bug that none of them sees survives: exit code 1. A few edits that are
+found change nothing; they are listed with the reason, and not run.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from queue import SimpleQueue
 from typing import Any, Final
 
 from benchmarks import instrument_table
-from benchmarks.mutants import KINDS, Mutant, absent, mutants_of
+from benchmarks.mutants import KINDS, Mutant, absent, equal, mutants_of
 from platectl import registry
 
 ROOT: Final = Path(__file__).parents[1]
@@ -128,13 +129,16 @@ def table(drivers: Sequence[str], outcomes: Sequence[Outcome]) -> dict[str, dict
         for kind in KINDS:
             mine = [o for o in outcomes if (o.mutant.driver, o.mutant.kind) == (driver, kind)]
             killed = sum(o.fate == "killed" for o in mine)
-            found[driver][kind] = f"{killed}/{len(mine)}" if mine else reasons[kind]
+            found[driver][kind] = f"{killed}/{len(mine)}" if mine else reasons.get(kind, "equal")
     return found
 
 
 def measure(drivers: Sequence[str], jobs: int) -> dict[str, Any]:
     """Seed every bug of these drivers."""
-    mutants = [m for driver in drivers for m in mutants_of(driver, ROOT / "drivers")]
+    source = ROOT / "drivers"
+    every = [m for driver in drivers for m in mutants_of(driver, source)]
+    same = [(m, why) for m in every if (why := equal(m, source))]
+    mutants = [m for m in every if not equal(m, source)]
     begun_s = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
         copies = Copies(Path(folder), jobs)
@@ -146,6 +150,7 @@ def measure(drivers: Sequence[str], jobs: int) -> dict[str, Any]:
         "killed": sum(o.fate == "killed" for o in outcomes),
         "survived": [o.told() for o in outcomes if o.fate == "survived"],
         "broken": [o.told() for o in outcomes if o.fate == "broken"],
+        "equal": [Outcome(m, "equal", why).told() for m, why in same],
         "tests_fail_without_a_bug": [driver for driver, ok in sound.items() if not ok],
         "table": table(drivers, outcomes),
         "took_s": round(time.perf_counter() - begun_s, 1),
@@ -160,7 +165,7 @@ def show(report: Mapping[str, Any]) -> None:
         print(driver)
         for kind, told in row.items():
             print(f"{'':{width}}{kind:28} {told}")
-    for fate in ("survived", "broken"):
+    for fate in ("equal", "survived", "broken"):
         for told in report[fate]:
             print(
                 f"{fate.upper()} {told['driver']}: {told['kind']}, {told['where']}: {told['bug']} {told['by']}"
