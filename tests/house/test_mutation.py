@@ -43,6 +43,7 @@ def test_a_bug_is_seen_and_a_harmless_edit_survives(tmp_path: Path) -> None:
     bug = next(m for m in mutants_of("cytomat", DRIVERS) if m.kind == "wrong terminator")
     harmless = Mutant(bug.driver, bug.kind, bug.file, 0, 0, "# nothing\n", 1)
 
-    assert copies.judge(bug).fate == "killed"
-    assert copies.judge(harmless).fate == "survived"
-    assert mutation.table(["cytomat"], [copies.judge(bug)])["cytomat"]["wrong terminator"] == "1/1"
+    judged = [copies.judge(bug), copies.judge(harmless)]
+
+    assert [outcome.fate for outcome in judged] == ["killed", "survived"]
+    assert mutation.table(["cytomat"], judged)["cytomat"]["wrong terminator"] == "1/2"
