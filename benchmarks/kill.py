@@ -38,7 +38,7 @@ import structlog
 
 from benchmarks.kill_lab import Lab
 from benchmarks.kill_life import Point, key_of, live
-from platectl.app.night import Night, Options, prepare
+from platectl.app.prepare import Night, Options, prepare
 from platectl.store.ledger import Ledger
 
 BINDING = """compound,stock_concentration,top_concentration,plate,slot,barcode

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from platectl.app.night import Night
+from platectl.app.prepare import Night
 from platectl.app.simulated_lab import SimulatedLab
 from platectl.simkit.lab_server import LabLoop, LabServer, LabTime
 from platectl.simkit.virtual_time import VirtualClock

@@ -26,7 +26,8 @@ from typing import Any
 import structlog
 
 from platectl.analysis.calcium import CalciumPlateResult
-from platectl.app.night import Night, Options, execute, prepare
+from platectl.app.night import execute
+from platectl.app.prepare import Night, Options, prepare
 from platectl.simkit.world import World
 
 

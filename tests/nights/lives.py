@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from platectl.app.night import Night, Options, execute, prepare
+from platectl.app.night import execute
+from platectl.app.prepare import Night, Options, prepare
 from platectl.domain.events import Event
 from platectl.store.ledger import Ledger
 

@@ -12,7 +12,8 @@ import structlog
 import yaml
 
 from platectl.app.drive import Finished
-from platectl.app.night import Options, execute, prepare
+from platectl.app.night import execute
+from platectl.app.prepare import Options, prepare
 from platectl.app.replay import replay_run
 from platectl.app.truth import default_truth_path
 from platectl.files.protocol import bundled

@@ -15,7 +15,8 @@ import yaml
 
 from platectl.analysis.calcium import CalciumPlateResult
 from platectl.app.drive import Finished
-from platectl.app.night import Options, execute, prepare
+from platectl.app.night import execute
+from platectl.app.prepare import Options, prepare
 from platectl.app.replay import replay_run
 from platectl.app.runs import deviations, keep
 from platectl.app.truth import default_truth_path

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from platectl.app.night import Night, Options, execute, prepare
+from platectl.app.night import execute
+from platectl.app.prepare import Night, Options, prepare
 from platectl.app.replay import replay_run
 from platectl.app.runs import keep
 from platectl.domain.findings import InputRefusedError

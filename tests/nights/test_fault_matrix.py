@@ -13,7 +13,8 @@ import yaml
 from benchmarks import faults
 
 from platectl import registry
-from platectl.app.night import Options, execute, prepare
+from platectl.app.night import execute
+from platectl.app.prepare import Options, prepare
 from platectl.app.replay import replay_run
 from platectl.app.truth import default_truth_path
 from platectl.domain.errors import LinkError

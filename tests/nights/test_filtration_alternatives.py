@@ -12,7 +12,8 @@ import structlog
 import yaml
 
 from platectl.app.drive import Finished
-from platectl.app.night import Options, execute, prepare
+from platectl.app.night import execute
+from platectl.app.prepare import Options, prepare
 from platectl.app.replay import replay_run
 from platectl.domain.findings import InputRefusedError
 from platectl.files.protocol import bundled

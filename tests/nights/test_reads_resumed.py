@@ -14,7 +14,8 @@ from tests.nights.lives import child
 from tests.nights.test_calcium_nights import READERS, lab_with
 
 from platectl.app.drive import Finished
-from platectl.app.night import Night, Options, execute, prepare, resume
+from platectl.app.night import execute, resume
+from platectl.app.prepare import Night, Options, prepare
 from platectl.domain.events import Event
 
 

@@ -16,7 +16,8 @@ from benchmarks.kill import Course, repeated
 from tests.nights.lives import child, entries, rows, signalled, starved, two_plates
 
 from platectl.app.drive import open_run
-from platectl.app.night import Night, Options, execute, prepare, resume
+from platectl.app.night import execute, resume
+from platectl.app.prepare import Night, Options, prepare
 from platectl.app.runs import deviations
 from platectl.app.site import RealSite
 from platectl.domain.errors import FencedError, StoreError

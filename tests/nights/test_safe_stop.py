@@ -11,7 +11,8 @@ import pytest
 import structlog
 from click.testing import CliRunner
 
-from platectl.app.night import Options, execute, prepare
+from platectl.app.night import execute
+from platectl.app.prepare import Options, prepare
 from platectl.cli.main import cli
 from platectl.domain.events import Event
 from platectl.store.ledger import Ledger

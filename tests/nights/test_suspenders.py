@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from platectl.app.drive import Finished
-from platectl.app.night import Options, execute, prepare
+from platectl.app.night import execute
+from platectl.app.prepare import Options, prepare
 from platectl.domain.events import Event
 from platectl.domain.findings import InputRefusedError
 from platectl.domain.suspenders import Suspender, parse_line_state

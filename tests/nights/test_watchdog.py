@@ -20,8 +20,9 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from platectl.app.night import Options, execute, prepare
+from platectl.app.night import execute
 from platectl.app.notify import load_notices, notify
+from platectl.app.prepare import Options, prepare
 from platectl.app.watchdog import OVER, Alarm, Limits, Now, Watchdog, judge
 from platectl.cli.watchdog import watchdog
 from platectl.domain.findings import InputRefusedError

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from platectl.app.night import Options, prepare
+from platectl.app.prepare import Options, prepare
 from platectl.domain.findings import InputRefusedError
 from platectl.files.protocol import bundled
 

@@ -17,7 +17,7 @@ from platectl.domain.errors import StoreError
 from platectl.domain.events import Event
 from platectl.domain.run import CompiledRun
 from platectl.domain.units import FROZEN, format_duration, format_molar
-from platectl.report.model import PlateReport, RunReport, TimelineRow, WindowRow
+from platectl.report.model import RunReport, TimelineRow, WindowRow
 from platectl.report.views import view_of
 from platectl.store.index import RunIndex
 from platectl.store.ledger import Ledger
@@ -60,15 +60,12 @@ def build_report(
     warnings = [f"{p.plan.name}: {text}" for p in plates for text in p.broken_windows]
     warnings += [f"{p.plan.name}: {p.problem}" for p in plates if p.problem]
     warnings += deviations(run, events)
-    shown = tuple(
-        PlateReport(p.plan.name, p.plan.barcode, p.plan.wells, p.counts, p.result, p.problem)
-        for p in plates
-    )
+    shown = tuple(p.report() for p in plates)
     warnings += [text for view in map(view_of, shown) if view for text in view.warnings]
     return RunReport(
         run=name,
-        title=run.protocol.title,
-        protocol=run.protocol.name,
+        title=run.heading,
+        protocol=run.label,
         lab=run.lab.name,
         simulated=run.lab.simulated,
         started=_to_the_second(events[0].wall) if events else "",
@@ -77,7 +74,7 @@ def build_report(
         plates=shown,
         steps=_timeline(run, events),
         windows=tuple(_windows(run, events)),
-        conditions=conditions_of_protocol(run.protocol),
+        conditions=_conditions(run),
         files=run.files,
         warnings=tuple(dict.fromkeys(warnings)),
         versions={"platectl": __version__, "python": platform.python_version()},
@@ -101,6 +98,12 @@ def deviations(run: CompiledRun, events: Sequence[Event]) -> list[str]:
         elif event.kind == "action.resolved" and data["reason"]:
             lines.append(
                 f"{titles[event.step]}: {data['by']} said {data['fate']}: {data['reason']}"
+            )
+        elif event.kind == "preflight.overridden":
+            check = data["check"]
+            lines.append(
+                f"preflight: {check['name']}: {check['needed']} needed, {check['there']} there; "
+                f"{data['by']} started nevertheless: {data['reason']}"
             )
         elif event.kind == "run.resumed":
             lines.append(f"the run was cut off for {format_duration(data['outage_s'])} and resumed")
@@ -150,6 +153,18 @@ def _windows(run: CompiledRun, events: Sequence[Event]) -> list[WindowRow]:
     return rows
 
 
+def _conditions(run: CompiledRun) -> list[tuple[str, str]]:
+    """Conditions of every assay; those of several assays under the names of their protocols."""
+    if not run.others:
+        return conditions_of_protocol(run.protocol)
+    rows = []
+    for number, protocol in enumerate(run.protocols):
+        names = [plate.name for plate in run.plates if plate.assay == number]
+        rows.append((protocol.title, ", ".join(names)))
+        rows += conditions_of_protocol(protocol)
+    return rows
+
+
 def conditions_of_protocol(protocol: AssayProtocol) -> list[tuple[str, str]]:
     """What a report says about the assay, as rows of (what, value)."""
     return _binding_rows(protocol) if protocol.is_binding else _calcium_rows(protocol)
@@ -188,7 +203,7 @@ def _binding_rows(protocol: AssayProtocol) -> list[tuple[str, str]]:
 def announce(store: Path, name: str, run: CompiledRun, started: str) -> None:
     """Index a run before it begins, so that one that is cut off is listed."""
     RunIndex(store).put(
-        name, folder=store / name, protocol=run.protocol.name, lab=run.lab.name, started=started,
+        name, folder=store / name, protocol=run.label, lab=run.lab.name, started=started,
         status="running", results=[],
     )  # fmt: skip
 

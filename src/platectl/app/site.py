@@ -87,7 +87,7 @@ class SimulatedSite:
         self, run: CompiledRun, truth: Truth, *, seed: int, folder: Path,
         left_at_s: float | None = None,
     ) -> None:  # fmt: skip
-        self.clock: Clock = VirtualClock(SIMULATED_START)
+        self.clock: Clock = VirtualClock(run.starts or SIMULATED_START)
         self.world: World | None = None
         self._made = (run, truth, seed, folder)
         self._left_at_s = left_at_s
@@ -130,8 +130,8 @@ class RemoteSite:
 
     beats_every_s: float | None = None
 
-    def __init__(self, socket: Path) -> None:
-        self.clock: Clock = VirtualClock(SIMULATED_START)
+    def __init__(self, run: CompiledRun, socket: Path) -> None:
+        self.clock: Clock = VirtualClock(run.starts or SIMULATED_START)
         self._client = LabClient(socket)
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:

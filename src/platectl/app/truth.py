@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from importlib.resources import files
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from platectl.domain.assay import AssayProtocol
 from platectl.domain.findings import Finding, InputRefusedError
-from platectl.domain.run import CompiledRun
+from platectl.domain.samples import Sample
 from platectl.files.yaml_lines import findings_of, read_yaml
 from platectl.simkit.world import Truth
 
@@ -33,10 +34,10 @@ def load_truth(path: Path | None) -> Truth:
 
 
 def unknown_to_truth(
-    run: CompiledRun, truth: Truth, *, truth_file: str, sheet: str
+    protocol: AssayProtocol, samples: Sequence[Sample], truth: Truth, *, truth_file: str, sheet: str
 ) -> list[Finding]:
     """Compounds, labels, membranes and cells that the simulated lab knows nothing about."""
-    protocol, file = run.protocol, f"{run.protocol.name}.yaml"
+    file = f"{protocol.name}.yaml"
     binding = protocol.binding
     parts = "ligands" if binding else "agonists, antagonists or modulators"
     fix = f"add it to {parts} in {truth_file} (platectl init writes a copy)"
@@ -46,7 +47,7 @@ def unknown_to_truth(
 
     findings = [
         Finding(f"the simulated lab knows no effect of {s.compound!r}", sheet, s.line, "compound", fix)
-        for s in run.samples if unknown(s.compound)
+        for s in samples if unknown(s.compound)
     ]  # fmt: skip
     named = {"reference": protocol.compounds.reference}
     named |= {f"controls.{r}": c.compound for r, c in protocol.compounds.controls.items()}

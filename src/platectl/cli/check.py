@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from platectl.app.night import Options, prepare
+from platectl.app.prepare import Options, prepare
 from platectl.cli.options import emit_json, file_options, json_option, parse_overrides
 from platectl.cli.render import print_table, say
 from platectl.domain.findings import InputRefusedError
@@ -46,7 +46,7 @@ def check(
             )
             for s in run.steps
         ]
-        print_table(("start", "step", "what", "takes", "effect"), rows, title=run.protocol.title)
+        print_table(("start", "step", "what", "takes", "effect"), rows, title=run.heading)
     if as_json:
         emit_json({"ok": True, "findings": [str(w) for w in night.warnings], "plates": len(run.plates),
                    "steps": len(run.steps), "planned_s": run.planned_end_s})  # fmt: skip
@@ -54,6 +54,6 @@ def check(
     for warning in night.warnings:
         say(f"warning: {warning}")
     say(
-        f"{run.protocol.name}: {len(run.plates)} plate(s), {len(run.steps)} steps, {format_duration(run.planned_end_s)}; nothing forbids the run"
+        f"{run.label}: {len(run.plates)} plate(s), {len(run.steps)} steps, {format_duration(run.planned_end_s)}; nothing forbids the run"
     )
     return 0

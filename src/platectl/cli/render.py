@@ -83,7 +83,7 @@ class LiveView:
             self._live.update(Group(self._table(), plate) if plate else self._table())
 
     def _table(self) -> Table:
-        title = f"{self._run.protocol.title}: {self._done} of {len(self._run.steps)} steps, {format_duration(self._now_s)}"
+        title = f"{self._run.heading}: {self._done} of {len(self._run.steps)} steps, {format_duration(self._now_s)}"
         table = Table("plate", "step", "elapsed", "window left", title=title)
         for step_id, since_s in self._running.items():
             step = self._titles[step_id]

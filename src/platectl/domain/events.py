@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 EventKind = Literal[
+    "preflight.held", "preflight.overridden",
     "run.started", "run.resumed", "run.paused", "run.continued", "run.held", "run.finished", "run.stopped",
     "run.failed", "run.aborted",
     "step.claimed", "step.note", "step.done", "step.failed", "step.in_doubt", "step.skipped",
     "action.sent", "action.acked", "action.failed", "action.in_doubt", "action.resolved",
     "question.asked", "question.answered", "plate.dropped", "wells.dropped",
-    "window.kept", "window.broken", "reading.taken", "frame.taken", "addition.seen",
+    "window.kept", "window.broken", "plan.changed", "reading.taken", "frame.taken", "addition.seen",
 ]  # fmt: skip
 
 

@@ -49,13 +49,17 @@ class Step(BaseModel):
 
 
 class Hold(BaseModel):
-    """A position that is taken from the start of one step to the end of another."""
+    """A position that is taken from the start of one step to the end of another.
+
+    What is `kept` there stays afterwards, until a person takes it away when a later plate is loaded.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     resource: str
     first: str
     last: str
+    kept: bool = False
 
 
 class Window(BaseModel):

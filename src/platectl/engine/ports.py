@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from platectl.domain.events import Event
@@ -45,4 +47,43 @@ class Suspension(Protocol):
 
     async def wait_clear(self) -> None:
         """Return when no condition holds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Where a run stands; times are seconds since its start.
+
+    `begun` gives start and, if it is over, end of every step that has begun; `planned` the times
+    that were to be.
+    """
+
+    now_s: float
+    begun: Mapping[str, tuple[float, float | None]]
+    dropped: frozenset[str]
+    planned: Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """New times for what has not begun; `broken` names (plate, window) that cannot be kept."""
+
+    times: Mapping[str, tuple[float, float]]
+    broken: tuple[tuple[str, str], ...]
+    method: str
+
+
+class Judge(Protocol):
+    """Judges a plate that has been read."""
+
+    async def __call__(self, plate: str) -> str:
+        """Say why a plate is no good; empty when it is good, or cannot be judged."""
+        ...
+
+
+class Replanner(Protocol):
+    """Plans what is left of a run anew."""
+
+    async def __call__(self, situation: Situation) -> Proposal | None:
+        """Return new times; None when there is nothing better than what is planned."""
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from platectl.domain.steps import Step
@@ -24,6 +24,7 @@ class ResourceQueues:
         self._changed = asyncio.Condition()
         self._in_use: set[str] = set()
         self._lent: set[str] = set()
+        self._turns: set[str] = set()
         for step in steps:
             for resource in step.resources:
                 self._queues[resource].append(step.id)
@@ -38,11 +39,23 @@ class ResourceQueues:
             await self._changed.wait_for(
                 lambda: all(self._queues[r][0] == step.id for r in step.resources)
             )
+            self._turns.add(step.id)
         yield
         async with self._changed:
+            self._turns.discard(step.id)
             self._in_use.difference_update(step.resources)
             for resource in step.resources:
                 self._queues[resource].popleft()
+            self._changed.notify_all()
+
+    async def reorder(self, rank: Callable[[str], tuple[float, float]]) -> None:
+        """Follow a new plan: those that wait are sorted by rank, those that have their turn keep it."""
+        async with self._changed:
+            for queue in self._queues.values():
+                first = [name for name in queue if name in self._turns]
+                rest = sorted((name for name in queue if name not in self._turns), key=rank)
+                queue.clear()
+                queue.extend([*first, *rest])
             self._changed.notify_all()
 
     async def take(self, step: Step) -> None:

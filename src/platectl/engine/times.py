@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
-from platectl.domain.steps import Anchor, Window
+from platectl.domain.steps import Anchor, Step, Window
+
+#: a step begins so long before a window closes: a share of the window, or seconds if that is less
+WINDOW_MARGIN: Final = 0.1
+WINDOW_MARGIN_S: Final = 30.0
 
 
 class StepTimes:
@@ -37,6 +42,27 @@ class StepTimes:
             return start + anchor.offset_s
         end = self._end[anchor.step]
         return (end if anchor.edge == "end" else (start + end) / 2) + anchor.offset_s
+
+    def due_s(self, step: Step, windows: Iterable[Window], planned_s: float) -> float:
+        """When a step may begin whose predecessors are over, given the windows that it ends.
+
+        It begins as planned: what begins early can break a window of another plate later. It begins
+        earlier only where a hard window would close before, because what came before was quicker
+        than planned.
+        """
+        due_s, earliest_s = planned_s, 0.0
+        for window in windows:
+            if not self.known(window.start):
+                continue
+            since_s = self.moment_s(window.start)
+            earliest_s = max(earliest_s, since_s + window.at_least_s)
+            if window.hard and window.at_most_s is not None:
+                width_s = window.at_most_s - window.at_least_s
+                margin_s = min(WINDOW_MARGIN_S, WINDOW_MARGIN * width_s)
+                due_s = min(due_s, since_s + window.at_most_s - margin_s)
+        if step.not_before is not None and self.known(step.not_before):
+            earliest_s = max(earliest_s, self.moment_s(step.not_before))
+        return max(due_s, earliest_s)
 
     def judge(
         self, windows: Iterable[Window], step: str, edge: str

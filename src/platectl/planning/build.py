@@ -92,8 +92,12 @@ class PlateBuilder:
                 f"{labware!r} has no place to stand", "add it to placement in the lab file"
             )
         place = self.facilities.lab.placement[labware]
-        if self.facilities.lab.positions[place].use == "hotel":
+        use = self.facilities.lab.positions[place].use
+        if use == "hotel":
             return self.hotel()[0]
+        if use == "incubator":
+            slots = self.facilities.positions_for("incubator")
+            return slots[(self.number - 1 + slots.index(place)) % len(slots)]
         return place
 
     def hotel(self) -> tuple[str, ...]:
@@ -284,8 +288,19 @@ class PlateBuilder:
             self.holds.append(Hold(resource=source, first=begun, last=step_id))
         self._arrived[labware] = step_id
 
-    def close_holds(self, last: str) -> None:
-        """End the holds of labware that stays where it is until the plate's last step."""
+    def close_holds(self) -> None:
+        """End the holds of labware that is never carried again with its last use.
+
+        It stands there until a person takes it away, when a later plate is loaded.
+        """
         for labware, begun in self._arrived.items():
             if self.kind(labware).role != "lid":
-                self.holds.append(Hold(resource=self.spot[labware], first=begun, last=last))
+                last = self._last_mention(labware) or begun
+                hold = Hold(resource=self.spot[labware], first=begun, last=last, kept=True)
+                self.holds.append(hold)
+
+    def _last_mention(self, labware: str) -> str | None:
+        """The last step that works with a labware in any way."""
+        text = f'"{self.named(labware)}"'
+        users = [s.id for s in self.steps if s.kind != "load" and text in s.model_dump_json()]
+        return users[-1] if users else None

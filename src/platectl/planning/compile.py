@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from platectl import __version__
@@ -13,7 +14,7 @@ from platectl.domain.findings import Finding, refuse_if_any
 from platectl.domain.lab import Lab
 from platectl.domain.labware import LabwareKind
 from platectl.domain.layout import Layout
-from platectl.domain.run import CompiledRun, PlatePlan
+from platectl.domain.run import CompiledRun, PlanNote, PlatePlan
 from platectl.domain.samples import Sample
 from platectl.domain.steps import Anchor, Hold, Step, Window
 from platectl.files.yaml_lines import Document
@@ -22,15 +23,18 @@ from platectl.planning.check import check_placement, check_protocol, check_tips,
 from platectl.planning.contents import liquid_findings
 from platectl.planning.expand import EXPAND, set_leads
 from platectl.planning.facilities import Facilities, build_facilities
+from platectl.planning.insertion import Times, insert_rigid
 from platectl.planning.loading import complete_loading, take_away
 from platectl.planning.plates import plan_plates
-from platectl.planning.schedule import schedule_plate, shift_plate, smallest_shift, usage
+from platectl.planning.problem import Interval, Plan, Plate, Problem
+from platectl.planning.schedule import schedule_plate
+from platectl.planning.tasks import problem_of
 from platectl.planning.volumes import Well, check_volumes
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a run is compiled from."""
+    """Plates of one assay: what they are compiled from, and their terms in the night."""
 
     protocol: AssayProtocol
     protocol_document: Document
@@ -42,72 +46,146 @@ class Request:
     run: str
     layout: Layout | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+    copies: int = 1
+    priority: int = 1
+    not_before_s: float = 0.0
+    not_after_s: float | None = None
 
 
-def compile_run(request: Request) -> tuple[CompiledRun, list[Finding]]:
-    """Compile and check; returns the run and its warnings.
+@dataclass(frozen=True, slots=True)
+class NightTerms:
+    """What holds for all plates of a run: its name, when it begins, who is away when."""
+
+    title: str = ""
+    starts: datetime | None = None
+    absences: Mapping[str, tuple[Interval, ...]] = field(default_factory=dict)
+
+
+Planner = Callable[[Problem, Times], Plan]
+
+
+def by_insertion(problem: Problem, template: Times) -> Plan:
+    """Plan without search."""
+    times = insert_rigid(problem, template)
+    end_s = max((end for _, end in times.values()), default=0.0)
+    return Plan(times, end_s, 0.0, "insertion", 0.0)
+
+
+def compile_run(
+    *requests: Request, terms: NightTerms | None = None, planner: Planner = by_insertion
+) -> tuple[CompiledRun, list[Finding]]:
+    """Compile, check and plan the plates of all requests; returns the run and its warnings.
 
     Raises:
         InputRefusedError: With every finding of every check that could be made.
     """
-    facilities = build_facilities(request.lab, request.lab_document)
-    protocol = request.protocol
-    findings = check_protocol(protocol, request.protocol_document, request.catalogue)
-    findings += liquid_findings(protocol, request.protocol_document.name)
-    layout = request.layout or protocol.layouts.get(protocol.layout)
-    if layout is None:
-        fix = f"use one of: {', '.join(protocol.layouts)}"
-        findings.append(
-            request.protocol_document.finding(("layout",), f"{protocol.layout!r} is no layout", fix)
-        )
-        refuse_if_any(findings)
-        raise AssertionError
-    plates, more = plan_plates(
-        protocol, layout, request.samples, sheet=request.sample_file, run=request.run
-    )
-    refuse_if_any([*findings, *more])
-    steps, windows, holds, found = _all_plates(request, facilities, plates)
-    findings += found
+    terms = terms or NightTerms()
+    first = requests[0]
+    facilities = build_facilities(first.lab, first.lab_document)
+    batch = Batch()
+    findings: list[Finding] = []
+    for number, request in enumerate(requests):
+        findings += _add(batch, request, number, facilities)
     refuse_if_any(findings)
+    steps, plan = _in_time(batch, terms, planner)
     run = CompiledRun(
         platectl=__version__,
-        protocol=protocol,
-        lab=request.lab,
-        samples=request.samples,
-        plates=plates,
+        title=terms.title,
+        starts=terms.starts,
+        protocol=first.protocol,
+        others=tuple(request.protocol for request in requests[1:]),
+        lab=first.lab,
+        samples=tuple(dict.fromkeys(s for request in requests for s in request.samples)),
+        plates=tuple(batch.plates),
         steps=tuple(steps),
-        windows=tuple(windows),
-        holds=tuple(holds),
-        files=dict(request.files),
+        windows=tuple(batch.windows),
+        holds=tuple(batch.holds),
+        files={name: digest for request in requests for name, digest in request.files.items()},
+        planned=PlanNote(method=plan.method, bound_s=plan.bound_s),
+        absences=dict(terms.absences),
     )
     return run, findings
 
 
-def _all_plates(
-    request: Request, facilities: Facilities, plates: Sequence[PlatePlan]
-) -> tuple[list[Step], list[Window], list[Hold], list[Finding]]:
-    steps: list[Step] = []
-    windows: list[Window] = []
-    holds: list[Hold] = []
-    findings: list[Finding] = []
-    for number, plate in enumerate(plates, start=1):
-        builder = PlateBuilder(
-            request.protocol, plate, number, facilities, request.catalogue, request.samples
+@dataclass(slots=True)
+class Batch:
+    """Plates compiled so far, each as a template in its own time."""
+
+    plates: list[PlatePlan] = field(default_factory=list)
+    terms: list[Plate] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    windows: list[Window] = field(default_factory=list)
+    holds: list[Hold] = field(default_factory=list)
+
+
+def _add(batch: Batch, request: Request, assay: int, facilities: Facilities) -> list[Finding]:
+    """Add the plates of a request; returns what is wrong with them."""
+    protocol, document = request.protocol, request.protocol_document
+    findings = check_protocol(protocol, document, request.catalogue)
+    findings += liquid_findings(protocol, document.name)
+    layout = request.layout or protocol.layouts.get(protocol.layout)
+    if layout is None:
+        fix = f"use one of: {', '.join(protocol.layouts)}"
+        message = f"{protocol.layout!r} is no layout"
+        return [*findings, document.finding(("layout",), message, fix)]
+    plates, more = plan_plates(
+        protocol, layout, request.samples, sheet=request.sample_file, run=request.run,
+        first=len(batch.plates) + 1, copies=request.copies, assay=assay,
+    )  # fmt: skip
+    findings += more
+    if any(finding.severity == "error" for finding in findings):
+        return findings
+    for plate in plates:
+        number = len(batch.plates) + 1
+        findings += _add_plate(batch, request, plate, number, facilities)
+        if any(finding.severity == "error" for finding in findings):
+            break  # further plates of the same assay would say the same
+    return findings
+
+
+def _add_plate(
+    batch: Batch, request: Request, plate: PlatePlan, number: int, facilities: Facilities
+) -> list[Finding]:
+    builder = PlateBuilder(
+        request.protocol, plate, number, facilities, request.catalogue, request.samples
+    )
+    findings = _build(builder, request.protocol_document)
+    if findings:
+        return findings
+    loaded = complete_loading(builder)
+    windows = _windows(request.protocol, builder)
+    builder.close_holds()
+    timed = schedule_plate(builder.steps, windows)
+    batch.plates.append(plate)
+    batch.terms.append(
+        Plate(plate.name, request.priority, request.not_before_s, request.not_after_s)
+    )
+    batch.steps += timed
+    batch.windows += windows
+    batch.holds += [*builder.holds, *_deck_hold(builder)]
+    return _checks(request, builder, timed, windows, loaded)
+
+
+def _in_time(batch: Batch, terms: NightTerms, planner: Planner) -> tuple[list[Step], Plan]:
+    """Plan all plates together, and have each loading take away what was left before."""
+    problem = problem_of(
+        batch.steps, batch.windows, batch.holds, batch.terms, absences=terms.absences
+    )
+    alone = {step.id: (step.planned_start_s, step.planned_end_s) for step in batch.steps}
+    plan = planner(problem, alone)
+    steps = [
+        step.model_copy(
+            update={
+                "planned_start_s": plan.times[step.id][0],
+                "duration_s": plan.times[step.id][1] - plan.times[step.id][0]
+                if step.kind == "wait"
+                else step.duration_s,
+            }
         )
-        findings += _build(builder, request.protocol_document)
-        if findings:
-            continue
-        loaded = complete_loading(builder)
-        plate_windows = _windows(request.protocol, builder)
-        builder.close_holds(builder.steps[-1].id)
-        timed = schedule_plate(builder.steps, plate_windows)
-        findings += _checks(request, builder, timed, plate_windows, loaded)
-        plate_holds = [*builder.holds, *_deck_hold(builder)]
-        timed = shift_plate(timed, smallest_shift(usage(steps, holds), usage(timed, plate_holds)))
-        timed = take_away(timed, steps)
-        steps, windows, holds = [*steps, *timed], [*windows, *plate_windows], [*holds, *plate_holds]
+        for step in batch.steps
+    ]
     steps.sort(key=lambda s: (s.planned_start_s, s.planned_end_s))
-    return steps, windows, holds, findings
+    return take_away(steps), plan
 
 
 def _deck_hold(builder: PlateBuilder) -> list[Hold]:

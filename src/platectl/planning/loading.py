@@ -40,36 +40,41 @@ def complete_loading(build: PlateBuilder) -> dict[Well, float]:
     return loaded
 
 
-def take_away(plate: Sequence[Step], before: Sequence[Step]) -> list[Step]:
+def take_away(steps: Sequence[Step]) -> list[Step]:
     """Have whoever loads a plate first take away what earlier plates do not need any more.
 
-    The loading waits for the last step that needs what is taken.
+    `steps` are those of all plates, planned. A loading waits for the last step that needs what it
+    takes.
     """
-    gone = {name for step in before if step.kind == "load" for name in step.params["remove"]}
-    loads = [step for step in before if step.kind == "load"]
+    loads = [step for step in steps if step.kind == "load"]
     declared = {entry["labware"] for step in loads for entry in step.params["deck"]}
-    steps = []
-    for step in plate:
-        if step.kind != "load":
-            steps.append(step)
-            continue
-        last = _last_uses(before, loads)
-        over = {name: use for name, use in last.items()
-                if use.planned_end_s <= step.planned_start_s and name not in gone}  # fmt: skip
+    last = _last_uses(steps, loads)
+    gone: set[str] = set()
+    changed: dict[str, Step] = {}
+    for load in loads:
+        over = {
+            name: use
+            for name, use in last.items()
+            if use.plate != load.plate and use.planned_end_s <= load.planned_start_s
+            and name not in gone
+        }  # fmt: skip
+        gone |= set(over)
         off_deck = [name for name in over if name in declared]
-        params = {**step.params, "remove": list(over), "off_deck": off_deck}
-        after = tuple(dict.fromkeys((*step.after, *(use.id for use in over.values()))))
-        steps.append(step.model_copy(update={"params": params, "after": after}))
-    return steps
+        params = {**load.params, "remove": list(over), "off_deck": off_deck}
+        after = tuple(dict.fromkeys((*load.after, *(use.id for use in over.values()))))
+        changed[load.id] = load.model_copy(update={"params": params, "after": after})
+    return [changed.get(step.id, step) for step in steps]
 
 
 def _last_uses(steps: Sequence[Step], loads: Sequence[Step]) -> dict[str, Step]:
     """The step after which each loaded labware is not needed any more."""
     last: dict[str, Step] = {}
-    names = [item["labware"] for load in loads for item in load.params["place"]]
+    placed: dict[str, list[str]] = {
+        load.plate: [item["labware"] for item in load.params["place"]] for load in loads
+    }
     for step in steps:
         text = step.model_dump_json()
-        for name in names:
+        for name in placed.get(step.plate, ()):
             if f'"{name}"' in text and (
                 name not in last or step.planned_end_s > last[name].planned_end_s
             ):

@@ -23,17 +23,19 @@ WITH_COMPOUND: frozenset[ControlRole] = frozenset({"nsb", "positive"})
 
 
 def plan_plates(
-    protocol: AssayProtocol, layout: Layout, samples: Sequence[Sample], *, sheet: str, run: str
-) -> tuple[tuple[PlatePlan, ...], list[Finding]]:
-    """Place samples on plates and resolve every well; plates are named P1, P2, ….
+    protocol: AssayProtocol, layout: Layout, samples: Sequence[Sample], *, sheet: str, run: str,
+    first: int = 1, copies: int = 1, assay: int = 0,
+) -> tuple[tuple[PlatePlan, ...], list[Finding]]:  # fmt: skip
+    """Place samples on plates and resolve every well; plates are named P1, P2, … from `first` on.
 
-    Samples with a plate (and slot) of their own go there; the rest fill free slots in order.
+    Samples with a plate (and slot) of their own go there; the rest fill free slots in order. With
+    `copies` the whole set of plates is made so many times.
     """
     findings = _layout_findings(protocol, layout)
     slots = layout.slots
     if not slots:
         plates: list[dict[str, Sample]] = [{}] if not findings else []
-        return _resolve(protocol, layout, plates, run), findings
+        return _resolve(protocol, layout, plates * copies, run, first, assay), findings
     places: dict[int, dict[str, Sample]] = {}
     for sample in sorted(samples, key=lambda s: s.plate == 0):
         number, problem = _free(sample, places, slots)
@@ -45,7 +47,7 @@ def plan_plates(
     if findings:
         return (), findings
     ordered = [places[number] for number in sorted(places)]
-    return _resolve(protocol, layout, ordered, run), findings
+    return _resolve(protocol, layout, ordered * copies, run, first, assay), findings
 
 
 def _free(
@@ -151,10 +153,11 @@ def _index(value: int | Along | None, block: Block, well: str) -> int:
 
 
 def _resolve(
-    protocol: AssayProtocol, layout: Layout, plates: Sequence[dict[str, Sample]], run: str
-) -> tuple[PlatePlan, ...]:
+    protocol: AssayProtocol, layout: Layout, plates: Sequence[dict[str, Sample]], run: str,
+    first: int, assay: int,
+) -> tuple[PlatePlan, ...]:  # fmt: skip
     resolved = []
-    for number, samples in enumerate(plates, start=1):
+    for number, samples in enumerate(plates, start=first):
         wells: list[WellPlan] = []
         for series in layout.series:
             if series.slot == "reference" or series.slot in samples:
@@ -164,7 +167,8 @@ def _resolve(
         for block in layout.controls:
             wells += [_control(protocol, block, well) for well in block.wells]
         name = f"P{number}"
-        resolved.append(PlatePlan(name=name, barcode=f"{run}-{name}", wells=tuple(wells)))
+        plan = PlatePlan(name=name, barcode=f"{run}-{name}", wells=tuple(wells), assay=assay)
+        resolved.append(plan)
     return tuple(resolved)
 
 

@@ -1,9 +1,4 @@
-"""When every step starts: one plate as soon as possible, further plates shifted until nothing collides.
-
-A plate is timed as a rigid template; the next plate starts at the smallest shift at which no
-instrument, position or person is used twice. All windows of the template hold at any shift, so
-that what was proved for one plate is proved for all.
-"""
+"""When every step of a plate starts if it is alone: the template that a plan moves in time."""
 
 from __future__ import annotations
 
@@ -11,7 +6,7 @@ from bisect import insort
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from platectl.domain.steps import Anchor, Hold, Step, Window
+from platectl.domain.steps import Anchor, Step, Window
 
 Interval = tuple[float, float]
 
@@ -77,50 +72,3 @@ def _first_gap(earliest: float, duration: float, calendars: Sequence[Sequence[In
                 if begin < start + duration and start < end:
                     start, moved = end, True
     return start
-
-
-def shift_plate(steps: Sequence[Step], by_s: float) -> list[Step]:
-    """Move all steps of a plate in time."""
-    return [s.model_copy(update={"planned_start_s": s.planned_start_s + by_s}) for s in steps]
-
-
-def usage(steps: Sequence[Step], holds: Sequence[Hold]) -> dict[str, list[Interval]]:
-    """Intervals in which each resource is used or held."""
-    times = {s.id: s for s in steps}
-    used: dict[str, list[Interval]] = defaultdict(list)
-    for step in steps:
-        for resource in step.resources:
-            insort(used[resource], (step.planned_start_s, step.planned_end_s))
-    for hold in holds:
-        insort(
-            used[hold.resource], (times[hold.first].planned_start_s, times[hold.last].planned_end_s)
-        )
-    return used
-
-
-def smallest_shift(
-    used: Mapping[str, Sequence[Interval]], new: Mapping[str, Sequence[Interval]]
-) -> float:
-    """Smallest shift of `new` at which no resource is used twice."""
-    shared = [(used[r], new[r]) for r in new if r in used]
-    candidates = sorted(
-        {
-            0.0,
-            *(
-                end - begin
-                for olds, news in shared
-                for _, end in olds
-                for begin, _ in news
-                if end > begin
-            ),
-        }
-    )
-    for shift in candidates:
-        if not any(
-            begin + shift < old_end and old_begin < end + shift
-            for olds, news in shared
-            for begin, end in news
-            for old_begin, old_end in olds
-        ):
-            return shift
-    return candidates[-1]

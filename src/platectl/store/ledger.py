@@ -135,6 +135,12 @@ class Ledger:
             raise StoreError(f"{self._path} holds no {name}")
         return str(row[0])
 
+    def has_frozen(self, name: str) -> bool:
+        """Whether a document is frozen under a name."""
+        with self._mapped():
+            row = self._db.execute("SELECT 1 FROM frozen WHERE name = ?", (name,)).fetchone()
+        return row is not None
+
     def append(self, event: Event, *, sync: bool = True) -> int:
         """Add an entry and return its number.
 
@@ -170,6 +176,15 @@ class Ledger:
             ).fetchall()
         for kind, step, wall, monotonic_s, data in rows:
             yield Event(_kind(kind), step, wall, monotonic_s, json.loads(data))
+
+    def last(self) -> Event | None:
+        """The last entry; None when there is none."""
+        with self._mapped():
+            row = self._db.execute(
+                "SELECT kind, step, wall, monotonic_s, data FROM events "
+                "ORDER BY number DESC LIMIT 1"
+            ).fetchone()
+        return row and Event(_kind(row[0]), row[1], row[2], row[3], json.loads(row[4]))
 
     def seal(self) -> Seal:
         """What to keep elsewhere, so that `verify` sees missing entries at the end."""

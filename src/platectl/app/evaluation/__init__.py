@@ -9,19 +9,21 @@ from platectl.app.evaluation.binding import evaluate_binding
 from platectl.app.evaluation.calcium import evaluate_calcium
 from platectl.app.evaluation.plate import EvaluatedPlate, given_up
 from platectl.domain.events import Event
-from platectl.domain.run import CompiledRun
+from platectl.domain.run import CompiledRun, PlatePlan
 
-__all__ = ["EvaluatedPlate", "evaluate_run"]
+__all__ = ["EvaluatedPlate", "evaluate_plate", "evaluate_run"]
 
 
 def evaluate_run(run: CompiledRun, events: Sequence[Event]) -> list[EvaluatedPlate]:
     """Analyse every plate of a run from what its ledger holds."""
-    evaluate = evaluate_binding if run.protocol.is_binding else evaluate_calcium
-    plates = []
-    for plate in run.plates:
-        reason = given_up(plate, events)
-        found = evaluate(run, plate, events)
-        plates.append(
-            replace(found, result=None, problem=f"given up: {reason}") if reason else found
-        )
-    return plates
+    return [evaluate_plate(run, plate, events) for plate in run.plates]
+
+
+def evaluate_plate(run: CompiledRun, plate: PlatePlan, events: Sequence[Event]) -> EvaluatedPlate:
+    """Analyse one plate; one that was given up has no result."""
+    view = run.seen_by(plate)
+    evaluate = evaluate_binding if view.protocol.is_binding else evaluate_calcium
+    found = evaluate(view, plate, events)
+    if reason := given_up(plate, events):
+        return replace(found, result=None, problem=f"given up: {reason}")
+    return found

@@ -1,0 +1,200 @@
+"""From files to a compiled night: protocols or a night file, lab, samples, truth, night orders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from platectl.app.truth import load_truth, unknown_to_truth
+from platectl.domain.assay import AssayProtocol
+from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
+from platectl.domain.lab import Lab
+from platectl.domain.night import NightDoc, NightEntry
+from platectl.domain.policy import Policy
+from platectl.domain.run import CompiledRun
+from platectl.domain.stock import Stock
+from platectl.files.lab import load_catalogue, load_lab
+from platectl.files.night import beside, is_night, load_night
+from platectl.files.plate_map import load_layout
+from platectl.files.policy import load_policy
+from platectl.files.protocol import bundled, file_hash, find_protocol, load_protocol
+from platectl.files.samples import load_samples
+from platectl.files.stock import load_stock
+from platectl.files.yaml_lines import Document
+from platectl.planning.compile import NightTerms, Planner, Request, by_insertion, compile_run
+from platectl.simkit.world import Truth
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the operator asked for; None means the bundled default.
+
+    `protocol` is a bundled name, a protocol file, or a night file, which brings its own lab,
+    samples and layouts.
+    """
+
+    protocol: str
+    lab: Path | None = None
+    samples: Path | None = None
+    truth: Path | None = None
+    layout: str | None = None
+    overrides: Mapping[str, str] | None = None
+    seed: int = 1
+    run: str = "run"
+    policy: Path | None = None
+    stock: Path | None = None
+
+
+@dataclass(slots=True)
+class Night:
+    """A compiled run with what it needs to be executed.
+
+    `zone` is how the lab's clocks go; `stock` is what is on hand, when the operator says so.
+    """
+
+    compiled: CompiledRun
+    warnings: list[Finding]
+    truth: Truth | None
+    seed: int
+    policy: Policy
+    zone: str | None = None
+    stock: Stock | None = None
+
+
+def prepare(
+    options: Options, *, planner: Planner = by_insertion, now: datetime | None = None
+) -> Night:
+    """Read, compile, check and plan everything; nothing is sent to any instrument.
+
+    A night file whose start is over at `now` begins then.
+
+    Raises:
+        InputRefusedError: With all findings.
+    """
+    if not is_night(options.protocol):
+        lab, lab_document = load_lab(options.lab)
+        return _compiled(options, [_request(options, lab, lab_document)], NightTerms(), planner)
+    doc, document, options = _night_file(options)
+    lab, lab_document = load_lab(options.lab)
+    findings = _unknown_people(doc, document, lab)
+    starts = doc.begins if lab.simulated or now is None else max(doc.begins, now)
+    terms = NightTerms(doc.title or doc.night, starts.astimezone(UTC), doc.absences(starts))
+    requests: list[Request] = []
+    for entry in doc.plates:
+        try:
+            requests.append(_of_entry(options, doc, entry, starts, (lab, lab_document)))
+        except InputRefusedError as error:
+            findings += error.findings
+    refuse_if_any(findings)
+    return _compiled(options, requests, terms, planner, doc.zone)
+
+
+def _compiled(
+    options: Options, requests: list[Request], terms: NightTerms, planner: Planner,
+    zone: str | None = None,
+) -> Night:  # fmt: skip
+    compiled, warnings = compile_run(*requests, terms=terms, planner=planner)
+    truth = load_truth(options.truth) if compiled.lab.simulated else None
+    if truth is not None:
+        name = str(options.truth or "truth.yaml")
+        for request in requests:
+            refuse_if_any(
+                unknown_to_truth(
+                    request.protocol, request.samples, truth, truth_file=name,
+                    sheet=request.sample_file,
+                )
+            )  # fmt: skip
+    stock = load_stock(options.stock) if options.stock else None
+    policy = load_policy(options.policy)
+    return Night(compiled, warnings, truth, options.seed, policy, zone, stock)
+
+
+def _request(options: Options, lab: Lab, lab_document: Document) -> Request:
+    """One assay of the options' files."""
+    layout_file = Path(options.layout) if options.layout and Path(options.layout).suffix else None
+    protocol, document = load_protocol(
+        options.protocol,
+        overrides=options.overrides,
+        layout=None if layout_file else options.layout,
+    )
+    sheet_path = options.samples or own_samples(protocol, options.protocol)
+    samples = load_samples(sheet_path)
+    sheet = str(options.samples or (sheet_path.name if sheet_path else "samples.csv"))
+    files = [
+        find_protocol(options.protocol),
+        *(
+            p
+            for p in (options.lab, options.samples, options.truth, options.stock, layout_file)
+            if p
+        ),
+    ]
+    return Request(
+        protocol, document, lab, lab_document, load_catalogue(lab), samples, sheet, options.run,
+        load_layout(layout_file) if layout_file else None, {str(f): file_hash(f) for f in files},
+    )  # fmt: skip
+
+
+def _night_file(options: Options) -> tuple[NightDoc, Document, Options]:
+    """The night, and the options with the files that it names; those of the command line win."""
+    path = Path(options.protocol)
+    doc, document = load_night(path)
+    refused = [
+        Finding(f"--{name} belongs to a protocol", fix="write it into the night file")
+        for name, value in (("samples", options.samples), ("layout", options.layout),
+                            ("set", options.overrides))
+        if value
+    ]  # fmt: skip
+    refuse_if_any(refused)
+    options = replace(
+        options,
+        lab=options.lab or beside(path, doc.lab),
+        truth=options.truth or beside(path, doc.truth),
+        policy=options.policy or beside(path, doc.policy),
+        stock=options.stock or beside(path, doc.stock),
+    )
+    return doc, document, options
+
+
+def _of_entry(
+    options: Options, doc: NightDoc, entry: NightEntry, starts: datetime, lab: tuple[Lab, Document]
+) -> Request:
+    night = Path(options.protocol)
+    file = beside(night, entry.protocol) if Path(entry.protocol).suffix else None
+    map_file = beside(night, entry.layout) if entry.layout and Path(entry.layout).suffix else None
+    request = _request(
+        replace(
+            options,
+            protocol=str(file or entry.protocol),
+            samples=beside(night, entry.samples),
+            layout=str(map_file) if map_file else entry.layout,
+            overrides={name: str(value) for name, value in entry.set.items()},
+        ),
+        *lab,
+    )
+    ends = [doc.offset_s(m, starts) for m in (entry.not_after, doc.ends) if m is not None]
+    return replace(
+        request,
+        files={**request.files, str(night): file_hash(night)},
+        copies=entry.copies,
+        priority=entry.priority,
+        not_before_s=max(doc.offset_s(entry.not_before, starts), 0.0) if entry.not_before else 0.0,
+        not_after_s=min(ends, default=None),
+    )
+
+
+def _unknown_people(doc: NightDoc, document: Document, lab: Lab) -> list[Finding]:
+    return [
+        document.finding(("people", name), f"{name!r} is no instrument of the lab",
+                         f"use one of: {', '.join(lab.instruments)}")
+        for name in doc.people if name not in lab.instruments
+    ]  # fmt: skip
+
+
+def own_samples(protocol: AssayProtocol, reference: str) -> Path | None:
+    """The sample sheet that a protocol brings along: beside its file, or bundled."""
+    if protocol.samples is None:
+        return None
+    beside_it = find_protocol(reference).parent / protocol.samples
+    return beside_it if beside_it.exists() else bundled(protocol.samples)

@@ -1,0 +1,150 @@
+"""A night as an operator writes it: which plates, when, and who is there."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, time, timedelta
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+Interval = tuple[float, float]
+#: calendars are laid out this far; no night is longer
+HORIZON = timedelta(days=30)
+_CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+
+
+def _moment(text: object) -> str:
+    """Check a local time: `18:00`, or `2026-01-05 18:00`."""
+    if not isinstance(text, str):
+        raise ValueError(f'{text!r} is no time; write "18:00" or "2026-01-05 18:00", in quotes')  # noqa: TRY004  # pydantic turns a ValueError into a finding
+    if _CLOCK.fullmatch(text):
+        return text
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f'{text!r} is no time; write "18:00" or "2026-01-05 18:00"') from None
+    if parsed.tzinfo is not None:
+        raise ValueError(f"{text!r} names a zone; times of a night are local, see `zone`")
+    return text
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError(f"{name!r} is no time zone; write one like Europe/Berlin") from None
+    return name
+
+
+def _full(text: str) -> str:
+    if _CLOCK.fullmatch(text):
+        raise ValueError(f'{text!r} names no day; write it like "2026-01-05 18:00"')
+    return text
+
+
+Moment = Annotated[str, BeforeValidator(_moment)]
+
+
+class Presence(BaseModel):
+    """When a person is there: every day, or between two moments."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+    since: Moment = Field(alias="from")
+    until: Moment
+
+    @model_validator(mode="after")
+    def _alike(self) -> Presence:
+        if bool(_CLOCK.fullmatch(self.since)) != bool(_CLOCK.fullmatch(self.until)):
+            raise ValueError("one end names a day, the other does not; give both or none a day")
+        return self
+
+
+class NightEntry(BaseModel):
+    """Plates of one assay: as many as its sample sheet fills."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    protocol: str = Field(description="bundled name, or a file beside the night")
+    samples: str | None = None
+    layout: str | None = None
+    set: dict[str, Any] = Field(default_factory=dict, description="parameters of the protocol")
+    copies: int = Field(default=1, ge=1, le=96, description="the same plates so many times")
+    priority: int = Field(default=1, ge=1, le=9, description="1 goes first")
+    not_before: Moment | None = None
+    not_after: Moment | None = None
+
+
+class NightDoc(BaseModel):
+    """A night file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    platectl: Literal[1]
+    night: str = Field(pattern=r"^[\w.-]+$", description="name, used for the run's folder")
+    title: str = ""
+    lab: str | None = Field(default=None, description="lab file; none is the bundled simulated lab")
+    truth: str | None = None
+    policy: str | None = None
+    stock: str | None = Field(
+        default=None, description="stock file; the night does not start until it suffices"
+    )
+    zone: Annotated[str, AfterValidator(_zone)] = "UTC"
+    starts: Annotated[Moment, AfterValidator(_full)] = Field(description="not before, local time")
+    ends: Moment | None = Field(default=None, description="not after, local time")
+    people: dict[str, tuple[Presence, ...]] = Field(
+        default_factory=dict, description="instrument name of a person -> when there; else always"
+    )
+    plates: tuple[NightEntry, ...] = Field(min_length=1)
+
+    @property
+    def begins(self) -> datetime:
+        """The earliest start, with its zone."""
+        return datetime.fromisoformat(self.starts).replace(tzinfo=ZoneInfo(self.zone))
+
+    def offset_s(self, moment: str, origin: datetime, *, after: datetime | None = None) -> float:
+        """Seconds from `origin` to a local time; a bare clock time is the first one after the start."""
+        begins = after or self.begins
+        clock = _CLOCK.fullmatch(moment)
+        if clock is None:
+            found = datetime.fromisoformat(moment).replace(tzinfo=begins.tzinfo)
+            return (found.astimezone(UTC) - origin.astimezone(UTC)).total_seconds()
+        at = time(int(clock[1]), int(clock[2]))
+        day = begins.date()
+        found = datetime.combine(day, at, begins.tzinfo)
+        if found.astimezone(UTC) < begins.astimezone(UTC):
+            found = datetime.combine(day + timedelta(days=1), at, begins.tzinfo)
+        return (found.astimezone(UTC) - origin.astimezone(UTC)).total_seconds()
+
+    def absences(self, origin: datetime) -> dict[str, tuple[Interval, ...]]:
+        """When each person is not there, in seconds from `origin`, up to the horizon."""
+        return {name: self._away(name, origin) for name in self.people}
+
+    def _away(self, name: str, origin: datetime) -> tuple[Interval, ...]:
+        there = sorted(span for p in self.people[name] for span in self._there(p, origin))
+        end = HORIZON.total_seconds()
+        away: list[Interval] = []
+        reached = 0.0
+        for begin, until in there:
+            if begin > reached:
+                away.append((reached, min(begin, end)))
+            reached = max(reached, until)
+        if reached < end:
+            away.append((reached, end))
+        return tuple(away)
+
+    def _there(self, presence: Presence, origin: datetime) -> list[Interval]:
+        if not _CLOCK.fullmatch(presence.since):
+            return [(self.offset_s(presence.since, origin), self.offset_s(presence.until, origin))]
+        spans = []
+        for days in range(-1, HORIZON.days + 1):
+            day = self.begins + timedelta(days=days)
+            midnight = day.replace(hour=0, minute=0, second=0, microsecond=0)
+            begin = self.offset_s(presence.since, origin, after=midnight)
+            until = self.offset_s(presence.until, origin, after=midnight)
+            if until <= begin:  # over midnight
+                until = self.offset_s(presence.until, origin, after=midnight + timedelta(days=1))
+            spans.append((begin, until))
+        return spans

@@ -1,0 +1,113 @@
+"""Keeps the plan true: when reality leaves it, what is left is planned anew before windows break."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from platectl.domain.run import CompiledRun
+from platectl.domain.steps import Step
+from platectl.engine.journal import Journal
+from platectl.engine.ports import Proposal, Replanner, Situation
+from platectl.engine.remedy import Remedies
+from platectl.engine.resources import ResourceQueues
+from platectl.engine.timetable import Timetable
+
+log = structlog.get_logger()
+#: a step that ends so much later than planned has the rest planned anew
+LATE_S: Final = 60.0
+#: how long a person may think about a window that is going to break
+PATIENCE_S: Final = 300.0
+
+
+@dataclass(slots=True)
+class PlanKeeper:
+    """Watches what begins and ends, and has the rest planned anew when it no longer fits.
+
+    What has begun is never moved. Windows that no plan can keep are decided by the night orders
+    while there is still time: the plate is given up, or goes on and is flagged.
+    """
+
+    run: CompiledRun
+    journal: Journal
+    timetable: Timetable
+    queues: ResourceQueues
+    remedies: Remedies
+    replanner: Replanner | None
+    _reasons: list[str] = field(default_factory=list)
+    _wanted: asyncio.Event = field(default_factory=asyncio.Event)
+    _dropped: int = 0
+    _decided: set[tuple[str, str]] = field(default_factory=set)
+
+    def ended(self, step: Step) -> None:
+        """Look at a step that is over."""
+        late_s = self.journal.now_s - self.timetable[step.id][1]
+        if late_s > LATE_S and step.kind != "wait":
+            self.ask(f"{step.title} of {step.plate} ended {late_s / 60:.1f} min late")
+        if len(self.journal.state.dropped_plates) != self._dropped:
+            self._dropped = len(self.journal.state.dropped_plates)
+            self.ask("a plate was given up")
+
+    def ask(self, reason: str) -> None:
+        """Have the rest planned anew soon."""
+        if self.replanner is not None:
+            self._reasons.append(reason)
+            self._wanted.set()
+
+    async def keep(self) -> None:
+        """Plan anew whenever asked to, until cancelled."""
+        while self.replanner is not None:
+            await self._wanted.wait()
+            self._wanted.clear()
+            reasons, self._reasons = self._reasons, []
+            proposal = await self.replanner(self._situation())
+            if proposal is not None:
+                await self._adopt(proposal, reasons)
+
+    def _situation(self) -> Situation:
+        state = self.journal.state
+        begun = {
+            name: (step.started_s, step.ended_s if step.over else None)
+            for name, step in state.steps.items()
+        }
+        return Situation(
+            self.journal.now_s, begun, frozenset(state.dropped_plates), self.timetable.times
+        )
+
+    async def _adopt(self, proposal: Proposal, reasons: list[str]) -> None:
+        """Follow a new plan, except for what has begun meanwhile."""
+        begun = self.journal.state.steps
+        moved = {
+            name: span
+            for name, span in proposal.times.items()
+            if name not in begun and span != self.timetable[name]
+        }
+        if moved:
+            self.timetable.move(moved)
+            await self.queues.reorder(lambda name: self.timetable[name])
+            self.journal.record("plan.changed", "", {
+                "reasons": reasons, "moved": len(moved), "method": proposal.method,
+                "end_s": round(self.timetable.end_s, 3), "broken": [list(b) for b in proposal.broken],
+            }, sync=False)  # fmt: skip
+        for plate, window in proposal.broken:
+            await self._decide(plate, window)
+
+    async def _decide(self, plate: str, window: str) -> None:
+        """Have the night orders say what becomes of a plate whose window is going to break."""
+        key = (plate, window)
+        if key in self._decided or plate in self.journal.state.dropped_plates:
+            return
+        self._decided.add(key)
+        found = next(w for w in self.run.windows if (w.plate, w.name) == key)
+        step = next(s for s in self.run.steps if s.id == found.end.step)
+        text = f"window {window!r} of {plate} is going to break; no plan keeps it"
+        answer = await self.remedies.window(step, text, patience_s=PATIENCE_S)
+        log.warning("window.threatened", plate=plate, window=window, answer=answer.option)
+        lost = {*self.journal.state.dropped_plates, plate}
+        others = [p.name for p in self.run.plates if p.name not in lost]
+        if answer.option == "drop_plate" and others:
+            self.journal.drop_plate(plate, f"{text}; {answer.by}: {answer.reason}")
+            self.ask(f"{plate} was given up")

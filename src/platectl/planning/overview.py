@@ -1,0 +1,164 @@
+"""What a plan means to the people in the lab: the end, who is needed when, and what is tight."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from platectl.domain.run import CompiledRun
+from platectl.domain.steps import Anchor, Step, Window
+from platectl.planning.schedule import edge_s
+
+#: what a person does with less time between is one visit
+VISIT_GAP_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A person is needed from `begin_s` to `end_s`, for the work in `tasks`."""
+
+    person: str
+    begin_s: float
+    end_s: float
+    tasks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSlack:
+    """How late the end of a window may come; its least time is waited for and takes no slack."""
+
+    window: str
+    plate: str
+    planned_s: float
+    at_least_s: float
+    at_most_s: float | None
+    slack_s: float
+    hard: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """How long an instrument works, and what share of the night that is."""
+
+    instrument: str
+    busy_s: float
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A plan in figures; times are seconds since the start."""
+
+    end_s: float
+    bound_s: float
+    gap: float
+    method: str
+    plates: tuple[tuple[str, str, float, float], ...]
+    visits: tuple[Visit, ...]
+    uses: tuple[Use, ...]
+    windows: tuple[WindowSlack, ...]
+
+
+def overview(run: CompiledRun) -> Overview:
+    """Sum a compiled run up; windows come tightest first, instruments busiest first."""
+    end_s = run.planned_end_s
+    note = run.planned
+    bound_s = note.bound_s if note else 0.0
+    spans = []
+    for plate in run.plates:
+        mine = [s for s in run.steps if s.plate == plate.name]
+        spans.append(
+            (plate.name, run.protocols[plate.assay].name, min(s.planned_start_s for s in mine),
+             max(s.planned_end_s for s in mine))
+        )  # fmt: skip
+    return Overview(
+        end_s=end_s,
+        bound_s=bound_s,
+        gap=max(0.0, 1 - bound_s / end_s) if end_s else 0.0,
+        method=note.method if note else "",
+        plates=tuple(spans),
+        visits=tuple(_visits(run)),
+        uses=tuple(_uses(run, end_s)),
+        windows=tuple(_slacks(run)),
+    )
+
+
+def clock_time(run: CompiledRun, at_s: float, *, zone: str | None = None) -> str:
+    """A planned time for people: clock time with the weekday, or hours since the start."""
+    if run.starts is None:
+        minutes = round(at_s / 60)
+        return f"+{minutes // 60}:{minutes % 60:02d}"
+    moment = run.starts + timedelta(seconds=at_s)
+    if zone is not None:
+        from zoneinfo import ZoneInfo
+
+        moment = moment.astimezone(ZoneInfo(zone))
+    return _short(moment)
+
+
+def _short(moment: datetime) -> str:
+    return f"{moment:%a %H:%M}"
+
+
+def people_of(run: CompiledRun) -> tuple[str, ...]:
+    """Instruments that are people: whoever loads or is asked."""
+    return tuple(
+        dict.fromkeys(str(s.params["operator"]) for s in run.steps if s.params.get("operator"))
+    )
+
+
+def _visits(run: CompiledRun) -> list[Visit]:
+    visits: list[Visit] = []
+    for person in people_of(run):
+        steps = [s for s in run.steps if person in s.resources]
+        group: list[Step] = []
+        for step in sorted(steps, key=lambda s: s.planned_start_s):
+            if group and step.planned_start_s > group[-1].planned_end_s + VISIT_GAP_S:
+                visits.append(_visit(person, group))
+                group = []
+            group.append(step)
+        if group:
+            visits.append(_visit(person, group))
+    return sorted(visits, key=lambda v: v.begin_s)
+
+
+def _visit(person: str, steps: Sequence[Step]) -> Visit:
+    return Visit(
+        person,
+        steps[0].planned_start_s,
+        max(s.planned_end_s for s in steps),
+        tuple(f"{s.plate}: {s.title}" for s in steps),
+    )
+
+
+def _uses(run: CompiledRun, end_s: float) -> list[Use]:
+    busy: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for step in run.steps:
+        for resource in step.resources:
+            if resource in run.lab.instruments and step.kind != "wait":
+                busy[resource].append((step.planned_start_s, step.planned_end_s))
+    uses = []
+    for name, spans in busy.items():
+        worked = sum(b - a for a, b in spans)
+        uses.append(Use(name, worked, worked / end_s if end_s else 0.0))
+    return sorted(uses, key=lambda u: -u.busy_s)
+
+
+def _slacks(run: CompiledRun) -> list[WindowSlack]:
+    steps = {step.id: step for step in run.steps}
+    slacks = [_slack(window, steps) for window in run.windows]
+    return sorted(slacks, key=lambda s: (not s.hard, s.slack_s))
+
+
+def _slack(window: Window, steps: dict[str, Step]) -> WindowSlack:
+    def at(anchor: Anchor) -> float:
+        return edge_s(steps[anchor.step], anchor.edge) + anchor.offset_s
+
+    elapsed_s = at(window.end) - at(window.start)
+    slack_s = float("inf") if window.at_most_s is None else window.at_most_s - elapsed_s
+    return WindowSlack(
+        window.name, window.plate, elapsed_s, window.at_least_s, window.at_most_s, slack_s,
+        window.hard,
+    )  # fmt: skip

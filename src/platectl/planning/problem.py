@@ -1,0 +1,121 @@
+"""A planning problem: tasks of plates, what they use, and how far apart they may be.
+
+It knows no instruments and no assays, so that a night, half a night that is re-planned, and the
+public instances of the literature (RCPSP/max, job shops with time lags) are the same thing.
+Times are seconds since the start of the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something that takes time on resources.
+
+    `uses` gives units of each resource, from start to end. An `elastic` task takes at least
+    `duration_s` and ends when what follows can begin: a plate that waits.
+    """
+
+    id: str
+    plate: str
+    duration_s: float
+    uses: Mapping[str, int] = field(default_factory=dict)
+    elastic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A point of a task: `share` 0 is its start, 1 its end; plus an offset."""
+
+    task: str
+    share: float = 0.0
+    offset_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """`at_least_s <= after - before <= at_most_s`.
+
+    `window` names it in the operator's words; it is empty where one task simply follows another.
+    A soft lag may be broken at a price of `weight` for each second.
+    """
+
+    before: Moment
+    after: Moment
+    at_least_s: float | None = 0.0
+    at_most_s: float | None = None
+    window: str = ""
+    hard: bool = True
+    weight: float = 1.0
+    ideal_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Occupation:
+    """A resource taken from the start of one task to the end of another of the same plate."""
+
+    resource: str
+    plate: str
+    first: str
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plate:
+    """Terms of a plate: lower `priority` numbers go first; its tasks lie between the two times."""
+
+    name: str
+    priority: int = 1
+    not_before_s: float = 0.0
+    not_after_s: float | None = None
+    family: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Everything that a plan must keep.
+
+    Attributes:
+        capacities: Units of each resource; 1 where nothing is said.
+        absences: When a resource is not there (a person who sleeps). No task that uses it may
+            overlap them.
+        fixed: Tasks that have begun, with start and, if it is over, end; a running task has a
+            lower bound for its end instead, in `running`.
+        now_s: Nothing that has not begun may begin earlier.
+    """
+
+    tasks: tuple[Task, ...]
+    lags: tuple[Lag, ...]
+    occupations: tuple[Occupation, ...] = ()
+    plates: tuple[Plate, ...] = ()
+    capacities: Mapping[str, int] = field(default_factory=dict)
+    absences: Mapping[str, tuple[Interval, ...]] = field(default_factory=dict)
+    fixed: Mapping[str, Interval] = field(default_factory=dict)
+    running: Mapping[str, Interval] = field(default_factory=dict)
+    now_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Start and end of every task, and what is proved about it.
+
+    `bound_s` is a proved lower bound of the makespan; `gap` how far the plan may be from it.
+    `broken` names soft lags that are not kept, with plate.
+    """
+
+    times: Mapping[str, Interval]
+    makespan_s: float
+    bound_s: float
+    method: str
+    wall_s: float
+    broken: tuple[str, ...] = ()
+
+    @property
+    def gap(self) -> float:
+        """Share of the makespan that is not proved necessary."""
+        return max(0.0, 1.0 - self.bound_s / self.makespan_s) if self.makespan_s else 0.0
