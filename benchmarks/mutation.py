@@ -34,7 +34,7 @@ from platectl import registry
 
 ROOT: Final = Path(__file__).parents[1]
 LIMIT_S: Final = 120.0
-_FAILED: Final = re.compile(r"^(?:FAILED|ERROR) (\S+?)(?: - .*)?$", re.MULTILINE)
+_FAILED: Final = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
