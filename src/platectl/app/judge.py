@@ -33,7 +33,7 @@ class JudgeHere:
 
     async def __call__(self, plate: str) -> str:
         """See `platectl.engine.ports.Judge`."""
-        return verdict(self._run, plate, list(self._ledger.events()))
+        return verdict(self._run, plate, list(self._ledger.events(plate=plate)))
 
 
 class JudgeApart:
@@ -60,4 +60,4 @@ def verdict_from(folder: Path, plate: str) -> str:
     """Judge a plate from the ledger in a run folder."""
     with Ledger.reading(folder / "ledger.db") as ledger:
         run = CompiledRun.model_validate_json(ledger.frozen("run"), context=FROZEN)
-        return verdict(run, plate, list(ledger.events()))
+        return verdict(run, plate, list(ledger.events(plate=plate)))

@@ -157,8 +157,11 @@ class StepBench:
         self._journal.record("step.note", self.step_id, detail, sync=False)
 
     def observe(self, kind: EventKind, data: Mapping[str, Any]) -> None:
-        """Record a piece of a result as it comes; what cannot be had again is durable at once."""
-        self._journal.record(kind, self.step_id, data, sync=kind in DURABLE)
+        """Record a piece of a result as it comes; pieces that come together share a sync."""
+        if kind in DURABLE:
+            self._journal.record_soon(kind, self.step_id, data)
+        else:
+            self._journal.record(kind, self.step_id, data, sync=False)
 
     def moment_s(self, anchor: Anchor) -> float:
         """Return an anchor's time on the clock."""
@@ -211,7 +214,10 @@ class StepBench:
         finally:
             ACTION_ID.reset(token)
         acked = {"action": action_id, "bytes": self._bytes_sent(instrument), "result": result}
-        self._record("action.acked", acked, sync=effect not in REPEATABLE)
+        if effect in REPEATABLE:
+            self._record("action.acked", acked, sync=False)
+        else:
+            self._journal.record_soon("action.acked", self.step_id, acked)
         self.action = None
         return result
 

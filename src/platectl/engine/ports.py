@@ -21,6 +21,14 @@ class EventSink(Protocol):
         """
         ...
 
+    def settle(self) -> None:
+        """Make durable what was appended without sync.
+
+        Raises:
+            StoreError: It may be lost; nothing that depends on it may be sent.
+        """
+        ...
+
 
 class Watcher(Protocol):
     """Is told of every event, after the ledger has it; must not block or raise."""

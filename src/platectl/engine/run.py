@@ -109,8 +109,10 @@ class Engine:
         self._gates = QualityGates(
             run, self._journal, self._remedies, self._queues, self._timetable, judge
         )
+        self._closing_at: dict[str, list[Window]] = defaultdict(list)
         self._ending_with: dict[str, list[Window]] = defaultdict(list)
         for window in run.windows:
+            self._closing_at[window.end.step].append(window)
             if window.end.edge == "start" and not window.end.offset_s:
                 self._ending_with[window.end.step].append(window)
         self._done = {step.id: asyncio.Event() for step in run.steps}
@@ -273,6 +275,7 @@ class Engine:
         self._times.started(step.id, self._journal.clock.monotonic_s())
         claim = {"title": step.title, "kind": step.kind, "epoch": self.state.epoch}
         self._journal.record("step.claimed", step.id, claim, sync=False)
+        self._keeper.began(step)
         self._judge(step, "start")
         step = take_over_removals(step, self._run, self.state)
         outcome, attempt = None, 0
@@ -306,7 +309,9 @@ class Engine:
         )
 
     def _judge(self, step: Step, edge: str) -> None:
-        for window, elapsed_s, verdict in self._times.judge(self._run.windows, step.id, edge):
+        for window, elapsed_s, verdict in self._times.judge(
+            self._closing_at[step.id], step.id, edge
+        ):
             if (window.plate, window.name) in self.state.windows:
                 continue
             data = {

@@ -16,11 +16,21 @@ __all__ = ["EvaluatedPlate", "evaluate_plate", "evaluate_run"]
 
 def evaluate_run(run: CompiledRun, events: Sequence[Event]) -> list[EvaluatedPlate]:
     """Analyse every plate of a run from what its ledger holds."""
-    return [evaluate_plate(run, plate, events) for plate in run.plates]
+    of_plate: dict[str, list[Event]] = {plate.name: [] for plate in run.plates}
+    for event in events:
+        if not event.step:
+            for mine in of_plate.values():
+                mine.append(event)
+        elif (name := event.step.partition(".")[0]) in of_plate:
+            of_plate[name].append(event)
+    return [evaluate_plate(run, plate, of_plate[plate.name]) for plate in run.plates]
 
 
 def evaluate_plate(run: CompiledRun, plate: PlatePlan, events: Sequence[Event]) -> EvaluatedPlate:
-    """Analyse one plate; one that was given up has no result."""
+    """Analyse one plate from the events of its steps and of the run.
+
+    One that was given up has no result.
+    """
     view = run.seen_by(plate)
     evaluate = evaluate_binding if view.protocol.is_binding else evaluate_calcium
     found = evaluate(view, plate, events)
