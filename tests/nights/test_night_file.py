@@ -84,7 +84,7 @@ def test_several_copies_are_several_plates(night_file: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('"2026-01-05 18:00"', '"18:00"', "names no day"),
+        ('"2026-01-05 18:00"', '"25:00"', "is no time"),
         ('"2026-01-05 18:00"', '"2026-13-05 18:00"', "is no time"),
         ("Europe/Berlin", "Berlin", "is no time zone"),
         ("priority: 1", "priority: 0", "use at least 1"),
@@ -114,9 +114,10 @@ def test_local_times_are_right_on_the_night_the_clocks_change() -> None:
          "ends": "08:00", "plates": [{"protocol": "sigma1-binding"}]}
     )  # fmt: skip
 
-    assert doc.begins.astimezone(UTC) == datetime(2026, 3, 28, 19, tzinfo=UTC)
+    start = doc.begins(datetime(2026, 3, 1, tzinfo=UTC))
+    assert start.astimezone(UTC) == datetime(2026, 3, 28, 19, tzinfo=UTC)
     assert doc.ends is not None
-    assert doc.offset_s(doc.ends, doc.begins) == 11 * 3600.0
+    assert doc.offset_s(doc.ends, start) == 11 * 3600.0
 
 
 def test_a_presence_may_go_over_midnight() -> None:
@@ -126,6 +127,20 @@ def test_a_presence_may_go_over_midnight() -> None:
          "plates": [{"protocol": "sigma1-binding"}]}
     )  # fmt: skip
 
-    away = doc.absences(doc.begins)["person"]
+    away = doc.absences(datetime(2026, 1, 5, 20, tzinfo=UTC))["person"]
 
     assert away[:2] == ((0.0, 7200.0), (6 * 3600.0, 26 * 3600.0))
+
+
+def test_a_night_without_a_day_begins_at_the_next_such_hour() -> None:
+    doc = NightDoc.model_validate(
+        {"platectl": 1, "night": "n", "zone": "Europe/Berlin", "starts": "18:00", "ends": "09:00",
+         "plates": [{"protocol": "sigma1-binding"}]}
+    )  # fmt: skip
+
+    afternoon, evening = datetime(2026, 6, 1, 12, tzinfo=UTC), datetime(2026, 6, 1, 17, tzinfo=UTC)
+
+    assert doc.begins(afternoon).astimezone(UTC) == datetime(2026, 6, 1, 16, tzinfo=UTC)
+    assert doc.begins(evening).astimezone(UTC) == datetime(2026, 6, 2, 16, tzinfo=UTC)
+    assert doc.ends is not None
+    assert doc.offset_s(doc.ends, doc.begins(evening)) == 15 * 3600.0

@@ -14,8 +14,8 @@ from platectl.app.audit import audit
 from platectl.app.drive import Finished
 from platectl.app.night import execute
 from platectl.app.prepare import Night, Options, prepare
-from platectl.app.site import SIMULATED_START
 from platectl.domain.events import Event
+from platectl.domain.night import SIMULATED_START
 from platectl.engine.journal import Journal
 from platectl.engine.keeper import PlanKeeper
 from platectl.engine.ports import Proposal, Situation

@@ -11,7 +11,7 @@ from platectl.app.truth import load_truth, unknown_to_truth
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
 from platectl.domain.lab import Lab
-from platectl.domain.night import NightDoc, NightEntry
+from platectl.domain.night import SIMULATED_START, NightDoc, NightEntry
 from platectl.domain.policy import Policy
 from platectl.domain.run import CompiledRun
 from platectl.domain.stock import Stock
@@ -60,6 +60,7 @@ class Night:
     seed: int
     policy: Policy
     zone: str | None = None
+    lab_file: Path | None = None
     stock: Stock | None = None
 
 
@@ -79,7 +80,8 @@ def prepare(
     doc, document, options = _night_file(options)
     lab, lab_document = load_lab(options.lab)
     findings = _unknown_people(doc, document, lab)
-    starts = doc.begins if lab.simulated or now is None else max(doc.begins, now)
+    now = SIMULATED_START if lab.simulated or now is None else now
+    starts = doc.begins(now) if lab.simulated else max(doc.begins(now), now)
     terms = NightTerms(doc.title or doc.night, starts.astimezone(UTC), doc.absences(starts))
     requests: list[Request] = []
     for entry in doc.plates:
@@ -108,7 +110,7 @@ def _compiled(
             )  # fmt: skip
     stock = load_stock(options.stock) if options.stock else None
     policy = load_policy(options.policy)
-    return Night(compiled, warnings, truth, options.seed, policy, zone, stock)
+    return Night(compiled, warnings, truth, options.seed, policy, zone, options.lab, stock)
 
 
 def _request(options: Options, lab: Lab, lab_document: Document) -> Request:

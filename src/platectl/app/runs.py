@@ -34,6 +34,21 @@ def new_run_name(store: Path, protocol: str, now: datetime) -> str:
     return name
 
 
+def refuse_begun(folder: Path) -> None:
+    """Refuse a run folder whose run was begun; a run is begun once, and then resumed.
+
+    Raises:
+        StoreError: It was begun.
+    """
+    if not (folder / "ledger.db").exists():
+        return
+    with Ledger.reading(folder / "ledger.db") as ledger:
+        if ledger.seal().entries:
+            raise StoreError(
+                f"{folder.name} was begun before; `platectl resume {folder.name}` goes on"
+            )
+
+
 def read_run(folder: Path) -> tuple[CompiledRun, list[Event]]:
     """Read a run back from its ledger.
 

@@ -21,6 +21,9 @@ COMMANDS = {
     "stop": ("platectl.cli.control", "stop", "Let begun steps end, then end the run."),
     "abort": ("platectl.cli.control", "abort", "Stop every instrument at once."),
     "watchdog": ("platectl.cli.watchdog", "watchdog", "Say when a run is silent, late or in need."),
+    "serve": ("platectl.cli.serve", "serve", "Start runs by schedule and from the queue."),
+    "schedule": ("platectl.cli.schedule", "schedule", "Say what is run when."),
+    "queue": ("platectl.cli.queue", "queue", "Show and change what waits to be run."),
     "halt": ("platectl.cli.control", "halt", "End the engine without any clean-up."),
     "plan": ("platectl.cli.plan", "plan", "Plan a night: times, people, windows, bound."),
     "preflight": (

@@ -7,14 +7,17 @@ import getpass
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
 import structlog
+from rich.console import Console
 
 from platectl.app.drive import Finished
+from platectl.app.needs import needs_of
 from platectl.app.night import execute
 from platectl.app.preflight import (
     Override,
@@ -24,7 +27,7 @@ from platectl.app.preflight import (
     surroundings_of,
 )
 from platectl.app.prepare import Night, Options, prepare
-from platectl.app.runs import announce, keep, new_run_name
+from platectl.app.runs import announce, keep, new_run_name, refuse_begun
 from platectl.cli.options import (
     emit_json,
     file_options,
@@ -57,12 +60,16 @@ from platectl.transport.wall_clock import WallClock
     help="Start although a check of the preflight fails; NAME is the check, or all.",
 )
 @click.option("--by", help="Who overrides (default: the user of this computer).")
+@click.option("--name", help="Name of the run folder; one that was begun is not run anew.")
+@click.option(
+    "--needs", is_flag=True, help="Only say, as JSON, which instruments it needs, and how long."
+)
 @click.option("--quiet", is_flag=True, help="No live view.")
 @json_option
 def run(
     protocols: tuple[str, ...], lab: Path | None, samples: Path | None, truth: Path | None, layout: str | None,
     overrides: tuple[str, ...], store: Path, seed: int, policy: Path | None, stock: Path | None,
-    waived: tuple[str, ...], by: str | None, quiet: bool, as_json: bool,
+    waived: tuple[str, ...], by: str | None, name: str | None, needs: bool, quiet: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Run one or more PROTOCOLS (bundled names, .yaml files, or night files), one after another.
 
@@ -70,17 +77,23 @@ def run(
     nothing starts until all of the preflight holds or is overridden. Ctrl-C stops safely:
     instruments are halted, the ledger says what was under way.
     """
+    if len(protocols) > 1 and (name or needs):
+        raise click.UsageError("--name and --needs belong to one protocol")
     if stock is not None and len(protocols) > 1:
         message = "--stock is for one night; put the protocols into one night file"
         raise click.UsageError(message)
     words = [Override.parse(text, by=by or getpass.getuser()) for text in waived]
     code, summaries = 0, []
     for protocol in protocols:
-        name = new_run_name(store, Path(protocol).stem, WallClock().now().astimezone(UTC))
+        folder = name or new_run_name(store, Path(protocol).stem, WallClock().now().astimezone(UTC))
         options = Options(
-            protocol, lab, samples, truth, layout, parse_overrides(overrides), seed, name, policy,
+            protocol, lab, samples, truth, layout, parse_overrides(overrides), seed, folder, policy,
             stock,
         )  # fmt: skip
+        if needs:
+            emit_json(asdict(needs_of(prepare(options, now=WallClock().now()))))
+            return 0
+        refuse_begun(store / folder)
         try:
             summary = _one(options, store, words, quiet=quiet or as_json)
         except InputRefusedError as error:
@@ -115,11 +128,22 @@ def _one(
     out = console(quiet=quiet)
     for warning in night.warnings:
         out.print(f"[yellow]warning:[/] {warning}")
+    if night.zone is not None:
+        _show_plan(night, folder / "plan.html", out)
     with (folder / "log.jsonl").open("w", encoding="utf-8") as log:
         log_to(log)
         with LiveView(night.compiled, out) as view:
             finished = execute(night, folder, watch=view, preflight=flown)
     return conclude(store, options.run, night.compiled, finished, began=began, quiet=quiet)
+
+
+def _show_plan(night: Night, page: Path, out: Console) -> None:
+    """Write the plan of a night beside its ledger."""
+    from platectl.planning.overview import overview
+    from platectl.report.plan import write_plan
+
+    write_plan(page, night.compiled, overview(night.compiled), zone=night.zone)
+    out.print(f"plan: {page}", soft_wrap=True)
 
 
 def _preflight(

@@ -7,7 +7,7 @@ from platectl.app.preflight.model import Check, Preflight
 from platectl.app.preflight.supplies import slot_checks, supply_checks
 from platectl.app.preflight.surroundings import Surroundings, surrounding_checks
 from platectl.app.prepare import Night
-from platectl.app.site import SIMULATED_START
+from platectl.domain.night import SIMULATED_START
 from platectl.files.lab import load_catalogue
 from platectl.planning.demand import demand
 
