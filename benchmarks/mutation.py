@@ -143,7 +143,9 @@ def measure(drivers: Sequence[str], jobs: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
         copies = Copies(Path(folder), jobs)
         sound = dict(zip(drivers, pool.map(copies.is_sound, drivers), strict=True))
-        outcomes = list(pool.map(copies.judge, mutants))
+        judged = [m for m in mutants if sound[m.driver]]
+        outcomes = list(pool.map(copies.judge, judged))
+        outcomes += [Outcome(m, "unjudged", "") for m in mutants if not sound[m.driver]]
     return {
         "drivers": len(drivers),
         "mutants": len(outcomes),
