@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from platectl.planning.flexible import Group, agendas_of
-from platectl.planning.network import EPSILON_S, Matrix, Network
+from platectl.planning.network import EPSILON_S, Matrix, Network, Place
 from platectl.planning.problem import Problem
 
 #: how many stays the order search may place; about two seconds
@@ -67,8 +67,9 @@ class Constructor:
     ) -> None:
         self.problem, self.net, self.groups, self.families = problem, net, groups, families
         self._placed = 0
+        self._least = [_held_by_others(problem, group, groups) for group in groups]
 
-    def best(self, bound_s: float, effort: int = EFFORT) -> Draft | None:
+    def best(self, bound_s: float, *, effort: int = EFFORT) -> Draft | None:
         """The best of all constructive plans; None when none keeps all hard lags."""
         if any(len(group.plates) > 1 for group in self.groups):
             return None
@@ -77,8 +78,8 @@ class Constructor:
         best: Draft | None = None
         chosen = given
         for order, late in ((given, False), (given, True), (self._greedy(), True)):
-            draft = order and self._draft(order, late=late)
-            if draft and draft.better(best):
+            draft = self._draft(order, late=late) if order else None
+            if order and draft and draft.better(best):
                 best, chosen = draft, order
         for draft in (self._cyclic(),):
             if draft is not None and draft.better(best):
@@ -110,7 +111,7 @@ class Constructor:
         points = [0.0] * self.net.size
         for g in order:
             group = self.groups[g]
-            found = group.placed(agendas, late=late)
+            found = group.placed(agendas, late=late, least=self._least[g])
             self._placed += len(group.watched)
             if found is None:
                 return None
@@ -128,7 +129,7 @@ class Constructor:
         while left:
             best: tuple[float, int, int, Matrix] | None = None
             for family, mine in left.items():
-                found = self.groups[mine[0]].placed(agendas, late=True)
+                found = self.groups[mine[0]].placed(agendas, late=True, least=self._least[mine[0]])
                 self._placed += len(self.groups[mine[0]].watched)
                 if found is None:
                     return None
@@ -148,7 +149,9 @@ class Constructor:
         from platectl.planning.periodic import periodic
 
         points = periodic(self.problem, self.net, self.groups)
-        return points and draft_of(self.problem, self.net, points, "fixed cycle")
+        if points is None:
+            return None
+        return draft_of(self.problem, self.net, points, "fixed cycle")
 
     def _moved(self, order: Sequence[int], dice: random.Random) -> list[int] | None:
         """Another order; None when only alike plates would change places."""
@@ -183,3 +186,24 @@ class Constructor:
                 if best.end_s <= bound_s + EPSILON_S and best.cost <= EPSILON_S:
                     break
         return best
+
+
+def _held_by_others(problem: Problem, group: Group, groups: Sequence[Group]) -> list[Place]:
+    """Stays of a group that must wait for what another plate holds already."""
+    held: dict[str, float] = {}
+    if not problem.fixed and not problem.running:
+        return []
+    for other in groups:
+        if other is not group:
+            for stay in other.held():
+                if problem.capacities.get(stay.resource, 1) > 1:
+                    continue
+                (_, _), (j, b) = other.ends(stay)
+                until = float(other.longest[0, j]) + b
+                held[stay.resource] = max(until, held.get(stay.resource, 0.0))
+    mine = set(group.held()) if held else set()
+    return [
+        (group.ends(stay)[0][0], held[stay.resource] - stay.begin[1])
+        for stay in group.watched
+        if stay.resource in held and stay not in mine
+    ]

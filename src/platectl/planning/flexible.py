@@ -13,7 +13,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from platectl.planning.network import EPSILON_S, Arc, Matrix, Network, Stay, closure
+from platectl.planning.network import EPSILON_S, Arc, Matrix, Network, Place, Stay, closure
 from platectl.planning.problem import Interval, Problem
 
 
@@ -109,16 +109,21 @@ class Group:
         """What makes two groups alike in their distances."""
         return len(self.points), tuple(sorted(self.arcs))
 
-    def placed(self, agendas: Mapping[str, Agenda], *, late: bool = False) -> Matrix | None:
+    def placed(
+        self, agendas: Mapping[str, Agenda], *, late: bool = False, least: Sequence[Place] = ()
+    ) -> Matrix | None:
         """Times of the points beside what is placed: the earliest, or as late as the same end allows.
 
-        None when no times exist.
+        `least` gives points of this group with the time before which they cannot be. None when no
+        times exist.
         """
-        points = self._raised(agendas)
+        points = self._raised(agendas, least)
         return points if points is None or not late else self._lowered(points, agendas)
 
-    def _raised(self, agendas: Mapping[str, Agenda]) -> Matrix | None:
+    def _raised(self, agendas: Mapping[str, Agenda], least: Sequence[Place]) -> Matrix | None:
         points: Matrix = self.longest[0].copy()
+        for i, at_s in least:
+            points = np.maximum(points, at_s + self.longest[i])
         moved = True
         while moved and points[0] <= EPSILON_S:
             moved = False
@@ -133,6 +138,7 @@ class Group:
     def _lowered(self, least: Matrix, agendas: Mapping[str, Agenda]) -> Matrix:
         end_s = max((least[i] + off for i, off in self.last), default=0.0)
         points: Matrix = -self.longest[:, 0]
+        points[0] = 0.0
         for i, off in self.last:
             points = np.minimum(points, end_s - off - self.longest[:, i])
         moved = bool(np.isfinite(points).all())
@@ -169,6 +175,13 @@ class Group:
         """Write the times of this group's points into those of the network."""
         for point, k in self.index.items():
             into[point] = float(points[k])
+
+    def held(self) -> list[Stay]:
+        """Stays that have begun."""
+        begun = np.isfinite(self.longest[:, 0]) & (
+            self.longest[0] + self.longest[:, 0] > -EPSILON_S
+        )
+        return [s for s in self.watched if begun[self.ends(s)[0][0]] and s.begin[0] != 0]
 
     def ends(self, stay: Stay) -> tuple[tuple[int, float], tuple[int, float]]:
         """Begin and end of a stay, as places of this group."""

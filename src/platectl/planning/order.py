@@ -20,13 +20,17 @@ def order_arcs(problem: Problem, net: Network, points: Sequence[float]) -> list[
         if stay.begin[0] or stay.end[0]:
             by_resource[stay.resource].append(stay)
     arcs: dict[tuple[int, int], float] = {}
+    pinned = {
+        0,
+        *(j for (i, j, _), why in zip(net.arcs, net.causes, strict=True) if why[0] == "begun"),
+    }
     for resource, stays in by_resource.items():
         one = problem.capacities.get(resource, 1) == 1
         for i, j, least in [
             *(_in_turn(stays, points) if one else _clear_of(stays, points)),
             *_around(stays, points, problem.absences.get(resource, ())),
         ]:
-            if i != j:
+            if i != j and not (i in pinned and j in pinned):
                 arcs[i, j] = max(least, arcs.get((i, j), -1e18))
     return [(i, j, least) for (i, j), least in arcs.items()]
 

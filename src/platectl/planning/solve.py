@@ -15,7 +15,7 @@ import numpy as np
 
 from platectl.domain.errors import NoPlanError
 from platectl.planning.bound import makespan_bound
-from platectl.planning.construct import Constructor, Draft, draft_of
+from platectl.planning.construct import EFFORT, Constructor, Draft, draft_of
 from platectl.planning.flexible import Group, groups_of, with_closures
 from platectl.planning.network import EPSILON_S, Network, network_of
 from platectl.planning.order import tightened
@@ -61,7 +61,7 @@ def has_solver() -> bool:
 
 def solve(
     problem: Problem, *, template: Mapping[str, Interval] | None = None, limit_s: float = 10.0,
-    hint: Mapping[str, Interval] | None = None, solver: bool | None = None,
+    hint: Mapping[str, Interval] | None = None, solver: bool | None = None, effort: int = EFFORT,
 ) -> Plan:  # fmt: skip
     """Plan a problem.
 
@@ -71,13 +71,14 @@ def solve(
         limit_s: How long the solver may work, in its own deterministic seconds.
         hint: A plan to begin with.
         solver: Whether CP-SAT may be used; by default if it is installed.
+        effort: How many stays the search for a better order may place.
 
     Raises:
         NoPlanError: No plan keeps all hard lags, or none was found in time.
     """
     began = time.perf_counter()
     question = question_of(problem)
-    draft = _first(question, template, hint)
+    draft = _first(question, template, hint, effort)
     bound_s, method, proved = question.bound_s, draft.method if draft else "", False
     if _open(draft, bound_s) and (has_solver() if solver is None else solver):
         from platectl.planning.search import search
@@ -113,12 +114,15 @@ def _open(draft: Draft | None, bound_s: float) -> bool:
 
 
 def _first(
-    question: Question, template: Mapping[str, Interval] | None, hint: Mapping[str, Interval] | None
+    question: Question,
+    template: Mapping[str, Interval] | None,
+    hint: Mapping[str, Interval] | None,
+    effort: int,
 ) -> Draft | None:
     """The best plan without search."""
     problem, net = question.problem, question.net
     maker = Constructor(problem, net, question.groups, question.families)
-    best = maker.best(question.bound_s)
+    best = maker.best(question.bound_s, effort=effort)
     if template is not None and best is None:
         from platectl.planning.insertion import insert_rigid
 
