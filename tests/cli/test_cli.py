@@ -169,3 +169,15 @@ def test_counts_that_cannot_be_used_are_refused(tmp_path: Path, content: str, me
     assert ran.returncode == 2
     assert message in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_power_predicts_a_layout_as_one_json_line() -> None:
+    ran = platectl("power", "sigma1-binding", "--experiments", "20", "--until", "1.5", "--json")
+
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout)
+    folds = {c["compound"]: c["fold"]["median"] for c in told["compounds"]}
+    assert folds.keys() == {"(+)-igmesine", "SA4503", "haloperidol"}
+    assert all(1.1 < fold < 1.5 for fold in folds.values())
+    assert {n["plates"] for n in told["needs"]["SA4503"]} == {1}
+    assert told["passes"]["share"] == 1.0

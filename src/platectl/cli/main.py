@@ -26,6 +26,7 @@ COMMANDS = {
     "queue": ("platectl.cli.queue", "queue", "Show and change what waits to be run."),
     "halt": ("platectl.cli.control", "halt", "End the engine without any clean-up."),
     "plan": ("platectl.cli.plan", "plan", "Plan a night: times, people, windows, bound."),
+    "power": ("platectl.cli.power", "power", "Predict intervals; plan replicates."),
     "preflight": (
         "platectl.cli.preflight",
         "preflight",
