@@ -13,8 +13,8 @@ from typing import Any
 
 from benchmarks.kill_lab import Lab
 from platectl.app import drive, night
-from platectl.app.site import SIMULATED_START
 from platectl.domain.events import Event
+from platectl.domain.night import SIMULATED_START
 from platectl.domain.policy import Remedy
 from platectl.engine.questions import Answer, Question
 from platectl.simkit.frames import Frame, Kind

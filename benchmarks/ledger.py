@@ -72,6 +72,9 @@ class _Unsynced:
         del sync
         return self.ledger.append(event, sync=False)
 
+    def settle(self) -> None:
+        """Leave it to the operating system."""
+
 
 async def _call() -> None:
     """A driver's verb that has nothing to do."""

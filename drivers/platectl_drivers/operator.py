@@ -2,7 +2,7 @@ r"""A person at a terminal, as an instrument.
 
 Wire: our own; one JSON object (ASCII, everything else escaped) in a line, LF. To the person go::
 
-    {"prompt": id, "kind": ..., "text": ..., "options": [...], "data": {...}}
+    {"prompt": id, "kind": ..., "text": ..., "options": [...], "data": {...}, "due": ...}
     {"cancel": id}                  the prompt is not wanted any more
     {"refused": id, "why": ...}     the answer was not taken; the prompt stays open
 
@@ -10,6 +10,7 @@ and from the person comes, in UTF-8, with no other members, `note` and `barcode`
 
     {"answer": id, "option": ..., "person": ..., "note": ..., "barcode": ...}
 
+`due` is when it must be done so that no window breaks, ISO 8601; it is left out where there is none.
 A `barcode` among the data is scanned with the first option; another one is refused.
 `kind` is one of load, confirm, move, refill, start_counter, harvest; `data` belongs to the kind:
 
@@ -80,6 +81,7 @@ class OperatorConsole:
         wire="console",
         source="platectl_drivers.operator: the format is platectl's own",
         maturity="captured",
+        transcripts=("operator_prompts",),
     )
     Settings = Settings
 
@@ -224,6 +226,7 @@ def encode_prompt(prompt: Prompt) -> bytes:
         "text": prompt.text,
         "options": list(prompt.options),
         "data": dict(prompt.data),
+        **({"due": prompt.due} if prompt.due else {}),
     }
     try:
         return _json(fields)

@@ -116,7 +116,7 @@ class CytomatSimulator:
 
     async def _carry(self, source: str, target: str) -> None:
         faults, world = self._setup.faults, self._setup.world
-        await asyncio.sleep(MOVE_S)
+        await asyncio.sleep(self._setup.world.takes_s(self._setup.name, MOVE_S))
         if faults.strike("never_ready"):
             return
         fault = faults.strike("error")

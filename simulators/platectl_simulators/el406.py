@@ -79,7 +79,9 @@ class EL406Simulator:
             return ACK + self._frame(command, struct.pack("<HHIB", self._error, self._state, 0, 0))
         if command in {HOME, END, RESET}:
             await stream.send(ACK)
-            await asyncio.sleep(HOME_S if command == HOME else 0.4)
+            await asyncio.sleep(
+                self._setup.world.takes_s(self._setup.name, HOME_S if command == HOME else 0.4)
+            )
             if command == END:
                 self._state = INITIAL
             return self._frame(command, b"\0\0")
@@ -134,27 +136,27 @@ class EL406Simulator:
             await asyncio.sleep(struct.unpack("<H", data[2:4])[0])
             world.vacuum(here, on=False)
             return
-        await asyncio.sleep(ASPIRATE_S)
+        await asyncio.sleep(self._setup.world.takes_s(self._setup.name, ASPIRATE_S))
         self._draw(struct.unpack("<H", data[7:9])[0], data[4])
 
     async def _dispense(self, data: bytes) -> None:
-        await asyncio.sleep(DISPENSE_S)
+        await asyncio.sleep(self._setup.world.takes_s(self._setup.name, DISPENSE_S))
         self._fill(chr(data[1]), struct.unpack("<H", data[2:4])[0])
 
     async def _prime(self, data: bytes) -> None:
-        await asyncio.sleep(PRIME_S)
+        await asyncio.sleep(self._setup.world.takes_s(self._setup.name, PRIME_S))
         volume_ml = struct.unpack("<H", data[2:4])[0]
         self._setup.world.bulk_prime(f"{self._setup.name}.{chr(data[1])}", 1000.0 * volume_ml)
 
     async def _wash(self, data: bytes) -> None:
         z, volume_ul = (struct.unpack("<H", data[i : i + 2])[0] for i in (53, 69))
         for _ in range(data[6]):
-            await asyncio.sleep(ASPIRATE_S)
+            await asyncio.sleep(self._setup.world.takes_s(self._setup.name, ASPIRATE_S))
             self._draw(z, data[50])
-            await asyncio.sleep(DISPENSE_S)
+            await asyncio.sleep(self._setup.world.takes_s(self._setup.name, DISPENSE_S))
             self._fill(chr(data[68]), volume_ul)
         if data[2]:
-            await asyncio.sleep(ASPIRATE_S)
+            await asyncio.sleep(self._setup.world.takes_s(self._setup.name, ASPIRATE_S))
             self._draw(struct.unpack("<H", data[32:34])[0], data[29])
 
     def _draw(self, z: int, rate: int) -> None:

@@ -121,7 +121,8 @@ class Hidex300Simulator:
             if index == len(wells) - 1 and cut_lines:
                 text = "\n".join(text.split("\n")[: -cut_lines - 1]) + "\n"
             await export.append_in_pieces(text)
-            await asyncio.sleep(max(0.0, self._options.overhead_s - PIECE_S))
+            overhead_s = self._setup.world.takes_s(self._setup.name, self._options.overhead_s)
+            await asyncio.sleep(max(0.0, overhead_s - PIECE_S))
         return export.path
 
     def _strike(self, kind: str) -> Mapping[str, Any] | None:

@@ -111,7 +111,7 @@ class OperatorSimulator:
         self._asked_on[name] = stream
         if name in self._doing and not self._doing[name].cancelling():
             return
-        known = self._done.get(name) == prompt
+        known = _wish(self._done.get(name)) == _wish(prompt)
         self._begin(name, self._say(prompt, None) if known else self._attend(prompt))
 
     def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> None:
@@ -126,7 +126,7 @@ class OperatorSimulator:
     async def _attend(self, prompt: Mapping[str, Any]) -> None:
         faults = self._setup.faults
         async with self._hands:
-            await asyncio.sleep(self._options.reaction_s)
+            await self._takes(self._options.reaction_s)
             if (absent := faults.strike("absent")) is not None:
                 await asyncio.sleep(float(absent.data.get("delay_s", 3600.0)))
             problem: str | None = "not possible now"
@@ -139,9 +139,12 @@ class OperatorSimulator:
             option = "perhaps" if faults.strike("wrong_option") else None
             await self._say(prompt, problem, option=option)
 
+    async def _takes(self, nominal_s: float) -> None:
+        await asyncio.sleep(self._world.takes_s(self._setup.name, nominal_s, person=True))
+
     async def _correct(self, prompt: Mapping[str, Any]) -> None:
         """Answer again what was not taken; the work itself is done."""
-        await asyncio.sleep(self._options.reaction_s)
+        await self._takes(self._options.reaction_s)
         await self._say(prompt, None)
 
     async def _say(
@@ -191,7 +194,7 @@ class OperatorSimulator:
         wrong = self._setup.faults.strike("wrong_place")
         misplaced = _misplaced(wrong, places)
         for item in places:
-            await asyncio.sleep(self._options.per_item_s)
+            await self._takes(self._options.per_item_s)
             at_wrong = wrong is not None and item["labware"] == misplaced
             position = wrong.data["position"] if wrong and at_wrong else item["position"]
             self._world.add_labware(
@@ -206,14 +209,14 @@ class OperatorSimulator:
                 )
         connected = set[str]()
         for bottle in data.get("bottles", ()):
-            await asyncio.sleep(self._options.per_item_s)
+            await self._takes(self._options.per_item_s)
             self._shelf[bottle["instrument"], bottle["liquid"]] = bottle
             if bottle["instrument"] not in connected:
                 connected.add(bottle["instrument"])
                 self._join(bottle)
 
     async def _move(self, data: Mapping[str, Any]) -> None:
-        await asyncio.sleep(self._options.per_item_s)
+        await self._takes(self._options.per_item_s)
         wrong = self._setup.faults.strike("wrong_place")
         target = wrong.data["position"] if wrong else data["target"]
         labware = self._world.lift(data["source"])
@@ -226,7 +229,7 @@ class OperatorSimulator:
             raise
 
     async def _refill(self, data: Mapping[str, Any]) -> None:
-        await asyncio.sleep(self._options.per_item_s)
+        await self._takes(self._options.per_item_s)
         bottle = (
             data if "contents" in data else self._shelf.get((data["instrument"], data["liquid"]))
         )
@@ -235,7 +238,7 @@ class OperatorSimulator:
         self._join(bottle)
 
     async def _start_counter(self, data: Mapping[str, Any]) -> None:
-        await asyncio.sleep(self._options.per_item_s)
+        await self._takes(self._options.per_item_s)
         self._world.notices.setdefault(f"{data['instrument']}.start", []).append(data)
 
     async def _harvest(self, data: Mapping[str, Any]) -> None:
@@ -252,10 +255,10 @@ class OperatorSimulator:
             world.vacuum(spots["filter"], on=True)
             try:
                 self._suck(tips, data["plate"], PLATE, data["filter_plate"], STROKE_UL)
-                await asyncio.sleep(ASPIRATE_S)
+                await self._takes(ASPIRATE_S)
                 for _ in range(int(data["washes"])):
                     await self._wash(tips, data["filter_plate"], 1000.0 * float(data["wash_ml"]))
-                await asyncio.sleep(DRAIN_S)
+                await self._takes(DRAIN_S)
             finally:
                 world.vacuum(spots["filter"], on=False)
                 world.remove_labware(spots["tips"])
@@ -271,7 +274,7 @@ class OperatorSimulator:
                 stroke_ul = min(left_ul, STROKE_UL)
                 self._suck(tips, trough, ("A1",) * len(PLATE), filter_plate, stroke_ul)
                 left_ul -= stroke_ul
-            await asyncio.sleep(WASH_S)
+            await self._takes(WASH_S)
         finally:
             self._world.remove_labware(trough)
 
@@ -319,3 +322,8 @@ def _misplaced(fault: Fault | None, places: Any) -> str:
     if fault is None or not places:
         return ""
     return str(fault.data.get("labware", places[0]["labware"]))
+
+
+def _wish(prompt: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What is wanted, whenever it is due."""
+    return None if prompt is None else {k: v for k, v in prompt.items() if k != "due"}

@@ -289,6 +289,7 @@ class PF400Simulator:
     async def _go(self, joints: Joints, duration_s: float) -> str | None:
         """Move and wait for the end; the code of what stopped it, if anything did."""
         self._halt.clear()
+        duration_s = self._setup.world.takes_s(self._setup.name, duration_s)
         self._head_for(joints, duration_s)
         try:
             async with asyncio.timeout(duration_s):

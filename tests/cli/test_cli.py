@@ -103,6 +103,7 @@ def test_init_writes_a_set_that_passes_its_check(tmp_path: Path) -> None:
 
     assert checked.returncode == 0, checked.stderr
     assert json.loads(checked.stdout)["ok"] is True
+    assert (files / "stock.yaml").exists()
 
 
 def test_counts_of_a_file_are_analysed_without_a_run(tmp_path: Path) -> None:

@@ -24,7 +24,16 @@ def schemas(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def test_every_schema_is_one(schemas: dict[str, Any]) -> None:
-    assert set(schemas) == {"protocol", "lab", "layout", "truth", "policy", "notify"}
+    assert set(schemas) == {
+        "protocol",
+        "lab",
+        "layout",
+        "truth",
+        "policy",
+        "notify",
+        "night",
+        "stock",
+    }
     for schema in schemas.values():
         jsonschema.validators.validator_for(schema).check_schema(schema)
 
@@ -34,10 +43,24 @@ def test_bundled_lab_and_truth_conform(schemas: dict[str, Any]) -> None:
         "lab": bundled("simulated-lab.yaml"),
         "truth": default_truth_path(),
         "policy": bundled("policy.yaml"),
+        "stock": bundled("stock.yaml"),
     }
     for name, path in files.items():
         data = json.loads(json.dumps(yaml.safe_load(path.read_text()), default=str))
         jsonschema.validate(data, schemas[name])
+
+
+def test_a_night_file_conforms(schemas: dict[str, Any]) -> None:
+    night = {
+        "platectl": 1,
+        "night": "n",
+        "starts": "2026-01-05 18:00",
+        "stock": "stock.yaml",
+        "people": {"person": [{"from": "07:00", "until": "23:30"}]},
+        "plates": [{"protocol": "sigma1-binding", "copies": 2}],
+    }
+
+    jsonschema.validate(night, schemas["night"])
 
 
 @pytest.mark.parametrize("name", protocol_names())

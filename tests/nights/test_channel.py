@@ -19,7 +19,7 @@ from platectl.app.desk import Desk
 from platectl.app.drive import Finished
 from platectl.app.night import execute, resume
 from platectl.app.prepare import Options, prepare
-from platectl.app.rehearse import rehearse
+from platectl.app.rehearse import Conditions, rehearse
 from platectl.app.truth import default_truth_path
 from platectl.domain.errors import DisconnectedError, RefusedError, StoreError, UserInputError
 from platectl.domain.findings import InputRefusedError
@@ -253,7 +253,7 @@ def test_prompts_of_the_person_lie_on_the_desk() -> None:
 
 def test_rehearsed_nights_with_faults_end_or_say_why(tmp_path: Path) -> None:
     night = prepare(Options("sigma1-binding"))
-    found = list(rehearse(night, nights=3, faults=2, seed=8))
+    found = list(rehearse(night, nights=3, conditions=Conditions(faults=2), seed=8))
     assert [len(n.struck) for n in found] == [2, 2, 2]
     for one in found:
         assert one.status == "done" or one.error

@@ -157,20 +157,27 @@ def test_a_power_cut_takes_only_what_was_not_synced(
     rng = random.Random(seed)
     folder = tmp_path / "run"
     synced = tmp_path / "synced"
-    append = Ledger.append
+    append, settle = Ledger.append, Ledger.settle
+
+    def note(ledger: Ledger) -> None:
+        wal = folder / "ledger.db-wal"
+        synced.write_text(f"{ledger.seal().entries} {wal.stat().st_size}")
 
     def noted(self: Ledger, event: Event, *, sync: bool = True) -> int:
         number = append(self, event, sync=sync)
         if sync:
-            wal = folder / "ledger.db-wal"
-            synced.write_text(f"{number} {wal.stat().st_size}")
+            note(self)
         return number
 
-    Ledger.append = noted  # type: ignore[method-assign]  # undone below
+    def settled(self: Ledger) -> None:
+        settle(self)
+        note(self)
+
+    Ledger.append, Ledger.settle = noted, settled  # type: ignore[method-assign]  # undone below
     try:
         signalled(nights["sigma1-binding"], folder, rng.randrange(20, 590))
     finally:
-        Ledger.append = append  # type: ignore[method-assign]  # as it was
+        Ledger.append, Ledger.settle = append, settle  # type: ignore[method-assign]  # as it was
     number, size = map(int, synced.read_text().split())
     _cut_power(folder, size, rng)
     assert rows(folder / "ledger.db") >= number

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from platectl.simkit.world import WorldError
+from platectl.simkit.world.matter import GROWTH
 
 STROKES = st.lists(
     st.tuples(
@@ -126,6 +127,16 @@ def test_hundreds_of_substances_fit_in_one_world(bench: Any) -> None:
     bench.world.dispense(tips, "assay", bench.wells, 10.0)
     assert bench.world.contents("assay", "compound 199")[13] == pytest.approx(1000.0)
     assert bench.world.contents("assay", "DTG")[13] == pytest.approx(10.0, rel=1e-3)
+
+
+def test_a_ligand_with_whose_bound_forms_the_rows_run_out_is_poured(bench: Any) -> None:
+    bench.put("assay", "plate", "deck")
+    for number in range(GROWTH - 1):
+        bench.world.components.row(f"compound {number}")
+
+    bench.world.fill("assay", "B2", volume_ul=100.0, contents={"DTG": 1e-9})
+
+    assert bench.world.contents("assay", "DTG")[13] == pytest.approx(100.0)
 
 
 def test_a_well_that_holds_less_gives_what_it_has_and_air(bench: Any) -> None:

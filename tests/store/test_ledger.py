@@ -45,6 +45,17 @@ def test_entries_come_back_in_order_after_a_reopen(tmp_path: Path) -> None:
     again.close()
 
 
+def test_settling_changes_no_entry(tmp_path: Path) -> None:
+    ledger = filled(tmp_path / "l.db")
+    seal = ledger.seal()
+
+    ledger.settle()
+
+    assert ledger.seal() == seal
+    assert ledger.verify(seal) is None
+    ledger.close()
+
+
 @pytest.mark.parametrize(
     "tamper",
     [

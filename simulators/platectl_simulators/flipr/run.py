@@ -57,7 +57,7 @@ class Experiment:
 
     async def export(self) -> None:
         """Drop the time sequence into the folder, as an export template would do by itself."""
-        await asyncio.sleep(self._options.export_s)
+        await asyncio.sleep(self._setup.world.takes_s(self._setup.name, self._options.export_s))
         faults = self._setup.faults
         data = write_sequence(
             self._recording, with_addition=faults.strike("export_without_addition") is None

@@ -107,7 +107,7 @@ class Machine:
 
     # Bookkeeping ---------------------------------------------------------------------------
     async def _load_labware(self, params: Params) -> dict[str, Any]:
-        await asyncio.sleep(self._hands.timing.bookkeeping_s)
+        await self._hands.takes(self._hands.timing.bookkeeping_s)
         loaded = self.belief.add_labware(params, self._new_id())
         return {
             "labwareId": loaded.id,
@@ -115,7 +115,7 @@ class Machine:
         }
 
     async def _load_pipette(self, params: Params) -> dict[str, Any]:
-        await asyncio.sleep(self._hands.timing.bookkeeping_s)
+        await self._hands.takes(self._hands.timing.bookkeeping_s)
         wanted, attached = params["pipetteName"], self.attached()
         if wanted != attached or params["mount"] != self._options.mount:
             raise CommandFailedError(
@@ -131,12 +131,12 @@ class Machine:
         return {"pipetteId": pipette.id}
 
     async def _move_labware(self, params: Params) -> dict[str, Any]:
-        await asyncio.sleep(self._hands.timing.bookkeeping_s)
+        await self._hands.takes(self._hands.timing.bookkeeping_s)
         self.belief.move_labware(params)
         return {}
 
     async def _configure(self, params: Params) -> dict[str, Any]:
-        await asyncio.sleep(self._hands.timing.bookkeeping_s)
+        await self._hands.takes(self._hands.timing.bookkeeping_s)
         self.belief.configure(params)
         return {}
 
@@ -168,7 +168,7 @@ class Machine:
                 code="3012",
             )
         go_s = self._hands.go_s(slot, params["wellName"])
-        await asyncio.sleep(go_s + self._hands.timing.pick_up_s)
+        await self._hands.takes(go_s + self._hands.timing.pick_up_s)
         if not self._hands.pick_up(slot, wells) and self._options.robot_type == "flex":
             raise CommandFailedError(
                 "tipPhysicallyMissing", "No Tip Detected", code="3003", defined=True
@@ -181,7 +181,7 @@ class Machine:
         pipette, rack, slot, wells = self._spot(params)
         self._need_tip(pipette)
         go_s = self._hands.go_s(slot, params["wellName"])
-        await asyncio.sleep(go_s + self._hands.timing.return_s)
+        await self._hands.takes(go_s + self._hands.timing.return_s)
         self._hands.let_go(slot if rack.definition.is_rack else None, wells)
         pipette.tip_ul, pipette.volume_ul = None, 0.0
         return {"position": self._position(params, slot)}
@@ -194,13 +194,13 @@ class Machine:
                 "AreaNotInDeckConfigurationError",
                 f"{area} not provided by current deck configuration.",
             )
-        await asyncio.sleep(self._hands.go_s(area, ""))
+        await self._hands.takes(self._hands.go_s(area, ""))
         return {"position": {"x": 0, "y": 0, "z": 0}}
 
     async def _drop(self, params: Params) -> dict[str, Any]:
         pipette = self.belief.find_pipette(params["pipetteId"])
         self._need_tip(pipette)
-        await asyncio.sleep(self._hands.timing.drop_s)
+        await self._hands.takes(self._hands.timing.drop_s)
         self._hands.let_go(None)
         pipette.tip_ul, pipette.volume_ul = None, 0.0
         return {}
@@ -255,7 +255,7 @@ class Machine:
         pipette, _, slot, wells = self._spot(params)
         self._need_tip(pipette)
         go_s = self._hands.go_s(slot, params["wellName"])
-        await asyncio.sleep(go_s + self._hands.timing.blow_out_s)
+        await self._hands.takes(go_s + self._hands.timing.blow_out_s)
         if pipette.volume_ul > 0:
             self._hands.dispense(slot, wells, pipette.volume_ul)
         pipette.volume_ul = 0.0
@@ -264,19 +264,19 @@ class Machine:
     # Motion --------------------------------------------------------------------------------
     async def _home(self, params: Params) -> dict[str, Any]:
         del params
-        await asyncio.sleep(self._hands.timing.home_s)
+        await self._hands.takes(self._hands.timing.home_s)
         return {}
 
     async def _touch(self, params: Params) -> dict[str, Any]:
         pipette, _, slot, _ = self._spot(params)
         self._need_tip(pipette)
         go_s = self._hands.go_s(slot, params["wellName"])
-        await asyncio.sleep(go_s + self._hands.timing.touch_tip_s)
+        await self._hands.takes(go_s + self._hands.timing.touch_tip_s)
         return {"position": self._position(params, slot)}
 
     async def _move(self, params: Params) -> dict[str, Any]:
         _, _, slot, _ = self._spot(params)
-        await asyncio.sleep(self._hands.go_s(slot, params["wellName"]))
+        await self._hands.takes(self._hands.go_s(slot, params["wellName"]))
         return {"position": self._position(params, slot)}
 
     def _spot(self, params: Params) -> tuple[Pipette, LoadedLabware, str, tuple[str, ...]]:

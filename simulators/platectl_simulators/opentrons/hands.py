@@ -55,13 +55,17 @@ class Hands:
             except WorldError as error:
                 self.mishaps.append(f"return to {slot}: {error}")
 
+    async def takes(self, nominal_s: float) -> None:
+        """Be busy for about so long."""
+        await asyncio.sleep(self._world.takes_s(self._name, nominal_s))
+
     async def stroke(
         self, act: Callable[[float], None], *, volume_ul: float, flow_ul_per_s: float, go_s: float
     ) -> None:
         """Move and pump; when stopped in the middle, the part that was pumped by then counts."""
         began_s = self._clock.monotonic_s()
         try:
-            await asyncio.sleep(go_s + volume_ul / flow_ul_per_s + self.timing.stroke_s)
+            await self.takes(go_s + volume_ul / flow_ul_per_s + self.timing.stroke_s)
         except asyncio.CancelledError:
             pumping_s = self._clock.monotonic_s() - began_s - go_s
             if (part_ul := min(volume_ul, pumping_s * flow_ul_per_s)) > 0:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 from typing import Any, Final
+
+import numpy as np
 
 from platectl.hal.stream import ByteStream
 from platectl.simkit.http import HangUpError, HttpReply, HttpRequest, serve_http
@@ -23,6 +26,7 @@ from platectl_simulators.opentrons.replies import (
 from platectl_simulators.opentrons.runs import Command, Run
 
 KEPT_RUNS: Final = 20
+IDS: Final = 256
 _ACTIONS: Final = ("play", "pause", "stop", "resume-from-recovery")
 _INTENTS: Final = ("setup", "protocol", "fixit")
 
@@ -43,7 +47,7 @@ class OpentronsSimulator:
         self._setup = setup
         self._options = Options.model_validate(dict(setup.settings))
         self._faults = setup.faults
-        self._rng = setup.world.rng(setup.name).spawn(1)[0]
+        self._ids = _ids(setup.world.rng(setup.name).spawn(1)[0])
         self._runs: dict[str, Run] = {}
         self._up_at_s = 0.0
         self.hands = Hands(setup, self._options)
@@ -263,8 +267,16 @@ class OpentronsSimulator:
         ]
 
     def _new_id(self) -> str:
-        text: str = self._rng.bytes(16).hex()
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+        return next(self._ids)
+
+
+def _ids(rng: np.random.Generator) -> Iterator[str]:
+    """Identities as the server makes them, from many random numbers at a time."""
+    while True:
+        block = rng.bytes(16 * IDS).hex()
+        for at in range(0, len(block), 32):
+            text = block[at : at + 32]
+            yield f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def data_of(request: HttpRequest) -> dict[str, Any]:

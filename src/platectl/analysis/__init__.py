@@ -1,14 +1,22 @@
 """Numerics of binding assays: counted wells in, Ki and rate constants with intervals out.
 
-Pure functions on arrays and frozen values. This package imports SciPy, so start-up code
-imports it inside commands.
+Pure functions on arrays and frozen values. Without a lab: `fit_curve` for one curve or a global
+fit, `fit_curves` and `fit_curve_stream` for many, `profile_interval` and `profile_curves` for
+intervals, `extra_sum_of_squares`, `compare_aicc` and `compare_potency` to choose between curves;
+`MODELS` has their names. This package imports SciPy, so start-up code imports it inside commands.
 """
 
 from __future__ import annotations
 
+from platectl.analysis.batch import fit_curve_stream, fit_curves
+from platectl.analysis.batch_profile import CurveIntervals, profile_curves
+from platectl.analysis.batch_result import CurveFits
+from platectl.analysis.compare import compare_aicc, extra_sum_of_squares
 from platectl.analysis.competition import CompetitionOptions, analyse_competition_plate
+from platectl.analysis.curves import fit_curve
 from platectl.analysis.equilibrium import EquilibriumCheck, check_equilibrium
 from platectl.analysis.errors import AnalysisError
+from platectl.analysis.fit import Fit
 from platectl.analysis.kinetics import (
     DissociationResult,
     KineticsOptions,
@@ -17,7 +25,10 @@ from platectl.analysis.kinetics import (
     analyse_kinetics_plate,
 )
 from platectl.analysis.limits import QcLimits, QcMetric, ReferenceWindow
+from platectl.analysis.models import MODELS
 from platectl.analysis.plate import BindingConditions, WellCount
+from platectl.analysis.profile import Interval, profile_interval
+from platectl.analysis.relative_potency import compare_potency
 from platectl.analysis.results import CompoundResult, PlateResult
 from platectl.analysis.saturation import (
     SaturationOptions,
@@ -25,14 +36,20 @@ from platectl.analysis.saturation import (
     analyse_saturation_plate,
 )
 from platectl.analysis.selectivity import Selectivity, selectivity
+from platectl.analysis.weighting import Weighting
 
 __all__ = [
+    "MODELS",
     "AnalysisError",
     "BindingConditions",
     "CompetitionOptions",
     "CompoundResult",
+    "CurveFits",
+    "CurveIntervals",
     "DissociationResult",
     "EquilibriumCheck",
+    "Fit",
+    "Interval",
     "KineticsOptions",
     "KineticsResult",
     "PlateResult",
@@ -42,11 +59,20 @@ __all__ = [
     "SaturationOptions",
     "SaturationResult",
     "Selectivity",
+    "Weighting",
     "WellCount",
     "analyse_competition_plate",
     "analyse_dissociation",
     "analyse_kinetics_plate",
     "analyse_saturation_plate",
     "check_equilibrium",
+    "compare_aicc",
+    "compare_potency",
+    "extra_sum_of_squares",
+    "fit_curve",
+    "fit_curve_stream",
+    "fit_curves",
+    "profile_curves",
+    "profile_interval",
     "selectivity",
 ]

@@ -47,6 +47,19 @@ def aicc(fitted: Fit) -> float:
     return fit_term + 2.0 * k + 2.0 * k * (k + 1) / (n - k - 1)
 
 
+def log_likelihood(fitted: Fit) -> float:
+    """Of normal residuals at the variance SS/N that is likeliest, `-N/2 (ln(2 pi SS/N) + 1)`."""
+    if fitted.ss <= 0.0:
+        return math.inf
+    variance = fitted.ss / fitted.points
+    return -0.5 * fitted.points * (math.log(2.0 * math.pi * variance) + 1.0)
+
+
+def aic(fitted: Fit) -> float:
+    """2k - 2 ln L with k = free parameters + 1, as R's `AIC`."""
+    return 2.0 * (fitted.layout.free.size + 1) - 2.0 * log_likelihood(fitted)
+
+
 def extra_sum_of_squares(simple: Fit, full: Fit) -> NestedTest:
     """F test of nested models on the same points with the same weights.
 

@@ -7,9 +7,9 @@ import math
 from scipy.special import chdtri
 
 from platectl.analysis.errors import AnalysisError
+from platectl.domain.radioactivity import TRITIUM_HALF_LIFE_D, decayed
 
 DPM_PER_FMOL_PER_CI_PER_MMOL = 2.22
-TRITIUM_HALF_LIFE_D = 4500.0
 FEMTOMOL_PER_MOLAR_UL = 1e9
 
 
@@ -57,7 +57,7 @@ def decayed_specific_activity(
     reference_ci_per_mmol: float, *, days: float, half_life_d: float = TRITIUM_HALF_LIFE_D
 ) -> float:
     """Specific activity `days` after its reference date: SA0 2^(-days/half-life)."""
-    return float(reference_ci_per_mmol * math.exp2(-days / half_life_d))
+    return decayed(reference_ci_per_mmol, days=days, half_life_d=half_life_d)
 
 
 def poisson_limits(counts: int, confidence: float = 0.95) -> tuple[float, float]:

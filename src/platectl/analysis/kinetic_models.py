@@ -188,3 +188,49 @@ def motulsky_mahan(
     plain = -bmax * inflow / ka * np.expm1(-ka * np.asarray(time_min, dtype=np.float64))
     result: FloatArray = np.where(difference > 1e-9 * fast, scaled, plain)
     return result
+
+
+def competitive_kinetics(
+    k1_per_molar_min: float, k2_per_min: float, competitor_rate_unit: float = 1.0
+) -> Model:
+    """Rates of an unlabelled ligand from its competition with a radioligand over time.
+
+    Motulsky and Mahan 1984. x has three rows: radioligand in molar, competitor in molar, time in
+    min. LogK3 is log10 of K3 in the given unit (per molar per min), LogK4 log10 of K4 per min.
+    """
+
+    def curve(x: FloatArray, theta: FloatArray) -> FloatArray:
+        log_k3, log_k4, bmax = theta
+        radioligand, competitor, time_min = x
+        return motulsky_mahan(
+            time_min,
+            k1_per_molar_min=k1_per_molar_min,
+            k2_per_min=k2_per_min,
+            k3_per_molar_min=competitor_rate_unit * np.power(10.0, log_k3),
+            k4_per_min=np.power(10.0, log_k4),
+            radioligand_molar=radioligand,
+            competitor_molar=competitor,
+            bmax=bmax,
+        )
+
+    def guess(x: FloatArray, y: FloatArray) -> FloatArray:
+        middle = np.log10(1.0 / (np.median(x[1][x[1] > 0.0]) * np.median(x[2])))
+        slow = np.log10(1.0 / np.median(x[2]))
+        rows = []
+        for log_k3 in middle - np.log10(competitor_rate_unit) + np.arange(-2.0, 2.1, 0.5):
+            for log_k4 in slow + np.arange(-2.0, 2.1, 0.5):
+                unit = curve(x, np.array((log_k3, log_k4, 1.0)))
+                bmax = float(unit @ y / (unit @ unit))
+                rows.append((log_k3, log_k4, bmax, float(np.sum((y - bmax * unit) ** 2))))
+        found = np.array(rows)
+        return found[np.argsort(found[:, 3], kind="stable")[:6], :3]
+
+    return Model(
+        name="Kinetics of competitive binding",
+        equation="KA = K1*L + K2; KB = K3*I + K4; S = sqrt((KA-KB)^2 + 4*K1*K3*L*I); "
+        "KF, KS = (KA+KB +- S)/2; Y = Bmax*K1*L/(KF-KS)*(K4*(KF-KS)/(KF*KS) "
+        "+ (K4-KF)/KF*exp(-KF*t) - (K4-KS)/KS*exp(-KS*t))",
+        parameters=("LogK3", "LogK4", "Bmax"),
+        curve=curve,
+        guess=guess,
+    )

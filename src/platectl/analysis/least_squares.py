@@ -79,12 +79,13 @@ def minimise(
         damping: First damping; zero tries the full Gauss-Newton step first.
     """
     residuals, jacobian = evaluate(start)
-    state = _State(
-        start, residuals, jacobian, float(residuals @ residuals), np.zeros(start.size), damping
-    )
+    with np.errstate(over="ignore", invalid="ignore"):
+        ss = float(residuals @ residuals)
+    state = _State(start, residuals, jacobian, ss, np.zeros(start.size), damping)
     offset = float(np.inf)
     for step in range(max_steps):
-        offset, stalled = _advance(evaluate, state, tolerance, exact_ss)
+        with np.errstate(over="ignore", invalid="ignore"):
+            offset, stalled = _advance(evaluate, state, tolerance, exact_ss)
         if stalled:
             return _stopped(state, offset, step, met=offset <= max(tolerance, _STALLED_OFFSET))
         if offset <= tolerance or state.ss <= exact_ss:

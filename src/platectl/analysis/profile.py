@@ -11,7 +11,7 @@ from platectl.analysis.model import FloatArray
 
 _WIDENINGS = 24
 _REFINEMENTS = 60
-_LOG_SPAN = 30.0
+_LOG_SPAN = 12.0
 _WIDEST_IN_SE = 4096.0
 _SUSPICIOUS = 1.5
 _ROUNDINGS = 100.0

@@ -54,7 +54,7 @@ class Weighting:
         Raises:
             AnalysisError: A weight would not be finite and positive.
         """
-        variance = self._variance(curve)
+        variance = self.variance(curve)
         if not np.isfinite(variance).all() or (variance <= 0.0).any():
             message = (
                 f"Weighting '{self.kind}' needs a curve (or values) away from zero everywhere."
@@ -62,7 +62,12 @@ class Weighting:
             raise AnalysisError(message)
         return 1.0 / variance
 
-    def _variance(self, curve: FloatArray) -> FloatArray:
+    def variance(self, curve: FloatArray) -> FloatArray:
+        """Variance of points by the curve there, up to a factor; may be zero or not finite.
+
+        Raises:
+            AnalysisError: The kind needs values and they do not have the shape of the curve.
+        """
         if self.kind == "none":
             return np.ones_like(curve)
         if self.kind == "Y":

@@ -96,9 +96,10 @@ class Channel:
             for q in engine.questions.open
         ]  # fmt: skip
         prompts = [
-            {"id": name, "text": p["text"], "options": list(p["options"]), "data": p["data"]}
+            {"id": name, "text": p["text"], "options": list(p["options"]), "data": p["data"],
+             "due": p.get("due", "")}
             for name, p in self._desk.prompts.items()
-        ]
+        ]  # fmt: skip
         return {
             "status": engine.state.status, "mode": engine.control.mode,
             "running": engine.under_way(), "questions": questions, "prompts": prompts,

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from platectl.app.channel import Channel, control_path
 from platectl.app.desk import Desk
 from platectl.app.emergency import keep_lab
 from platectl.app.evaluation import EvaluatedPlate, evaluate_run
+from platectl.app.judge import JudgeApart, JudgeHere
 from platectl.app.recorder import WireRecorder
+from platectl.app.replan import Replanner
 from platectl.app.signals import Signals
 from platectl.app.site import SimulatedSite, Site
 from platectl.app.wire import connect_lab
+from platectl.domain.clock import Clock
 from platectl.domain.errors import FencedError, StoreError
 from platectl.domain.events import Event
 from platectl.domain.policy import Policy
 from platectl.domain.run import CompiledRun
-from platectl.engine.ports import Watcher
+from platectl.engine.ending import RunOutcome
+from platectl.engine.ports import Judge, Watcher
 from platectl.engine.questions import Person
-from platectl.engine.run import Engine, RunOutcome
+from platectl.engine.run import Engine
 from platectl.engine.state import RunState
 from platectl.engine.suspenders import Suspenders
 from platectl.simkit.world import World
@@ -31,6 +38,9 @@ from platectl.store.ledger import Ledger, Seal
 from platectl.store.lock import Owner, RunLock
 from platectl.transport.control_socket import ControlServer
 from platectl.transport.wall_clock import WallClock
+
+#: name of the frozen document that holds the findings of the preflight
+PREFLIGHT: Final = "preflight"
 
 
 @dataclass(slots=True)
@@ -81,9 +91,13 @@ class Drive:
     async def _run(self, run: CompiledRun, policy: Policy, state: RunState | None) -> RunOutcome:
         async with AsyncExitStack() as stack:
             desk = Desk()
+            if state is None and run.starts is not None:
+                await _until(run.starts, self.site.clock)
             behind = await stack.enter_async_context(self.site.behind())
             wall = self.site.clock.now().isoformat()
             epoch = self.ledger.claim(str(self.owner), wall)
+            if state is None:
+                self._enter_preflight(wall)
             connection = await stack.enter_async_context(
                 connect_lab(
                     run.lab, used_instruments(run), clock=self.site.clock, folder=self.folder,
@@ -108,6 +122,8 @@ class Drive:
                 bytes_sent=self.recorder.bytes_sent,
                 persons=self.persons,
                 suspension=suspenders,
+                judge=self._judge(run, stack),
+                replanner=Replanner(run, apart=not run.lab.simulated),
             )
             channel = Channel(engine, desk, asyncio.get_running_loop())
             stack.enter_context(ControlServer(control_path(self.folder), channel.handle))
@@ -122,6 +138,23 @@ class Drive:
                 pulse = asyncio.create_task(self._pulse(engine, self.site.beats_every_s))
                 stack.callback(pulse.cancel)
             return await engine.run()
+
+    def _enter_preflight(self, wall: str) -> None:
+        """Write what the preflight found and who overrode it, unless an earlier start did."""
+        if not self.ledger.has_frozen(PREFLIGHT) or self.ledger.last() is not None:
+            return
+        for kind, data in json.loads(self.ledger.frozen(PREFLIGHT)):
+            self.ledger.append(Event(kind, "", wall, 0.0, data))
+
+    def _judge(self, run: CompiledRun, stack: AsyncExitStack) -> Judge | None:
+        """Whoever judges plates while others have not begun."""
+        if len(run.plates) == 1:
+            return None
+        if run.lab.simulated:
+            return JudgeHere(run, self.ledger)
+        apart = JudgeApart(self.folder)
+        stack.callback(apart.close)
+        return apart
 
     async def _pulse(self, engine: Engine, every_s: float) -> None:
         """Say again and again that the engine lives, and what it does."""
@@ -142,6 +175,13 @@ class Drive:
             questions=len(engine.questions.open),
             steps=engine.under_way(),
         )
+
+
+async def _until(starts: datetime, clock: Clock) -> None:
+    """Wait for the start of a planned night; instruments are not touched before."""
+    left_s = (starts - clock.now()).total_seconds()
+    if left_s > 0:
+        await asyncio.sleep(left_s)
 
 
 @contextmanager

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from platectl.app.drive import Finished, open_run
+from platectl.app.drive import PREFLIGHT, Finished, open_run
 from platectl.app.prepare import Night
 from platectl.app.site import RealSite, RemoteSite, SimulatedSite, Site
 from platectl.domain.errors import StoreError
+from platectl.domain.events import EventKind
 from platectl.domain.policy import Policy
 from platectl.domain.run import CompiledRun
 from platectl.domain.units import FROZEN
@@ -22,11 +25,11 @@ from platectl.store.ledger import Ledger
 def execute(
     night: Night, folder: Path, *, watch: Watcher | None = None, record_wire: bool = True,
     ledger_path: Path | str | None = None, lab_socket: Path | None = None,
-    persons: tuple[Person, ...] = (),
+    persons: tuple[Person, ...] = (), preflight: Sequence[tuple[EventKind, dict[str, Any]]] = (),
 ) -> Finished:  # fmt: skip
     """Run a prepared night in its folder; simulated labs run in virtual time.
 
-    With `lab_socket` the simulated lab is that of another process (`platectl lab`).
+    What the `preflight` found is in the ledger before anything is sent. With `lab_socket` the simulated lab is that of another process (`platectl lab`).
 
     Raises:
         StoreError: The ledger cannot be written, or another process drives the run.
@@ -37,6 +40,7 @@ def execute(
     with open_run(
         folder, site, ledger_path=ledger_path, record_wire=record_wire, watch=watch, persons=persons
     ) as drive:
+        drive.ledger.freeze(PREFLIGHT, json.dumps(preflight))
         drive.ledger.freeze("run", night.compiled.model_dump_json())
         truth = night.truth and night.truth.model_dump(mode="json")
         drive.ledger.freeze("simulation", json.dumps({"seed": night.seed, "truth": truth}))

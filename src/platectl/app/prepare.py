@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,17 +11,19 @@ from platectl.app.truth import load_truth, unknown_to_truth
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
 from platectl.domain.lab import Lab
-from platectl.domain.night import Interval, NightDoc, NightEntry
+from platectl.domain.night import SIMULATED_START, NightDoc, NightEntry
 from platectl.domain.policy import Policy
 from platectl.domain.run import CompiledRun
+from platectl.domain.stock import Stock
 from platectl.files.lab import load_catalogue, load_lab
 from platectl.files.night import beside, is_night, load_night
 from platectl.files.plate_map import load_layout
 from platectl.files.policy import load_policy
 from platectl.files.protocol import bundled, file_hash, find_protocol, load_protocol
 from platectl.files.samples import load_samples
+from platectl.files.stock import load_stock
 from platectl.files.yaml_lines import Document
-from platectl.planning.compile import NightTerms, Planner, Request, by_insertion, compile_run
+from platectl.planning.compile import NightTerms, Planner, Request, best_plan, compile_run
 from platectl.simkit.world import Truth
 
 
@@ -42,14 +44,14 @@ class Options:
     seed: int = 1
     run: str = "run"
     policy: Path | None = None
+    stock: Path | None = None
 
 
 @dataclass(slots=True)
 class Night:
     """A compiled run with what it needs to be executed.
 
-    `absences` are when people are not there, in seconds since the start; `zone` is how the lab's
-    clocks go.
+    `zone` is how the lab's clocks go; `stock` is what is on hand, when the operator says so.
     """
 
     compiled: CompiledRun
@@ -57,12 +59,13 @@ class Night:
     truth: Truth | None
     seed: int
     policy: Policy
-    absences: Mapping[str, tuple[Interval, ...]] = field(default_factory=dict)
     zone: str | None = None
+    lab_file: Path | None = None
+    stock: Stock | None = None
 
 
 def prepare(
-    options: Options, *, planner: Planner = by_insertion, now: datetime | None = None
+    options: Options, *, planner: Planner = best_plan, now: datetime | None = None
 ) -> Night:
     """Read, compile, check and plan everything; nothing is sent to any instrument.
 
@@ -77,7 +80,8 @@ def prepare(
     doc, document, options = _night_file(options)
     lab, lab_document = load_lab(options.lab)
     findings = _unknown_people(doc, document, lab)
-    starts = doc.begins if lab.simulated or now is None else max(doc.begins, now)
+    now = SIMULATED_START if lab.simulated or now is None else now
+    starts = doc.begins(now) if lab.simulated else max(doc.begins(now), now)
     terms = NightTerms(doc.title or doc.night, starts.astimezone(UTC), doc.absences(starts))
     requests: list[Request] = []
     for entry in doc.plates:
@@ -104,9 +108,9 @@ def _compiled(
                     sheet=request.sample_file,
                 )
             )  # fmt: skip
-    return Night(
-        compiled, warnings, truth, options.seed, load_policy(options.policy), terms.absences, zone
-    )
+    stock = load_stock(options.stock) if options.stock else None
+    policy = load_policy(options.policy)
+    return Night(compiled, warnings, truth, options.seed, policy, zone, options.lab, stock)
 
 
 def _request(options: Options, lab: Lab, lab_document: Document) -> Request:
@@ -122,7 +126,11 @@ def _request(options: Options, lab: Lab, lab_document: Document) -> Request:
     sheet = str(options.samples or (sheet_path.name if sheet_path else "samples.csv"))
     files = [
         find_protocol(options.protocol),
-        *(p for p in (options.lab, options.samples, options.truth, layout_file) if p),
+        *(
+            p
+            for p in (options.lab, options.samples, options.truth, options.stock, layout_file)
+            if p
+        ),
     ]
     return Request(
         protocol, document, lab, lab_document, load_catalogue(lab), samples, sheet, options.run,
@@ -146,6 +154,7 @@ def _night_file(options: Options) -> tuple[NightDoc, Document, Options]:
         lab=options.lab or beside(path, doc.lab),
         truth=options.truth or beside(path, doc.truth),
         policy=options.policy or beside(path, doc.policy),
+        stock=options.stock or beside(path, doc.stock),
     )
     return doc, document, options
 

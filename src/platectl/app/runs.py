@@ -17,7 +17,7 @@ from platectl.domain.errors import StoreError
 from platectl.domain.events import Event
 from platectl.domain.run import CompiledRun
 from platectl.domain.units import FROZEN, format_duration, format_molar
-from platectl.report.model import PlateReport, RunReport, TimelineRow, WindowRow
+from platectl.report.model import RunReport, TimelineRow, WindowRow
 from platectl.report.views import view_of
 from platectl.store.index import RunIndex
 from platectl.store.ledger import Ledger
@@ -32,6 +32,21 @@ def new_run_name(store: Path, protocol: str, now: datetime) -> str:
         number += 1
         name = f"{base}-{number}"
     return name
+
+
+def refuse_begun(folder: Path) -> None:
+    """Refuse a run folder whose run was begun; a run is begun once, and then resumed.
+
+    Raises:
+        StoreError: It was begun.
+    """
+    if not (folder / "ledger.db").exists():
+        return
+    with Ledger.reading(folder / "ledger.db") as ledger:
+        if ledger.seal().entries:
+            raise StoreError(
+                f"{folder.name} was begun before; `platectl resume {folder.name}` goes on"
+            )
 
 
 def read_run(folder: Path) -> tuple[CompiledRun, list[Event]]:
@@ -60,10 +75,7 @@ def build_report(
     warnings = [f"{p.plan.name}: {text}" for p in plates for text in p.broken_windows]
     warnings += [f"{p.plan.name}: {p.problem}" for p in plates if p.problem]
     warnings += deviations(run, events)
-    shown = tuple(
-        PlateReport(p.plan.name, p.plan.barcode, p.plan.wells, p.counts, p.result, p.problem)
-        for p in plates
-    )
+    shown = tuple(p.report() for p in plates)
     warnings += [text for view in map(view_of, shown) if view for text in view.warnings]
     return RunReport(
         run=name,
@@ -101,6 +113,12 @@ def deviations(run: CompiledRun, events: Sequence[Event]) -> list[str]:
         elif event.kind == "action.resolved" and data["reason"]:
             lines.append(
                 f"{titles[event.step]}: {data['by']} said {data['fate']}: {data['reason']}"
+            )
+        elif event.kind == "preflight.overridden":
+            check = data["check"]
+            lines.append(
+                f"preflight: {check['name']}: {check['needed']} needed, {check['there']} there; "
+                f"{data['by']} started nevertheless: {data['reason']}"
             )
         elif event.kind == "run.resumed":
             lines.append(f"the run was cut off for {format_duration(data['outage_s'])} and resumed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -13,6 +13,7 @@ from platectl.app.replay import read_wires, rebuild
 from platectl.app.simulated_lab import SimulatedLab
 from platectl.app.wire import Behind
 from platectl.domain.clock import Clock
+from platectl.domain.night import SIMULATED_START
 from platectl.domain.run import CompiledRun
 from platectl.engine.state import RunState
 from platectl.simkit.lab_client import LabClient, run_with_lab
@@ -21,8 +22,6 @@ from platectl.simkit.world import Truth, World
 from platectl.transport.wall_clock import WallClock
 
 T = TypeVar("T")
-#: A simulated night starts here unless told otherwise, so that it is the same every time.
-SIMULATED_START = datetime(2026, 1, 5, 18, 0, tzinfo=UTC)
 
 
 class Site(Protocol):

@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol, cast
 
 from platectl import registry
 from platectl.app.recorder import WireRecorder
 from platectl.domain.clock import Clock
-from platectl.domain.errors import InstrumentError, LinkError, StoreError
+from platectl.domain.errors import InstrumentError, LinkError, PlatectlError, StoreError
 from platectl.domain.lab import Lab
 from platectl.hal.instrument import DriverSetup, Identity
 from platectl.hal.stream import ByteStream, Connector, DropFolder
@@ -21,6 +21,9 @@ from platectl.store.lock import FileLock, Owner, lock_instrument
 from platectl.transport.address import open_connector
 from platectl.transport.drop_folder import DropDirectory
 from platectl.transport.record import RecordingStream
+
+#: longest that an instrument may take to say who it is
+LOOK_S: Final = 60.0
 
 
 @dataclass(slots=True)
@@ -95,6 +98,41 @@ def build_drivers(
     for name in names:
         wiring.build(name, built)
     return built
+
+
+async def look_at(
+    lab: Lab, names: tuple[str, ...], *, clock: Clock, folder: Path, behind: Behind | None,
+    owner: Owner, console: Connector,
+) -> dict[str, Identity | str]:  # fmt: skip
+    """Observe each instrument by itself and close again; says who answered, or what is wrong."""
+    wiring = _Wiring(
+        lab, clock, folder, WireRecorder(None, clock), behind, lambda: None, owner, console
+    )
+    connection = LabConnection()
+    said: dict[str, Identity | str] = {}
+
+    async def look(name: str) -> Identity | str:
+        try:
+            async with asyncio.timeout(LOOK_S):
+                return cast("Identity", await connection.instruments[name].observe())
+        except PlatectlError as error:
+            return str(error)
+        except TimeoutError:
+            return f"no answer within {LOOK_S:.0f} s"
+
+    try:
+        for name in names:
+            try:
+                wiring.build(name, connection.instruments)
+            except PlatectlError as error:
+                said[name] = str(error)
+        built = [name for name in names if name not in said]
+        answers = await asyncio.gather(*(look(name) for name in built))
+        said |= dict(zip(built, answers, strict=True))
+        return {name: said[name] for name in names}
+    finally:
+        await _close_all(connection)
+        wiring.unlock()
 
 
 async def _close_all(connection: LabConnection) -> None:

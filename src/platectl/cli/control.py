@@ -137,5 +137,7 @@ def _show(found: dict[str, Any]) -> None:
     for item in (*found["questions"], *found["prompts"]):
         say(f"{item['id']}: {item['text']}")
         say(f"    options: {', '.join(item['options'])}")
+        if item.get("due"):
+            say(f"    due: {item['due']}")
         if item.get("default"):
             say(f"    {item['default']} is taken after {format_duration(item['patience_s'])}")

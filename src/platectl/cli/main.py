@@ -21,8 +21,16 @@ COMMANDS = {
     "stop": ("platectl.cli.control", "stop", "Let begun steps end, then end the run."),
     "abort": ("platectl.cli.control", "abort", "Stop every instrument at once."),
     "watchdog": ("platectl.cli.watchdog", "watchdog", "Say when a run is silent, late or in need."),
+    "serve": ("platectl.cli.serve", "serve", "Start runs by schedule and from the queue."),
+    "schedule": ("platectl.cli.schedule", "schedule", "Say what is run when."),
+    "queue": ("platectl.cli.queue", "queue", "Show and change what waits to be run."),
     "halt": ("platectl.cli.control", "halt", "End the engine without any clean-up."),
     "plan": ("platectl.cli.plan", "plan", "Plan a night: times, people, windows, bound."),
+    "preflight": (
+        "platectl.cli.preflight",
+        "preflight",
+        "Check that all is there; list what to prepare.",
+    ),
     "check": ("platectl.cli.check", "check", "Check files; nothing is sent to any instrument."),
     "rehearse": ("platectl.cli.rehearse", "rehearse", "Rehearse a night, with faults."),
     "init": ("platectl.cli.init", "init", "Write a working set of files to start from."),
@@ -56,7 +64,7 @@ EPILOG = """\b
 Exit codes:
   0  done
   1  a defect of platectl (please report it)
-  2  input refused: files, options or layout; nothing was sent
+  2  input refused, or the preflight is short; nothing was sent
   3  the run failed or is in doubt; the ledger says how far it came
   4  done, but a plate failed its quality limits
   5  held for a person, or stopped: `platectl resume` goes on

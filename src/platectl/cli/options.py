@@ -21,6 +21,11 @@ policy_option = click.option(
     type=FILE,
     help="Night orders: what is done about errors (default: the bundled policy.yaml).",
 )
+stock_option = click.option(
+    "--stock",
+    type=FILE,
+    help="Stock file: what is on hand (default: the one that the night file names, if any).",
+)
 store_option = click.option(
     "--store", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), envvar="PLATECTL_STORE",
     show_default=True, help="Folder of run folders and their index (environment: PLATECTL_STORE).",

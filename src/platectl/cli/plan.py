@@ -44,7 +44,7 @@ def plan(
     if html is not None:
         from platectl.report.plan import write_plan
 
-        write_plan(html, found.compiled, summary, absences=found.absences, zone=found.zone)
+        write_plan(html, found.compiled, summary, zone=found.zone)
     if as_json:
         from platectl.report.plan import plan_json
 

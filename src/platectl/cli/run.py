@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import logging
 import time
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
 import structlog
+from rich.console import Console
 
 from platectl.app.drive import Finished
+from platectl.app.needs import needs_of
 from platectl.app.night import execute
-from platectl.app.prepare import Options, prepare
-from platectl.app.runs import announce, keep, new_run_name
+from platectl.app.preflight import (
+    Override,
+    perform,
+    records,
+    refuse_unless_held,
+    surroundings_of,
+)
+from platectl.app.prepare import Night, Options, prepare
+from platectl.app.runs import announce, keep, new_run_name, refuse_begun
 from platectl.cli.options import (
     emit_json,
     file_options,
     json_option,
     parse_overrides,
     policy_option,
+    stock_option,
     store_option,
 )
 from platectl.cli.render import LiveView, console, results_tables
+from platectl.domain.errors import UserInputError
+from platectl.domain.events import EventKind
 from platectl.domain.findings import InputRefusedError
 from platectl.domain.run import CompiledRun
 from platectl.transport.wall_clock import WallClock
@@ -36,25 +51,51 @@ from platectl.transport.wall_clock import WallClock
 @store_option
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the simulated lab.")
 @policy_option
+@stock_option
+@click.option(
+    "--override",
+    "waived",
+    multiple=True,
+    metavar='"NAME: REASON"',
+    help="Start although a check of the preflight fails; NAME is the check, or all.",
+)
+@click.option("--by", help="Who overrides (default: the user of this computer).")
+@click.option("--name", help="Name of the run folder; one that was begun is not run anew.")
+@click.option(
+    "--needs", is_flag=True, help="Only say, as JSON, which instruments it needs, and how long."
+)
 @click.option("--quiet", is_flag=True, help="No live view.")
 @json_option
 def run(
     protocols: tuple[str, ...], lab: Path | None, samples: Path | None, truth: Path | None, layout: str | None,
-    overrides: tuple[str, ...], store: Path, seed: int, policy: Path | None, quiet: bool, as_json: bool,
+    overrides: tuple[str, ...], store: Path, seed: int, policy: Path | None, stock: Path | None,
+    waived: tuple[str, ...], by: str | None, name: str | None, needs: bool, quiet: bool, as_json: bool,
 ) -> int:  # fmt: skip
-    """Run one or more PROTOCOLS (bundled names or .yaml files), one after another.
+    """Run one or more PROTOCOLS (bundled names, .yaml files, or night files), one after another.
 
-    Everything is checked first; findings stop the run before anything is sent. Ctrl-C stops
-    safely: instruments are halted, the ledger says what was under way.
+    Everything is checked first; findings stop the run before anything is sent. With a stock file
+    nothing starts until all of the preflight holds or is overridden. Ctrl-C stops safely:
+    instruments are halted, the ledger says what was under way.
     """
+    if len(protocols) > 1 and (name or needs):
+        raise click.UsageError("--name and --needs belong to one protocol")
+    if stock is not None and len(protocols) > 1:
+        message = "--stock is for one night; put the protocols into one night file"
+        raise click.UsageError(message)
+    words = [Override.parse(text, by=by or getpass.getuser()) for text in waived]
     code, summaries = 0, []
     for protocol in protocols:
-        name = new_run_name(store, Path(protocol).stem, WallClock().now().astimezone(UTC))
+        folder = name or new_run_name(store, Path(protocol).stem, WallClock().now().astimezone(UTC))
         options = Options(
-            protocol, lab, samples, truth, layout, parse_overrides(overrides), seed, name, policy
-        )
+            protocol, lab, samples, truth, layout, parse_overrides(overrides), seed, folder, policy,
+            stock,
+        )  # fmt: skip
+        if needs:
+            emit_json(asdict(needs_of(prepare(options, now=WallClock().now()))))
+            return 0
+        refuse_begun(store / folder)
         try:
-            summary = _one(options, store, quiet=quiet or as_json)
+            summary = _one(options, store, words, quiet=quiet or as_json)
         except InputRefusedError as error:
             if as_json:
                 emit_json(
@@ -75,20 +116,47 @@ def run(
     return code
 
 
-def _one(options: Options, store: Path, *, quiet: bool) -> dict[str, Any]:
+def _one(
+    options: Options, store: Path, waived: Sequence[Override], *, quiet: bool
+) -> dict[str, Any]:
     began = time.perf_counter()
-    night = prepare(options)
+    night = prepare(options, now=WallClock().now())
+    flown = _preflight(night, store, waived)
     folder = store / options.run
     folder.mkdir(parents=True, exist_ok=True)
     announce(store, options.run, night.compiled, WallClock().now().isoformat(timespec="seconds"))
     out = console(quiet=quiet)
     for warning in night.warnings:
         out.print(f"[yellow]warning:[/] {warning}")
+    if night.zone is not None:
+        _show_plan(night, folder / "plan.html", out)
     with (folder / "log.jsonl").open("w", encoding="utf-8") as log:
         log_to(log)
         with LiveView(night.compiled, out) as view:
-            finished = execute(night, folder, watch=view)
+            finished = execute(night, folder, watch=view, preflight=flown)
     return conclude(store, options.run, night.compiled, finished, began=began, quiet=quiet)
+
+
+def _show_plan(night: Night, page: Path, out: Console) -> None:
+    """Write the plan of a night beside its ledger."""
+    from platectl.planning.overview import overview
+    from platectl.report.plan import write_plan
+
+    write_plan(page, night.compiled, overview(night.compiled), zone=night.zone)
+    out.print(f"plan: {page}", soft_wrap=True)
+
+
+def _preflight(
+    night: Night, store: Path, waived: Sequence[Override]
+) -> list[tuple[EventKind, dict[str, Any]]]:
+    """Check a night that has a stock file; returns what the ledger keeps of it."""
+    if night.stock is None:
+        if waived:
+            raise UserInputError("--override needs a stock file; nothing is checked without one")
+        return []
+    found = perform(night, surroundings_of(store), instruments=True)
+    refuse_unless_held(found, waived)
+    return records(found, waived)
 
 
 def conclude(

@@ -13,8 +13,10 @@ from platectl.cli.render import say
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.lab import Lab
 from platectl.domain.layout import Layout
+from platectl.domain.night import NightDoc
 from platectl.domain.notices import Notices
 from platectl.domain.policy import Policy
+from platectl.domain.stock import Stock
 from platectl.simkit.world.truth import Truth
 
 MODELS: dict[str, type[BaseModel]] = {
@@ -24,6 +26,8 @@ MODELS: dict[str, type[BaseModel]] = {
     "truth": Truth,
     "policy": Policy,
     "notify": Notices,
+    "night": NightDoc,
+    "stock": Stock,
 }
 
 

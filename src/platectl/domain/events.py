@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 EventKind = Literal[
+    "preflight.held", "preflight.overridden",
     "run.started", "run.resumed", "run.paused", "run.continued", "run.held", "run.finished", "run.stopped",
     "run.failed", "run.aborted",
     "step.claimed", "step.note", "step.done", "step.failed", "step.in_doubt", "step.skipped",

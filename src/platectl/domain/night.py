@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Interval = tuple[float, float]
+#: a simulated night starts here unless told otherwise, so that it is the same every time
+SIMULATED_START = datetime(2026, 1, 5, 18, 0, tzinfo=UTC)
 #: calendars are laid out this far; no night is longer
 HORIZON = timedelta(days=30)
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
@@ -36,12 +38,6 @@ def _zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError):
         raise ValueError(f"{name!r} is no time zone; write one like Europe/Berlin") from None
     return name
-
-
-def _full(text: str) -> str:
-    if _CLOCK.fullmatch(text):
-        raise ValueError(f'{text!r} names no day; write it like "2026-01-05 18:00"')
-    return text
 
 
 Moment = Annotated[str, BeforeValidator(_moment)]
@@ -88,39 +84,42 @@ class NightDoc(BaseModel):
     lab: str | None = Field(default=None, description="lab file; none is the bundled simulated lab")
     truth: str | None = None
     policy: str | None = None
+    stock: str | None = Field(
+        default=None, description="stock file; the night does not start until it suffices"
+    )
     zone: Annotated[str, AfterValidator(_zone)] = "UTC"
-    starts: Annotated[Moment, AfterValidator(_full)] = Field(description="not before, local time")
+    starts: Moment = Field(description="not before, local time; a clock time is the next one")
     ends: Moment | None = Field(default=None, description="not after, local time")
     people: dict[str, tuple[Presence, ...]] = Field(
         default_factory=dict, description="instrument name of a person -> when there; else always"
     )
     plates: tuple[NightEntry, ...] = Field(min_length=1)
 
-    @property
-    def begins(self) -> datetime:
-        """The earliest start, with its zone."""
-        return datetime.fromisoformat(self.starts).replace(tzinfo=ZoneInfo(self.zone))
+    def begins(self, now: datetime) -> datetime:
+        """When the night begins, with its zone; a bare clock time is the first one from `now` on."""
+        local = now.astimezone(ZoneInfo(self.zone))
+        return local + timedelta(seconds=self.offset_s(self.starts, local))
 
-    def offset_s(self, moment: str, origin: datetime, *, after: datetime | None = None) -> float:
-        """Seconds from `origin` to a local time; a bare clock time is the first one after the start."""
-        begins = after or self.begins
+    def offset_s(self, moment: str, start: datetime) -> float:
+        """Seconds from a start to a local time; a bare clock time is the first one from then on."""
+        zone = ZoneInfo(self.zone)
+        local = start.astimezone(zone)
         clock = _CLOCK.fullmatch(moment)
         if clock is None:
-            found = datetime.fromisoformat(moment).replace(tzinfo=begins.tzinfo)
-            return (found.astimezone(UTC) - origin.astimezone(UTC)).total_seconds()
-        at = time(int(clock[1]), int(clock[2]))
-        day = begins.date()
-        found = datetime.combine(day, at, begins.tzinfo)
-        if found.astimezone(UTC) < begins.astimezone(UTC):
-            found = datetime.combine(day + timedelta(days=1), at, begins.tzinfo)
-        return (found.astimezone(UTC) - origin.astimezone(UTC)).total_seconds()
+            found = datetime.fromisoformat(moment).replace(tzinfo=zone)
+        else:
+            at = time(int(clock[1]), int(clock[2]))
+            found = datetime.combine(local.date(), at, zone)
+            if found.astimezone(UTC) < start.astimezone(UTC):
+                found = datetime.combine(local.date() + timedelta(days=1), at, zone)
+        return (found.astimezone(UTC) - start.astimezone(UTC)).total_seconds()
 
-    def absences(self, origin: datetime) -> dict[str, tuple[Interval, ...]]:
-        """When each person is not there, in seconds from `origin`, up to the horizon."""
-        return {name: self._away(name, origin) for name in self.people}
+    def absences(self, start: datetime) -> dict[str, tuple[Interval, ...]]:
+        """When each person is not there, in seconds from a start, up to the horizon."""
+        return {name: self._away(name, start) for name in self.people}
 
-    def _away(self, name: str, origin: datetime) -> tuple[Interval, ...]:
-        there = sorted(span for p in self.people[name] for span in self._there(p, origin))
+    def _away(self, name: str, start: datetime) -> tuple[Interval, ...]:
+        there = sorted(span for p in self.people[name] for span in self._there(p, start))
         end = HORIZON.total_seconds()
         away: list[Interval] = []
         reached = 0.0
@@ -132,16 +131,20 @@ class NightDoc(BaseModel):
             away.append((reached, end))
         return tuple(away)
 
-    def _there(self, presence: Presence, origin: datetime) -> list[Interval]:
+    def _there(self, presence: Presence, start: datetime) -> list[Interval]:
         if not _CLOCK.fullmatch(presence.since):
-            return [(self.offset_s(presence.since, origin), self.offset_s(presence.until, origin))]
+            return [(self.offset_s(presence.since, start), self.offset_s(presence.until, start))]
+        zone = ZoneInfo(self.zone)
+        first = start.astimezone(zone).date()
         spans = []
         for days in range(-1, HORIZON.days + 1):
-            day = self.begins + timedelta(days=days)
-            midnight = day.replace(hour=0, minute=0, second=0, microsecond=0)
-            begin = self.offset_s(presence.since, origin, after=midnight)
-            until = self.offset_s(presence.until, origin, after=midnight)
+            midnight = datetime.combine(first + timedelta(days=days), time(), zone)
+            passed_s = (midnight.astimezone(UTC) - start.astimezone(UTC)).total_seconds()
+            begin = passed_s + self.offset_s(presence.since, midnight)
+            until = passed_s + self.offset_s(presence.until, midnight)
             if until <= begin:  # over midnight
-                until = self.offset_s(presence.until, origin, after=midnight + timedelta(days=1))
+                next_day = datetime.combine(midnight.date() + timedelta(days=1), time(), zone)
+                passed_s = (next_day.astimezone(UTC) - start.astimezone(UTC)).total_seconds()
+                until = passed_s + self.offset_s(presence.until, next_day)
             spans.append((begin, until))
         return spans

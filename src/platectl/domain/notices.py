@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-NoticeKind = Literal["end", "failure", "hold", "person_needed", "silence"]
+NoticeKind = Literal["end", "failure", "hold", "person_needed", "silence", "missed", "morning"]
 
 
 class _Part(BaseModel):
@@ -36,7 +36,9 @@ class Mail(_Part):
 class NoticeChannel(_Part):
     """One way to reach somebody, and for what."""
 
-    events: tuple[NoticeKind, ...] = ("failure", "hold", "person_needed", "silence")
+    events: tuple[NoticeKind, ...] = (
+        "failure", "hold", "person_needed", "silence", "missed", "morning",
+    )  # fmt: skip
     command: tuple[str, ...] | None = Field(default=None, min_length=1)
     webhook: Webhook | None = None
     mail: Mail | None = None

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from platectl.domain.steps import Effect
 from platectl.domain.units import DurationS
 
-ErrorKind = Literal["refused", "fault", "link", "in_doubt", "window"]
+ErrorKind = Literal["refused", "fault", "link", "in_doubt", "window", "quality"]
 #: what can be done; `hold` lets begun steps end and ends the process, to be resumed; `done` and
 #: `not_done` are a person's words about an action in doubt
 Remedy = Literal[

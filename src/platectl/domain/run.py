@@ -60,6 +60,9 @@ class CompiledRun(BaseModel):
     holds: tuple[Hold, ...] = ()
     files: dict[str, str] = Field(default_factory=dict, description="file -> SHA-256")
     planned: PlanNote | None = None
+    absences: dict[str, tuple[tuple[float, float], ...]] = Field(
+        default_factory=dict, description="when people are not there"
+    )
 
     @property
     def protocols(self) -> tuple[AssayProtocol, ...]:

@@ -259,6 +259,9 @@ class ManualDoc(StepDoc):
     labware: str | None = Field(
         default=None, description="labware whose barcode the person scans to confirm"
     )
+    uses: dict[str, int] = Field(
+        default_factory=dict, description="consumable of the stock file -> how many it takes"
+    )
     expected: DurationS
 
 

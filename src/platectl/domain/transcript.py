@@ -22,7 +22,8 @@ Side = Literal[">", "<"]
 _LINE = re.compile(r"(?:@(\d+\.\d+) )?([<>]) (.*)")
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|([rnt\\]))")
 _NAMED = {"r": b"\r", "n": b"\n", "t": b"\t", "\\": b"\\"}
-_SHORT = {0x0D: "\\r", 0x0A: "\\n", 0x09: "\\t", 0x5C: "\\\\"}
+_SHORT = {"\\": "\\\\", "\r": "\\r", "\n": "\\n", "\t": "\\t"}
+_NOT_PRINTABLE = re.compile(r"[^ -~]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,12 @@ class Turn:
 
 def escape(data: bytes) -> str:
     """Write bytes on one line of printable ASCII."""
-    return "".join(
-        _SHORT.get(b) or (chr(b) if 0x20 <= b <= 0x7E else f"\\x{b:02x}")  # noqa: PLR2004
-        for b in data
-    )
+    text = data.decode("latin-1")
+    for plain, escaped in _SHORT.items():
+        text = text.replace(plain, escaped)
+    if text.isascii() and text.isprintable():
+        return text
+    return _NOT_PRINTABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def unescape(text: str) -> bytes:

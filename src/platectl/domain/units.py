@@ -25,6 +25,7 @@ DIMENSIONS: dict[str, tuple[str, dict[str, float]]] = {
     "temperature": ("C", {"C": 1.0, "°C": 1.0}),
     "protein": ("mg/mL", {"ug/mL": 1e-3, "mg/mL": 1.0, "g/L": 1.0}),
     "activity": ("Ci/mmol", {"Ci/mmol": 1.0, "mCi/mmol": 1e-3, "TBq/mmol": 27.027027}),
+    "radioactivity": ("MBq", {"kBq": 1e-3, "MBq": 1.0, "GBq": 1e3, "uCi": 0.037, "mCi": 37.0, "Ci": 3.7e4}),
     "fraction": ("1", {"%": 0.01}),
     "speed": ("rpm", {"rpm": 1.0}),
     "pressure": ("mbar", {"mbar": 1.0, "kPa": 10.0, "bar": 1000.0}),
@@ -80,6 +81,14 @@ def format_molar(molar: float) -> str:
     return f"{molar / 1e-12:.3g} pM"
 
 
+def format_volume(volume_ul: float) -> str:
+    """Write a volume for people: `61.8 uL`, `8.96 mL`, `1.02 L`."""
+    for factor, unit in ((1e6, "L"), (1e3, "mL")):
+        if volume_ul >= 0.9995 * factor:
+            return f"{volume_ul / factor:.4g} {unit}"
+    return f"{volume_ul:.4g} uL"
+
+
 def format_duration(seconds: float) -> str:
     """Write a duration for people: `45 s`, `2 min 30 s`, `3 h 05 min`."""
     whole = round(seconds)
@@ -115,6 +124,7 @@ ConcentrationMolar = Annotated[float, *_field("concentration")]
 TemperatureC = Annotated[float, *_field("temperature")]
 ProteinMgPerMl = Annotated[float, *_field("protein")]
 ActivityCiPerMmol = Annotated[float, *_field("activity")]
+RadioactivityMbq = Annotated[float, *_field("radioactivity")]
 SpeedRpm = Annotated[float, *_field("speed")]
 PressureMbar = Annotated[float, *_field("pressure")]
 Fraction = Annotated[float, *_field("fraction")]

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from functools import partial
 from itertools import count
 from typing import Any
@@ -23,6 +24,7 @@ from platectl.domain.steps import Anchor, Effect, Step
 from platectl.engine.journal import Journal
 from platectl.engine.ports import Gate
 from platectl.engine.settle import settle
+from platectl.engine.slack import Slack
 from platectl.engine.state import REPEATABLE, ActionState
 from platectl.engine.times import StepTimes
 from platectl.hal.recovery import ACTION_ID, Verdict
@@ -47,6 +49,7 @@ class StepBench:
         journal: Journal,
         instruments: Mapping[str, Any],
         times: StepTimes,
+        slack: Slack,
         gate: Gate,
         bytes_sent: Callable[[str], str],
     ) -> None:
@@ -54,6 +57,7 @@ class StepBench:
         self._journal = journal
         self._instruments = instruments
         self._times = times
+        self._slack = slack
         self._gate = gate
         self._bytes_sent = bytes_sent
         self._numbers = count(1)
@@ -153,12 +157,23 @@ class StepBench:
         self._journal.record("step.note", self.step_id, detail, sync=False)
 
     def observe(self, kind: EventKind, data: Mapping[str, Any]) -> None:
-        """Record a piece of a result as it comes; what cannot be had again is durable at once."""
-        self._journal.record(kind, self.step_id, data, sync=kind in DURABLE)
+        """Record a piece of a result as it comes; pieces that come together share a sync."""
+        if kind in DURABLE:
+            self._journal.record_soon(kind, self.step_id, data)
+        else:
+            self._journal.record(kind, self.step_id, data, sync=False)
 
     def moment_s(self, anchor: Anchor) -> float:
         """Return an anchor's time on the clock."""
         return self._times.moment_s(anchor)
+
+    def due(self) -> str:
+        """When the step must be over so that no open window breaks, ISO 8601; empty: any time."""
+        due_s = self._slack.due_s(self._step.plate, self._step.id)
+        if due_s is None:
+            return ""
+        left = timedelta(seconds=round(due_s - self.clock.monotonic_s()))
+        return (self.clock.now() + left).isoformat(timespec="seconds")
 
     async def wait_until(self, due_s: float) -> None:
         """Sleep to a deadline."""
@@ -199,7 +214,10 @@ class StepBench:
         finally:
             ACTION_ID.reset(token)
         acked = {"action": action_id, "bytes": self._bytes_sent(instrument), "result": result}
-        self._record("action.acked", acked, sync=effect not in REPEATABLE)
+        if effect in REPEATABLE:
+            self._record("action.acked", acked, sync=False)
+        else:
+            self._journal.record_soon("action.acked", self.step_id, acked)
         self.action = None
         return result
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from platectl.domain.clock import Clock
+from platectl.domain.errors import StoreError
 from platectl.domain.events import Event, EventKind
 from platectl.engine.ports import EventSink, Watcher
 from platectl.engine.state import ActionState, RunState
@@ -33,6 +35,9 @@ class Journal:
         self.clock = clock
         self.state = state
         self.began_s = began_s
+        self._untold: list[Event] = []
+        self._settling = False
+        self._refused: StoreError | None = None
 
     @property
     def now_s(self) -> float:
@@ -47,11 +52,45 @@ class Journal:
         Raises:
             StoreError: The ledger did not take it; nothing that depends on it may be sent.
         """
+        if self._refused is not None:
+            raise self._refused
         event = Event(kind, step, self.clock.now().isoformat(), self.now_s, data)
         self._ledger.append(event, sync=sync)
         self.state.apply(event)
+        self._untold.append(event)
+        self._settling = self._settling and not sync
+        if not self._settling:
+            self._tell()
+
+    def record_soon(self, kind: EventKind, step: str, data: Mapping[str, Any]) -> None:
+        """Write one event that is durable before anything is waited for, and before it is watched.
+
+        What the caller records without waiting shares one sync with it. When the disk refuses
+        that, the next event is refused.
+
+        Raises:
+            StoreError: As `record`.
+        """
+        self._settling = True
+        self.record(kind, step, data, sync=False)
+        asyncio.get_running_loop().call_soon(self._settle)
+
+    def _settle(self) -> None:
+        if not self._settling:
+            return
+        try:
+            self._ledger.settle()
+        except StoreError as error:
+            self._refused = error
+            return
+        self._settling = False
+        self._tell()
+
+    def _tell(self) -> None:
+        told, self._untold = self._untold, []
         if self._watch is not None:
-            self._watch(event)
+            for event in told:
+                self._watch(event)
 
     def resolve(self, action: ActionState, verdict: Verdict, *, by: str, reason: str = "") -> None:
         """Write what an instrument or a person says about an action in doubt."""

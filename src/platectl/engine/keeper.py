@@ -17,8 +17,10 @@ from platectl.engine.resources import ResourceQueues
 from platectl.engine.timetable import Timetable
 
 log = structlog.get_logger()
-#: a step that ends so much later than planned has the rest planned anew
+#: a step that is so much later than planned has the rest planned anew, and again when it is twice that
 LATE_S: Final = 60.0
+#: how often what is under way is looked at
+LOOK_S: Final = 60.0
 #: how long a person may think about a window that is going to break
 PATIENCE_S: Final = 300.0
 
@@ -40,10 +42,17 @@ class PlanKeeper:
     _reasons: list[str] = field(default_factory=list)
     _wanted: asyncio.Event = field(default_factory=asyncio.Event)
     _dropped: int = 0
+    _under_way: dict[str, float] = field(default_factory=dict)
     _decided: set[tuple[str, str]] = field(default_factory=set)
+
+    def began(self, step: Step) -> None:
+        """Watch a step that is under way."""
+        if step.kind != "wait":
+            self._under_way[step.id] = LATE_S
 
     def ended(self, step: Step) -> None:
         """Look at a step that is over."""
+        self._under_way.pop(step.id, None)
         late_s = self.journal.now_s - self.timetable[step.id][1]
         if late_s > LATE_S and step.kind != "wait":
             self.ask(f"{step.title} of {step.plate} ended {late_s / 60:.1f} min late")
@@ -59,13 +68,31 @@ class PlanKeeper:
 
     async def keep(self) -> None:
         """Plan anew whenever asked to, until cancelled."""
-        while self.replanner is not None:
-            await self._wanted.wait()
-            self._wanted.clear()
-            reasons, self._reasons = self._reasons, []
-            proposal = await self.replanner(self._situation())
-            if proposal is not None:
-                await self._adopt(proposal, reasons)
+        if self.replanner is None:
+            return
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._look())
+            while True:
+                await self._wanted.wait()
+                self._wanted.clear()
+                reasons, self._reasons = self._reasons, []
+                proposal = await self.replanner(self._situation())
+                if proposal is not None:
+                    await self._adopt(proposal, reasons)
+                    for plate, window in proposal.broken:
+                        group.create_task(self._decide(plate, window))
+
+    async def _look(self) -> None:
+        """See steps that take too long while they still run."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            for name, allowed_s in self._under_way.items():
+                late_s = self.journal.now_s - self.timetable[name][1]
+                if late_s > allowed_s:
+                    self._under_way[name] = 2 * late_s
+                    step = next(s for s in self.run.steps if s.id == name)
+                    text = f"{step.title} of {step.plate} is {late_s / 60:.1f} min late"
+                    self.ask(f"{text} and not over")
 
     def _situation(self) -> Situation:
         state = self.journal.state
@@ -92,8 +119,6 @@ class PlanKeeper:
                 "reasons": reasons, "moved": len(moved), "method": proposal.method,
                 "end_s": round(self.timetable.end_s, 3), "broken": [list(b) for b in proposal.broken],
             }, sync=False)  # fmt: skip
-        for plate, window in proposal.broken:
-            await self._decide(plate, window)
 
     async def _decide(self, plate: str, window: str) -> None:
         """Have the night orders say what becomes of a plate whose window is going to break."""

@@ -21,6 +21,14 @@ class EventSink(Protocol):
         """
         ...
 
+    def settle(self) -> None:
+        """Make durable what was appended without sync.
+
+        Raises:
+            StoreError: It may be lost; nothing that depends on it may be sent.
+        """
+        ...
+
 
 class Watcher(Protocol):
     """Is told of every event, after the ledger has it; must not block or raise."""
@@ -71,6 +79,14 @@ class Proposal:
     times: Mapping[str, tuple[float, float]]
     broken: tuple[tuple[str, str], ...]
     method: str
+
+
+class Judge(Protocol):
+    """Judges a plate that has been read."""
+
+    async def __call__(self, plate: str) -> str:
+        """Say why a plate is no good; empty when it is good, or cannot be judged."""
+        ...
 
 
 class Replanner(Protocol):

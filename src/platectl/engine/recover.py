@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from platectl.domain.errors import OutcomeUnknownError, RunAbortedError, RunHeldError
@@ -14,8 +13,8 @@ from platectl.domain.steps import Step, Window
 from platectl.engine.journal import Journal
 from platectl.engine.remedy import Remedies
 from platectl.engine.settle import settle
+from platectl.engine.slack import Slack
 from platectl.engine.state import ActionState
-from platectl.engine.times import StepTimes
 from platectl.hal.recovery import Verdict
 
 
@@ -26,7 +25,7 @@ class Recovery:
     run: CompiledRun
     journal: Journal
     instruments: Mapping[str, Any]
-    times: StepTimes
+    slack: Slack
     remedies: Remedies
 
     async def look(self) -> None:
@@ -45,8 +44,8 @@ class Recovery:
         if unknown or late:
             texts = [self._doubt(a) for a in unknown] + [text for _, text in late]
             self.journal.record("run.held", "", {"reasons": texts})
-        patience_s = min((slack for w in self._open_windows() if (slack := self._slack_s(w)) > 0),
-                         default=None)  # fmt: skip
+        slacks = [self.slack.left_s(window) for window in self.slack.open_windows()]
+        patience_s = min((slack for slack in slacks if slack > 0), default=None)
         async with asyncio.TaskGroup() as group:
             for action in unknown:
                 group.create_task(self._ask_person(action, patience_s))
@@ -110,38 +109,11 @@ class Recovery:
     def _step(self, name: str) -> Step:
         return next(step for step in self.run.steps if step.id == name)
 
-    # Windows ------------------------------------------------------------------------------------
-    def _open_windows(self) -> list[Window]:
-        state = self.journal.state
-        return [
-            w for w in self.run.windows
-            if w.hard and w.at_most_s is not None and w.plate not in state.dropped_plates
-            and self.times.known(w.start) and not self.times.known(w.end)
-        ]  # fmt: skip
-
-    def _slack_s(self, window: Window) -> float:
-        """What is left of a window after the shortest way to its end."""
-        elapsed_s = self.journal.clock.monotonic_s() - self.times.moment_s(window.start)
-        return (window.at_most_s or 0.0) - elapsed_s - self._way_s(window.end.step)
-
-    def _way_s(self, end: str) -> float:
-        """Duration of the longest chain of unfinished steps before a step; waits may shrink to nothing."""
-        steps = {step.id: step for step in self.run.steps}
-        done = {name for name, step in self.journal.state.steps.items() if step.over}
-
-        @cache
-        def before(name: str) -> float:
-            ahead = [n for n in steps[name].after if n not in done]
-            return max((before(n) + (0.0 if steps[n].effect == "wait" else steps[n].duration_s)
-                        for n in ahead), default=0.0)  # fmt: skip
-
-        return before(end)
-
     def _lost_windows(self) -> list[tuple[Window, str]]:
-        return [(w, self._breach(w)) for w in self._open_windows() if self._slack_s(w) < 0]
+        return [(w, self._breach(w)) for w in self.slack.open_windows() if self.slack.left_s(w) < 0]
 
     def _breach(self, window: Window) -> str:
         return (
             f"window {window.name!r} of {window.plate} cannot be kept any more: "
-            f"{-self._slack_s(window) / 60:.1f} min too late"
+            f"{-self.slack.left_s(window) / 60:.1f} min too late"
         )

@@ -73,6 +73,26 @@ class Remedies:
             return Answer(rule.then, "policy", text)
         return await self.ask(rule, step, text, wake=False, most_s=patience_s)
 
+    async def quality(self, step: Step, text: str) -> Answer:
+        """Decide about the plates that have not begun after one that is no good.
+
+        Raises:
+            RunHeldError, RunAbortedError: A person or the night orders said so.
+        """
+        rule = self.policy.rule_for(
+            error="quality", effect=step.effect, kind=step.kind, code="", attempt=1
+        )
+        answer = (
+            Answer(rule.then, "policy", text)
+            if rule.then != "ask"
+            else await self.ask(rule, step, text, wake=True)
+        )
+        if answer.option == "hold":
+            raise RunHeldError(text)
+        if answer.option == "abort":
+            raise RunAbortedError(f"{answer.by} aborted the run: {text}")
+        return answer
+
     async def clear_away(self, step: Step, reason: str) -> None:
         """After a failed move nobody knows what stands in whose way; a person takes it out.
 

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import structlog
 
 from platectl.domain.clock import Clock
 from platectl.domain.errors import (
-    FencedError,
     InstrumentError,
     PlatectlError,
     RefusedError,
-    RunAbortedError,
     RunHeldError,
-    StoreError,
 )
 from platectl.domain.events import EventKind
 from platectl.domain.policy import Policy
@@ -28,40 +23,24 @@ from platectl.domain.run import CompiledRun
 from platectl.domain.steps import Step, Window
 from platectl.engine.bench import StepBench
 from platectl.engine.control import Control, Mode
+from platectl.engine.ending import Ending, RunOutcome, StoppedError
+from platectl.engine.gates import QualityGates
 from platectl.engine.journal import Journal
 from platectl.engine.keeper import PlanKeeper
-from platectl.engine.ports import EventSink, Replanner, Suspension, Watcher
+from platectl.engine.ports import EventSink, Judge, Replanner, Suspension, Watcher
 from platectl.engine.questions import Person, Questions
 from platectl.engine.recover import Recovery
 from platectl.engine.remedy import Remedies
+from platectl.engine.removals import take_over_removals
 from platectl.engine.resources import ResourceQueues
 from platectl.engine.salvage import Salvage
+from platectl.engine.slack import Slack
 from platectl.engine.state import RunState
 from platectl.engine.times import StepTimes
 from platectl.engine.timetable import Timetable
 from platectl.steps import CLEARING, SHARED, kind_of
 
 log = structlog.get_logger()
-Status = Literal["done", "stopped", "held", "failed", "aborted"]
-ABORT_S = 5.0
-
-
-class _StoppedError(Exception):
-    """A stop was asked for and nothing is under way."""
-
-
-@dataclass(slots=True)
-class RunOutcome:
-    """How a run ended. `error` is the first error, in plain words; `in_doubt` names steps.
-
-    `dropped` holds the plates that were given up, with the reason.
-    """
-
-    status: Status
-    error: str = ""
-    in_doubt: tuple[str, ...] = ()
-    readings: list[dict[str, Any]] = field(default_factory=list)
-    dropped: dict[str, str] = field(default_factory=dict)
 
 
 class Engine:
@@ -93,6 +72,7 @@ class Engine:
         suspension: Suspension | None = None,
         persons: tuple[Person, ...] = (),
         replanner: Replanner | None = None,
+        judge: Judge | None = None,
     ) -> None:
         self._run = run
         self._instruments = instruments
@@ -103,6 +83,7 @@ class Engine:
         began_s = clock.monotonic_s() if began_s is None else began_s
         self._journal = Journal(ledger, clock=clock, state=self.state, began_s=began_s, watch=watch)
         plates = tuple(plate.name for plate in run.plates)
+        self._ending = Ending(self._journal, instruments)
         self.questions = Questions(self._journal, persons)
         self.control = Control(suspension, self._note)
         self._remedies = Remedies(policy, self.questions, plates)
@@ -120,12 +101,18 @@ class Engine:
         left = [step for step in run.steps if not self._over(step.id)]
         self._left = left
         self._queues = ResourceQueues(left, lending=not self._resumed)
+        self._slack = Slack(run, self._journal, self._times)
         self._timetable = Timetable(run.steps)
         self._keeper = PlanKeeper(
             run, self._journal, self._timetable, self._queues, self._remedies, replanner
         )
+        self._gates = QualityGates(
+            run, self._journal, self._remedies, self._queues, self._timetable, judge
+        )
+        self._closing_at: dict[str, list[Window]] = defaultdict(list)
         self._ending_with: dict[str, list[Window]] = defaultdict(list)
         for window in run.windows:
+            self._closing_at[window.end.step].append(window)
             if window.end.edge == "start" and not window.end.offset_s:
                 self._ending_with[window.end.step].append(window)
         self._done = {step.id: asyncio.Event() for step in run.steps}
@@ -144,7 +131,8 @@ class Engine:
                 self._queues.lending = True
             async with asyncio.TaskGroup() as group:
                 aside = [group.create_task(self._stop_when_told()),
-                         group.create_task(self._keeper.keep())]  # fmt: skip
+                         group.create_task(self._keeper.keep()),
+                         group.create_task(self._gates.keep())]  # fmt: skip
                 steps = [group.create_task(self._step(s), name=s.id) for s in self._left]
                 await asyncio.gather(*steps)
                 for task in aside:
@@ -152,18 +140,12 @@ class Engine:
         except asyncio.CancelledError:
             if self._aborted_by and self._main is not None:
                 self._main.uncancel()
-                return self._was_aborted(self._aborted_by)
-            await self._abort_all()
-            self._end("run.aborted", {"in_doubt": list(self._in_doubt())})
+                return self._ending.aborted(self._aborted_by)
+            await self._ending.cancelled()
             raise
-        except FencedError:
-            raise
-        except ExceptionGroup as errors:
-            return await self._failed(errors)
-        except PlatectlError as error:
-            return await self._failed(ExceptionGroup("", [error]))
-        self._end("run.finished", {"readings": len(self.state.readings)})
-        return self._outcome("done")
+        except (ExceptionGroup, PlatectlError) as error:
+            return await self._ending.failed(error, self._held)
+        return self._ending.done()
 
     async def switch(self, mode: Mode, *, by: str) -> None:
         """Pause, go on or stop, as an operator says; it is in the ledger before it is done."""
@@ -175,7 +157,7 @@ class Engine:
     async def abort(self, by: str, reason: str) -> None:
         """Stop every instrument at once, then end the run; the ledger is written last."""
         self._aborted_by = f"aborted by {by or 'the operator'}" + (f": {reason}" if reason else "")
-        await self._abort_all()
+        await self._ending.abort_all()
         if self._main is not None:
             self._main.cancel()
 
@@ -210,13 +192,9 @@ class Engine:
         else:
             self._journal.record("run.started", "", {**data, **self._owner})
 
-    def _was_aborted(self, why: str) -> RunOutcome:
-        self._end("run.aborted", {"error": why, "in_doubt": list(self._in_doubt())})
-        return self._outcome("aborted", why)
-
     async def _recover(self) -> None:
         recovery = Recovery(
-            self._run, self._journal, self._instruments, self._times, self._remedies
+            self._run, self._journal, self._instruments, self._slack, self._remedies
         )
         await recovery.look()
         for name, instrument in self._instruments.items():
@@ -228,47 +206,10 @@ class Engine:
 
     async def _stop_when_told(self) -> None:
         await self.control.stopped()
-        raise _StoppedError
+        raise StoppedError
 
     def _over(self, step: str) -> bool:
         return step in self.state.steps and self.state.steps[step].over
-
-    def _in_doubt(self) -> tuple[str, ...]:
-        return self.state.in_doubt
-
-    def _outcome(self, status: Status, error: str = "") -> RunOutcome:
-        state = self.state
-        return RunOutcome(
-            status, error, self._in_doubt(), state.readings, dict(state.dropped_plates)
-        )
-
-    async def _failed(self, errors: ExceptionGroup[Exception]) -> RunOutcome:
-        first = _first(errors)
-        if isinstance(first, FencedError):
-            raise first  # instruments and ledger belong to another engine
-        if isinstance(first, RunHeldError) or (isinstance(first, _StoppedError) and self._held):
-            reason = self._held or str(first)
-            self._end("run.held", {"reasons": [reason]})
-            return self._outcome("held", reason)
-        if isinstance(first, _StoppedError):
-            self._end("run.stopped", {"in_doubt": list(self._in_doubt())})
-            return self._outcome("stopped", "stopped by the operator")
-        if isinstance(first, StoreError):
-            raise first  # nothing more is sent; instruments finish what they were told
-        await self._abort_all()
-        if not isinstance(first, (PlatectlError, OSError)):
-            self._end("run.failed", {"error": repr(first), "in_doubt": list(self._in_doubt())})
-            raise first
-        status: Status = "aborted" if isinstance(first, RunAbortedError) else "failed"
-        data = {"error": str(first), "type": type(first).__name__,
-                "in_doubt": list(self._in_doubt())}  # fmt: skip
-        self._end("run.aborted" if status == "aborted" else "run.failed", data)
-        return self._outcome(status, str(first))
-
-    def _end(self, kind: Any, data: Mapping[str, Any]) -> None:
-        """Write the last entry; instruments are safe by now, so a full disk changes nothing."""
-        with contextlib.suppress(StoreError):
-            self._journal.record(kind, "", data)
 
     # One step -----------------------------------------------------------------------------------
     async def _step(self, step: Step) -> None:
@@ -291,6 +232,7 @@ class Engine:
                 if self._held and not self._over(step.id):
                     await asyncio.Event().wait()  # until the run ends as held
         self._keeper.ended(step)
+        self._gates.ended(step)
         self._done[step.id].set()
 
     async def _enter(self, step: Step) -> None:
@@ -310,11 +252,13 @@ class Engine:
         if step.plate in self.state.cleared_plates:
             return step.kind not in SHARED
         loads = [s.id for s in self._run.steps if s.plate == step.plate and s.kind == "load"]
-        loaded = all(self._over(name) for name in loads)
+        known = self.state.steps
+        loaded = all(name in known and known[name].status == "done" for name in loads)
         return step.kind not in SHARED and not (loaded and step.kind in CLEARING)
 
     async def _wait_for_time(self, step: Step) -> None:
         """Wait for the planned start and for what must pass before, but past no window's end."""
+        await self._gates.pass_step(step)
         windows = self._ending_with[step.id]
         for window in windows:
             await self._done[window.start.step].wait()
@@ -331,7 +275,9 @@ class Engine:
         self._times.started(step.id, self._journal.clock.monotonic_s())
         claim = {"title": step.title, "kind": step.kind, "epoch": self.state.epoch}
         self._journal.record("step.claimed", step.id, claim, sync=False)
+        self._keeper.began(step)
         self._judge(step, "start")
+        step = take_over_removals(step, self._run, self.state)
         outcome, attempt = None, 0
         while outcome is None:
             attempt += 1
@@ -357,12 +303,15 @@ class Engine:
             journal=self._journal,
             instruments=self._instruments,
             times=self._times,
+            slack=self._slack,
             gate=self.control,
             bytes_sent=self._bytes_sent,
         )
 
     def _judge(self, step: Step, edge: str) -> None:
-        for window, elapsed_s, verdict in self._times.judge(self._run.windows, step.id, edge):
+        for window, elapsed_s, verdict in self._times.judge(
+            self._closing_at[step.id], step.id, edge
+        ):
             if (window.plate, window.name) in self.state.windows:
                 continue
             data = {
@@ -376,19 +325,3 @@ class Engine:
                 self._journal.record("window.broken", step.id, {**data, "verdict": verdict})
             else:
                 self._journal.record("window.kept", step.id, data, sync=False)
-
-    async def _abort_all(self) -> None:
-        async def abort(instrument: Any) -> None:
-            try:
-                async with asyncio.timeout(ABORT_S):
-                    await instrument.abort()
-            except (InstrumentError, TimeoutError) as error:
-                log.warning("instrument.abort.failed", error=str(error))
-
-        await asyncio.gather(*(abort(i) for i in self._instruments.values()))
-
-
-def _first(error: Exception) -> Exception:
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    return error

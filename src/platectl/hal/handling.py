@@ -80,7 +80,8 @@ class Prompt:
 
     `kind` is one of load, confirm, move, refill, start_counter, harvest. `data` lists the
     objects in machine-readable form (what to place where), `options` the allowed answers. A
-    `barcode` among the data is to be scanned with the first option.
+    `barcode` among the data is to be scanned with the first option. `due` is when it must be done
+    so that no window breaks, ISO 8601; empty: any time.
     """
 
     id: str
@@ -88,6 +89,7 @@ class Prompt:
     text: str
     options: tuple[str, ...] = ("done",)
     data: Mapping[str, Any] = field(default_factory=dict)
+    due: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from platectl.planning.check import check_placement, check_protocol, check_tips,
 from platectl.planning.contents import liquid_findings
 from platectl.planning.expand import EXPAND, set_leads
 from platectl.planning.facilities import Facilities, build_facilities
-from platectl.planning.insertion import Times, insert_rigid
+from platectl.planning.insertion import Times
 from platectl.planning.loading import complete_loading, take_away
 from platectl.planning.plates import plan_plates
 from platectl.planning.problem import Interval, Plan, Plate, Problem
@@ -64,15 +64,25 @@ class NightTerms:
 Planner = Callable[[Problem, Times], Plan]
 
 
-def by_insertion(problem: Problem, template: Times) -> Plan:
-    """Plan without search."""
-    times = insert_rigid(problem, template)
-    end_s = max((end for _, end in times.values()), default=0.0)
-    return Plan(times, end_s, 0.0, "insertion", 0.0)
+def best_plan(problem: Problem, template: Times) -> Plan:
+    """Plan as well as the time allows; one plate that nobody constrains takes its template.
+
+    Raises:
+        NoPlanError: No plan keeps all hard windows.
+    """
+    free = not problem.absences and all(
+        p.not_after_s is None and p.not_before_s <= 0 for p in problem.plates
+    )
+    if len(problem.plates) == 1 and free:
+        end_s = max((end for _, end in template.values()), default=0.0)
+        return Plan(template, end_s, end_s, "as early as possible", 0.0)
+    from platectl.planning.solve import solve  # NumPy and more, which one plate does not need
+
+    return solve(problem, template=template)
 
 
 def compile_run(
-    *requests: Request, terms: NightTerms | None = None, planner: Planner = by_insertion
+    *requests: Request, terms: NightTerms | None = None, planner: Planner = best_plan
 ) -> tuple[CompiledRun, list[Finding]]:
     """Compile, check and plan the plates of all requests; returns the run and its warnings.
 
@@ -102,6 +112,7 @@ def compile_run(
         holds=tuple(batch.holds),
         files={name: digest for request in requests for name, digest in request.files.items()},
         planned=PlanNote(method=plan.method, bound_s=plan.bound_s),
+        absences=dict(terms.absences),
     )
     return run, findings
 

@@ -107,10 +107,11 @@ def _rest(build: PlateBuilder, doc: docs.RestDoc, title: str) -> None:
 def _manual(build: PlateBuilder, doc: docs.ManualDoc, title: str) -> None:
     person = build.need("Operator", "for manual work")
     if doc.labware is None:
-        build.add(Manual(operator=person, text=doc.text, expected_s=doc.expected), title, main=True)
+        alone = Manual(operator=person, text=doc.text, expected_s=doc.expected, uses=doc.uses)
+        build.add(alone, title, main=True)
         return
     data = {"labware": build.named(doc.labware), "barcode": build.barcode(doc.labware)}
-    work = Manual(operator=person, text=doc.text, expected_s=doc.expected, data=data)
+    work = Manual(operator=person, text=doc.text, expected_s=doc.expected, uses=doc.uses, data=data)
     build.add(work, title, labware=(doc.labware,), main=True)
 
 

@@ -56,16 +56,19 @@ def smallest_shift(
     *,
     least_s: float = 0.0,
 ) -> float:
-    """Smallest shift of `new`, at least `least_s`, at which no resource is used twice."""
-    shared = [(used[r], new[r]) for r in new if r in used]
-    shifts = {e - b for olds, news in shared for _, e in olds for b, _ in news if e - b > least_s}
-    candidates = sorted({least_s, *shifts})
-    for shift in candidates:
-        if not any(
-            begin + shift < old_end and old_begin < end + shift
-            for olds, news in shared
-            for begin, end in news
-            for old_begin, old_end in olds
-        ):
-            return shift
-    return candidates[-1]
+    """Smallest shift of `new`, at least `least_s`, at which no resource is used twice.
+
+    Each use of a resource forbids the shifts between two bounds to each use in `new`.
+    """
+    shift = least_s
+    for above, below in sorted(
+        (old_begin - end, old_end - begin)
+        for resource in new.keys() & used.keys()
+        for begin, end in new[resource]
+        for old_begin, old_end in used[resource]
+        if old_end - begin > least_s
+    ):
+        if above >= shift:
+            break
+        shift = max(shift, below)
+    return shift

@@ -37,7 +37,7 @@ class NightModel:
 
     def hint(self, decisions: Sequence[Sequence[float]], end_s: float) -> None:
         """Tell the solver a plan."""
-        self.model.clear_hints()  # type: ignore[no-untyped-call]
+        self.model.clear_hints()  # type: ignore[no-untyped-call]  # OR-Tools has no types here
         steps = [[round(x / self.grid_s) for x in row] for row in decisions]
         for variables, values in zip(self.at, steps, strict=True):
             for variable, value in zip(variables[1:], values[1:], strict=True):

@@ -49,12 +49,10 @@ def tick_s(end_s: float) -> float:
     return next((t for t in TICKS_S if end_s / t <= TICKS_MOST), TICKS_S[-1])
 
 
-def gantt_svg(
-    run: CompiledRun, absences: Mapping[str, Sequence[tuple[float, float]]], *, zone: str | None
-) -> str:
+def gantt_svg(run: CompiledRun, *, zone: str | None) -> str:
     """The plan as an `<svg>` element; every bar names its step and times when it is pointed at.
 
-    `absences` are grey: when a person is not there.
+    When a person is not there is grey.
     """
     bars = bars_of(run)
     rows, end_s = rows_of(bars), max(run.planned_end_s, 1.0)
@@ -74,7 +72,7 @@ def gantt_svg(
             f'<rect x="{LEFT + a * scale:.1f}" y="{y + 1}" height="{ROW - 2}" '
             f'width="{(min(b, end_s) - a) * scale:.1f}" fill="{PALE}"><title>'
             f"{escape(row)} is not there</title></rect>"
-            for a, b in absences.get(row, ())
+            for a, b in run.absences.get(row, ())
             if a < end_s
         ]
     order = {plate.name: n for n, plate in enumerate(run.plates)}

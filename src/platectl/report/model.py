@@ -26,6 +26,7 @@ class PlateReport:
         counts: Well -> reading with `cpm`, `counts`, `live_s`, `source`, `flags`.
         result: Its analysis; None when the plate could not be analysed.
         problem: Why there is no result, one sentence.
+        broken_windows: Windows that were not kept, `name: how`.
     """
 
     name: str
@@ -34,6 +35,7 @@ class PlateReport:
     counts: Mapping[str, Mapping[str, Any]]
     result: AnyResult | None
     problem: str = ""
+    broken_windows: tuple[str, ...] = ()
 
     def compounds(self) -> tuple[str, ...]:
         """Compounds on the plate, in plate order."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -15,15 +14,12 @@ from platectl.report.gantt import gantt_svg
 from platectl.report.html import template
 
 
-def write_plan(
-    path: Path, run: CompiledRun, found: Overview, *,
-    absences: Mapping[str, Sequence[tuple[float, float]]], zone: str | None,
-) -> None:  # fmt: skip
+def write_plan(path: Path, run: CompiledRun, found: Overview, *, zone: str | None) -> None:
     """Write the page of a plan; times are local to `zone`, or UTC."""
     page = template("plan.html.j2").render(
         run=run,
         found=found,
-        gantt=gantt_svg(run, absences, zone=zone),
+        gantt=gantt_svg(run, zone=zone),
         at=partial(clock_time, run, zone=zone),
         duration=format_duration,
     )

@@ -14,15 +14,23 @@ def result_rows(plates: Sequence[PlateReport]) -> list[Row]:
 
     `value`, `lower` and `upper` are in `unit`; the columns that end in `_molar` are there for
     concentrations alone. An open side of an interval is None. A failed plate has no value.
-    `flags` are names, those of the plate with `plate:` in front; `remarks` are the sentences
+    `flags` are names, those of the plate with `plate:` in front, broken windows with `window:`; `remarks` are the sentences
     behind them.
     """
     rows: list[Row] = []
     for plate in plates:
         view = view_of(plate)
         found = [_missing(plate, name) for name in plate.compounds()] if view is None else view.rows
-        rows += [{**row, "plate": plate.name, "barcode": plate.barcode} for row in found]
+        rows += [{**_flagged(row, plate), "plate": plate.name, "barcode": plate.barcode}
+                 for row in found]  # fmt: skip
     return rows
+
+
+def _flagged(row: Row, plate: PlateReport) -> Row:
+    """A row with the windows that its plate did not keep among its flags."""
+    names = [f"window:{text.partition(':')[0]}" for text in plate.broken_windows]
+    told = [f"Window {text}." for text in plate.broken_windows]
+    return {**row, "flags": [*row["flags"], *names], "remarks": [*row["remarks"], *told]}
 
 
 def _missing(plate: PlateReport, compound: str) -> Row:

@@ -31,7 +31,7 @@ class FaultPlan:
 
     def strike(self, kind: str) -> Fault | None:
         """Count one occasion for `kind` and return the fault that strikes now, if any."""
-        if not any(fault.kind == kind for fault in self._faults):
+        if not self._faults or not any(fault.kind == kind for fault in self._faults):
             return None
         occasion = self._seen.get(kind, 0)
         self._seen[kind] = occasion + 1

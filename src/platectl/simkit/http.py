@@ -1,23 +1,34 @@
-"""The server side of HTTP/1.1 over any byte stream, for simulated instruments."""
+"""The server side of HTTP/1.1 over any byte stream, for simulated instruments.
+
+Bodies have a content-length. What `h11` would refuse is refused here; on the other side of the
+stream it reads what is written here.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import parse_qsl
 
-import h11
-
 from platectl.domain.errors import DisconnectedError
 from platectl.hal.stream import ByteStream
 
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
+_LONGEST = 65536
+_NAME = r"[-!#$%&'*+.^_`|~0-9A-Za-z]+"
+_REQUEST = re.compile(rf"({_NAME}) ([!-~]+) HTTP/1\.1")
+_FIELD = re.compile(rf"({_NAME}):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*?)[ \t]*")
 JSON_HEADERS: Mapping[str, str] = {"content-type": "application/json"}
 
 
 class HangUpError(Exception):
     """Raised by a handler to close the connection instead of answering."""
+
+
+class _NotHttpError(Exception):
+    """What came is no request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +61,10 @@ async def serve_http(stream: ByteStream, handle: Handler) -> None:
     A handler that returns None leaves the client without an answer on an open connection; one
     that raises `HangUpError` closes it. What is no HTTP is answered with 400.
     """
-    connection = h11.Connection(h11.SERVER)
+    buffer = bytearray()
     try:
         while True:
-            try:
-                request = await _next_request(stream, connection)
-            except h11.RemoteProtocolError:
-                await stream.send(_bytes_of(connection, HttpReply(400, b"{}")))
-                return
-            if request is None:
-                return
+            request = await _next_request(stream, buffer)
             reply = await handle(request)
             if reply is None:
                 await _ignore(stream)
@@ -67,24 +72,25 @@ async def serve_http(stream: ByteStream, handle: Handler) -> None:
                 await stream.send(reply.raw)
                 return
             else:
-                await stream.send(_bytes_of(connection, reply))
-            if connection.our_state is not h11.DONE or connection.their_state is not h11.DONE:
-                return
-            connection.start_next_cycle()
+                last = request.headers.get("connection", "").lower() == "close"
+                await stream.send(_bytes_of(reply, last=last))
+                if last:
+                    return
+    except _NotHttpError:
+        await stream.send(_bytes_of(HttpReply(400, b"{}"), last=True))
     except (DisconnectedError, HangUpError):
         return
     finally:
         await stream.aclose()
 
 
-def _bytes_of(connection: h11.Connection, reply: HttpReply) -> bytes:
-    headers = [*reply.headers.items(), ("content-length", str(len(reply.body)))]
-    reason = _REASONS.get(reply.status, "")
-    head = h11.Response(status_code=reply.status, headers=headers, reason=reason)
-    out = connection.send(head) or b""
-    if reply.body:
-        out += connection.send(h11.Data(reply.body)) or b""
-    return out + (connection.send(h11.EndOfMessage()) or b"")
+def _bytes_of(reply: HttpReply, *, last: bool) -> bytes:
+    headers = {**reply.headers, "content-length": str(len(reply.body))}
+    if last:
+        headers["Connection"] = "close"
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    head = f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, '')}\r\n{lines}\r\n"
+    return head.encode("latin-1") + reply.body
 
 
 async def _ignore(stream: ByteStream) -> None:
@@ -93,22 +99,28 @@ async def _ignore(stream: ByteStream) -> None:
         await stream.receive()
 
 
-async def _next_request(stream: ByteStream, connection: h11.Connection) -> HttpRequest | None:
-    head: h11.Request | None = None
-    body = bytearray()
-    while True:
-        event = connection.next_event()
-        if event is h11.NEED_DATA:
-            connection.receive_data(await stream.receive())
-        elif isinstance(event, h11.Request):
-            head = event
-        elif isinstance(event, h11.Data):
-            body += event.data
-        elif isinstance(event, h11.EndOfMessage) and head is not None:
-            path, _, query = head.target.decode("ascii").partition("?")
-            headers = {name.decode(): value.decode("latin-1") for name, value in head.headers}
-            return HttpRequest(
-                head.method.decode(), path, dict(parse_qsl(query)), headers, bytes(body)
-            )
-        else:
-            return None
+async def _next_request(stream: ByteStream, buffer: bytearray) -> HttpRequest:
+    while (end := buffer.find(b"\r\n\r\n")) < 0:
+        if len(buffer) > _LONGEST:
+            raise _NotHttpError
+        buffer += await stream.receive()
+    method, target, headers = _head(buffer[:end].decode("latin-1"))
+    body_end = end + 4 + int(headers.get("content-length", "0"))
+    while len(buffer) < body_end:
+        buffer += await stream.receive()
+    body = bytes(buffer[end + 4 : body_end])
+    del buffer[:body_end]
+    path, _, query = target.partition("?")
+    return HttpRequest(method, path, dict(parse_qsl(query)), headers, body)
+
+
+def _head(text: str) -> tuple[str, str, dict[str, str]]:
+    first, *lines = text.split("\r\n")
+    request = _REQUEST.fullmatch(first)
+    fields = [_FIELD.fullmatch(line) for line in lines]
+    headers = {field[1].lower(): field[2] for field in fields if field}
+    length = headers.get("content-length", "0")
+    whole = len(headers) == len(lines) and "host" in headers and "transfer-encoding" not in headers
+    if request is None or not whole or not (length.isascii() and length.isdigit()):
+        raise _NotHttpError
+    return request[1], request[2], headers

@@ -39,6 +39,8 @@ class PipeEnd:
     async def _wait(self, timeout_s: float | None) -> None:
         if self._closed or self._peer._closed:
             return
+        if timeout_s is not None and timeout_s <= 0:
+            raise ReplyTimeoutError("nothing has come")
         self._arrived.clear()
         if timeout_s is None:
             await self._arrived.wait()

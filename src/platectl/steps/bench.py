@@ -82,6 +82,10 @@ class Bench(Protocol):
         """Return when an anchor was or is due, from ledger times, in clock seconds."""
         ...
 
+    def due(self) -> str:
+        """Return when the step must be over so that no open window breaks, as ISO 8601 text."""
+        ...
+
     async def wait_until(self, due_s: float) -> None:
         """Sleep to a deadline on the run's clock."""
         ...

@@ -35,7 +35,7 @@ async def ask(bench: Bench, operator_name: str, prompt: Prompt) -> dict[str, str
     operator: Operator = bench.instrument(operator_name)
 
     async def put() -> dict[str, str]:
-        answer = await operator.ask(replace(prompt, id=ACTION_ID.get()))
+        answer = await operator.ask(replace(prompt, id=ACTION_ID.get(), due=bench.due()))
         if answer.option != prompt.options[0]:
             raise InstrumentFaultError(
                 f"{answer.person} answered {answer.option!r} to {prompt.text!r}"
@@ -113,6 +113,7 @@ class Manual(Params):
     prompt_kind: str = "confirm"
     text: str
     data: dict[str, Any] = Field(default_factory=dict)
+    uses: dict[str, int] = Field(default_factory=dict, description="consumable -> number")
     expected_s: float = Field(default=120.0, ge=0)
 
     @property

@@ -30,6 +30,10 @@ CREATE TABLE IF NOT EXISTS events (
     hash TEXT NOT NULL
 ) STRICT;
 """
+_APPEND = """
+INSERT INTO events SELECT ?, ?, ?, ?, ?, ?, ?
+WHERE coalesce(? = (SELECT max(epoch) FROM owners), TRUE)
+"""
 GENESIS = "0" * 64
 
 
@@ -54,7 +58,7 @@ class Ledger:
     from then on an earlier owner's entries are refused (fenced).
     Concurrency: one thread. `append` makes an entry durable at once unless `sync` is False; an
     entry without sync survives the death of the process, and a power cut only together with the
-    next synced one.
+    next synced one, or after `settle`.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -135,6 +139,12 @@ class Ledger:
             raise StoreError(f"{self._path} holds no {name}")
         return str(row[0])
 
+    def has_frozen(self, name: str) -> bool:
+        """Whether a document is frozen under a name."""
+        with self._mapped():
+            row = self._db.execute("SELECT 1 FROM frozen WHERE name = ?", (name,)).fetchone()
+        return row is not None
+
     def append(self, event: Event, *, sync: bool = True) -> int:
         """Add an entry and return its number.
 
@@ -145,31 +155,46 @@ class Ledger:
         data = json.dumps(dict(event.data), sort_keys=True, separators=(",", ":"))
         digest = chain_hash(self._hash, event, data)
         with self._mapped():
-            self._set_sync(sync)
-            self._db.execute("BEGIN IMMEDIATE")
-            self._check_owner()
+            self._set_sync(sync=sync)
             row = (
-                self._number + 1,
-                event.kind,
-                event.step,
-                event.wall,
-                event.monotonic_s,
-                data,
-                digest,
-            )
-            self._db.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-            self._db.execute("COMMIT")
+                self._number + 1, event.kind, event.step, event.wall, event.monotonic_s, data,
+                digest, self._epoch,
+            )  # fmt: skip
+            if not self._db.execute(_APPEND, row).rowcount:
+                self._refuse()
         self._number, self._hash = self._number + 1, digest
         return self._number
 
-    def events(self) -> Iterator[Event]:
-        """All entries in order."""
+    def settle(self) -> None:
+        """Make durable what was appended without sync.
+
+        Raises:
+            StoreError: The disk refused; what depends on those entries may not be sent.
+        """
+        with self._mapped():
+            self._set_sync(sync=True)
+            self._db.execute("PRAGMA user_version = 0")  # a commit, and with it a sync
+
+    def events(self, *, plate: str | None = None) -> Iterator[Event]:
+        """All entries in order, or those of the steps of one plate and of no step."""
+        of_plate = "" if plate is None else "WHERE step = '' OR substr(step, 1, ?) = ?"
+        prefix = f"{plate}."
         with self._mapped():
             rows = self._db.execute(
-                "SELECT kind, step, wall, monotonic_s, data FROM events ORDER BY number"
+                f"SELECT kind, step, wall, monotonic_s, data FROM events {of_plate} ORDER BY number",  # noqa: S608  # one of two constants
+                () if plate is None else (len(prefix), prefix),
             ).fetchall()
         for kind, step, wall, monotonic_s, data in rows:
             yield Event(_kind(kind), step, wall, monotonic_s, json.loads(data))
+
+    def last(self) -> Event | None:
+        """The last entry; None when there is none."""
+        with self._mapped():
+            row = self._db.execute(
+                "SELECT kind, step, wall, monotonic_s, data FROM events "
+                "ORDER BY number DESC LIMIT 1"
+            ).fetchone()
+        return row and Event(_kind(row[0]), row[1], row[2], row[3], json.loads(row[4]))
 
     def seal(self) -> Seal:
         """What to keep elsewhere, so that `verify` sees missing entries at the end."""
@@ -197,19 +222,16 @@ class Ledger:
         """Close; what was appended without sync is in the hands of the operating system."""
         self._db.close()
 
-    def _set_sync(self, sync: bool) -> None:  # noqa: FBT001  # the caller's own flag
+    def _set_sync(self, *, sync: bool) -> None:
         if sync is not self._synced:
             self._db.execute(f"PRAGMA synchronous={'FULL' if sync else 'NORMAL'}")
             self._synced = sync
 
-    def _check_owner(self) -> None:
-        if self._epoch is None:
-            return
-        epoch, owner = self._db.execute(
-            "SELECT epoch, owner FROM owners ORDER BY epoch DESC LIMIT 1"
+    def _refuse(self) -> None:
+        (owner,) = self._db.execute(
+            "SELECT owner FROM owners ORDER BY epoch DESC LIMIT 1"
         ).fetchone()
-        if epoch != self._epoch:
-            raise FencedError(f"ledger {self._path} belongs to {owner} now; nothing was written")
+        raise FencedError(f"ledger {self._path} belongs to {owner} now; nothing was written")
 
     @contextmanager
     def _mapped(self) -> Iterator[None]:
@@ -218,9 +240,6 @@ class Ledger:
         except sqlite3.Error as error:
             self._roll_back()
             raise StoreError(f"ledger {self._path}: {error}") from error
-        except FencedError:
-            self._roll_back()
-            raise
 
     def _roll_back(self) -> None:
         if self._db.in_transaction:

@@ -9,20 +9,31 @@ from platectl.app.evaluation.binding import evaluate_binding
 from platectl.app.evaluation.calcium import evaluate_calcium
 from platectl.app.evaluation.plate import EvaluatedPlate, given_up
 from platectl.domain.events import Event
-from platectl.domain.run import CompiledRun
+from platectl.domain.run import CompiledRun, PlatePlan
 
-__all__ = ["EvaluatedPlate", "evaluate_run"]
+__all__ = ["EvaluatedPlate", "evaluate_plate", "evaluate_run"]
 
 
 def evaluate_run(run: CompiledRun, events: Sequence[Event]) -> list[EvaluatedPlate]:
     """Analyse every plate of a run from what its ledger holds."""
-    plates = []
-    for plate in run.plates:
-        view = run.seen_by(plate)
-        evaluate = evaluate_binding if view.protocol.is_binding else evaluate_calcium
-        reason = given_up(plate, events)
-        found = evaluate(view, plate, events)
-        plates.append(
-            replace(found, result=None, problem=f"given up: {reason}") if reason else found
-        )
-    return plates
+    of_plate: dict[str, list[Event]] = {plate.name: [] for plate in run.plates}
+    for event in events:
+        if not event.step:
+            for mine in of_plate.values():
+                mine.append(event)
+        elif (name := event.step.partition(".")[0]) in of_plate:
+            of_plate[name].append(event)
+    return [evaluate_plate(run, plate, of_plate[plate.name]) for plate in run.plates]
+
+
+def evaluate_plate(run: CompiledRun, plate: PlatePlan, events: Sequence[Event]) -> EvaluatedPlate:
+    """Analyse one plate from the events of its steps and of the run.
+
+    One that was given up has no result.
+    """
+    view = run.seen_by(plate)
+    evaluate = evaluate_binding if view.protocol.is_binding else evaluate_calcium
+    found = evaluate(view, plate, events)
+    if reason := given_up(plate, events):
+        return replace(found, result=None, problem=f"given up: {reason}")
+    return found

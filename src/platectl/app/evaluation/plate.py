@@ -8,7 +8,7 @@ from typing import Any
 
 from platectl.domain.events import Event
 from platectl.domain.run import PlatePlan
-from platectl.report.model import AnyResult
+from platectl.report.model import AnyResult, PlateReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,14 @@ class EvaluatedPlate:
     result: AnyResult | None
     problem: str = ""
     broken_windows: tuple[str, ...] = ()
+
+    def report(self) -> PlateReport:
+        """What a report shows of it."""
+        plan = self.plan
+        return PlateReport(
+            plan.name, plan.barcode, plan.wells, self.counts, self.result, self.problem,
+            self.broken_windows,
+        )  # fmt: skip
 
 
 def given_up(plate: PlatePlan, events: Sequence[Event]) -> str:

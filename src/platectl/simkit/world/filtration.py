@@ -81,12 +81,10 @@ def let_go(held: Held, minutes: float, *, truth: Truth, chemistry: Chemistry) ->
         return
     wet = held.volume_ul > 0
     slowed = truth.filtration.cold_factor * minutes
-    for column, ligand in enumerate(cast.ligands):
-        for site, row in enumerate(cast.bound[:, column]):
-            kd_nm = cast.kd_nm[site, column]
-            if not math.isfinite(kd_nm) or row >= len(held.kept):
-                continue
-            gone = -math.expm1(-ligand.kon(WARM_C) * kd_nm * slowed)
-            freed = np.where(wet, held.kept[row] * gone, 0.0)
-            held.kept[row] -= freed
-            held.amounts[cast.ligand_rows[column]] += freed
+    holds = held.kept[cast.bound].any(axis=2) & np.isfinite(cast.kd_nm)
+    for column, site in np.argwhere(holds.T):
+        row, kd_nm = cast.bound[site, column], cast.kd_nm[site, column]
+        gone = -math.expm1(-cast.ligands[column].kon(WARM_C) * kd_nm * slowed)
+        freed = np.where(wet, held.kept[row] * gone, 0.0)
+        held.kept[row] -= freed
+        held.amounts[cast.ligand_rows[column]] += freed

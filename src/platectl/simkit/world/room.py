@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -55,6 +56,15 @@ class Room:
             sequence = np.random.SeedSequence([self._seed, zlib.crc32(instrument.encode())])
             self._rngs[instrument] = np.random.Generator(np.random.PCG64(sequence))
         return self._rngs[instrument]
+
+    def takes_s(self, instrument: str, nominal_s: float, *, person: bool = False) -> float:
+        """How long something takes this time that takes `nominal_s` as a rule; see `Timing`."""
+        timing = self.truth.timing
+        spread = timing.people_sd if person else timing.instruments_sd
+        if not spread or not nominal_s:
+            return nominal_s
+        rng = self.rng(f"{instrument}:pace")
+        return nominal_s * math.exp(spread * float(rng.standard_normal()))
 
     def faults(self, instrument: str) -> FaultPlan:
         """The faults of one instrument."""

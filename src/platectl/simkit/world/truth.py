@@ -183,6 +183,13 @@ class Environment(_Part):
     )
 
 
+class Timing(_Part):
+    """How constant durations are: spread of their logarithm. What is measured takes its exact time."""
+
+    instruments_sd: Fraction = Field(default=0.0, ge=0, le=0.5)
+    people_sd: Fraction = Field(default=0.0, ge=0, le=1.0)
+
+
 LINE: Final = "line_"
 
 
@@ -244,6 +251,7 @@ class Truth(_Part):
     filtration: Filtration = Filtration()
     counting: Counting = Counting()
     environment: Environment = Environment()
+    timing: Timing = Timing()
     cells: dict[str, CellLine] = Field(
         default_factory=dict, description="by the name after `cells:`"
     )

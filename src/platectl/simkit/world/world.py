@@ -64,8 +64,9 @@ class World(Room):
         Raises:
             WorldError: nothing_there, no_such_well, overflow.
         """
-        per_ul = pipetting.prepared(self.components, contents)
+        prepared = pipetting.prepared(self.components, contents)
         held = self._carried(labware)
+        per_ul = self.components.fit(prepared)
         index, _ = self._wells(held, (well,))
         volumes = np.array([volume_ul])
         self._pour(held, index, volumes, per_ul[:, None] * volumes, repeated=False)

@@ -1,0 +1,132 @@
+"""What is submitted: arguments of `platectl run`, what they need, and how far it came."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from platectl.nights.book import moment_of
+
+State = Literal["queued", "claimed", "running", "held", "done", "failed", "cancelled"]
+Restart = Literal["resume", "hold"]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Arguments of `platectl run` with absolute paths, and the files among them."""
+
+    arguments: tuple[str, ...]
+    files: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        """As it is stored."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """As it was stored."""
+        content = json.loads(text)
+        return cls(tuple(content["arguments"]), tuple(content["files"]))
+
+    @property
+    def title(self) -> str:
+        """What is run, in one word."""
+        return Path(self.arguments[0]).stem if self.arguments else "run"
+
+    def __str__(self) -> str:
+        return " ".join(self.arguments)
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a compiled run needs: instruments of a lab, and how long it is planned to take.
+
+    `lab` is the path of the lab file, or the name of a bundled lab; `addresses` are those of real
+    ports. `lasting` says that what stands in the instruments outlives the process of the run; `files` are
+    those that were read, with their SHA-256.
+    """
+
+    lab: str
+    instruments: tuple[str, ...]
+    planned_s: float
+    lasting: bool = True
+    files: dict[str, str] = field(default_factory=dict)
+    addresses: tuple[str, ...] = ()
+
+    def text(self) -> str:
+        """As it is stored."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """As it was stored."""
+        content = json.loads(text)
+        lists = {name: tuple(content.get(name, ())) for name in ("instruments", "addresses")}
+        return cls(**{**content, **lists})
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One run that was asked for.
+
+    `start` is the firing that asked for it; `not_after` is when it has to be over; `tries` counts
+    the processes begun for it since it last made progress; `entries` is the length of its ledger
+    when the last one was begun.
+    """
+
+    id: int
+    subject: Subject
+    priority: int
+    submitted: datetime
+    files: dict[str, str]
+    restart: Restart
+    state: State
+    reason: str = ""
+    start: str | None = None
+    not_after: datetime | None = None
+    needs: Needs | None = None
+    run: str | None = None
+    tries: int = 0
+    entries: int = 0
+    began: datetime | None = None
+    ended: datetime | None = None
+    outcome: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.run or f"submission {self.id} ({self.subject.title})"
+
+    @classmethod
+    def of(cls, row: sqlite3.Row) -> Self:
+        """Read a row of the book."""
+        return cls(
+            id=row["id"], subject=Subject.of(row["subject"]), priority=row["priority"],
+            submitted=moment_of(row["submitted"]), files=json.loads(row["files"]),
+            restart=row["restart"], state=row["state"], reason=row["reason"], start=row["start"],
+            not_after=_moment(row["not_after"]), needs=row["needs"] and Needs.of(row["needs"]),
+            run=row["run"], tries=row["tries"], entries=row["entries"],
+            began=_moment(row["began"]), ended=_moment(row["ended"]),
+            outcome=json.loads(row["outcome"] or "{}"),
+        )  # fmt: skip
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else moment_of(text)
+
+
+def hashes(files: Iterable[str]) -> dict[str, str]:
+    """SHA-256 of each file, hexadecimal; empty for one that cannot be read."""
+    found = {}
+    for file in files:
+        try:
+            found[file] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+        except OSError:
+            found[file] = ""
+    return found
