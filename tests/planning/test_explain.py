@@ -51,7 +51,7 @@ NIGHTS: dict[str, tuple[Problem, tuple[str, ...], tuple[str, ...]]] = {
     ),
     "a deadline too early for one": (
         problem_of_visits([[READ]], deadlines=[100.0]),
-        ("P1 must be over by Mon 18:02",),
+        ("P1 must be over by Mon 18:01",),
         ("until Mon 18:02",),
     ),
     "a person who is away at loading": (
@@ -108,7 +108,8 @@ NIGHTS: dict[str, tuple[Problem, tuple[str, ...], tuple[str, ...]]] = {
     ),
     "a step that ran too long": (
         replace(
-            _one(LOAD, WASH, lags=(Lag(Moment("P1.load"), Moment("P1.wash"), 0, 400, "membranes"),)),
+            _one(LOAD, WASH, lags=(Lag(Moment("P1.load", 1.0), Moment("P1.wash")),
+                  Lag(Moment("P1.load"), Moment("P1.wash"), 0, 400, "membranes"))),
             running={"P1.load": (0.0, 500.0)}, now_s=350.0,
         ),
         ("window 'membranes' allows at most",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -150,7 +151,7 @@ def _later_end(problem: Problem, words: Words) -> Iterable[str]:
         return
     plan = _plan(replace(problem, plates=tuple(replace(p, not_after_s=None) for p in problem.plates)))  # fmt: skip
     if plan is not None:
-        yield f"it can be done if the night may last until {words.at(plan.makespan_s)}"
+        yield f"it can be done if the night may last until {words.at(60.0 * math.ceil(plan.makespan_s / 60.0))}"
 
 
 def _longer_windows(problem: Problem, causes: Sequence[Cause]) -> Iterable[str]:
