@@ -181,3 +181,25 @@ def test_power_predicts_a_layout_as_one_json_line() -> None:
     assert all(1.1 < fold < 1.5 for fold in folds.values())
     assert {n["plates"] for n in told["needs"]["SA4503"]} == {1}
     assert told["passes"]["share"] == 1.0
+
+
+def test_runs_are_charted_and_a_strict_rule_ends_with_4(tmp_path: Path) -> None:
+    store = ("--store", str(tmp_path / "runs"))
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(
+        "platectl: 1\nlearn: {points: 3, least: 3}\n"
+        "rules:\n  - {name: any, count: 1, of: 1, beyond: 0}\n"
+    )
+    for seed in ("1", "2", "3"):
+        assert platectl("run", "sigma1-binding", "--seed", seed, *store).returncode == 0
+
+    few = platectl("chart", *store)
+    charted = platectl("chart", *store, "--rules", str(rules), "--json")
+
+    assert few.returncode == 2
+    assert "3 results; limits are learned from at least 8" in few.stderr
+    assert charted.returncode == 4, charted.stderr
+    told = json.loads(charted.stdout)
+    assert len(told["points"]) == 3
+    assert told["centre"] == pytest.approx(1.5e-9, rel=0.2)
+    assert Path(told["page"]).exists()

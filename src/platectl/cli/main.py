@@ -42,6 +42,7 @@ COMMANDS = {
         "analyse",
         "Analyse counts from a file; no run needed.",
     ),
+    "chart": ("platectl.cli.chart", "chart", "Chart the reference over runs; name broken rules."),
     "report": (
         "platectl.cli.report",
         "report",
