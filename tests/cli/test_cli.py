@@ -203,3 +203,21 @@ def test_runs_are_charted_and_a_strict_rule_ends_with_4(tmp_path: Path) -> None:
     assert len(told["points"]) == 3
     assert told["centre"] == pytest.approx(1.5e-9, rel=0.2)
     assert Path(told["page"]).exists()
+
+
+def test_two_runs_are_studied_as_replicates(tmp_path: Path) -> None:
+    store = ("--store", str(tmp_path))
+    names = []
+    for seed in ("1", "2"):
+        ran = platectl("run", "sigma1-binding", "--seed", seed, *store, "--json")
+        names.append(json.loads(ran.stdout.splitlines()[-1])["run"])
+
+    replicate = platectl("study", "replicate", *names, *store, "--json")
+    uniform = platectl("study", "uniformity", *names, *store)
+
+    assert replicate.returncode == 0, replicate.stderr
+    told = json.loads(replicate.stdout)
+    assert len(told["pairs"]) == 3
+    assert 1.0 < told["least_significant"] < 2.0
+    assert uniform.returncode == 0, uniform.stderr
+    assert "z_prime[" in uniform.stdout

@@ -20,7 +20,7 @@ VALUES = (1.50, 1.58, 1.41, 1.53, 1.62, 1.45, 1.49, 1.55, 1.38, 1.60, 1.52, 1.47
 def row(value: float | None, **other: Any) -> dict[str, Any]:
     """A row of results as the index keeps it."""
     molar = None if value is None else value * 1e-9
-    return {"compound": "haloperidol", "quantity": "Ki", "site": "sigma1", "unit": "M",
+    return {"compound": "haloperidol", "role": "reference", "quantity": "Ki", "site": "sigma1", "unit": "M",
             "value": molar, "value_molar": molar, "qualifier": "=", "status": "pass", "flags": [],
             "radioligand": "[3H](+)-pentazocine", "plate": "P1", **other}  # fmt: skip
 
@@ -88,6 +88,16 @@ def test_results_without_a_number_are_listed_and_not_charted(tmp_path: Path) -> 
         ("run-13", "P1", "failed (plate:z_prime)"),
         ("run-14", "P1", "qualifier >"),
     )
+
+
+def test_a_plate_that_was_not_analysed_is_listed_and_its_controls_are_not(tmp_path: Path) -> None:
+    lost = row(None, quantity="", site=None, status="fail", flags=["plate:not_analysed"])
+    control = {**lost, "role": "nsb"}
+    store = store_of(tmp_path, [*(row(v) for v in VALUES), lost, control])
+
+    found = charted(store)
+
+    assert [left[0] for left in found.left_out] == ["run-13"]
 
 
 def test_too_few_runs_are_refused_with_what_there_is(tmp_path: Path) -> None:

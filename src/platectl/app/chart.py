@@ -14,6 +14,7 @@ from platectl.domain.findings import Finding, InputRefusedError
 from platectl.files.control_rules import load_control_rules
 from platectl.store.index import RunIndex
 
+CHARTED = ("test", "reference")
 #: columns that must agree within a chart -> the option that chooses among several
 ALIKE = {"site": "--site", "lab": "--lab", "unit": "", "radioligand": "--radioligand"}
 
@@ -91,9 +92,11 @@ def history(
         for run in runs
         for row in run["results"]
         if str(row.get("compound") or "").casefold() == compound.casefold()
-        and row.get("quantity") in {quantity, ""}
+        and (row["quantity"] == quantity or (not row["quantity"] and row["role"] in CHARTED))
     ]  # fmt: skip
-    return sorted(found, key=lambda row: (row["started"], row["run"], str(row["plate"])))
+    return sorted(
+        found, key=lambda row: (row["started"], row["run"], len(row["plate"]), row["plate"])
+    )
 
 
 def refuse_mixed(rows: Sequence[Mapping[str, Any]], options: ChartOptions) -> None:

@@ -116,7 +116,7 @@ def _points(axes: Axes, points: Sequence[JudgedPoint], values: Sequence[float]) 
                 text, (i + 1, values[i]), (-5 if last else 4, 5), textcoords="offset points",
                 ha="right" if last else "left", fontsize=6.5,
             )  # fmt: skip
-    above = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0)}
+    above: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0)}
     axes.legend(ncols=3, frameon=False, fontsize=7, **above)
 
 
