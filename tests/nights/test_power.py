@@ -96,10 +96,33 @@ def test_an_expected_constant_makes_an_unknown_compound_known(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
+    ("protocol", "expected", "known"),
+    [
+        ("fura2-calcium", {"BRADYKININ": "5 nM"}, {"bradykinin": 5e-9}),
+        ("fura2-antagonist", {"atropine": "2 nM"}, {"atropine": 2e-9 * 5.0, "carbachol": 1.7e-6}),
+        ("fura2-modulator", {"SA4503": "8 nM"}, {"SA4503": 8e-9, "bradykinin": 30e-9}),
+    ],
+)
+def test_expected_constants_of_cells_are_found_again(
+    protocol: str, expected: dict[str, str], known: dict[str, float]
+) -> None:
+    found = plan_power(PowerOptions(protocol, expected=expected, experiments=20)).power
+
+    by_name = {c.compound: c for c in found.compounds}
+    for name, molar in known.items():
+        assert by_name[name].true_molar == pytest.approx(molar, rel=1e-3)
+        assert abs(by_name[name].bias or 0.0) < 4 * (by_name[name].bias_se or 0.0)
+
+
+@pytest.mark.parametrize(
     ("options", "told"),
     [
         (PowerOptions("sigma1-saturation"), "saturation plates is not predicted"),
         (PowerOptions("sigma1-binding", layout="Z9"), "Z9"),
+        (
+            PowerOptions("sigma1-binding", expected={"x": "1 nM"}),
+            "x: is not on the plate; the plate",
+        ),
         (PowerOptions("sigma1-binding", cvs={"luck": "3 %"}), "no such variance; use one of: disp"),
     ],
 )

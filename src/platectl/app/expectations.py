@@ -48,26 +48,26 @@ def with_expected(truth: Truth, protocol: AssayProtocol, expected: Mapping[str, 
         if protocol.is_binding:
             known = truth.ligand(name) or Ligand(sites={})
             sites = {**known.sites, protocol.of_binding.site: molar}
-            ligands = {n: v for n, v in truth.ligands.items() if n.casefold() != name.casefold()}
             new = known.model_copy(update={"sites": sites})
-            truth = truth.model_copy(update={"ligands": {**ligands, name: new}})
+            truth = truth.model_copy(update={"ligands": _replaced(truth.ligands, name, new)})
         else:
             truth = _with_cell_compound(truth, protocol, name, molar)
     return truth
 
 
 def _with_cell_compound(truth: Truth, protocol: AssayProtocol, name: str, molar: float) -> Truth:
-    reference = truth.agonists[protocol.compounds.reference]
+    reference = _of(truth.agonists, protocol.compounds.reference)
+    receptor = reference.receptor if reference else protocol.of_calcium.target or "target"
     if protocol.mode == "agonist" or name.casefold() == protocol.compounds.reference.casefold():
-        known = _of(truth.agonists, name) or Agonist(receptor=reference.receptor, ec50=molar)
-        agonists = {**truth.agonists, name: known.model_copy(update={"ec50": molar})}
+        known = _of(truth.agonists, name) or Agonist(receptor=receptor, ec50=molar)
+        agonists = _replaced(truth.agonists, name, known.model_copy(update={"ec50": molar}))
         return truth.model_copy(update={"agonists": agonists})
     if protocol.mode == "antagonist":
-        blocker = _of(truth.antagonists, name) or Antagonist(receptor=reference.receptor, kb=molar)
-        antagonists = {**truth.antagonists, name: blocker.model_copy(update={"kb": molar})}
+        blocker = _of(truth.antagonists, name) or Antagonist(receptor=receptor, kb=molar)
+        antagonists = _replaced(truth.antagonists, name, blocker.model_copy(update={"kb": molar}))
         return truth.model_copy(update={"antagonists": antagonists})
     modulator = _of(truth.modulators, name) or Modulator(ec50=molar, ic50=1000.0 * molar)
-    modulators = {**truth.modulators, name: modulator.model_copy(update={"ec50": molar})}
+    modulators = _replaced(truth.modulators, name, modulator.model_copy(update={"ec50": molar}))
     return truth.model_copy(update={"modulators": modulators})
 
 
@@ -233,7 +233,7 @@ def share_of_full(
     """Response of a well as a share of the full one; `dose` in molar."""
     if role == "vehicle":
         return 0.0
-    reference = truth.agonists[protocol.compounds.reference]
+    reference = _reference(protocol, truth)
     if protocol.mode == "agonist" or role == "reference":
         return _occupied(_of(truth.agonists, compound or "") or reference, dose)
     stimulus = protocol.of_calcium.stimulus or 0.0
@@ -256,7 +256,7 @@ def _occupied(agonist: Agonist, dose: float) -> float:
 
 def _half(protocol: AssayProtocol, truth: Truth, compound: str, role: str) -> Known:
     """EC50, or IC50 of an antagonist at the assay's stimulus (Cheng-Prusoff for slope 1)."""
-    reference = truth.agonists[protocol.compounds.reference]
+    reference = _reference(protocol, truth)
     if protocol.mode == "agonist" or role == "reference":
         agonist = _of(truth.agonists, compound)
         return Known("EC50", agonist.ec50 if agonist else reference.ec50)
@@ -267,6 +267,18 @@ def _half(protocol: AssayProtocol, truth: Truth, compound: str, role: str) -> Kn
         return Known("IC50", kb * shift)
     modulator = _of(truth.modulators, compound)
     return Known("EC50", modulator.ec50 if modulator else 1.0)
+
+
+def _reference(protocol: AssayProtocol, truth: Truth) -> Agonist:
+    """The reference agonist, which the truth knows: what it does not know was refused before."""
+    found = _of(truth.agonists, protocol.compounds.reference)
+    return found or Agonist(receptor="target", ec50=1.0)
+
+
+def _replaced(known: Mapping[str, T], name: str, new: T) -> dict[str, T]:
+    """The same with one entry set, whatever case it was written in."""
+    others = {n: v for n, v in known.items() if n.casefold() != name.casefold()}
+    return {**others, name: new}
 
 
 def _of(known: Mapping[str, T], name: str) -> T | None:

@@ -92,6 +92,7 @@ def plan_power(options: PowerOptions) -> Planned:
         InputRefusedError: The protocol, map, sheet or expectations cannot be used; every finding.
     """
     protocol, plate = _plate(options)
+    refuse_if_any(_not_there(options, plate))
     truth = with_expected(load_truth(options.truth), protocol, options.expected)
     sheet = options.samples or own_samples(protocol, options.protocol)
     refuse_if_any(unknown_to_truth(
@@ -115,6 +116,18 @@ def plan_power(options: PowerOptions) -> Planned:
             )
     layout = options.layout or protocol.layout
     return Planned(protocol.title, layout, series, variances, power, wanted)
+
+
+def _not_there(options: PowerOptions, plate: PlatePlan) -> list[Finding]:
+    """Expectations of compounds that are not on the plate."""
+    there = list(dict.fromkeys(w.compound for w in plate.wells if w.compound))
+    known = {name.casefold() for name in there}
+    fix = f"the plate has {', '.join(there)}"
+    return [
+        Finding(f"--expect {name}: is not on the plate", fix=fix)
+        for name in options.expected
+        if name.casefold() not in known
+    ]
 
 
 def _with_fewer(

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.markup import escape
 
 from platectl.cli.options import FILE, emit_json, json_option, store_option
 from platectl.cli.render import print_table, say
@@ -85,5 +84,5 @@ def uniformity(names: tuple[str, ...], out: Path | None, store: Path, as_json: b
 
 
 def _checks(checks: Iterable[QcMetric], title: str) -> None:
-    rows = [(c.state, escape(c.name), c.limit, c.explanation) for c in checks]
+    rows = [(c.state, c.name, c.limit, c.explanation) for c in checks]
     print_table(("", "check", "limit", ""), rows, title=title)
