@@ -13,7 +13,7 @@ from platectl.app.runs import build_report, read_run
 from platectl.domain.events import Event
 from platectl.domain.findings import refuse_if_any
 from platectl.domain.run import CompiledRun
-from platectl.report.export import results_json
+from platectl.report.export import plain, results_json
 from platectl.report.exports.archive import EXPORTS, kept_inputs, write_archive
 from platectl.report.exports.asm import asm_documents
 from platectl.report.exports.asm_reading import check_asm
@@ -143,7 +143,7 @@ def _counts(run: CompiledRun, events: Sequence[Event]) -> list[Row]:
             "step": event.step,
             "instrument": counters[event.step],
             "well": data["well"],
-            **{name: data.get(name) for name in _OF_COUNT},
+            **{name: plain(data.get(name)) for name in _OF_COUNT},
             "ended_at": data.get("ended_at", ""),
             "flags": list(data.get("flags", ())),
             "source": data.get("source", ""),
@@ -175,7 +175,7 @@ def _frame(step: str, read: Read, data: Any) -> list[Row]:
             "emission_nm": emission,
             "index": data["index"],
             "at_s": at_s,
-            "value": value,
+            "value": plain(value),
             "flag": data["flags"].get(well) or "",
             "temperature_c": data["temperature_c"],
             "source": data["source"],

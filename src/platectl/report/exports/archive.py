@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO
 from urllib.parse import quote
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 from zlib import error as ZlibError  # noqa: N812  # a class with a small name
@@ -156,8 +156,11 @@ def _pack_text(archive: ZipFile, name: str, text: str) -> Packed:
     return Packed(name, len(content), hashlib.sha256(content).hexdigest())
 
 
-def _digest(content: BinaryIO) -> str:
-    return hashlib.file_digest(content, "sha256").hexdigest()
+def _digest(content: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while piece := content.read(_PIECE):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def _digest_of(file: Path) -> str:
@@ -176,7 +179,7 @@ def _digests(archive: ZipFile, say: _Sayer) -> dict[str, str]:
             say("lies outside the archive", name)
         try:
             with archive.open(info) as content:
-                found[name] = _digest(content)  # type: ignore[arg-type]  # a binary stream, though not typed as one
+                found[name] = _digest(content)
         except (BadZipFile, ZlibError, EOFError, NotImplementedError, RuntimeError) as error:
             say(f"cannot be read: {error}", name)
             found[name] = ""

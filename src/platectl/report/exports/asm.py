@@ -18,6 +18,7 @@ from typing import Any
 from platectl.domain.errors import UserInputError
 from platectl.domain.layout import PLATE, WellPlan
 from platectl.report.exports.model import Exported
+from platectl.report.rows import result_rows
 from platectl.report.values import Row
 
 MANIFEST = "http://purl.allotrope.org/manifests/plate-reader/REC/2025/03/plate-reader.manifest"
@@ -41,6 +42,9 @@ def asm_documents(exported: Exported) -> dict[str, dict[str, Any]]:
         UserInputError: The run read nothing.
     """
     groups: dict[str, list[dict[str, Any]]] = {}
+    plates: dict[str, set[str]] = {}
+    for row in (*exported.readings, *exported.counts):
+        plates.setdefault(row["instrument"], set()).add(row["plate"])
     readings = sorted(exported.readings, key=_group)
     for (instrument, *_), rows in groupby(readings, key=_group):
         groups.setdefault(instrument, []).append(_kinetic(exported, list(rows)))
@@ -48,7 +52,7 @@ def asm_documents(exported: Exported) -> dict[str, dict[str, Any]]:
         groups.setdefault(row["instrument"], []).append(_counted(exported, row))
     if not groups:
         raise UserInputError(f"run {exported.report.run} read and counted nothing")
-    return {name: _document(exported, name, documents) for name, documents in groups.items()}
+    return {name: _document(exported, name, found, plates[name]) for name, found in groups.items()}
 
 
 def exact_sum(first: float, second: float) -> float:
@@ -62,7 +66,9 @@ def _group(row: Row) -> tuple[str, str, str, str, int, str]:
     return row["instrument"], row["plate"], row["step"], row["labware"], place, row["well"]
 
 
-def _document(exported: Exported, name: str, documents: list[dict[str, Any]]) -> dict[str, Any]:
+def _document(
+    exported: Exported, name: str, documents: list[dict[str, Any]], plates: set[str]
+) -> dict[str, Any]:
     report = exported.report
     return {
         "$asm.manifest": MANIFEST,
@@ -87,8 +93,33 @@ def _document(exported: Exported, name: str, documents: list[dict[str, Any]]) ->
             "plate reader document": [
                 {"@index": number, **document} for number, document in enumerate(documents, start=1)
             ],
+            **_constants(exported, plates),
         },
     }  # fmt: skip
+
+
+def _constants(exported: Exported, plates: set[str]) -> dict[str, Any]:
+    """Constants of some plates that are concentrations, as calculated data."""
+    found = [
+        {
+            "calculated data identifier": f"{row['plate']}/{row['quantity']}/{row['compound']}",
+            "calculated data name": f"{row['quantity']} of {row['compound']}",
+            "calculation description": _described(row),
+            "calculated result": _quantity(row["value_molar"], "M"),
+        }
+        for row in result_rows(exported.report.plates)
+        if row["plate"] in plates and row["value_molar"] is not None
+    ]
+    if not found:
+        return {}
+    numbered = [{"@index": number, **item} for number, item in enumerate(found, start=1)]
+    return {"calculated data aggregate document": {"calculated data document": numbered}}
+
+
+def _described(row: Row) -> str:
+    low, high = row["lower_molar"], row["upper_molar"]
+    ends = f"95 % interval {low!r} to {high!r} M" if low and high else "no closed 95 % interval"
+    return f"qualifier {row['qualifier']}, {row['status']}, {ends}"
 
 
 def _kinetic(exported: Exported, rows: list[Row]) -> dict[str, Any]:
@@ -136,7 +167,7 @@ def _profile(exported: Exported, rows: list[Row], first_s: float) -> dict[str, A
 
 
 def _counted(exported: Exported, row: Row) -> dict[str, Any]:
-    rate = row["counts"] / row["live_s"]
+    rate = row["counts"] / row["live_s"] if row["live_s"] else row["cpm"] / 60.0
     measurement = _measurement(exported, row, "", SCINTILLATION, {})
     measurement["luminescence"] = _quantity(rate, "Counts/s")
     if row["flags"]:

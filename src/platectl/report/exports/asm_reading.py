@@ -27,6 +27,8 @@ _CLOSE = 1e-12
 def check_asm(document: Mapping[str, Any], *, name: str) -> list[Finding]:
     """What is wrong with a document beyond its schema: units, times, counts of measurements, wells.
 
+    A well that lacks a channel is a warning: a read may have been cut off.
+
     Args:
         document: The document.
         name: How findings call it.
@@ -53,7 +55,8 @@ def check_asm(document: Mapping[str, Any], *, name: str) -> list[Finding]:
         kind = f"{group.get('experiment type', '')} {_said(measurements[0]).get('step', '')}"
         wanted = expected.setdefault(kind, len(measurements))
         if len(measurements) != wanted:
-            say(f"{len(measurements)} measurements, other wells of the read have {wanted}", where)
+            message = f"{len(measurements)} measurements, other wells of the read have {wanted}"
+            findings.append(Finding(message, name, None, where, severity="warning"))
     return findings
 
 
@@ -121,7 +124,9 @@ def _check_measurement(measurement: Mapping[str, Any], say: Any) -> None:
         return
     said = _said(measurement)
     rate = measurement["luminescence"]["value"]
-    if not math.isclose(rate * said["live_s"], said["counts"], rel_tol=_CLOSE, abs_tol=_CLOSE):
+    if said.get("live_s") and not math.isclose(
+        rate * said["live_s"], said["counts"], rel_tol=_CLOSE, abs_tol=_CLOSE
+    ):
         say(f"luminescence {rate} is not {said['counts']} counts in {said['live_s']} s", where)
 
 

@@ -114,18 +114,23 @@ def _put(sheet: Any, row: int, place: int, value: Any) -> None:
 def _cell(column: Column, value: Any, place: str) -> Any:
     if value is None or not isinstance(value, (str, list, tuple)):
         return value
-    if column.kind == TEXTS:
-        plain = value and all(item and "\n" not in item for item in value)
-        text = "\n".join(value) if plain else json.dumps(list(value)) if value else ""
-        if plain and _AWKWARD.search(text):
-            text = json.dumps(list(value))
-    else:
-        awkward = _AWKWARD.search(value) or (not value and column.nullable)
-        text = json.dumps(value) if awkward else str(value)
+    text = _text(value, nullable=column.nullable) if isinstance(value, str) else _lines(value)
     if len(text) > _LONGEST:
         message = f"{len(text)} characters do not go into a cell of Excel"
         raise InputRefusedError([Finding(message, place, None, column.name, "use json or parquet")])
     return text
+
+
+def _text(text: str, *, nullable: bool) -> str:
+    """The text, or a JSON string where a cell would not give it back."""
+    return json.dumps(text) if _AWKWARD.search(text) or (not text and nullable) else text
+
+
+def _lines(texts: Sequence[str]) -> str:
+    """A line for each text, or a JSON array where lines would not give them back."""
+    text = "\n".join(texts)
+    awkward = _AWKWARD.search(text) or any(not item or "\n" in item for item in texts)
+    return json.dumps(list(texts)) if awkward else text
 
 
 def _dictionary(sheet: Any, tables: Sequence[Table]) -> None:
