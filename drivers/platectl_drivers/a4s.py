@@ -96,6 +96,7 @@ class A4S:
             "whether setting a temperature switches the heater on",
             "meaning of error and warning codes",
         ),
+        transcripts=("a4s_rejected", "a4s_seal"),
     )
     Settings = Settings
 

@@ -87,6 +87,7 @@ class BioShake:
         baud=9600,
         source="PyLabRobot 0.2.2, janelia bioshake_device_python and galago, which agree (handlers 5.1)",
         unattested=("order and separators of the error list", "when the error list is emptied"),
+        transcripts=("bioshake_shake", "bioshake_stuck"),
     )
     Settings = Settings
 

@@ -94,6 +94,7 @@ class Cytomat:
         baud=9600,
         source="PyLabRobot 0.2.2 storage.cytomat and df-bio/open-cytomat (handlers 5.2)",
         unattested=("ll:it sets the temperature",),
+        transcripts=("cytomat_fetch",),
     )
     Settings = Settings
 

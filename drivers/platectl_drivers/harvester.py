@@ -53,6 +53,7 @@ class OperatorHarvester:
         wire="console",
         source="platectl_drivers.operator: the format is platectl's own",
         maturity="captured",
+        transcripts=("operator_prompts",),
     )
     Settings = Settings
 

@@ -81,6 +81,7 @@ class OperatorConsole:
         wire="console",
         source="platectl_drivers.operator: the format is platectl's own",
         maturity="captured",
+        transcripts=("operator_prompts",),
     )
     Settings = Settings
 

@@ -1,4 +1,4 @@
-"""Finds drivers, simulators and readers of export files by entry point; the core imports none."""
+"""Finds drivers, simulators, scenes and readers of export files by entry point; the core imports none."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from platectl.domain.errors import UserInputError
 
 DRIVERS = "platectl.drivers"
 SIMULATORS = "platectl.simulators"
+#: functions that put one driver on stage, for platectl.conformance
+SCENES = "platectl.scenes"
 #: functions (content, name of the file) -> readings, which raise MalformedReplyError
 EXPORTS = "platectl.exports"
 

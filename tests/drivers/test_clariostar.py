@@ -95,6 +95,16 @@ def test_captured_status_frames_are_understood(frame: str, shown: str) -> None:
     assert status.bottom_c == (22.3 if "df00e5" in frame else None)
 
 
+def test_every_frame_of_the_capture_is_whole(transcripts: Path) -> None:
+    turns = parse_transcript((transcripts / "clariostar_captured.txt").read_text("ascii"))
+
+    payloads = [decode(turn.data) for turn in turns]
+
+    assert [encode(payload) for payload in payloads] == [turn.data for turn in turns]
+    said = {payload[0] for turn, payload in zip(turns, payloads, strict=True) if turn.side == "<"}
+    assert said == {0x01, 0x02, 0x03, 0x0A}  # status, data, run accepted, about
+
+
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
 async def test_the_captured_read_comes_back_whole(transcripts: Path, size: int) -> None:
     turns = parse_transcript((transcripts / "clariostar_read.txt").read_text("ascii"))

@@ -230,6 +230,11 @@ class Bench:
     def rng(self, instrument: str) -> np.random.Generator:
         return np.random.default_rng(7)
 
+    def takes_s(self, instrument: str, nominal_s: float, *, person: bool = False) -> float:
+        """What takes so long as a rule takes so long."""
+        del instrument, person
+        return nominal_s
+
     def count_rates(self, position: str, wells: Sequence[str]) -> np.ndarray:
         return np.full(len(wells), self.rate_cpm)
 

@@ -34,6 +34,11 @@ class Bench:
     def rng(self, instrument: str) -> np.random.Generator:
         return np.random.default_rng(3)
 
+    def takes_s(self, instrument: str, nominal_s: float, *, person: bool = False) -> float:
+        """What takes so long as a rule takes so long."""
+        del instrument, person
+        return nominal_s
+
     def count_rates(self, position: str, wells: Sequence[str]) -> np.ndarray:
         if self._empty:
             raise WorldError("nothing_there", "no plate")

@@ -65,6 +65,10 @@ class Clariostar:
             "which unread record comes first after several cycles",
             "how long a well takes",
         ),
+        usb=("0403:BB68",),
+        transcripts=("clariostar_captured", "clariostar_drawer", "clariostar_read"),
+        firmware="1.35",
+        seen_on="2026-03-11",
     )
     Settings = Settings
 

@@ -52,6 +52,7 @@ class CVC3000Filtration:
         baud=19200,
         source="PyLabware (cites manual 20901228) and galago lcus1_relay",
         unattested=("plumbing of the valve", "width of IN_ERR", "text of IN_VER"),
+        transcripts=("cvc3000_catch_pot", "cvc3000_filtration", "cvc3000_relay"),
     )
     Settings = Settings
 

@@ -64,6 +64,7 @@ class EL406:
         baud=38400,
         source="PyLabRobot 0.2.2 plate_washing.biotek.el406, from captures of the maker's program",
         unattested=("answers to the queries before a batch", "unit of the heights", "open bytes"),
+        transcripts=("el406_filtration",),
     )
     Settings = Settings
 

@@ -58,6 +58,7 @@ class Flipr:
             "the time between the answer to runexperiment and the first frame",
             "the layout of exported time sequences: platectl defines one",
         ),
+        transcripts=("flipr_read", "flipr_refusals"),
     )
     Settings = Settings
 

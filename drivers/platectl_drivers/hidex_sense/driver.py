@@ -41,6 +41,7 @@ class HidexSense:
             "that the Beta model answers to this adapter",
             "number of detectors and overhead",
         ),
+        transcripts=("hidex_sense_refusals", "hidex_sense_two_wells"),
     )
     Settings = _Settings
 

@@ -63,6 +63,8 @@ class MultidropCombi:
             "what ends an action that ESC stopped; PRI in 1/10 µL; volume 0 skips a column",
             "volume limits of the factory cassettes",
         ),
+        usb=("0AB6:0344",),
+        transcripts=("multidrop_combi_not_primed", "multidrop_combi_two_columns"),
     )
     Settings = Settings
 

@@ -39,6 +39,7 @@ class Opentrons:
             "body of 503 during start-up",
             "tipPhysicallyMissing (3003)",
         ),
+        transcripts=("opentrons_flex_transfer", "opentrons_ot2_refusals"),
     )
     Settings = _Settings
 

@@ -62,6 +62,11 @@ class OpentronsVacuum:
             "M120 S1 without D holds until switched off",
             "whether ERR400 is an answer or an async line",
         ),
+        transcripts=(
+            "opentrons_vacuum_filtration",
+            "opentrons_vacuum_refusals",
+            "opentrons_vacuum_waste_full",
+        ),
     )
     Settings = Settings
 

@@ -58,6 +58,7 @@ class PF400:
             "answer of IsFullyClosed",
             "text of version",
         ),
+        transcripts=("pf400_collision", "pf400_move"),
     )
     Settings = Settings
 

@@ -67,6 +67,7 @@ class SpectraMax:
         baud=9600,
         source="PyLabRobot molecular_devices/spectramax, eizemazal/spectramax, Gemini EM captures (readers 1)",
         unattested=("form of !QUEUE", "unit of the device counter", "scan times"),
+        transcripts=("spectramax_drawer",),
     )
     Settings = Settings
 

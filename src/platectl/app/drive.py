@@ -123,7 +123,7 @@ class Drive:
                 persons=self.persons,
                 suspension=suspenders,
                 judge=self._judge(run, stack),
-                replanner=Replanner(run),
+                replanner=Replanner(run, apart=not run.lab.simulated),
             )
             channel = Channel(engine, desk, asyncio.get_running_loop())
             stack.enter_context(ControlServer(control_path(self.folder), channel.handle))

@@ -23,7 +23,7 @@ from platectl.files.protocol import bundled, file_hash, find_protocol, load_prot
 from platectl.files.samples import load_samples
 from platectl.files.stock import load_stock
 from platectl.files.yaml_lines import Document
-from platectl.planning.compile import NightTerms, Planner, Request, by_insertion, compile_run
+from platectl.planning.compile import NightTerms, Planner, Request, best_plan, compile_run
 from platectl.simkit.world import Truth
 
 
@@ -65,7 +65,7 @@ class Night:
 
 
 def prepare(
-    options: Options, *, planner: Planner = by_insertion, now: datetime | None = None
+    options: Options, *, planner: Planner = best_plan, now: datetime | None = None
 ) -> Night:
     """Read, compile, check and plan everything; nothing is sent to any instrument.
 
@@ -82,7 +82,9 @@ def prepare(
     findings = _unknown_people(doc, document, lab)
     now = SIMULATED_START if lab.simulated or now is None else now
     starts = doc.begins(now) if lab.simulated else max(doc.begins(now), now)
-    terms = NightTerms(doc.title or doc.night, starts.astimezone(UTC), doc.absences(starts))
+    terms = NightTerms(
+        doc.title or doc.night, starts.astimezone(UTC), doc.zone, doc.absences(starts)
+    )
     requests: list[Request] = []
     for entry in doc.plates:
         try:

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
+from platectl.domain.errors import NoPlanError
 from platectl.domain.run import CompiledRun
 from platectl.engine.ports import Proposal, Situation
 from platectl.planning.problem import Interval, Plate, Problem
 from platectl.planning.repair import repair
 from platectl.planning.tasks import problem_of
+from platectl.planning.verify import broken_windows
 from platectl.steps import CLEARING
+
+#: how long another order is looked for when the old one breaks a window
+SEARCH_S = 5.0
 
 
 class Replanner:
-    """Keeps the order of the plan and shifts what has not begun; names the windows that it breaks.
+    """Shifts what has not begun in the old order; looks for another order if that breaks a window.
 
-    Satisfies `platectl.engine.ports.Replanner`.
+    Satisfies `platectl.engine.ports.Replanner`. `apart`: search in a thread, beside the instruments
+    of a real lab; a simulated night waits for it.
     """
 
-    def __init__(self, run: CompiledRun) -> None:
+    def __init__(self, run: CompiledRun, *, apart: bool) -> None:
         self._run = run
+        self._apart = apart
         self._problem = problem_of(
             run.steps, run.windows, run.holds, [Plate(p.name) for p in run.plates],
             absences=run.absences,
@@ -28,8 +37,14 @@ class Replanner:
 
     async def __call__(self, situation: Situation) -> Proposal | None:
         """See the port."""
-        found = repair(self._now(situation), situation.planned)
-        return Proposal(found.times, found.broken, "order kept")
+        problem = self._now(situation)
+        found = repair(problem, situation.planned)
+        kept = Proposal(found.times, found.broken, "order kept")
+        if not found.broken:
+            return kept
+        search = partial(_another_order, problem, situation.planned)
+        better = await asyncio.to_thread(search) if self._apart else search()
+        return better if better and len(better.broken) < len(kept.broken) else kept
 
     def _now(self, situation: Situation) -> Problem:
         """The problem as it stands: what is over, what runs, and what is given up."""
@@ -64,3 +79,19 @@ class Replanner:
                 if not (lag.window and plates[lag.after.task] in dropped)
             ),
         )
+
+
+def _another_order(problem: Problem, planned: Mapping[str, Interval]) -> Proposal | None:
+    """A plan in another order, with what it breaks; None when there is none."""
+    from platectl.planning.replan import replan  # NumPy and the solver, which few nights need
+
+    try:
+        plan = replan(problem, planned, limit_s=SEARCH_S)
+    except NoPlanError:
+        return None
+    broken = {
+        (plate, window)
+        for plate, window, _, lag in broken_windows(problem, plan.times)
+        if lag.hard and window and lag.after.task not in problem.fixed
+    }
+    return Proposal(plan.times, tuple(sorted(broken)), f"another order, {plan.method}")

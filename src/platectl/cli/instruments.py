@@ -1,24 +1,61 @@
-"""`platectl instruments`: what is installed, what it can do, and how far it was verified."""
+"""`platectl instruments`: what is installed, what it can do, how far it was verified, and tools."""
 
 from __future__ import annotations
 
+import importlib
+
 import click
 
-from platectl import registry
 from platectl.cli.options import emit_json, json_option
 from platectl.cli.render import print_table
 
+#: command -> (module, function); imported when called
+TOOLS = {
+    "discover": ("platectl.cli.instrument_tools", "discover"),
+    "ping": ("platectl.cli.instrument_tools", "ping"),
+    "talk": ("platectl.cli.instrument_tools", "talk"),
+    "record": ("platectl.cli.instrument_tools", "record"),
+    "serve": ("platectl.cli.instrument_tools", "serve"),
+    "new": ("platectl.cli.new_instrument", "new"),
+}
 
-@click.command()
+
+class ToolGroup(click.Group):
+    """Knows its commands by name and imports them when needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """Names in the order of the table."""
+        return list(TOOLS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002  # click's signature
+        """Import one command."""
+        if cmd_name not in TOOLS:
+            return None
+        module, function = TOOLS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), function)
+        return command
+
+
+@click.group(cls=ToolGroup, invoke_without_command=True)
 @json_option
-def instruments(as_json: bool) -> int:
+@click.pass_context
+def instruments(ctx: click.Context, as_json: bool) -> int:
     """List installed drivers with interfaces, wire, maturity and source of the wire facts."""
-    infos = [registry.load(registry.DRIVERS, name).info for name in registry.names()]
-    if as_json:
-        emit_json({"instruments": [
-            {"name": i.name, "makes": i.makes, "interfaces": list(i.interfaces), "wire": i.wire, "source": i.source,
-             "maturity": i.maturity, "unattested": list(i.unattested)} for i in infos]})  # fmt: skip
+    if ctx.invoked_subcommand is not None:
         return 0
-    print_table(("name", "instrument", "interfaces", "wire", "maturity", "source"),
-                [(i.name, i.makes, ", ".join(i.interfaces), i.wire, i.maturity, i.source) for i in infos])  # fmt: skip
+    from platectl.app.instrument_table import told_rows  # not needed by the tools
+
+    rows = told_rows()
+    if as_json:
+        emit_json({"instruments": rows})
+        return 0
+    columns = ("name", "makes", "interfaces", "wire", "maturity", "source")
+    print_table(
+        ("name", "instrument", "interfaces", "wire", "maturity", "source"),
+        [tuple(_cell(row[column]) for column in columns) for row in rows],
+    )
     return 0
+
+
+def _cell(value: object) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)

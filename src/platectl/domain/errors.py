@@ -4,6 +4,7 @@
 
     PlatectlError
     ├── UserInputError               a file, option or layout is wrong; nothing was attempted
+    │   └── NoPlanError                    no times keep all windows, or none were found
     ├── RefusedError                 checked before sending; the world is unchanged
     ├── InstrumentError (.instrument)
     │   ├── InstrumentFaultError (.code)   the instrument answered with a fault; state known
@@ -27,6 +28,17 @@ class PlatectlError(Exception):
 
 class UserInputError(PlatectlError):
     """A file, option or layout is wrong; nothing was attempted."""
+
+
+class NoPlanError(UserInputError):
+    """No plan keeps all hard windows, or none was found in the time given; nothing was attempted.
+
+    `proved` says that there is none.
+    """
+
+    def __init__(self, message: str, *, proved: bool = False) -> None:
+        super().__init__(message)
+        self.proved = proved
 
 
 class RefusedError(PlatectlError):

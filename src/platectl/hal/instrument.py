@@ -21,6 +21,9 @@ class DriverInfo:
 
     `interfaces` are names of the HAL interfaces it satisfies (`LiquidHandler`, `Counter`, …).
     `source` says where the wire facts come from; `unattested` lists the parts that have none.
+    `transcripts` are recorded conversations that driver and simulator are tested against.
+    `usb` are vendor and product identities (`0403:BB68`) under which a computer may find it.
+    `firmware` and `seen_on` (ISO date) are those of the unit that was captured or verified.
     """
 
     name: str
@@ -31,6 +34,10 @@ class DriverInfo:
     maturity: Maturity = "paper"
     baud: int | None = None
     unattested: tuple[str, ...] = ()
+    transcripts: tuple[str, ...] = ()
+    usb: tuple[str, ...] = ()
+    firmware: str = ""
+    seen_on: str = ""
 
 
 @dataclass(frozen=True, slots=True)

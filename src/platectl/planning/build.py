@@ -101,9 +101,10 @@ class PlateBuilder:
         return place
 
     def hotel(self) -> tuple[str, ...]:
-        """The two hotel positions of this plate; plates take turns."""
+        """The two hotel positions of this plate; plates take turns with the pairs."""
         every = self.facilities.positions_for("hotel")
-        first = 2 * (self.number - 1) % max(len(every) - 1, 1)
+        pairs = max(len(every) // 2, 1)
+        first = 2 * ((self.number - 1) % pairs)
         return every[first : first + 2]
 
     def need(self, interface: str, purpose: str) -> str:

@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from platectl import __version__
 from platectl.domain.assay import AssayProtocol
-from platectl.domain.errors import UserInputError
-from platectl.domain.findings import Finding, refuse_if_any
+from platectl.domain.errors import NoPlanError, UserInputError
+from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
 from platectl.domain.lab import Lab
 from platectl.domain.labware import LabwareKind
 from platectl.domain.layout import Layout
@@ -23,7 +24,7 @@ from platectl.planning.check import check_placement, check_protocol, check_tips,
 from platectl.planning.contents import liquid_findings
 from platectl.planning.expand import EXPAND, set_leads
 from platectl.planning.facilities import Facilities, build_facilities
-from platectl.planning.insertion import Times, insert_rigid
+from platectl.planning.insertion import Times
 from platectl.planning.loading import complete_loading, take_away
 from platectl.planning.plates import plan_plates
 from platectl.planning.problem import Interval, Plan, Plate, Problem
@@ -58,21 +59,32 @@ class NightTerms:
 
     title: str = ""
     starts: datetime | None = None
+    zone: str = "UTC"
     absences: Mapping[str, tuple[Interval, ...]] = field(default_factory=dict)
 
 
 Planner = Callable[[Problem, Times], Plan]
 
 
-def by_insertion(problem: Problem, template: Times) -> Plan:
-    """Plan without search."""
-    times = insert_rigid(problem, template)
-    end_s = max((end for _, end in times.values()), default=0.0)
-    return Plan(times, end_s, 0.0, "insertion", 0.0)
+def best_plan(problem: Problem, template: Times) -> Plan:
+    """Plan as well as the time allows; one plate that nobody constrains takes its template.
+
+    Raises:
+        NoPlanError: No plan keeps all hard windows.
+    """
+    free = not problem.absences and all(
+        p.not_after_s is None and p.not_before_s <= 0 for p in problem.plates
+    )
+    if len(problem.plates) == 1 and free:
+        end_s = max((end for _, end in template.values()), default=0.0)
+        return Plan(template, end_s, end_s, "as early as possible", 0.0)
+    from platectl.planning.solve import solve  # NumPy and more, which one plate does not need
+
+    return solve(problem, template=template)
 
 
 def compile_run(
-    *requests: Request, terms: NightTerms | None = None, planner: Planner = by_insertion
+    *requests: Request, terms: NightTerms | None = None, planner: Planner = best_plan
 ) -> tuple[CompiledRun, list[Finding]]:
     """Compile, check and plan the plates of all requests; returns the run and its warnings.
 
@@ -166,13 +178,36 @@ def _add_plate(
     return _checks(request, builder, timed, windows, loaded)
 
 
+def _why_not(
+    problem: Problem, batch: Batch, terms: NightTerms, error: NoPlanError
+) -> list[Finding]:
+    """The smallest set of causes in the operator's words, and the nearest nights that would fit."""
+    from platectl.planning.explain import Words, explain  # only when there is no plan
+
+    titles = {step.id: f"{step.title} of {step.plate}" for step in batch.steps}
+    local = terms.starts and terms.starts.astimezone(ZoneInfo(terms.zone))
+    words = Words(step=lambda name: titles.get(name, name), starts=local)
+    refusal = explain(problem, words=words)
+    if refusal is None:
+        return [Finding(str(error), terms.title, fix="plan fewer plates, or give it more time")]
+    causes = [Finding(cause, terms.title) for cause in refusal.causes]
+    offers = [
+        Finding(offer, terms.title, where="what would fit", severity="warning")
+        for offer in refusal.suggestions
+    ]
+    return [*causes, *offers]
+
+
 def _in_time(batch: Batch, terms: NightTerms, planner: Planner) -> tuple[list[Step], Plan]:
     """Plan all plates together, and have each loading take away what was left before."""
     problem = problem_of(
         batch.steps, batch.windows, batch.holds, batch.terms, absences=terms.absences
     )
     alone = {step.id: (step.planned_start_s, step.planned_end_s) for step in batch.steps}
-    plan = planner(problem, alone)
+    try:
+        plan = planner(problem, alone)
+    except NoPlanError as error:
+        raise InputRefusedError(_why_not(problem, batch, terms, error)) from error
     steps = [
         step.model_copy(
             update={

@@ -59,6 +59,7 @@ class PortThread:
         self._arrived = asyncio.Event()
         self._error: InstrumentError | None = None
         self._wanted = False
+        self._arriving = False
         self._ordered: asyncio.Future[None] | None = None
         self._closing: asyncio.Future[None] | None = None
         self._port: BlockingPort
@@ -129,7 +130,7 @@ class PortThread:
         if self._error is not None:
             return
         self._arrived.clear()
-        if not self._wanted:
+        if not self._wanted and not self._arriving:
             self._wanted = True
             self._jobs.put(None)
         try:
@@ -179,6 +180,7 @@ class PortThread:
                     return
                 self._write(job.data, job.done)
             elif self._wanted and (data := self._port.read()):
+                self._arriving = True
                 self._wanted = False
                 self._post(self._feed, data)
 
@@ -203,6 +205,7 @@ class PortThread:
             return
 
     def _feed(self, data: bytes) -> None:
+        self._arriving = False
         self._buffer += data
         self._arrived.set()
 

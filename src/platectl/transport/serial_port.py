@@ -64,24 +64,14 @@ class SerialPort:
     def write_now(self, data: bytes) -> int:
         """Write what fits into the system's buffer."""
         with _port_errors(self._path):
-            return self._write_within(0.0, data) if self._waitable else 0
+            return write_within(0.0, self._serial.fileno(), data) if self._waitable else 0
 
     def write(self, data: bytes) -> int:
         """Write what fits into the system's buffer, which XOFF may keep full."""
         with _port_errors(self._path):
             if self._waitable:
-                return self._write_within(WRITE_S, data)
+                return write_within(WRITE_S, self._serial.fileno(), data)
             return self._serial.write(data) or 0
-
-    def _write_within(self, wait_s: float, data: bytes) -> int:
-        """Write without pyserial, whose own `write` spins when the buffer is full."""
-        port = self._serial.fileno()
-        if not select.select([], [port], [], wait_s)[1]:
-            return 0
-        try:
-            return os.write(port, data)
-        except BlockingIOError:
-            return 0
 
     def close(self) -> None:
         """Close; harmless when repeated."""
@@ -98,3 +88,13 @@ def _port_errors(path: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise DisconnectedError(f"serial port {path}: {error}") from error
+
+
+def write_within(wait_s: float, descriptor: int, data: bytes) -> int:
+    """Write to a descriptor what fits within a time; the libraries' own `write` spins or waits."""
+    if not select.select([], [descriptor], [], wait_s)[1]:
+        return 0
+    try:
+        return os.write(descriptor, data)
+    except BlockingIOError:
+        return 0

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from platectl.domain.errors import DisconnectedError
 from platectl.transport.port_thread import PortThread
 from platectl.transport.serial_line import SerialLine
+from platectl.transport.serial_port import write_within
 
 if TYPE_CHECKING:
     from pyvisa.resources import MessageBasedResource, SerialInstrument
@@ -134,6 +135,18 @@ class VisaSerial(_VisaPort):
         port.end_output = visa.SerialTermination.none
         self._available = visa.ResourceAttribute.asrl_avalaible_number
 
+    def write_now(self, data: bytes) -> int:
+        """Write what fits into the system's buffer, if the Python backend has the port."""
+        if self._descriptor is None:
+            return 0
+        with _visa_errors(self._name):
+            return write_within(0.0, self._descriptor, data)
+
+    def close(self) -> None:
+        """Close; the number of the descriptor may belong to somebody else then."""
+        self._descriptor = None
+        super().close()
+
     def read(self) -> bytes:
         """Wait for a byte and take what came with it."""
         with _visa_errors(self._name):
@@ -184,6 +197,15 @@ class VisaSocket(_VisaPort):
         self._library.set_attribute(self._session, self._hint, self._last)
         port.set_visa_attribute(visa.ResourceAttribute.termchar_enabled, True)  # noqa: FBT003  # VISA's own call
         port.set_visa_attribute(visa.ResourceAttribute.suppress_end_enabled, False)  # noqa: FBT003  # likewise
+
+    def write_now(self, data: bytes) -> int:
+        """Send what fits into the system's buffer, if the Python backend has the socket."""
+        port, now = self._backend_port(), getattr(socket, "MSG_DONTWAIT", None)
+        if not isinstance(port, socket.socket) or now is None:
+            return 0
+        with _visa_errors(self._name), contextlib.suppress(BlockingIOError):
+            return port.send(data, now)
+        return 0
 
     def read(self) -> bytes:
         """Wait for bytes; silence makes sure that the other side is still there."""

@@ -1,0 +1,253 @@
+"""Bugs that are seeded by hand, by driver and kind; a text instead says why a driver cannot have one.
+
+An edit is (file of the driver, text that stands there once, text with the bug).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+Edit = tuple[str, str, str]
+
+BINARY: Final = "values are binary"
+HTTP: Final = "HTTP: messages end as h11 says"
+NO_CODES: Final = "the instrument sends no codes: faults are named by the driver"
+OF_OPERATOR: Final = "has no wire of its own; see operator"
+
+DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
+    "a4s": {
+        "swapped fields": [
+            ("a4s.py", "SealerStatus(temperature / 10.0, system, heater, error,",
+             "SealerStatus(temperature / 10.0, heater, system, error,"),
+            ("a4s.py", "system, heater, error, warning, sensors = (integer",
+             "system, heater, warning, error, sensors = (integer"),
+        ],
+    },
+    "bioshake": {
+        "swapped fields": [
+            ("bioshake.py", "return Identity(self._description, firmware=version)",
+             "return Identity(version, firmware=self._description)"),
+        ],
+        "missing length check": "an answer is one value, and the list of errors is of any length",
+    },
+    "clariostar": {
+        "wrong terminator": [
+            ("frame.py", "START, MARK, END = 0x02, 0x0C, 0x0D", "START, MARK, END = 0x02, 0x0C, 0x0A"),
+        ],
+        "wrong prefix": [
+            ("frame.py", "END = 0x02, 0x0C", "END = 0x03, 0x0C"),
+            ("frame.py", "0x02, 0x0C, 0x0D", "0x02, 0x0D, 0x0D"),
+            ("status.py", "payload[0] != STATUS", "payload[0] == 0"),
+        ],
+        "swapped fields": [
+            ("run.py", "edges = (ex_high, ex_low, dichroic, em_high, em_low)",
+             "edges = (em_high, em_low, dichroic, ex_high, ex_low)"),
+            ("run.py", "edges = (ex_high, ex_low,", "edges = (ex_low, ex_high,"),
+            ("status.py", "bottom, top = struct", "top, bottom = struct"),
+            ("data.py", "total, complete, limit, _, chromatics, wells =",
+             "complete, total, limit, _, chromatics, wells ="),
+            ("data.py", "limit, _, chromatics, wells =", "limit, _, wells, chromatics ="),
+        ],
+        "off by one in an error code": NO_CODES,
+        "lenient number": BINARY,
+    },
+    "cvc3000": {
+        "swapped fields": [
+            ("wire.py", "bytes((0xA0, channel, on))", "bytes((0xA0, on, channel))"),
+        ],
+        "wrong prefix": [
+            ("wire.py", "bytes((0xA0,", "bytes((0xA1,"),
+            ("wire.py", '["CVC", "3000"]', '["CVC", "2000"]'),
+        ],
+    },
+    "cytomat": {
+        "wrong prefix": [
+            ("cytomat.py", 'r"er ([0-9', 'r"err ([0-9'),
+            ("cytomat.py", 'r"ok ([0-9', 'r"o. ([0-9'),
+            ("cytomat.py", "words[0] != query[3:]", "words[0] == query[:2]"),
+        ],
+    },
+    "el406": {
+        "wrong terminator": "a frame has no end: its header states its length",
+        "swapped fields": [
+            ("payload.py", "_u16(delay) + bytes((rate, 0, 0)) + _u16(z)",
+             "_u16(z) + bytes((rate, 0, 0)) + _u16(delay)"),
+            ("payload.py", "_u16(volume_ul) + bytes((flow, 0, 0)) + _u16(z)",
+             "_u16(z) + bytes((flow, 0, 0)) + _u16(volume_ul)"),
+            ("frame.py", "Status(*STATUS.unpack(data))",
+             "Status(*(lambda v, s, e, b: (v, e, s, b))(*STATUS.unpack(data)))"),
+        ],
+        "wrong prefix": [
+            ("frame.py", r'b"\x01\x02"', r'b"\x02\x02"'),
+            ("frame.py", "ACK: Final = 0x06", "ACK: Final = 0x07"),
+        ],
+        "lenient number": BINARY,
+    },
+    "flipr": {
+        "swapped fields": [
+            ("wire.py", "return float(match[1]), float(match[2])",
+             "return float(match[2]), float(match[1])"),
+            ("export_file.py", "Channel(_number(line, excitation), _number(line, emission))",
+             "Channel(_number(line, emission), _number(line, excitation))"),
+        ],
+        "wrong prefix": [
+            ("wire.py", r"([cC]\d\d)", r"([dD]\d\d)"),
+            ("wire.py", 'bands("wave")', 'bands("vave")'),
+        ],
+        "lenient number": [
+            ("wire.py", r"(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?) nm", r"([\d_]+(?:\.\d+)?)-(\d+(?:\.\d+)?) nm"),
+        ],
+    },
+    "hidex300": {
+        "wrong terminator": [
+            ("export_file.py", 'lines = data.split(b"\\n")', 'lines = data.split(b"\\r\\n")'),
+        ],
+        "swapped fields": [
+            ("export_file.py", "beta += values[2]\n        triple += values[4]",
+             "beta += values[4]\n        triple += values[2]"),
+            ("export_file.py", 'cpm=number(fields[b"CPM"]),\n            dpm=integer(fields[b"DPM"]),',
+             'cpm=number(fields[b"DPM"]),\n            dpm=round(number(fields[b"CPM"])),'),
+        ],
+        "off by one in an error code": "files state no codes",
+        "wrong prefix": [
+            ("export_file.py", '(1, b"Start Time ")', '(1, b"Stop Time ")'),
+            ("export_file.py", '!= b"Sample start"', '!= b"Sample begin"'),
+        ],
+    },
+    "hidex_sense": {"wrong terminator": HTTP},
+    "multidrop_combi": {
+        "swapped fields": [
+            ("codec.py", "serial_number=match[2], firmware=match[1]",
+             "serial_number=match[1], firmware=match[2]"),
+            ("codec.py", 'f"SCV {column} {amount}"', 'f"SCV {amount} {column}"'),
+        ],
+        "wrong prefix": [
+            ("codec.py", "match[1].upper() != code", "match[1].upper() == code[::-1]"),
+            ("codec.py", 'r"MultidropCombi (', 'r"Multidrop (?:Combi )?('),
+        ],
+        "missing length check": "an answer ends with a line of its own, and has no other fields",
+    },
+    "opentrons": {
+        "wrong terminator": HTTP,
+        "swapped fields": [
+            ("wire.py", "Command(id_, key, status,", "Command(key, id_, status,"),
+            ("wire.py", "Command(id_, key, status, result, error)",
+             "Command(id_, key, status, error, result)"),
+        ],
+        "wrong prefix": [
+            ("recall.py", 'self.prefix = f"{name}-"', 'self.prefix = f"{name}_"'),
+            ("wire.py", "status.startswith(state)", "status.endswith(state)"),
+        ],
+        "lenient number": [
+            ("wire.py", "return total if isinstance(total, int) else default",
+             "return int(total) if total else default"),
+        ],
+        "missing length check": [
+            ("conversation.py", "not listed or len(found) >= wire.decode_total(answer.json(), len(found))",
+             "True"),
+        ],
+    },
+    "opentrons_vacuum": {
+        "swapped fields": [
+            ("codec.py", "serial_number=match[3], firmware=match[1]",
+             "serial_number=match[1], firmware=match[3]"),
+            ("codec.py", 'on=match["on"] == "1", vent_open=match["vent"] == "1"',
+             'on=match["vent"] == "1", vent_open=match["on"] == "1"'),
+        ],
+        "missing length check": [
+            ("codec.py", "_STATE.fullmatch(fields)", "_STATE.match(fields)"),
+            ("codec.py", "_ANSWER.fullmatch(line)", "_ANSWER.match(line)"),
+            ("codec.py", "_IDENTITY.fullmatch(fields)", "_IDENTITY.match(fields)"),
+        ],
+        "wrong prefix": [
+            ("codec.py", r"(?:async )?(ERR\d{3})", r"(ERR\d{3})"),
+        ],
+    },
+    "operator": {
+        "swapped fields": [
+            ("operator.py", 'Answer(fields["option"], fields["person"],',
+             'Answer(fields["person"], fields["option"],'),
+            ("operator.py", 'fields["person"], note, barcode)', 'fields["person"], barcode, note)'),
+        ],
+        "off by one in an error code": "a person answers in words",
+        "wrong prefix": [("operator.py", '"prompt": prompt.id,', '"prompts": prompt.id,')],
+        "lenient number": "answers have no numbers",
+        "missing length check": [("operator.py", "if len(fields) != len(pairs)", "if not pairs")],
+    },
+    "operator_harvester": {
+        "wrong terminator": OF_OPERATOR,
+        "swapped fields": [
+            ("harvester.py", "Harvest {plate} onto {filter_plate}",
+             "Harvest {filter_plate} onto {plate}"),
+        ],
+        "wrong prefix": OF_OPERATOR,
+        "lenient number": OF_OPERATOR,
+        "missing length check": OF_OPERATOR,
+    },
+    "pf400": {
+        "swapped fields": [
+            ("driver.py", 'f"placeplate {place} {self._softness}"',
+             'f"placeplate {self._softness} {place}"'),
+            ("driver.py", 'f"pickplate {station} {self._softness}"',
+             'f"pickplate {self._softness} {station}"'),
+            ("driver.py", "{grip.speed_percent} {grip.force_n:g}",
+             "{grip.force_n:g} {grip.speed_percent}"),
+        ],
+        "wrong prefix": [
+            ("codec.py", r"(0|-[1-9]\d*)", r"(0|[1-9]\d*)"),
+        ],
+    },
+    "softmax_file": {
+        "wrong terminator": [
+            ("export_text.py", 'lines = text.replace("\\r\\n", "\\n").split("\\n")[:-1]',
+             'lines = text.split("\\r\\n")[:-1]'),
+            ("export_text.py", '"~End"', '"~end"'),
+        ],
+        "swapped fields": [
+            ("export_file.py", "Channel(x, m) for x, m", "Channel(m, x) for x, m"),
+        ],
+        "off by one in an error code": "files state no codes",
+    },
+    "spectramax": {
+        "wrong terminator": [
+            ("driver.py", 'command.encode("ascii") + b"\\r"', 'command.encode("ascii") + b"\\r\\n"'),
+            ("driver.py", 'b"!CANCEL\\r"', 'b"!CANCEL\\r\\n"'),
+            ("wire.py", 'END: Final = b">"', 'END: Final = b"<"'),
+        ],
+    },
+}  # fmt: skip
+
+CHECKED: Final = "the lengths have been compared before"
+DIGITS: Final = "the pattern before it admits digits only"
+#: bugs that change nothing, by driver: (file, kind, text of the line, why)
+EQUAL: Final[Mapping[str, Sequence[tuple[str, str, str, str]]]] = {
+    "clariostar": [("watch.py", "missing length check", "record.values[channel], strict=", CHECKED)],
+    "flipr": [
+        ("export_file.py", "missing length check", "for well, cell in zip(wells, cells, strict=", CHECKED),
+        ("export_file.py", "missing length check", "zip(wells, line.fields[1:], strict=", CHECKED),
+    ],
+    "hidex300": [
+        ("export_file.py", "missing length check", "zip(rows, _EMPTY_CHANNELS, strict=",
+         "whole blocks have as many channels"),
+    ],
+    "hidex_sense": [
+        ("xlsx.py", "missing length check", "len(raw) > LARGEST_PART",
+         "zipfile reads no more than the directory states, which is checked before"),
+    ],
+    "multidrop_combi": [("codec.py", "lenient number", "return integer(match[2])", DIGITS)],
+    "opentrons_vacuum": [
+        ("codec.py", "lenient number", 'PumpState(number(match["gauge"])',
+         "every field has been read strictly before"),
+    ],
+    "pf400": [("driver.py", "missing length check", "zip(before, joints, strict=", CHECKED)],
+    "softmax_file": [
+        ("export_file.py", "missing length check", "len(line.fields) < HEADER_FIELDS",
+         "a field that is not there is read as empty, and each is refused when empty"),
+        ("export_file.py", "missing length check", "zip(excitation, emission, strict=", CHECKED),
+    ],
+    "spectramax": [
+        ("driver.py", "missing length check", "zip(read.wells, known, strict=",
+         "the values are made from the wells a line above"),
+    ],
+}  # fmt: skip

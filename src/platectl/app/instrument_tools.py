@@ -1,0 +1,241 @@
+"""Tools for one instrument without a run: find it, look at it, talk to it, record it, play it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from platectl import registry
+from platectl.app.simulated_lab import SimulatedLab
+from platectl.app.truth import load_truth
+from platectl.domain.clock import Clock
+from platectl.domain.errors import DisconnectedError, ReplyTimeoutError, UserInputError
+from platectl.domain.lab import Lab
+from platectl.domain.transcript import Side, Turn, format_transcript
+from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
+from platectl.hal.stream import ByteStream, Connector
+from platectl.simkit.serve import serve_pty, serve_tcp
+from platectl.transport.address import open_connector
+from platectl.transport.discovery import FoundPort
+from platectl.transport.record import RecordingStream
+
+PINGS: Final = 5
+SEED: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """Who answered, and how long the looks took."""
+
+    identity: Identity
+    looks_s: tuple[float, ...]
+
+
+def build(driver: str, connect: Connector, settings: Mapping[str, Any], clock: Clock) -> Any:
+    """Build a driver that stands alone.
+
+    Raises:
+        UserInputError: No such driver, or settings that it does not take.
+    """
+    kind = registry.load(registry.DRIVERS, driver)
+    try:
+        made = kind.Settings.model_validate(dict(settings))
+    except ValueError as error:
+        raise UserInputError(f"settings of {driver}: {error}") from error
+    return kind(DriverSetup(driver, clock, connect, made))
+
+
+async def ping(driver: str, address: str, settings: Mapping[str, Any], clock: Clock) -> Pong:
+    """Look at an instrument several times; nothing is changed.
+
+    Raises:
+        LinkError: No usable answer.
+    """
+    subject = build(driver, open_connector(address), settings, clock)
+    looks_s = []
+    try:
+        identity = await subject.observe()
+        for _ in range(PINGS):
+            begun_s = clock.monotonic_s()
+            identity = await subject.observe()
+            looks_s.append(clock.monotonic_s() - begun_s)
+    finally:
+        await subject.aclose()
+    return Pong(identity, tuple(looks_s))
+
+
+async def record(
+    driver: str, address: str, verb: str, arguments: Mapping[str, Any],
+    settings: Mapping[str, Any], clock: Clock,
+) -> str:  # fmt: skip
+    """Connect, do one verb (none if it is empty) and close; returns the transcript.
+
+    Raises:
+        UserInputError: The driver has no such verb, or it takes other arguments.
+        LinkError: The conversation broke; what was recorded is lost.
+    """
+    turns: list[Turn] = []
+    begun_s = clock.monotonic_s()
+
+    def note(side: Side, data: bytes) -> None:
+        turns.append(Turn(side, data, clock.monotonic_s() - begun_s))
+
+    async def connect() -> ByteStream:
+        return RecordingStream(await open_connector(address)(), note)
+
+    subject = build(driver, connect, settings, clock)
+    doing = getattr(subject, verb, None) if verb and not verb.startswith("_") else None
+    if verb and doing is None:
+        raise UserInputError(f"{driver} has no verb {verb!r}")
+    try:
+        identity: Identity = await subject.connect()
+        if doing is not None:
+            await _do(doing, verb, arguments)
+    finally:
+        await subject.aclose()
+    info: DriverInfo = subject.info
+    said = " ".join([verb or "connect", *(f"{key}={value}" for key, value in arguments.items())])
+    day = f"{clock.now():%Y-%m-%d}"
+    header = (
+        f"{info.makes}: {said}\nsource: captured on {day} from {identity.model}, "
+        f"serial number {identity.serial_number or 'unknown'}, "
+        f"firmware {identity.firmware or 'unknown'}, with the driver {driver}"
+    )
+    return format_transcript(turns, header=header)
+
+
+async def _do(
+    doing: Callable[..., Awaitable[Any]], verb: str, arguments: Mapping[str, Any]
+) -> None:
+    try:
+        work = doing(**arguments)
+    except TypeError as error:
+        raise UserInputError(f"{verb}: {error}") from error
+    await work
+
+
+class Talk:
+    """A conversation by hand: what is said goes out, what comes is shown at once.
+
+    Lifetime: a context, closed at its end.
+    """
+
+    def __init__(self, stream: ByteStream, show: Callable[[Side, bytes], None]) -> None:
+        self._stream = stream
+        self._show = show
+        self._heard = asyncio.Event()
+        self._over = False
+
+    async def say(self, data: bytes, *, quiet_s: float) -> None:
+        """Send, and wait until nothing has come for a while.
+
+        Raises:
+            DisconnectedError: The other side is gone.
+        """
+        self._show(">", data)
+        await self._stream.send(data)
+        while not self._over:
+            self._heard.clear()
+            try:
+                async with asyncio.timeout(quiet_s):
+                    await self._heard.wait()
+            except TimeoutError:
+                return
+        raise DisconnectedError("the other side closed the conversation")
+
+    async def listen(self) -> None:
+        """Show what comes until the conversation ends."""
+        try:
+            while True:
+                try:
+                    self._show("<", await self._stream.receive(timeout_s=1.0))
+                except ReplyTimeoutError:
+                    continue
+                self._heard.set()
+        except DisconnectedError:
+            self._over = True
+            self._heard.set()
+
+
+@asynccontextmanager
+async def talking(address: str, show: Callable[[Side, bytes], None]) -> AsyncIterator[Talk]:
+    """Open a conversation by hand.
+
+    Raises:
+        DisconnectedError: The address cannot be reached.
+    """
+    stream = await open_connector(address)()
+    talk = Talk(stream, show)
+    listening = asyncio.create_task(talk.listen())
+    try:
+        yield talk
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        await stream.aclose()
+
+
+class _Wire:
+    """One wire of a simulated lab; satisfies `Simulator` for whoever serves it."""
+
+    def __init__(self, lab: SimulatedLab, wire: str) -> None:
+        self._lab = lab
+        self._wire = wire
+
+    async def serve(self, stream: ByteStream) -> None:
+        """Hold one conversation."""
+        await self._lab.serve(self._wire, stream)
+
+
+@asynccontextmanager
+async def served(
+    lab: Lab, wire: str, clock: Clock, *, folder: Path, port: int | None
+) -> AsyncIterator[str]:
+    """Serve the simulator behind a wire of a lab in real time; gives the address for a lab file.
+
+    Without a `port`, on a pseudo terminal; port 0 is one that the system chooses.
+
+    Raises:
+        UserInputError: The lab has no such instrument.
+    """
+    if wire.partition(".")[0] not in lab.instruments:
+        raise UserInputError(
+            f"the lab has no instrument {wire!r}; there are {', '.join(lab.instruments)}"
+        )
+    simulated = SimulatedLab(lab, load_truth(None), clock, seed=SEED, folder=folder)
+    ends: Any = _Wire(simulated, wire)
+    try:
+        if port is None:
+            async with serve_pty(ends) as path:
+                yield f"serial:{path}"
+        else:
+            async with serve_tcp(ends, port=port) as address:
+                yield address
+    finally:
+        await simulated.aclose()
+
+
+def proposals(ports: list[FoundPort], resources: list[str]) -> list[dict[str, Any]]:
+    """What may stand in a lab file, for each port and resource that was found.
+
+    `drivers` are those whose USB identity is attested; an adapter between USB and RS-232 hides it.
+    """
+    infos = [registry.load(registry.DRIVERS, name).info for name in registry.names()]
+    found: list[dict[str, Any]] = []
+    for port in ports:
+        mine = [info for info in infos if port.usb and port.usb in info.usb]
+        baud = mine[0].baud if mine else None
+        address = f"serial:{port.device}" + (f"?baud={baud}" if baud else "?baud=")
+        drivers = [info.name for info in mine]
+        found.append({**asdict(port), "drivers": drivers, "address": address})
+    known = tuple(port.device for port in ports)
+    found += [
+        {"device": resource, "drivers": [], "address": f"visa:{resource}"}
+        for resource in resources
+        if not any(device in resource for device in known)
+    ]
+    return found

@@ -1,0 +1,150 @@
+"""`platectl instruments ping|talk|record|serve|discover`: one instrument, without a run."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+import yaml
+
+from platectl.app import instrument_tools as tools
+from platectl.cli.options import FILE, emit_json, json_option, parse_overrides
+from platectl.cli.render import print_table, say
+from platectl.domain.errors import DisconnectedError
+from platectl.domain.transcript import Side, escape, unescape
+from platectl.files.lab import load_lab
+from platectl.transport.discovery import serial_ports, visa_resources
+from platectl.transport.wall_clock import WallClock
+
+settings_option = click.option(
+    "--set", "settings", multiple=True, metavar="NAME=VALUE", help="Set a setting of the driver."
+)
+
+
+def _values(pairs: tuple[str, ...]) -> dict[str, Any]:
+    return {name: yaml.safe_load(text) for name, text in parse_overrides(pairs).items()}
+
+
+@click.command()
+@click.argument("driver")
+@click.argument("address")
+@settings_option
+@json_option
+def ping(driver: str, address: str, settings: tuple[str, ...], as_json: bool) -> int:
+    """Look at the instrument at ADDRESS with DRIVER; nothing is changed."""
+    pong = asyncio.run(tools.ping(driver, address, _values(settings), WallClock()))
+    who, best_ms = pong.identity, 1e3 * min(pong.looks_s)
+    if as_json:
+        emit_json({"model": who.model, "serial_number": who.serial_number, "firmware": who.firmware,
+                   "fastest_look_ms": best_ms})  # fmt: skip
+    else:
+        known = [f"serial number {who.serial_number}"] if who.serial_number else []
+        known += [f"firmware {who.firmware}"] if who.firmware else []
+        say(", ".join([who.model, *known]) + f"; a look takes {best_ms:.1f} ms")
+    return 0
+
+
+@click.command()
+@click.argument("address")
+@click.option("--end", default=r"\r", show_default=True, help="What ends a line that is sent.")
+@click.option("--quiet-s", default=0.5, show_default=True, help="Silence after which an answer is over.")  # fmt: skip
+def talk(address: str, end: str, quiet_s: float) -> int:
+    r"""Say lines of standard input to ADDRESS, in its own words; escapes as in transcripts (\x02).
+
+    Everything is sent as it stands: an instrument may move.
+    """
+
+    def show(side: Side, data: bytes) -> None:
+        click.echo(f"{side} {escape(data)}")
+
+    async def converse() -> None:
+        async with tools.talking(address, show) as conversation:
+            while line := await asyncio.to_thread(sys.stdin.readline):
+                data = unescape(line.rstrip("\n")) + unescape(end)
+                await conversation.say(data, quiet_s=quiet_s)
+
+    asyncio.run(converse())
+    return 0
+
+
+@click.command()
+@click.argument("driver")
+@click.argument("address")
+@click.argument("verb", default="")
+@click.argument("arguments", nargs=-1, metavar="[NAME=VALUE]...")
+@click.option("--to", "target", type=FILE, help="File of the transcript (default: standard output).")  # fmt: skip
+@settings_option
+def record(
+    driver: str, address: str, verb: str, arguments: tuple[str, ...], target: Path | None,
+    settings: tuple[str, ...],
+) -> int:  # fmt: skip
+    """Connect DRIVER to ADDRESS, do VERB, and write what went over the line as a transcript.
+
+    VERB is one of the driver's, such as `shake speed_rpm=600 duration_s=5`; the instrument does it.
+    """
+    text = asyncio.run(
+        tools.record(driver, address, verb, _values(arguments), _values(settings), WallClock())
+    )
+    if target is None:
+        click.echo(text, nl=False)
+    else:
+        target.write_text(text, encoding="ascii")
+        say(f"wrote {target}")
+    return 0
+
+
+@click.command()
+@click.argument("wire")
+@click.option("--lab", type=FILE, help="Lab file (default: the bundled simulated lab).")
+@click.option("--port", type=click.IntRange(0, 65535), help="TCP port; 0 chooses one (default: a pseudo terminal).")  # fmt: skip
+def serve(wire: str, lab: Path | None, port: int | None) -> int:
+    """Play the simulator of instrument WIRE of a lab in real time, until interrupted."""
+    loaded, _ = load_lab(lab)
+
+    async def play() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            async with tools.served(
+                loaded, wire, WallClock(), folder=Path(folder), port=port
+            ) as address:
+                click.echo(address)
+                sys.stdout.flush()
+                await asyncio.Event().wait()
+
+    asyncio.run(play())
+    return 0
+
+
+@click.command()
+@click.option("--backend", default="@py", show_default=True, help="VISA library.")
+@json_option
+def discover(backend: str, as_json: bool) -> int:
+    """List serial ports and VISA resources, with what may stand in a lab file.
+
+    No port is opened; the VISA library may ask the network who is there.
+    """
+    try:
+        resources, trouble = visa_resources(backend), ""
+    except DisconnectedError as error:
+        resources, trouble = [], str(error)
+    found = tools.proposals(serial_ports(), resources)
+    if as_json:
+        emit_json({"found": found, "visa_error": trouble})
+        return 0
+    if found:
+        print_table(
+            ("device", "usb", "description", "driver", "address"),
+            [(f["device"], f.get("usb", ""), f.get("description", ""),
+              ", ".join(f["drivers"]) or "?", f["address"]) for f in found],
+        )  # fmt: skip
+        one = found[0]
+        say("in a lab file:\n  instruments:\n    NAME:\n      driver: "
+            f"{one['drivers'][0] if one['drivers'] else 'DRIVER'}\n      address: \"{one['address']}\"")  # fmt: skip
+    else:
+        say("no serial port and no VISA resource was found")
+    if trouble:
+        say(trouble)
+    return 0

@@ -1,0 +1,209 @@
+"""Constructive plans and the best of them: insertion in several orders, and a fixed cycle."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from platectl.planning.flexible import Group, agendas_of
+from platectl.planning.network import EPSILON_S, Matrix, Network, Place
+from platectl.planning.problem import Problem
+
+#: how many stays the order search may place; about two seconds
+EFFORT = 120_000
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A plan by its points: price of soft lags, end, weighted ends of plates, and how it was made."""
+
+    cost: float
+    end_s: float
+    ends_s: float
+    method: str
+    points: tuple[float, ...]
+
+    def better(self, other: Draft | None) -> bool:
+        """Whether this draft comes before another."""
+        if other is None:
+            return True
+        for mine, theirs in ((self.cost, other.cost), (self.end_s, other.end_s), (self.ends_s, other.ends_s)):  # fmt: skip
+            if abs(mine - theirs) > EPSILON_S:
+                return mine < theirs
+        return False
+
+
+def draft_of(problem: Problem, net: Network, points: Sequence[float], method: str) -> Draft:
+    """Judge points."""
+    ranks = {plate.name: 10 - plate.priority for plate in problem.plates}
+    ends: dict[str, float] = {}
+    for i, off in net.last:
+        plate = net.plate_of[i]
+        ends[plate] = max(ends.get(plate, 0.0), points[i] + off)
+    cost = sum(
+        s.weight * max(0.0, s.arc[2] - points[s.arc[1]] + points[s.arc[0]]) for s in net.soft
+    )
+    over = max((t for _, t in problem.fixed.values()), default=0.0)
+    return Draft(
+        cost,
+        max([over, *ends.values()]),
+        sum(end * ranks.get(plate, 1) for plate, end in ends.items()),
+        method,
+        tuple(points),
+    )
+
+
+class Constructor:
+    """Makes plans of groups in an order, and looks for a better order.
+
+    `families` says which groups are alike, so that changing their places changes nothing.
+    """
+
+    def __init__(
+        self, problem: Problem, net: Network, groups: Sequence[Group], families: Sequence[int]
+    ) -> None:
+        self.problem, self.net, self.groups, self.families = problem, net, groups, families
+        self._placed = 0
+        self._least = [_held_by_others(problem, group, groups) for group in groups]
+
+    def best(self, bound_s: float, *, effort: int = EFFORT) -> Draft | None:
+        """The best of all constructive plans; None when none keeps all hard lags."""
+        if any(len(group.plates) > 1 for group in self.groups):
+            return None
+        self._placed = 0
+        given = self._by_urgency(range(len(self.groups)))
+        best: Draft | None = None
+        chosen = given
+        for order, late in ((given, False), (given, True), (self._greedy(), True)):
+            draft = self._draft(order, late=late) if order else None
+            if order and draft and draft.better(best):
+                best, chosen = draft, order
+        for draft in (self._cyclic(),):
+            if draft is not None and draft.better(best):
+                best = draft
+        if best is None or best.end_s > bound_s + EPSILON_S or best.cost > EPSILON_S:
+            best = self._searched(best, list(chosen), bound_s, effort)
+        return best
+
+    def _by_urgency(self, order: Sequence[int]) -> list[int]:
+        """What has begun first, then by priority and deadline, then as written."""
+        plates = {plate.name: plate for plate in self.problem.plates}
+        begun = {
+            t.plate
+            for t in self.problem.tasks
+            if t.id in self.problem.fixed or t.id in self.problem.running
+        }
+
+        def key(g: int) -> tuple[bool, int, float]:
+            plate = plates.get(self.groups[g].plates[0])
+            if plate is None:
+                return True, 1, np.inf
+            deadline = np.inf if plate.not_after_s is None else plate.not_after_s
+            return plate.name not in begun, plate.priority, deadline
+
+        return sorted(order, key=key)
+
+    def _draft(self, order: Sequence[int], *, late: bool) -> Draft | None:
+        agendas = agendas_of(self.problem, self.net)
+        points = [0.0] * self.net.size
+        for g in order:
+            group = self.groups[g]
+            found = group.placed(agendas, late=late, least=self._least[g])
+            self._placed += len(group.watched)
+            if found is None:
+                return None
+            group.take(agendas, found)
+            group.spread(found, points)
+        return draft_of(self.problem, self.net, points, "insertion")
+
+    def _greedy(self) -> list[int] | None:
+        """Each time the plate that ends first; of alike plates the next."""
+        agendas = agendas_of(self.problem, self.net)
+        left: dict[int, list[int]] = {}
+        for g in self._by_urgency(range(len(self.groups))):
+            left.setdefault(self.families[g], []).append(g)
+        order: list[int] = []
+        while left:
+            best: tuple[float, int, int, Matrix] | None = None
+            for family, mine in left.items():
+                found = self.groups[mine[0]].placed(agendas, late=True, least=self._least[mine[0]])
+                self._placed += len(self.groups[mine[0]].watched)
+                if found is None:
+                    return None
+                end_s = max((found[i] + off for i, off in self.groups[mine[0]].last), default=0.0)
+                if best is None or (end_s, -len(mine), family) < best[:3]:
+                    best = (end_s, -len(mine), family, found)
+            if best is None:
+                return None
+            g = left[best[2]].pop(0)
+            if not left[best[2]]:
+                del left[best[2]]
+            self.groups[g].take(agendas, best[3])
+            order.append(g)
+        return order
+
+    def _cyclic(self) -> Draft | None:
+        from platectl.planning.periodic import periodic
+
+        points = periodic(self.problem, self.net, self.groups)
+        if points is None:
+            return None
+        return draft_of(self.problem, self.net, points, "fixed cycle")
+
+    def _moved(self, order: Sequence[int], dice: random.Random) -> list[int] | None:
+        """Another order; None when only alike plates would change places."""
+        other = list(order)
+        i, j = dice.randrange(len(other)), dice.randrange(len(other))
+        if self.families[other[i]] == self.families[other[j]]:
+            return None
+        if dice.randrange(2):
+            other.insert(j, other.pop(i))
+        else:
+            other[i], other[j] = other[j], other[i]
+        return other
+
+    def _searched(
+        self, best: Draft | None, order: list[int], bound_s: float, effort: int
+    ) -> Draft | None:
+        """Change places in the order as long as it does not get worse; the same every time."""
+        dice = random.Random(7)
+        now: Draft | None = None
+        if len(set(self.families)) == 1:
+            return best
+        while self._placed < effort:
+            other = self._moved(order, dice)
+            draft = other and self._draft(other, late=bool(dice.randrange(2)))
+            self._placed += 1
+            if not other or not draft:
+                continue
+            if now is None or not now.better(draft):
+                now, order = draft, other
+            if draft.better(best):
+                best = draft
+                if best.end_s <= bound_s + EPSILON_S and best.cost <= EPSILON_S:
+                    break
+        return best
+
+
+def _held_by_others(problem: Problem, group: Group, groups: Sequence[Group]) -> list[Place]:
+    """Stays of a group that must wait for what another plate holds already."""
+    held: dict[str, float] = {}
+    if not problem.fixed and not problem.running:
+        return []
+    for other in groups:
+        if other is not group:
+            for stay in other.held():
+                if problem.capacities.get(stay.resource, 1) > 1:
+                    continue
+                (_, _), (j, b) = other.ends(stay)
+                until = float(other.longest[0, j]) + b
+                held[stay.resource] = max(until, held.get(stay.resource, 0.0))
+    mine = set(group.held()) if held else set()
+    return [
+        (group.ends(stay)[0][0], held[stay.resource] - stay.begin[1])
+        for stay in group.watched
+        if stay.resource in held and stay not in mine
+    ]

@@ -1,0 +1,118 @@
+"""What is left of a night, planned anew: the old plan repaired first, then improved.
+
+If no plan keeps all hard windows, they get a price, lowest for what the operator gives up first,
+and the plan that costs least says which plates it breaks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+
+from platectl.domain.errors import NoPlanError
+from platectl.planning.network import earliest, network_of
+from platectl.planning.order import order_arcs
+from platectl.planning.problem import Interval, Lag, Plan, Problem
+from platectl.planning.solve import plan_of, solve
+from platectl.planning.verify import broken_windows, violations
+
+Times = Mapping[str, Interval]
+#: what a second beyond a window costs: first of the sacrifice list, and what is not on it
+CHEAP, DEAR = 1.0, 100.0
+
+
+def repair(problem: Problem, old: Times) -> Plan | None:
+    """The old plan with its order kept, and everything as early as what has happened allows.
+
+    None when that breaks a hard window.
+    """
+    began = time.perf_counter()
+    net = network_of(problem)
+    known = {**old, **problem.fixed, **problem.running}
+    times = {task.id: known[task.id] for task in problem.tasks}
+    points = net.points(times)
+    found = earliest(net.size, [*net.arcs, *order_arcs(problem, net, points)])
+    if found is None:
+        return None
+    plan = plan_of(problem, net, list(found), "repaired", 0.0, time.perf_counter() - began)
+    return None if violations(problem, plan.times) else plan
+
+
+def replan(
+    problem: Problem, old: Times, *, limit_s: float = 5.0, sacrifice: Sequence[str] = (),
+    solver: bool | None = None,
+) -> Plan:  # fmt: skip
+    """Plan what has not begun anew.
+
+    Args:
+        problem: With `fixed`, `running` and `now_s`.
+        old: Times of the plan so far.
+        limit_s: How long the solver may improve the repaired plan.
+        sacrifice: Windows or plates, by name; what is first is given up first.
+        solver: Whether CP-SAT may be used; by default if it is installed.
+
+    Returns:
+        A plan. `broken` names windows and plates that it gives up; those are hard windows of the
+        problem only if no plan was found that keeps them all.
+
+    Raises:
+        NoPlanError: Not even a plan that breaks windows was found.
+    """
+    first = repair(problem, old)
+    try:
+        return solve(
+            problem, hint=first.times if first else None, limit_s=limit_s, solver=solver, effort=0
+        )
+    except NoPlanError:
+        return _least_harm(problem, old, limit_s, sacrifice, solver=solver)
+
+
+def _least_harm(
+    problem: Problem, old: Times, limit_s: float, sacrifice: Sequence[str], *, solver: bool | None
+) -> Plan:
+    """A plan that breaks hard windows, as cheaply as the order of sacrifice allows."""
+    for lenient in (softened(problem, sacrifice), _without_deadlines(softened(problem, sacrifice))):
+        first = repair(lenient, old)
+        if first is not None:
+            broken = {(plate, window) for plate, window, *_ in broken_windows(lenient, first.times)}
+            first = repair(softened(problem, sacrifice, only=broken), old) or first
+        try:
+            return solve(
+                lenient, hint=first.times if first else None, limit_s=limit_s, solver=solver,
+                effort=0,
+            )  # fmt: skip
+        except NoPlanError:
+            continue
+    raise NoPlanError("no plan was found, not even one that breaks windows")
+
+
+def softened(
+    problem: Problem,
+    sacrifice: Sequence[str] = (),
+    *,
+    only: AbstractSet[tuple[str, str]] | None = None,
+) -> Problem:
+    """The problem with a price for each second beyond hard windows; least times stay hard.
+
+    `only` names (plate, window) that get a price; by default all do.
+    """
+    plate_of = {task.id: task.plate for task in problem.tasks}
+    ranks = {name: rank for rank, name in reversed(list(enumerate(sacrifice)))}
+    lags: list[Lag] = []
+    for lag in problem.lags:
+        plate = plate_of[lag.after.task]
+        if not (lag.hard and lag.window) or (only is not None and (plate, lag.window) not in only):
+            lags.append(lag)
+            continue
+        listed = [ranks[name] for name in (lag.window, plate) if name in ranks]
+        price = CHEAP + (DEAR / 2 - CHEAP) * min(listed) / len(ranks) if listed else DEAR
+        lags.append(replace(lag, at_least_s=None, hard=False, weight=price))
+        if lag.at_least_s is not None:
+            lags.append(replace(lag, at_most_s=None, window=""))
+    return replace(problem, lags=tuple(lags))
+
+
+def _without_deadlines(problem: Problem) -> Problem:
+    return replace(problem, plates=tuple(replace(p, not_after_s=None) for p in problem.plates))

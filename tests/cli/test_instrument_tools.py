@@ -1,0 +1,147 @@
+"""One instrument without a run: found, looked at, talked to, recorded, played."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from platectl.app import instrument_tools as tools
+from platectl.domain.errors import DisconnectedError, UserInputError
+from platectl.domain.transcript import Side, parse_transcript
+from platectl.files.lab import load_lab
+from platectl.transport.discovery import FoundPort
+from platectl.transport.wall_clock import WallClock
+
+
+def platectl(*words: str, said: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "platectl", "instruments", *words],
+        input=said, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+
+
+@contextmanager
+def served(*words: str) -> Iterator[str]:
+    """The address of a simulator in another process."""
+    command = [sys.executable, "-m", "platectl", "instruments", "serve", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as serving:
+        assert serving.stdout is not None
+        try:
+            yield serving.stdout.readline().strip()
+        finally:
+            serving.kill()
+
+
+@pytest.fixture(scope="module")
+def shaker() -> Iterator[str]:
+    with served("shaker1") as address:
+        yield address
+
+
+def test_a_simulated_instrument_is_looked_at(shaker: str) -> None:
+    told = json.loads(platectl("ping", "bioshake", shaker, "--json").stdout)
+
+    assert (told["model"], told["firmware"]) == ("BIOSHAKE 3000-T elm", "1.10.00")
+    assert told["fastest_look_ms"] > 0
+
+
+def test_it_is_talked_to_in_its_own_words(shaker: str) -> None:
+    heard = platectl("talk", shaker, "--quiet-s", "0.2", said="getVersion\ngetNothing\n").stdout
+
+    assert heard.splitlines() == [
+        r"> getVersion\r", r"< 1.10.00\r\n", r"> getNothing\r", r"< u -> getNothing\r\n",
+    ]  # fmt: skip
+
+
+def test_a_verb_is_recorded_with_its_source(shaker: str, tmp_path: Path) -> None:
+    target = tmp_path / "warm.txt"
+    ran = platectl("record", "bioshake", shaker, "set_temperature", "temperature_c=37.0", "--to", str(target))  # fmt: skip
+
+    text = target.read_text()
+    assert ran.returncode == 0, ran.stderr
+    assert "source: captured on 20" in text
+    assert "firmware 1.10.00" in text
+    said = [turn.data for turn in parse_transcript(text) if turn.side == ">"]
+    assert said[-2:] == [b"setTempTarget370\r", b"tempOn\r"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(("record", "bioshake", "{}", "dance"), "no verb 'dance'"),
+     (("record", "bioshake", "{}", "_ask"), "no verb '_ask'"),
+     (("record", "bioshake", "{}", "set_temperature", "warm=1"), "set_temperature:"),
+     (("ping", "bioshake", "{}", "--set", "colour=red"), "settings of bioshake"),
+     (("ping", "nobody", "{}"), "no driver named 'nobody'"),
+     (("ping", "bioshake", "usb:1"), "is no address"),
+     (("serve", "teapot"), "no instrument 'teapot'")],
+)  # fmt: skip
+def test_what_cannot_be_meant_is_refused(shaker: str, words: tuple[str, ...], message: str) -> None:
+    ran = platectl(*(word.format(shaker) for word in words))
+
+    assert ran.returncode == 2, ran.stderr
+    assert message in ran.stderr
+
+
+def test_nobody_there_is_said_plainly() -> None:
+    ran = platectl("ping", "bioshake", "serial:/dev/no-such-port?baud=9600")
+
+    assert ran.returncode == 3
+    assert "no-such-port" in ran.stderr
+
+
+def test_a_simulator_is_served_on_a_tcp_port() -> None:
+    with served("shaker1", "--port", "0") as address:
+        assert address.startswith("tcp:127.0.0.1:")
+        told = json.loads(platectl("ping", "bioshake", address, "--json").stdout)
+        assert told["model"].startswith("BIOSHAKE")
+
+
+def test_discovery_ends_with_one_json_line() -> None:
+    told = json.loads(platectl("discover", "--json").stdout)
+
+    assert isinstance(told["found"], list)
+
+
+def test_a_port_is_proposed_with_the_driver_whose_usb_identity_is_attested() -> None:
+    ports = [FoundPort("/dev/ttyUSB0", "0403:BB68", "430"), FoundPort("/dev/ttyS0")]
+
+    reader, plain, instrument = tools.proposals(
+        ports, ["ASRL/dev/ttyUSB0::INSTR", "TCPIP::10.0.0.7::5000::SOCKET"]
+    )
+
+    assert reader["drivers"] == ["clariostar"]
+    assert reader["address"] == "serial:/dev/ttyUSB0?baud=125000"
+    assert plain["drivers"] == []
+    assert instrument["address"] == "visa:TCPIP::10.0.0.7::5000::SOCKET"
+
+
+@pytest.mark.wall_time
+async def test_a_talk_ends_when_the_other_side_hangs_up(tmp_path: Path) -> None:
+    lab, _ = load_lab(None)
+    heard: list[tuple[Side, bytes]] = []
+    serving = tools.served(lab, "shaker1", WallClock(), folder=tmp_path, port=0)
+    address = await serving.__aenter__()
+    async with tools.talking(address, lambda side, data: heard.append((side, data))) as talk:
+        await talk.say(b"getVersion\r", quiet_s=0.2)
+        await serving.__aexit__(None, None, None)
+        await asyncio.sleep(0.1)
+        with pytest.raises(DisconnectedError):
+            await talk.say(b"getVersion\r", quiet_s=0.2)
+
+    assert heard[:2] == [(">", b"getVersion\r"), ("<", b"1.10.00\r\n")]
+
+
+@pytest.mark.wall_time
+async def test_only_instruments_of_the_lab_are_served(tmp_path: Path) -> None:
+    lab, _ = load_lab(None)
+
+    with pytest.raises(UserInputError, match="there are"):
+        async with tools.served(lab, "x", WallClock(), folder=tmp_path, port=0):
+            pass

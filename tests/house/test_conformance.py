@@ -1,0 +1,88 @@
+"""A package outside the repository adds an instrument, and the suite tells good from bad."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.house import third_party
+
+from platectl.app.new_instrument import write_instrument
+from platectl.domain.errors import UserInputError
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The template as the package of somebody else."""
+    return third_party.installed("press_9", tmp_path_factory.mktemp("theirs"))
+
+
+def test_a_package_from_elsewhere_adds_an_instrument(package: Path) -> None:
+    listed = third_party.run(package, "platectl", "instruments", "--json")
+
+    rows = {row["name"]: row for row in json.loads(listed.stdout)["instruments"]}
+    assert rows["press_9"]["interfaces"] == ["Sealer"]
+    assert rows["press_9"]["maturity"] == "paper"
+    assert rows["press_9"]["simulator"]
+    assert rows["press_9"]["conformance"]
+    assert "bioshake" in rows
+
+
+def test_a_package_from_elsewhere_passes_conformance(package: Path) -> None:
+    ran = third_party.conformance(package, "press_9")
+
+    assert ran.returncode == 0, ran.stdout
+    assert "skipped" not in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "broken"),
+    [(r'tx_end=b"\r"', r'tx_end=b"\r\n"', "byte_by_byte"),
+     ("seals > before", "seals >= before", "test_no_fault_of_the_line"),
+     ("        await self.aclose()\n        return await", "        return await", ""),
+     ("if now != seals + 1", "if now == seals + 1", "test_any_pieces"),
+     ("return integer(seals)", "return int(float(seals))", "no_number"),
+     ("            with contextlib.suppress(LinkError):\n                await self._link.send",
+      "            if True:\n                await self._link.send", "abort_returns_on_a_dead_line")],
+)  # fmt: skip
+def test_a_defect_of_it_is_found(tmp_path: Path, right: str, wrong: str, broken: str) -> None:
+    target = third_party.installed("kx2", tmp_path)
+    driver = target / "platectl_kx2" / "driver.py"
+    assert right in driver.read_text()
+    driver.write_text(driver.read_text().replace(right, wrong))
+
+    ran = third_party.conformance(target, "kx2")
+
+    assert (ran.returncode == 1) == bool(broken), ran.stdout
+    assert broken in ran.stdout
+
+
+def test_a_driver_that_is_not_enrolled_is_told_how(tmp_path: Path) -> None:
+    target = third_party.installed("kx3", tmp_path)
+    about = next(target.glob("*.dist-info")) / "entry_points.txt"
+    about.write_text(about.read_text().split("[platectl.scenes]")[0])
+
+    ran = third_party.conformance(target, "kx3")
+
+    assert ran.returncode == 1
+    assert "no entry point 'kx3' in 'platectl.scenes'" in ran.stdout
+
+
+def test_an_unknown_driver_is_refused(tmp_path: Path) -> None:
+    target = third_party.installed("kx4", tmp_path)
+
+    assert "no driver named nobody" in third_party.conformance(target, "nobody").stderr
+
+
+@pytest.mark.parametrize("name", ["Kx1", "kx-1", "1kx", "kx1_", ""])
+def test_a_name_that_is_no_module_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserInputError, match="no name of an instrument"):
+        write_instrument(name, tmp_path)
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    write_instrument("kx1", tmp_path)
+
+    with pytest.raises(UserInputError, match="exists already"):
+        write_instrument("kx1", tmp_path)
