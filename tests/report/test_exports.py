@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.report.nights import run_night
 
@@ -30,25 +30,39 @@ from platectl.report.exports.prism import prism_tables
 from platectl.report.exports.tables import rows_of, table_of, tables_of
 from platectl.report.rows import result_rows
 
-PROTOCOLS = ("sigma1-binding", "fura2-calcium")
 AGGREGATE = "plate reader aggregate document"
 
 
-@pytest.fixture(scope="module", params=PROTOCOLS)
-def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return run_night(tmp_path_factory.mktemp("store"), request.param, "night")
+@pytest.fixture(scope="module")
+def binding_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run_night(tmp_path_factory.mktemp("store"), "sigma1-binding", "night")
 
 
 @pytest.fixture(scope="module")
-def exported(folder: Path) -> Exported:
-    return exported_run(folder)
+def calcium_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return run_night(tmp_path_factory.mktemp("store"), "fura2-calcium", "night")
 
 
-def of(exported: Exported, protocol: str) -> Exported:
-    """The run, where it is of a protocol."""
-    if exported.report.protocol != protocol:
-        pytest.skip(f"not of {protocol}")
-    return exported
+@pytest.fixture(scope="module")
+def binding(binding_folder: Path) -> Exported:
+    return exported_run(binding_folder)
+
+
+@pytest.fixture(scope="module")
+def calcium(calcium_folder: Path) -> Exported:
+    return exported_run(calcium_folder)
+
+
+@pytest.fixture(scope="module", params=["binding", "calcium"])
+def folder(request: pytest.FixtureRequest) -> Path:
+    found: Path = request.getfixturevalue(f"{request.param}_folder")
+    return found
+
+
+@pytest.fixture(scope="module", params=["binding", "calcium"])
+def exported(request: pytest.FixtureRequest) -> Exported:
+    found: Exported = request.getfixturevalue(request.param)
+    return found
 
 
 def groups(document: dict[str, Any]) -> list[dict[str, Any]]:
@@ -59,10 +73,10 @@ def in_order(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda r: json.dumps([r["step"], r["labware"], r["well"], r.get("channel"), r.get("index")]))  # fmt: skip
 
 
-def test_tables_hold_what_the_results_file_holds(folder: Path, exported: Exported) -> None:
+def test_tables_hold_what_the_results_file_holds(folder: Path) -> None:
     stored = json.loads((folder / "results.json").read_text())
 
-    tables = tables_of(exported)
+    tables = tables_of(exported_run(folder))
 
     assert list(rows_of(tables, "results")) == stored["results"]
     assert list(rows_of(tables, "windows")) == stored["windows"]
@@ -121,8 +135,8 @@ def test_allotrope_constants_are_those_of_the_results(exported: Exported) -> Non
     }
 
 
-def test_a_kinetic_read_has_a_profile_for_each_well_and_channel(exported: Exported) -> None:
-    (document,) = asm_documents(of(exported, "fura2-calcium")).values()
+def test_a_kinetic_read_has_a_profile_for_each_well_and_channel(calcium: Exported) -> None:
+    (document,) = asm_documents(calcium).values()
 
     first = [g for g in groups(document) if "/P1.F7/" in g["measurement document"][0]["measurement identifier"]]  # fmt: skip
 
@@ -133,35 +147,34 @@ def test_a_kinetic_read_has_a_profile_for_each_well_and_channel(exported: Export
         assert starts == [0.0, 0.4]
 
 
-def test_moments_of_measurements_lie_within_their_steps(exported: Exported) -> None:
-    for document in asm_documents(of(exported, "fura2-calcium")).values():
+def test_moments_of_measurements_lie_within_their_steps(calcium: Exported) -> None:
+    for document in asm_documents(calcium).values():
         for group in groups(document):
             at = datetime.fromisoformat(group["measurement time"])
             step = group["measurement document"][0]["measurement identifier"].split("/")[1]
-            row = next(r for r in exported.report.steps if r.id == step)
-            assert exported.zero is not None
-            since_s = (at - exported.zero).total_seconds()
+            row = next(r for r in calcium.report.steps if r.id == step)
+            assert calcium.zero is not None
+            since_s = (at - calcium.zero).total_seconds()
             assert row.start_s is not None
             assert row.end_s is not None
             assert row.start_s <= since_s <= row.end_s
 
 
-def test_counts_stand_as_luminescence_in_counts_per_second(exported: Exported) -> None:
-    (document,) = asm_documents(of(exported, "sigma1-binding")).values()
+def test_counts_stand_as_luminescence_in_counts_per_second(binding: Exported) -> None:
+    (document,) = asm_documents(binding).values()
 
-    assert len(groups(document)) == len(exported.counts) == 112
-    for group, row in zip(groups(document), exported.counts, strict=True):
+    assert len(groups(document)) == len(binding.counts) == 112
+    for group, row in zip(groups(document), binding.counts, strict=True):
         (measurement,) = group["measurement document"]
         assert measurement["luminescence"] == {"value": row["counts"] / row["live_s"], "unit": "Counts/s"}  # fmt: skip
 
 
-def test_flags_and_missing_values_survive_in_allotrope_documents(exported: Exported) -> None:
+def test_flags_and_missing_values_survive_in_allotrope_documents(calcium: Exported) -> None:
     from allotropy.allotrope.schemas import validate_asm_schema
 
-    of(exported, "fura2-calcium")
-    rows = [dict(row) for row in exported.readings if row["well"] == "B2"]
+    rows = [dict(row) for row in calcium.readings if row["well"] == "B2"]
     rows[3] |= {"value": None, "flag": "saturated", "temperature_c": 37.1, "source": "read.txt:9"}
-    odd = Exported(exported.report, (), rows, exported.drivers, exported.zero)
+    odd = Exported(calcium.report, (), rows, calcium.drivers, calcium.zero)
 
     (document,) = asm_documents(odd).values()
 
@@ -184,9 +197,9 @@ def test_flags_and_missing_values_survive_in_allotrope_documents(exported: Expor
     ],
 )  # fmt: skip
 def test_an_allotrope_document_that_is_not_sound_is_refused(
-    exported: Exported, spoil: Any, said: str
+    calcium: Exported, spoil: Any, said: str
 ) -> None:
-    (document,) = asm_documents(of(exported, "fura2-calcium")).values()
+    (document,) = asm_documents(calcium).values()
     document = copy.deepcopy(document)
     group = groups(document)[40]
 
@@ -196,8 +209,8 @@ def test_an_allotrope_document_that_is_not_sound_is_refused(
         read_asm(document, name="night.asm.json")
 
 
-def test_a_well_that_lacks_a_channel_is_a_warning(exported: Exported) -> None:
-    (document,) = asm_documents(of(exported, "fura2-calcium")).values()
+def test_a_well_that_lacks_a_channel_is_a_warning(calcium: Exported) -> None:
+    (document,) = asm_documents(calcium).values()
     document = copy.deepcopy(document)
     groups(document)[5]["measurement document"].pop()
 
@@ -207,8 +220,8 @@ def test_a_well_that_lacks_a_channel_is_a_warning(exported: Exported) -> None:
     assert finding.message == "1 measurements, other wells of the read have 2"
 
 
-def test_counts_that_do_not_fit_their_rate_are_refused(exported: Exported) -> None:
-    (document,) = asm_documents(of(exported, "sigma1-binding")).values()
+def test_counts_that_do_not_fit_their_rate_are_refused(binding: Exported) -> None:
+    (document,) = asm_documents(binding).values()
     document = copy.deepcopy(document)
     groups(document)[0]["measurement document"][0]["luminescence"]["value"] *= 1.001
 
@@ -216,12 +229,12 @@ def test_counts_that_do_not_fit_their_rate_are_refused(exported: Exported) -> No
         read_asm(document, name="night.asm.json")
 
 
-def test_prism_tables_read_back_to_equal_values(folder: Path, exported: Exported, tmp_path: Path) -> None:  # fmt: skip
+def test_prism_tables_read_back_to_equal_values(folder: Path, tmp_path: Path) -> None:
     (path,) = export_run(folder, "prism", tmp_path / "night.pzfx")
 
     found = load_pzfx(path).tables
 
-    for mine, back in zip(prism_tables(exported.report), found, strict=True):
+    for mine, back in zip(prism_tables(exported_run(folder).report), found, strict=True):
         assert (back.title, back.x_title, back.x) == (mine.title, mine.x_title, mine.x)
         for column, read in zip(mine.columns, back.columns, strict=True):
             assert read.title == column.title
@@ -229,12 +242,12 @@ def test_prism_tables_read_back_to_equal_values(folder: Path, exported: Exported
             assert read.excluded == column.excluded
 
 
-def test_prism_has_every_counted_well_once(exported: Exported) -> None:
-    tables = prism_tables(of(exported, "sigma1-binding").report)
+def test_prism_has_every_counted_well_once(binding: Exported) -> None:
+    tables = prism_tables(binding.report)
 
     values = [v for t in tables for c in t.columns for r in c.replicates for v in r if v is not None]  # fmt: skip
 
-    plates = exported.report.plates
+    plates = binding.report.plates
     assert sorted(values) == sorted(r["cpm"] for r in count_rows(plates) if r["cpm"] is not None and r["role"] != "empty")  # fmt: skip
 
 
@@ -252,6 +265,7 @@ def test_every_column_has_a_meaning_and_every_assay_a_workbook(protocol: str, tm
 AWKWARD = st.text(max_size=8) | st.sampled_from(["", "=1+1", '"', "[", "#N/A", "a\r\nb", " x ", "_x0041_", "'", "\ud800", "1"])  # fmt: skip
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     texts=st.lists(st.none() | AWKWARD, min_size=1, max_size=4),
     numbers=st.lists(st.none() | st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=4),
@@ -277,11 +291,11 @@ def test_a_text_that_is_too_long_for_a_cell_is_refused_not_cut(tmp_path: Path) -
         write_excel(tmp_path / "night.xlsx", [table])
 
 
-def test_a_workbook_that_was_changed_gives_named_findings(exported: Exported, tmp_path: Path) -> None:  # fmt: skip
+def test_a_workbook_that_was_changed_gives_named_findings(binding: Exported, tmp_path: Path) -> None:  # fmt: skip
     from openpyxl import load_workbook
 
     path = tmp_path / "night.xlsx"
-    write_excel(path, tables_of(exported)[:3])
+    write_excel(path, tables_of(binding)[:3])
     book = load_workbook(path)
     book["windows"]["C3"] = "a while"
     book["wells"]["C1"] = "hole"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -34,20 +35,11 @@ def write_excel(path: Path, tables: Sequence[Table]) -> None:
     """
     from openpyxl import Workbook  # heavy
 
-    book = Workbook()
-    book.remove(book.active)
-    for table in tables:
-        if len(table.rows) >= _MOST_ROWS:
-            message = f"{len(table.rows)} rows do not go onto a sheet of Excel"
-            raise InputRefusedError([Finding(message, table.name, fix="use json or parquet")])
-        sheet = book.create_sheet(table.name)
-        _head(sheet, [column.head for column in table.columns])
-        for number, row in enumerate(table.rows, start=2):
-            for place, column in enumerate(table.columns, start=1):
-                _put(
-                    sheet, number, place, _cell(column, row[column.name], f"{table.name}:{number}")
-                )
-    _dictionary(book.create_sheet(DICTIONARY), tables)
+    contents = [_contents(table) for table in tables]
+    book = Workbook(write_only=True)
+    for table, rows in zip(tables, contents, strict=True):
+        _sheet(book, table.name, [column.head for column in table.columns], rows)
+    _sheet(book, DICTIONARY, _HEAD, _dictionary(tables))
     book.save(path)
 
 
@@ -61,57 +53,91 @@ def read_excel(path: Path) -> list[Table]:
     from openpyxl.utils.exceptions import InvalidFileException
 
     try:
-        book = load_workbook(path, data_only=True)
+        book = load_workbook(path, read_only=True, data_only=True)
     except (OSError, BadZipFile, InvalidFileException, KeyError, ValueError) as error:
         fix = "give a workbook of platectl export"
         raise InputRefusedError(
             [Finding(f"is no workbook: {error}", str(path), fix=fix)]
         ) from error
+    with closing(book):
+        return _tables(book, str(path))
+
+
+def _tables(book: Any, file: str) -> list[Table]:
+    """Tables of a workbook as its dictionary describes them.
+
+    Raises:
+        InputRefusedError: With all findings.
+    """
     if DICTIONARY not in book.sheetnames:
         fix = "give a workbook of platectl export"
-        raise InputRefusedError([Finding("has no sheet 'dictionary'", str(path), fix=fix)])
+        raise InputRefusedError([Finding("has no sheet 'dictionary'", file, fix=fix)])
     findings: list[Finding] = []
-    tables = []
     columns: dict[str, list[Column]] = {n: [] for n in book.sheetnames if n != DICTIONARY}
     for sheet, name, _, unit, kind, missing, meaning in _cells(book[DICTIONARY], len(_HEAD)):
         column = Column(str(name), str(kind), unit or "", meaning or "", nullable=missing == "none")
-        if sheet not in columns:
-            findings.append(Finding(f"has no sheet {sheet!r}", str(path)))
         columns.setdefault(str(sheet), []).append(column)
-    for name, known in columns.items():
-        if name in book.sheetnames:
-            tables.append(_table(book[name], name, known, findings, str(path)))
+    lost = [name for name in columns if name not in book.sheetnames]
+    findings += [Finding(f"has no sheet {name!r}", file) for name in lost]
+    tables = [
+        _table(book[name], name, known, findings, file)
+        for name, known in columns.items()
+        if name not in lost
+    ]
     if findings:
         raise InputRefusedError(findings)
     return tables
 
 
-def _head(sheet: Any, names: Sequence[str]) -> None:
+def _sheet(book: Any, title: str, names: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     from openpyxl.styles import Font
     from openpyxl.utils import get_column_letter
 
+    sheet = book.create_sheet(title)
+    sheet.freeze_panes = "A2"
     for place, name in enumerate(names, start=1):
-        _put(sheet, 1, place, name)
-        sheet.cell(1, place).font = Font(bold=True)
         width = min(_WIDEST, max(10, len(name) + 2))
         sheet.column_dimensions[get_column_letter(place)].width = width
-    sheet.freeze_panes = "A2"
+    heads = [_cell(sheet, name) for name in names]
+    for head in heads:
+        head.font = Font(bold=True)
+    sheet.append(heads)
+    for row in rows:
+        sheet.append([_cell(sheet, value) for value in row])
+    sheet.close()
 
 
-def _put(sheet: Any, row: int, place: int, value: Any) -> None:
-    """Set a cell: openpyxl would round numbers to 16 digits and take "=…" for a formula."""
+def _cell(sheet: Any, value: Any) -> Any:
+    """A cell: openpyxl would round numbers to 16 digits and take "=…" for a formula."""
+    from openpyxl.cell import WriteOnlyCell
+
     if value is None or value == "":
-        return
-    cell = sheet.cell(row, place)
+        return None
     if isinstance(value, (bool, str)):
-        cell.value = value
+        cell = WriteOnlyCell(sheet, value)
         cell.data_type = "b" if isinstance(value, bool) else "s"
     else:
-        cell.value = repr(value)
+        cell = WriteOnlyCell(sheet, repr(value))
         cell.data_type = "n"
+    return cell
 
 
-def _cell(column: Column, value: Any, place: str) -> Any:
+def _contents(table: Table) -> list[list[Any]]:
+    """What stands in the cells of a table.
+
+    Raises:
+        InputRefusedError: More than Excel takes.
+    """
+    if len(table.rows) >= _MOST_ROWS:
+        message = f"{len(table.rows)} rows do not go onto a sheet of Excel"
+        raise InputRefusedError([Finding(message, table.name, fix="use json or parquet")])
+    return [
+        [_content(c, row[c.name], f"{table.name}:{number}") for c in table.columns]
+        for number, row in enumerate(table.rows, start=2)
+    ]
+
+
+def _content(column: Column, value: Any, place: str) -> Any:
     if value is None or not isinstance(value, (str, list, tuple)):
         return value
     text = _text(value, nullable=column.nullable) if isinstance(value, str) else _lines(value)
@@ -133,16 +159,11 @@ def _lines(texts: Sequence[str]) -> str:
     return json.dumps(list(texts)) if awkward else text
 
 
-def _dictionary(sheet: Any, tables: Sequence[Table]) -> None:
-    _head(sheet, _HEAD)
-    lines = [
-        (table.name, c.name, c.head, c.unit, c.kind, "none" if c.nullable else "empty", c.meaning)
-        for table in tables
-        for c in table.columns
-    ]
-    for number, line in enumerate(lines, start=2):
-        for place, text in enumerate(line, start=1):
-            _put(sheet, number, place, text)
+def _dictionary(tables: Sequence[Table]) -> Iterator[tuple[str, ...]]:
+    for table in tables:
+        for c in table.columns:
+            missing = "none" if c.nullable else "empty"
+            yield table.name, c.name, c.head, c.unit, c.kind, missing, c.meaning
 
 
 def _cells(sheet: Any, width: int) -> Iterator[tuple[Any, ...]]:
@@ -154,7 +175,7 @@ def _cells(sheet: Any, width: int) -> Iterator[tuple[Any, ...]]:
 def _table(
     sheet: Any, name: str, columns: Sequence[Column], findings: list[Finding], file: str
 ) -> Table:
-    heads = [cell.value for cell in sheet[1]] if sheet.max_row else []
+    heads = list(next(sheet.iter_rows(max_row=1, values_only=True), ()))
     wanted = [column.head for column in columns]
     if heads[: len(wanted)] != wanted:
         lost = [head for head in wanted if head not in heads] or wanted

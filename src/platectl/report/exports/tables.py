@@ -47,7 +47,7 @@ def tables_of(exported: Exported) -> list[Table]:
 
 def table_of(name: str, rows: Sequence[Row]) -> Table:
     """A table in which every row has every column."""
-    columns = columns_of(name, rows, _NAMES[name])
+    columns = columns_of(name, rows, () if rows else _NAMES[name])
     names = [column.name for column in columns]
     return Table(name, columns, tuple({n: plain(row.get(n)) for n in names} for row in rows))
 
