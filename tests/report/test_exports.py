@@ -6,6 +6,7 @@ import builtins
 import copy
 import json
 import math
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +31,7 @@ from platectl.report.exports.prism import prism_tables
 from platectl.report.exports.tables import rows_of, table_of, tables_of
 from platectl.report.rows import result_rows
 
+GUIDE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "export-results.md"
 AGGREGATE = "plate reader aggregate document"
 
 
@@ -240,6 +242,17 @@ def test_prism_tables_read_back_to_equal_values(folder: Path, tmp_path: Path) ->
             assert read.title == column.title
             assert read.replicates[: len(column.replicates)] == column.replicates
             assert read.excluded == column.excluded
+
+
+def test_the_example_of_the_guide_fits_a_table_of_prism(
+    binding_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), flags=re.DOTALL)
+    (path,) = export_run(binding_folder, "prism", tmp_path / "night.pzfx")
+
+    exec(compile(example, str(GUIDE), "exec"), {"path": path})  # noqa: S102  # our own guide
+
+    assert re.fullmatch(r".+: log IC50 -\d\.\d\d, converged\n", capsys.readouterr().out)
 
 
 def test_prism_has_every_counted_well_once(binding: Exported) -> None:
