@@ -95,6 +95,23 @@ def test_a_workbook_reads_back_to_equal_tables(exported: Exported, tmp_path: Pat
     assert read_excel(tmp_path / "night.xlsx") == tables
 
 
+def test_another_reader_sees_the_same_typed_cells(binding: Exported, tmp_path: Path) -> None:
+    from python_calamine import CalamineWorkbook  # comes with allotropy
+
+    tables = tables_of(binding)
+    write_excel(tmp_path / "night.xlsx", tables)
+    book = CalamineWorkbook.from_path(str(tmp_path / "night.xlsx"))
+
+    assert book.sheet_names == [*(table.name for table in tables), "dictionary"]
+    for table in tables[:5]:
+        head, *rows = book.get_sheet_by_name(table.name).to_python()
+        assert head == [column.head for column in table.columns]
+        for row, cells in zip(table.rows, rows, strict=True):
+            plain_cells = [row[c.name] for c in table.columns if c.kind != "texts"]
+            shown = [v for c, v in zip(table.columns, cells, strict=True) if c.kind != "texts"]
+            assert shown == ["" if value is None else value for value in plain_cells]
+
+
 def test_parquet_reads_back_to_equal_tables(exported: Exported, tmp_path: Path) -> None:
     tables = tables_of(exported)
 

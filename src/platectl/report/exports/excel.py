@@ -20,7 +20,7 @@ _HEAD = ("sheet", "column", "head", "unit", "kind", "missing", "meaning")
 _LONGEST = 32767  # characters of a cell
 _MOST_ROWS = 1_048_576
 _WIDEST = 60
-_AWKWARD = re.compile(r'^["\[]|[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]')
+_AWKWARD = re.compile(r"[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 def write_excel(path: Path, tables: Sequence[Table]) -> None:
@@ -149,13 +149,18 @@ def _content(column: Column, value: Any, place: str) -> Any:
 
 def _text(text: str, *, nullable: bool) -> str:
     """The text, or a JSON string where a cell would not give it back."""
-    return json.dumps(text) if _AWKWARD.search(text) or (not text and nullable) else text
+    awkward = text.startswith('"') or _AWKWARD.search(text) or (not text and nullable)
+    return json.dumps(text) if awkward else text
 
 
 def _lines(texts: Sequence[str]) -> str:
     """A line for each text, or a JSON array where lines would not give them back."""
     text = "\n".join(texts)
-    awkward = _AWKWARD.search(text) or any(not item or "\n" in item for item in texts)
+    awkward = (
+        text.startswith("[")
+        or _AWKWARD.search(text)
+        or any(not item or "\n" in item for item in texts)
+    )
     return json.dumps(list(texts)) if awkward else text
 
 
