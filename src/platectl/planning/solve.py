@@ -89,6 +89,8 @@ def solve(
             draft, method = found.draft, "CP-SAT"
     if draft is None:
         raise NoPlanError("no plan was found that keeps all hard windows", proved=proved)
+    if _open(draft, bound_s) and solver is None and not has_solver():
+        method += " (OR-Tools is not installed)"
     points = tightened(problem, question.net, draft.points)
     return plan_of(problem, question.net, points, method, bound_s, time.perf_counter() - began)
 
