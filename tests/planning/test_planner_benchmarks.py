@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-
 from benchmarks.abstract_nights import named
 from benchmarks.planner import INSTANCES, job_shop, night_of
 from benchmarks.replan import halfway
 from benchmarks.rivals import dispatch, fixed_cycle
+
 from platectl.planning.replan import repair
 from platectl.planning.solve import solve
 from platectl.planning.verify import violations
