@@ -24,7 +24,7 @@ SEED = 1
 STEPS = 16_000
 #: workers that take turns, their share of the time, and the deterministic seconds that they count in
 #: a second; one proves best, several find better plans. Where they count less, the clock stops them
-TURNS = ((1, 0.5, 0.8), (4, 0.5, 1.5))
+TURNS = ((1, 0.35, 0.6), (4, 0.65, 1.5))
 #: a plan so close to what is proved is not worth more search
 CLOSE_ENOUGH = 5e-4
 
