@@ -116,6 +116,12 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
         ],
     },
     "hidex_sense": {"wrong terminator": HTTP},
+    "mt_sics": {
+        "swapped fields": [
+            ("mt_sics.py", "Identity(model, serial_number=serial_number, firmware=software)",
+             "Identity(model, serial_number=software, firmware=serial_number)"),
+        ],
+    },
     "multidrop_combi": {
         "swapped fields": [
             ("codec.py", "serial_number=match[2], firmware=match[1]",

@@ -102,6 +102,12 @@ def hidex_sense(stage: Stage) -> Scene:
     return stage.play("hidex_sense", "count", how, position="counter")
 
 
+def mt_sics(stage: Stage) -> Scene:
+    """A plate is tared."""
+    stage.world.place("P1", "assay_plate_96", "pan", volume_ul=100)
+    return stage.play("mt_sics", "tare", {}, position="pan", acts=("tare",))
+
+
 def multidrop_combi(stage: Stage) -> Scene:
     """Two columns are filled."""
     stage.world.place("P1", "assay_plate_96", "nest")
