@@ -222,6 +222,13 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
             ("wire.py", 'END: Final = b">"', 'END: Final = b"<"'),
         ],
     },
+    "xpeel": {
+        "swapped fields": [
+            ("xpeel.py", 'return f"*xpeel:{place}{ADHERE_S[adhere_s]}"',
+             'return f"*xpeel:{ADHERE_S[adhere_s]}{place}"'),
+        ],
+        "lenient number": "its codes are names of two digits and never become numbers",
+    },
 }  # fmt: skip
 
 CHECKED: Final = "the lengths have been compared before"

@@ -209,3 +209,11 @@ def spectramax(stage: Stage) -> Scene:
     """A column is read three times."""
     stage.world.place("P1", "assay_plate_96", "read")
     return stage.play("spectramax", "read_kinetic", {"read": _read()}, position="read")
+
+
+def xpeel(stage: Stage) -> Scene:
+    """A plate is peeled."""
+    stage.world.place("P1", "assay_plate_96", "tray")
+    stage.world.seal("tray")
+    stage.world.acts.clear()
+    return stage.play("xpeel", "peel", {"adhere_s": 2.5}, position="tray")
