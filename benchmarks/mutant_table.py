@@ -116,6 +116,18 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
         ],
     },
     "hidex_sense": {"wrong terminator": HTTP},
+    "line_scanner": {
+        "wrong terminator": [
+            ("line_scanner.py", '"keyence_bl": Dialect(b"\\r",', '"keyence_bl": Dialect(b"\\r\\n",'),
+            ("line_scanner.py", '"keyence_sr": Dialect(b"\\r",', '"keyence_sr": Dialect(b"\\r\\n",'),
+            ("line_scanner.py", 'b"\\r\\n", "||>TRIGGER ON"', 'b"\\r", "||>TRIGGER ON"'),
+        ],
+        "swapped fields": [
+            ("line_scanner.py", "model, firmware = found.groups()", "firmware, model = found.groups()"),
+        ],
+        "lenient number": "its codes are text and never become numbers",
+        "missing length check": "a code is text of any length, told by words that must match as a whole",
+    },
     "mt_sics": {
         "swapped fields": [
             ("mt_sics.py", "Identity(model, serial_number=serial_number, firmware=software)",

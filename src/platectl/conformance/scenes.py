@@ -102,6 +102,13 @@ def hidex_sense(stage: Stage) -> Scene:
     return stage.play("hidex_sense", "count", how, position="counter")
 
 
+def line_scanner(stage: Stage) -> Scene:
+    """A barcode is read."""
+    stage.world.add_position("gate")
+    stage.world.add_labware("P1", "assay_plate_96", "gate", barcode="P0000042")
+    return stage.play("line_scanner", "read", {}, position="gate", acts=("scan",))
+
+
 def mt_sics(stage: Stage) -> Scene:
     """A plate is tared."""
     stage.world.place("P1", "assay_plate_96", "pan", volume_ul=100)

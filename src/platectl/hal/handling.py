@@ -77,6 +77,20 @@ class Peeler(Instrument, Protocol):
         ...
 
 
+class BarcodeReader(Instrument, Protocol):
+    """A fixed reader in front of which a plate stands."""
+
+    async def read(self) -> str:
+        """Return the code of what stands there; reading changes nothing.
+
+        Raises:
+            InstrumentFaultError: `code` "no_read" if there is none that can be read, "disagree" if it was
+                not read twice in the same way; otherwise the maker's code.
+            LinkError: No usable answer.
+        """
+        ...
+
+
 class PlateMover(Instrument, Protocol):
     """An arm between taught stations."""
 
