@@ -31,6 +31,16 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
         ],
         "missing length check": "an answer is one value, and the list of errors is of any length",
     },
+    "cavro": {
+        "wrong terminator": [
+            ("frame.py", 'DT_END: Final = bytes((ETX,)) + b"\\r\\n"', 'DT_END: Final = bytes((ETX,)) + b"\\n"'),
+            ("frame.py", 'data.encode("ascii") + b"\\r"', 'data.encode("ascii") + b"\\r\\n"'),
+        ],
+        "swapped fields": [
+            ("frame.py", "bytes((STX, address_of(switch), number))", "bytes((STX, number, address_of(switch)))"),
+            ("driver.py", 'V{speed}A{end}R"', 'V{end}A{speed}R"'),
+        ],
+    },
     "clariostar": {
         "wrong terminator": [
             ("frame.py", "START, MARK, END = 0x02, 0x0C, 0x0D", "START, MARK, END = 0x02, 0x0C, 0x0A"),

@@ -68,8 +68,8 @@ class LineLab:
         self.clock = VirtualClock()
         self._name, self._settings = name, settings
         kind = registry.load(registry.SIMULATORS, name)
-        plan = FaultPlan(faults)
-        setup = SimulatorSetup("it", self.world, self.clock, "spot", simulated or {}, plan)
+        self.plan = FaultPlan(faults)
+        setup = SimulatorSetup("it", self.world, self.clock, "spot", simulated or {}, self.plan)
         self.simulator = kind(setup)
         self.tasks: list[asyncio.Task[None]] = []
         self.said: list[bytes] = []
@@ -81,6 +81,10 @@ class LineLab:
         """The driver of a process that was started anew."""
         self.drivers.append(driver_on(self._name, self.connect, **self._settings))
         return self.drivers[-1]
+
+    def from_now(self, *faults: Fault) -> None:
+        """Let these faults strike, counted from now on."""
+        self.plan._faults, self.plan._seen = faults, {}
 
     async def connect(self) -> ByteStream:
         self.stream, theirs = pipe()

@@ -37,6 +37,21 @@ def bioshake(stage: Stage) -> Scene:
     return stage.play("bioshake", "shake", how, position="nest")
 
 
+def cavro(stage: Stage) -> Scene:
+    """A syringe gives part of what it holds."""
+    stage.world.load_bottle("it", liquid="buffer", volume_ul=1e6, contents={})
+
+    async def fill(driver: Any) -> None:
+        await driver.initialise()
+        await driver.aspirate(volume_ul=500.0, flow_ul_per_s=200.0)
+
+    how = {"volume_ul": 50.0, "flow_ul_per_s": 50.0}
+    return stage.play(
+        "cavro", "dispense", how, prepare=fill, acts=("draw", "push"), simulated={"syringe_ul": 1000.0},
+        syringe_ul=1000.0,
+    )  # fmt: skip
+
+
 def clariostar(stage: Stage) -> Scene:
     """A column is read three times."""
     stage.world.place("P1", "assay_plate_96", "read")
