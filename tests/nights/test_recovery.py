@@ -251,7 +251,7 @@ def test_the_kill_test_sees_what_it_looks_for(
     course = Course("sigma1-binding", tmp_path)
     monkeypatch.setattr(ActionState, "over", property(lambda _: False))
     monkeypatch.setattr(ActionState, "open", property(lambda _: False))
-    told = course.killed(tmp_path / "night", 3, 6)
+    told = course.killed(tmp_path / "night", 5, 12)
     assert told.kills
     assert told.repeated or not told.finished
     assert repeated(Counter({"a": 2}), Counter({"a": 1})) == ["a x2 instead of 1"]

@@ -82,7 +82,9 @@ def prepare(
     findings = _unknown_people(doc, document, lab)
     now = SIMULATED_START if lab.simulated or now is None else now
     starts = doc.begins(now) if lab.simulated else max(doc.begins(now), now)
-    terms = NightTerms(doc.title or doc.night, starts.astimezone(UTC), doc.absences(starts))
+    terms = NightTerms(
+        doc.title or doc.night, starts.astimezone(UTC), doc.zone, doc.absences(starts)
+    )
     requests: list[Request] = []
     for entry in doc.plates:
         try:

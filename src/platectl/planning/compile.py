@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from platectl import __version__
 from platectl.domain.assay import AssayProtocol
-from platectl.domain.errors import UserInputError
-from platectl.domain.findings import Finding, refuse_if_any
+from platectl.domain.errors import NoPlanError, UserInputError
+from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
 from platectl.domain.lab import Lab
 from platectl.domain.labware import LabwareKind
 from platectl.domain.layout import Layout
@@ -58,6 +59,7 @@ class NightTerms:
 
     title: str = ""
     starts: datetime | None = None
+    zone: str = "UTC"
     absences: Mapping[str, tuple[Interval, ...]] = field(default_factory=dict)
 
 
@@ -176,13 +178,36 @@ def _add_plate(
     return _checks(request, builder, timed, windows, loaded)
 
 
+def _why_not(
+    problem: Problem, batch: Batch, terms: NightTerms, error: NoPlanError
+) -> list[Finding]:
+    """The smallest set of causes in the operator's words, and the nearest nights that would fit."""
+    from platectl.planning.explain import Words, explain  # only when there is no plan
+
+    titles = {step.id: f"{step.title} of {step.plate}" for step in batch.steps}
+    local = terms.starts and terms.starts.astimezone(ZoneInfo(terms.zone))
+    words = Words(step=lambda name: titles.get(name, name), starts=local)
+    refusal = explain(problem, words=words)
+    if refusal is None:
+        return [Finding(str(error), terms.title, fix="plan fewer plates, or give it more time")]
+    causes = [Finding(cause, terms.title) for cause in refusal.causes]
+    offers = [
+        Finding(offer, terms.title, where="what would fit", severity="warning")
+        for offer in refusal.suggestions
+    ]
+    return [*causes, *offers]
+
+
 def _in_time(batch: Batch, terms: NightTerms, planner: Planner) -> tuple[list[Step], Plan]:
     """Plan all plates together, and have each loading take away what was left before."""
     problem = problem_of(
         batch.steps, batch.windows, batch.holds, batch.terms, absences=terms.absences
     )
     alone = {step.id: (step.planned_start_s, step.planned_end_s) for step in batch.steps}
-    plan = planner(problem, alone)
+    try:
+        plan = planner(problem, alone)
+    except NoPlanError as error:
+        raise InputRefusedError(_why_not(problem, batch, terms, error)) from error
     steps = [
         step.model_copy(
             update={

@@ -97,7 +97,9 @@ class _Network:
         """A moment as a start or end, and seconds after it."""
         if moment.share == 1.0:
             return (moment.task, "end"), moment.offset_s
-        inside = moment.share * self._tasks[moment.task].duration_s
+        begun = self.problem.fixed.get(moment.task) or self.problem.running.get(moment.task)
+        lasts_s = begun[1] - begun[0] if begun else self._tasks[moment.task].duration_s
+        inside = moment.share * lasts_s
         return (moment.task, "start"), moment.offset_s + inside
 
     def _order(self) -> Iterable[tuple[str, str]]:

@@ -186,8 +186,8 @@ class Environment(_Part):
 class Timing(_Part):
     """How constant durations are: spread of their logarithm. What is measured takes its exact time."""
 
-    instruments_sd: Fraction = Field(default=0.0, ge=0, le=0.5)
-    people_sd: Fraction = Field(default=0.0, ge=0, le=1.0)
+    instruments_sd: Fraction = Field(default=0.0, ge=0, le=0.5, description="of instruments")
+    people_sd: Fraction = Field(default=0.0, ge=0, le=1.0, description="of people")
 
 
 LINE: Final = "line_"
