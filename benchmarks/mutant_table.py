@@ -31,6 +31,16 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
         ],
         "missing length check": "an answer is one value, and the list of errors is of any length",
     },
+    "cavro": {
+        "wrong terminator": [
+            ("frame.py", 'DT_END: Final = bytes((ETX,)) + b"\\r\\n"', 'DT_END: Final = bytes((ETX,)) + b"\\n"'),
+            ("frame.py", 'data.encode("ascii") + b"\\r"', 'data.encode("ascii") + b"\\r\\n"'),
+        ],
+        "swapped fields": [
+            ("frame.py", "bytes((STX, address_of(switch), number))", "bytes((STX, number, address_of(switch)))"),
+            ("driver.py", 'V{speed}A{end}R"', 'V{end}A{speed}R"'),
+        ],
+    },
     "clariostar": {
         "wrong terminator": [
             ("frame.py", "START, MARK, END = 0x02, 0x0C, 0x0D", "START, MARK, END = 0x02, 0x0C, 0x0A"),
@@ -116,6 +126,24 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
         ],
     },
     "hidex_sense": {"wrong terminator": HTTP},
+    "line_scanner": {
+        "wrong terminator": [
+            ("line_scanner.py", '"keyence_bl": Dialect(b"\\r",', '"keyence_bl": Dialect(b"\\r\\n",'),
+            ("line_scanner.py", '"keyence_sr": Dialect(b"\\r",', '"keyence_sr": Dialect(b"\\r\\n",'),
+            ("line_scanner.py", 'b"\\r\\n", "||>TRIGGER ON"', 'b"\\r", "||>TRIGGER ON"'),
+        ],
+        "swapped fields": [
+            ("line_scanner.py", "model, firmware = found.groups()", "firmware, model = found.groups()"),
+        ],
+        "lenient number": "its codes are text and never become numbers",
+        "missing length check": "a code is text of any length, told by words that must match as a whole",
+    },
+    "mt_sics": {
+        "swapped fields": [
+            ("mt_sics.py", "Identity(model, serial_number=serial_number, firmware=software)",
+             "Identity(model, serial_number=software, firmware=serial_number)"),
+        ],
+    },
     "multidrop_combi": {
         "swapped fields": [
             ("codec.py", "serial_number=match[2], firmware=match[1]",
@@ -215,6 +243,13 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
             ("driver.py", 'b"!CANCEL\\r"', 'b"!CANCEL\\r\\n"'),
             ("wire.py", 'END: Final = b">"', 'END: Final = b"<"'),
         ],
+    },
+    "xpeel": {
+        "swapped fields": [
+            ("xpeel.py", 'return f"*xpeel:{place}{ADHERE_S[adhere_s]}"',
+             'return f"*xpeel:{ADHERE_S[adhere_s]}{place}"'),
+        ],
+        "lenient number": "its codes are names of two digits and never become numbers",
     },
 }  # fmt: skip
 

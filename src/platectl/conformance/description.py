@@ -9,13 +9,13 @@ from typing import Any, Final, get_args
 from pydantic import BaseModel
 
 from platectl import registry
-from platectl.hal import cells, counting, handling, liquids, reading
+from platectl.hal import cells, counting, handling, liquids, reading, weighing
 from platectl.hal.instrument import DriverInfo, Instrument, Maturity
 
 #: by name, the interfaces that platectl knows
 INTERFACES: Final[Mapping[str, type]] = {
     name: kind
-    for module in (cells, counting, handling, liquids, reading)
+    for module in (cells, counting, handling, liquids, reading, weighing)
     for name, kind in vars(module).items()
     if inspect.isclass(kind) and kind.__module__ == module.__name__ and Instrument in kind.__mro__
 }

@@ -17,7 +17,7 @@ from platectl.simkit.world import Truth, World
 
 PLATE: Final = PlateFormat.of(96)
 ACTS: Final = (
-    "lift", "set_down", "shake", "seal", "vacuum", "new_tips", "put_back_tips", "aspirate",
+    "lift", "set_down", "shake", "seal", "peel", "vacuum", "new_tips", "put_back_tips", "aspirate",
     "dispense", "bulk_prime", "bulk_dispense", "aspirate_plate", "fluorescence", "count_rates",
 )  # fmt: skip
 READS: Final = ("fluorescence", "count_rates")

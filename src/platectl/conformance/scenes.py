@@ -37,6 +37,21 @@ def bioshake(stage: Stage) -> Scene:
     return stage.play("bioshake", "shake", how, position="nest")
 
 
+def cavro(stage: Stage) -> Scene:
+    """A syringe gives part of what it holds."""
+    stage.world.load_bottle("it", liquid="buffer", volume_ul=1e6, contents={})
+
+    async def fill(driver: Any) -> None:
+        await driver.initialise()
+        await driver.aspirate(volume_ul=500.0, flow_ul_per_s=200.0)
+
+    how = {"volume_ul": 50.0, "flow_ul_per_s": 50.0}
+    return stage.play(
+        "cavro", "dispense", how, prepare=fill, acts=("draw", "push"), simulated={"syringe_ul": 1000.0},
+        syringe_ul=1000.0,
+    )  # fmt: skip
+
+
 def clariostar(stage: Stage) -> Scene:
     """A column is read three times."""
     stage.world.place("P1", "assay_plate_96", "read")
@@ -100,6 +115,19 @@ def hidex_sense(stage: Stage) -> Scene:
     stage.world.place("P1", "filter_plate_96_gfb", "counter")
     how = {"title": "P1 run 7", "wells": ("A1", "A2", "A3"), "count_s": 120.0}
     return stage.play("hidex_sense", "count", how, position="counter")
+
+
+def line_scanner(stage: Stage) -> Scene:
+    """A barcode is read."""
+    stage.world.add_position("gate")
+    stage.world.add_labware("P1", "assay_plate_96", "gate", barcode="P0000042")
+    return stage.play("line_scanner", "read", {}, position="gate", acts=("scan",))
+
+
+def mt_sics(stage: Stage) -> Scene:
+    """A plate is tared."""
+    stage.world.place("P1", "assay_plate_96", "pan", volume_ul=100)
+    return stage.play("mt_sics", "tare", {}, position="pan", acts=("tare",))
 
 
 def multidrop_combi(stage: Stage) -> Scene:
@@ -203,3 +231,11 @@ def spectramax(stage: Stage) -> Scene:
     """A column is read three times."""
     stage.world.place("P1", "assay_plate_96", "read")
     return stage.play("spectramax", "read_kinetic", {"read": _read()}, position="read")
+
+
+def xpeel(stage: Stage) -> Scene:
+    """A plate is peeled."""
+    stage.world.place("P1", "assay_plate_96", "tray")
+    stage.world.seal("tray")
+    stage.world.acts.clear()
+    return stage.play("xpeel", "peel", {"adhere_s": 2.5}, position="tray")

@@ -59,6 +59,38 @@ class Sealer(Instrument, Protocol):
         ...
 
 
+class Peeler(Instrument, Protocol):
+    """An instrument that takes the seal off a plate."""
+
+    async def peel(
+        self, *, adhere_s: float, begin_mm: float = 0.0, fast: bool = False
+    ) -> tuple[str, ...]:
+        """Press tape on the seal for `adhere_s`, pull both off from `begin_mm` before or behind the edge.
+
+        Returns what the peeler warns of, such as tape that runs out.
+
+        Raises:
+            RefusedError: A time or place that the instrument does not have; nothing moved.
+            InstrumentFaultError: The maker's code says why; the seal may be there, off or torn.
+            LinkError: The plate may be open and may be inside.
+        """
+        ...
+
+
+class BarcodeReader(Instrument, Protocol):
+    """A fixed reader in front of which a plate stands."""
+
+    async def read(self) -> str:
+        """Return the code of what stands there; reading changes nothing.
+
+        Raises:
+            InstrumentFaultError: `code` "no_read" if there is none that can be read, "disagree" if it was
+                not read twice in the same way; otherwise the maker's code.
+            LinkError: No usable answer.
+        """
+        ...
+
+
 class PlateMover(Instrument, Protocol):
     """An arm between taught stations."""
 

@@ -177,3 +177,43 @@ class VacuumFiltration(Instrument, Protocol):
             LinkError: The vacuum may still be on.
         """
         ...
+
+
+class SyringePump(Instrument, Protocol):
+    """One syringe with a valve, such as a custom injector."""
+
+    @property
+    def capacity_ul(self) -> float:
+        """Volume of the full stroke."""
+        ...
+
+    async def initialise(self) -> None:
+        """Find the plunger's zero; what the syringe holds leaves it.
+
+        Raises:
+            InstrumentFaultError: The maker's code says why; the plunger may be anywhere.
+            LinkError: The plunger may have moved.
+        """
+        ...
+
+    async def aspirate(
+        self, *, volume_ul: float, flow_ul_per_s: float, port: str = "input"
+    ) -> None:
+        """Draw a volume from a port.
+
+        Raises:
+            RefusedError: Outside of what the syringe holds or finer than its steps; nothing moved.
+            InstrumentFaultError: The maker's code says why; part of the volume may be drawn.
+            LinkError: The volume may be drawn.
+        """
+        ...
+
+    async def dispense(
+        self, *, volume_ul: float, flow_ul_per_s: float, port: str = "output"
+    ) -> None:
+        """Push a volume out of a port; raises as `aspirate`."""
+        ...
+
+    async def held_ul(self) -> float:
+        """What the syringe holds by the position of its plunger."""
+        ...

@@ -19,6 +19,9 @@ from platectl.simkit.world.places import Position, WorldError
 from platectl.simkit.world.tips import Rack
 from platectl.simkit.world.truth import Truth
 
+LABWARE_G = 45.0
+WATER_G_PER_UL = 0.9967e-3  # as a balance in air weighs it at 22 C
+
 
 class Room:
     """Positions and labware; matter is carried forward to the present before anything changes.
@@ -196,6 +199,28 @@ class Room:
         held = self._standing(position)
         self._carry(held)
         held.sealed = True
+
+    def peel(self, position: str) -> bool:
+        """Take the seal off the plate at a position; whether there was one.
+
+        Raises:
+            WorldError: nothing_there.
+        """
+        held = self._standing(position)
+        self._carry(held)
+        was_sealed, held.sealed = held.sealed, False
+        return was_sealed
+
+    def is_sealed(self, position: str) -> bool:
+        """Whether the plate at a position carries a seal."""
+        return self._standing(position).sealed
+
+    def mass_g(self, position: str) -> float:
+        """Mass of what stands at a position: each labware weighs 45 g, its liquids are water."""
+        stack = self._place(position).stack
+        for held in stack:
+            self._carry(held)
+        return sum(LABWARE_G + WATER_G_PER_UL * float(held.volume_ul.sum()) for held in stack)
 
     def vacuum(self, position: str, *, on: bool) -> float:
         """Switch the vacuum below a filter plate; while on, what is dispensed passes through.
