@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.planning.random_problems import Visit, problem_of_visits, random_problem
 
 from platectl.domain.errors import NoPlanError
+from platectl.planning.contradiction import only
 from platectl.planning.explain import Words, explain
 from platectl.planning.problem import Lag, Moment, Occupation, Plate, Problem, Task
 from platectl.planning.solve import solve
@@ -143,32 +144,7 @@ def test_without_any_one_of_its_causes_the_night_can_be_planned(kind: str) -> No
 
     for cause in refusal.demands:
         others = [c for c in refusal.demands if c != cause]
-        assert solve(_only(problem, tuple(others)))
-
-
-def _only(problem: Problem, causes: tuple[tuple[str, str], ...]) -> Problem:
-    """The problem with no other demands than these."""
-    plates = tuple(
-        replace(
-            p,
-            not_after_s=p.not_after_s if ("not_after", p.name) in causes else None,
-            not_before_s=p.not_before_s if ("not_before", p.name) in causes else 0.0,
-        )
-        for p in problem.plates
-    )
-    used = {o.resource for o in problem.occupations} | {r for t in problem.tasks for r in t.uses}
-    return replace(
-        problem,
-        plates=plates,
-        lags=tuple(
-            lag for n, lag in enumerate(problem.lags)
-            if not lag.window or not lag.hard or ("window", str(n)) in causes
-        ),
-        absences={r: s for r, s in problem.absences.items() if ("absence", r) in causes},
-        capacities={
-            **problem.capacities, **{r: 10_000 for r in used if ("resource", r) not in causes}
-        },
-    )  # fmt: skip
+        assert solve(only(problem, tuple(others)))
 
 
 @settings(max_examples=15, deadline=None)
@@ -184,7 +160,7 @@ def test_random_nights_that_end_too_early_have_necessary_causes(seed: int, share
     if refusal.minimal:
         for cause in refusal.demands:
             rest = tuple(c for c in refusal.demands if c != cause)
-            assert solve(_only(short, rest), limit_s=2.0)
+            assert solve(only(short, rest), limit_s=2.0)
 
 
 def test_a_night_that_can_be_planned_is_not_refused() -> None:

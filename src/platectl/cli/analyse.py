@@ -16,7 +16,9 @@ from platectl.cli.render import console, results_tables, say
 @click.option(
     "--protocol", default="sigma1-binding", show_default=True, help="Assay, by name or file."
 )
-@click.option("--layout", help="Name of a layout of the protocol, or a plate map (.csv, .yaml).")
+@click.option(
+    "--layout", help="Name of a layout of the protocol, or a plate map (.csv, .xlsx, .yaml)."
+)
 @click.option("--samples", type=FILE, help="Sample sheet (default: (+)-igmesine and SA4503).")
 @click.option("--standards", type=FILE, help="Counts of the aliquots, in the same form.")
 @click.option(

@@ -46,6 +46,11 @@ COMMANDS = {
         "report",
         "Write the report of one run, or of several side by side.",
     ),
+    "export": (
+        "platectl.cli.export",
+        "export",
+        "Write a run for Excel, Parquet, Allotrope, Prism, or as an archive.",
+    ),
     "ledger": ("platectl.cli.runs", "ledger", "Verify the ledger of a run."),
     "replay": (
         "platectl.cli.replay",

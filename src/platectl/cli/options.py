@@ -36,7 +36,8 @@ def file_options(command: F) -> F:
     """Options that name the three files of a run."""
     for option in (
         click.option(
-            "--layout", help="Name of a layout of the protocol, or a plate map (.csv, .yaml)."
+            "--layout",
+            help="Name of a layout of the protocol, or a plate map (.csv, .xlsx, .yaml).",
         ),
         click.option(
             "--set",

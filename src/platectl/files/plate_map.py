@@ -1,10 +1,11 @@
-"""User plate maps: a CSV or YAML file that says what every well is."""
+"""User plate maps: a CSV, Excel or YAML file that says what every well is."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -12,16 +13,18 @@ from pydantic import ValidationError
 from platectl.domain.errors import UserInputError
 from platectl.domain.findings import Finding, InputRefusedError
 from platectl.domain.layout import PLATE, Layout
+from platectl.files.plate_sheet import read_plate_sheet
 from platectl.files.yaml_lines import findings_of, read_yaml
 
 COLUMNS = ("well", "role", "slot", "point", "replicate")
 
 
 def load_layout(path: Path) -> Layout:
-    """Read a layout: YAML with `series` and `controls`, or CSV with one well a line.
+    """Read a layout: YAML with `series` and `controls`, CSV with one well a line, or a workbook.
 
     CSV columns: well, role (test, reference, total, nsb, blank), slot (`test1`, …; empty for
-    controls), point (1 is the highest concentration) and replicate.
+    controls), point (1 is the highest concentration) and replicate. A workbook (.xlsx) has the
+    same columns on its first sheet, or the plate as a grid; see `files.plate_sheet`.
 
     Raises:
         InputRefusedError: With all findings.
@@ -31,6 +34,8 @@ def load_layout(path: Path) -> Layout:
             return parse_layout_csv(path.read_text(encoding="utf-8-sig"), name=str(path))
         except (OSError, UnicodeDecodeError) as error:
             raise InputRefusedError([Finding("cannot be read", str(path))]) from error
+    if path.suffix.lower() == ".xlsx":
+        return _layout(read_plate_sheet(path), str(path))
     document = read_yaml(path)
     try:
         return Layout.model_validate(document.data)
@@ -47,15 +52,24 @@ def parse_layout_csv(text: str, *, name: str) -> Layout:
         raise InputRefusedError(
             [Finding(f"column {c!r} is missing", name, 1, c, fix) for c in missing]
         )
+    return _layout(((reader.line_num, row) for row in reader), name)
+
+
+def _layout(rows: Iterable[tuple[int, Mapping[str, str]]], name: str) -> Layout:
+    """The layout of some wells, each with its line.
+
+    Raises:
+        InputRefusedError: With all findings.
+    """
     findings: list[Finding] = []
     series: dict[tuple[str, int], dict[int, str]] = defaultdict(dict)
     controls: dict[str, list[str]] = defaultdict(list)
-    for row in reader:
+    for line, row in rows:
         try:
             _row(row, series, controls)
         except (UserInputError, ValueError) as error:
             message, _, fix = str(error).partition("; ")
-            findings.append(Finding(message, name, reader.line_num, str(row.get("well", "")), fix))
+            findings.append(Finding(message, name, line, str(row.get("well", "")), fix))
     if findings:
         raise InputRefusedError(findings)
     try:
@@ -70,7 +84,7 @@ def parse_layout_csv(text: str, *, name: str) -> Layout:
 
 
 def _row(
-    row: dict[str, str],
+    row: Mapping[str, str],
     series: dict[tuple[str, int], dict[int, str]],
     controls: dict[str, list[str]],
 ) -> None:

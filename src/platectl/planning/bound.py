@@ -14,18 +14,22 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from platectl.planning.flexible import Group
+from platectl.planning.network import Matrix
 from platectl.planning.problem import Interval, Problem
 
 #: head, length, tail
 Job = tuple[float, float, float]
 
 
-def makespan_bound(problem: Problem, groups: Sequence[Group]) -> float:
-    """A lower bound of the end of any plan that keeps all hard lags, in seconds."""
+def makespan_bound(problem: Problem, groups: Sequence[Group], alone: Sequence[Matrix]) -> float:
+    """A lower bound of the end of any plan that keeps all hard lags, in seconds.
+
+    `alone` gives the earliest points of each group beside nothing but absences.
+    """
     bound = max((t for _, t in problem.fixed.values()), default=0.0)
-    for group in groups:
-        bound = max([bound, *(float(group.longest[0, i]) + off for i, off in group.last)])
-    for resource, jobs in _jobs(groups).items():
+    for group, earliest in zip(groups, alone, strict=True):
+        bound = max([bound, *(float(earliest[i]) + off for i, off in group.last)])
+    for resource, jobs in _jobs(groups, alone).items():
         capacity = problem.capacities.get(resource, 1)
         if capacity == 1:
             bound = max(bound, preemptive_end(((h, p, q) for h, p, q, _ in jobs), problem.absences.get(resource, ())))  # fmt: skip
@@ -35,9 +39,11 @@ def makespan_bound(problem: Problem, groups: Sequence[Group]) -> float:
     return bound
 
 
-def _jobs(groups: Iterable[Group]) -> dict[str, list[tuple[float, float, float, int]]]:
+def _jobs(
+    groups: Iterable[Group], alone: Sequence[Matrix]
+) -> dict[str, list[tuple[float, float, float, int]]]:
     jobs: dict[str, list[tuple[float, float, float, int]]] = defaultdict(list)
-    for group in groups:
+    for group, earliest in zip(groups, alone, strict=True):
         longest = group.longest
         tails = np.full(len(group.points), -np.inf)
         for i, off in group.last:
@@ -46,7 +52,7 @@ def _jobs(groups: Iterable[Group]) -> dict[str, list[tuple[float, float, float, 
             (i, a), (j, b) = group.ends(stay)
             length = max(0.0, float(longest[i, j]) + b - a)
             if length > 0:
-                head, tail = float(longest[0, i]) + a, max(0.0, float(tails[j]) - b)
+                head, tail = float(earliest[i]) + a, max(0.0, float(tails[j]) - b)
                 jobs[stay.resource].append((max(0.0, head), length, tail, stay.units))
     return jobs
 

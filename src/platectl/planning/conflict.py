@@ -1,6 +1,6 @@
-"""Why there is no plan: the fewest demands that cannot be kept together, found with CP-SAT.
+"""Why there is no plan: the fewest demands that cannot be kept together.
 
-Each demand hangs on a literal. The solver names literals that suffice for the contradiction; then
+Most often arithmetic shows it. Otherwise CP-SAT is asked: each demand hangs on a literal. The solver names literals that suffice for the contradiction; then
 one after another is dropped as long as the rest still contradicts itself. What remains is necessary.
 """
 
@@ -11,9 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from platectl.domain.errors import NoPlanError
+from platectl.planning.contradiction import contradictory, demands_of, only, shrunk, with_order_kept
 from platectl.planning.model import longer, shorter
 from platectl.planning.network import Cause, Network, Stay, network_of
 from platectl.planning.problem import Problem
+from platectl.planning.solve import has_solver, solve
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
@@ -38,6 +41,26 @@ def find_conflict(problem: Problem, *, limit_s: float = 10.0) -> Conflict | None
     A cause is ("window", number of the lag), ("not_after" or "not_before", plate), ("absence",
     resource) or ("resource", resource).
     """
+    problem = with_order_kept(problem)
+    demands = demands_of(problem)
+    if contradictory(problem):
+        kept = shrunk(demands, lambda some: contradictory(only(problem, some)))
+        return Conflict(tuple(kept), _necessary(problem, kept))
+    return _searched(problem, limit_s) if has_solver() else None
+
+
+def _necessary(problem: Problem, causes: Sequence[Cause]) -> bool:
+    """Whether there is a plan as soon as any one cause is dropped."""
+    for cause in causes:
+        try:
+            solve(only(problem, [c for c in causes if c != cause]), limit_s=1.0, effort=0)
+        except NoPlanError:
+            return False
+    return True
+
+
+def _searched(problem: Problem, limit_s: float) -> Conflict | None:
+    """What the solver finds."""
     demands = _Demands(problem, limit_s)
     causes = demands.contradiction(demands.all)
     if causes is None:

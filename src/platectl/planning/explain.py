@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from platectl.domain.errors import NoPlanError
-from platectl.planning.conflict import find_conflict
+from platectl.planning.conflict import Conflict, find_conflict
 from platectl.planning.network import Cause
 from platectl.planning.problem import Lag, Moment, Plan, Problem
 from platectl.planning.replan import softened
@@ -66,10 +66,10 @@ def explain(
 ) -> Refusal | None:
     """Say why a problem has no plan; None if no contradiction is found within the limit.
 
-    Without OR-Tools only suggestions are made.
+    Without OR-Tools only contradictions that arithmetic shows are found.
     """
     words = words or Words()
-    conflict = find_conflict(problem, limit_s=limit_s) if has_solver() else None
+    conflict = _conflict(problem, limit_s)
     if conflict is None:
         if has_solver() or _plan(problem) is not None:
             return None
@@ -79,6 +79,27 @@ def explain(
     sentences = tuple(dict.fromkeys(_sentences(problem, conflict.causes, words)))
     return Refusal(
         sentences, suggestions(problem, words, conflict.causes), conflict.minimal, conflict.causes
+    )
+
+
+def _conflict(problem: Problem, limit_s: float) -> Conflict | None:
+    """The conflict of as few plates as have one: the first that cannot all be planned."""
+    conflict = find_conflict(problem, limit_s=limit_s / 2)
+    if conflict is not None:
+        return conflict
+    count = _plannable(problem) + 1
+    if count >= len(problem.plates):
+        return None
+    fewer = _first_plates(problem, count)
+    found = find_conflict(fewer, limit_s=limit_s / 2)
+    return found and Conflict(
+        tuple(
+            (kind, str(problem.lags.index(fewer.lags[int(name)])))
+            if kind == "window"
+            else (kind, name)
+            for kind, name in found.causes
+        ),
+        found.minimal,
     )
 
 
@@ -115,8 +136,9 @@ def _resource(problem: Problem, name: str, words: Words) -> str:
     units = problem.capacities.get(name, 1)
     users = {o.plate for o in problem.occupations if o.resource == name}
     users |= {t.plate for t in problem.tasks if name in t.uses}
+    plates = [plate.name for plate in problem.plates if plate.name in users] or sorted(users)
     many = "one plate" if units == 1 else f"{units} plates"
-    return f"{words.resource(name)} takes {many} at a time, and {_names(sorted(users))} need it"
+    return f"{words.resource(name)} takes {many} at a time, and {_names(plates)} need it"
 
 
 def _names(plates: Sequence[str]) -> str:
@@ -182,6 +204,13 @@ def _later_start(problem: Problem, words: Words) -> Iterable[str]:
 
 
 def _fewer_plates(problem: Problem) -> Iterable[str]:
+    count = _plannable(problem)
+    if count:
+        yield f"it can be done with the first {count} of {len(problem.plates)} plates"
+
+
+def _plannable(problem: Problem) -> int:
+    """How many of the first plates can be planned together, but not all."""
     low, high = 0, len(problem.plates)
     while high - low > 1:
         middle = (low + high) // 2
@@ -189,8 +218,7 @@ def _fewer_plates(problem: Problem) -> Iterable[str]:
             low = middle
         else:
             high = middle
-    if low:
-        yield f"it can be done with the first {low} of {len(problem.plates)} plates"
+    return low
 
 
 def _first_plates(problem: Problem, count: int) -> Problem:

@@ -234,3 +234,11 @@ def agendas_of(problem: Problem, net: Network) -> dict[str, Agenda]:
         name: Agenda(problem.capacities.get(name, 1), problem.absences.get(name, ()))
         for name in names
     }
+
+
+def alone(problem: Problem, net: Network, groups: Sequence[Group]) -> list[Matrix] | None:
+    """Earliest points of each group beside nothing but absences; None when one has none."""
+    empty = agendas_of(problem, net)
+    placed = [group.placed(empty) for group in groups]
+    found = [points for points in placed if points is not None]
+    return found if len(found) == len(groups) else None

@@ -185,8 +185,11 @@ def closure(size: int, arcs: Iterable[Arc]) -> Matrix:
     return longest
 
 
-def earliest(size: int, arcs: Sequence[Arc], least: Sequence[float] | None = None) -> Matrix | None:
-    """Earliest time of each point, point 0 at 0; None when the distances contradict one another."""
+def earliest(size: int, arcs: Sequence[Arc], least: Matrix | None = None) -> Matrix | None:
+    """Earliest time of each point, point 0 at 0; None when the distances contradict one another.
+
+    `least` are times known to be no later than these.
+    """
     if not arcs:
         return np.zeros(size)
     tails, heads = (np.fromiter((a[k] for a in arcs), dtype=np.int64) for k in (0, 1))
@@ -195,7 +198,7 @@ def earliest(size: int, arcs: Sequence[Arc], least: Sequence[float] | None = Non
     tails, heads, lengths = tails[order], heads[order], lengths[order]
     firsts = np.flatnonzero(np.r_[True, heads[1:] != heads[:-1]])
     targets = heads[firsts]
-    points = np.zeros(size) if least is None else np.maximum(0.0, np.asarray(least, dtype=float))
+    points = np.zeros(size) if least is None else np.maximum(0.0, least)
     for _ in range(size + 1):
         reached = np.maximum.reduceat(points[tails] + lengths, firsts)
         later = reached > points[targets] + EPSILON_S

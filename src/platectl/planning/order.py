@@ -9,8 +9,8 @@ from itertools import pairwise
 from platectl.planning.network import EPSILON_S, Arc, Matrix, Network, Stay, earliest
 from platectl.planning.problem import Interval, Problem
 
-#: how closely the smallest slack of all windows is found
-SLACK_S = 1.0
+#: how closely the smallest slack of all windows is found: seconds, or share of the most it can be
+SLACK_S, SLACK_SHARE = 1.0, 0.05
 
 
 def order_arcs(problem: Problem, net: Network, points: Sequence[float]) -> list[Arc]:
@@ -118,20 +118,21 @@ def _roomy(problem: Problem, net: Network, more: Sequence[Arc]) -> Matrix | None
         return None
     room = {k: problem.lags[int(net.causes[k][1])] for k in tight}
 
-    def times(slack_s: float) -> Matrix | None:
+    def times(slack_s: float, least: Matrix | None = None) -> Matrix | None:
         arcs = [
             (i, j, least + min(slack_s, _half(room[k].at_least_s, room[k].at_most_s)))
             if k in tight
             else (i, j, least)
             for k, (i, j, least) in enumerate(net.arcs)
         ]
-        return earliest(net.size, [*arcs, *more])
+        return earliest(net.size, [*arcs, *more], least)
 
     low, high = 0.0, max(_half(lag.at_least_s, lag.at_most_s) for lag in room.values())
     best = times(0.0)
-    while best is not None and high - low > SLACK_S:
+    enough = max(SLACK_S, SLACK_SHARE * high)
+    while best is not None and high - low > enough:
         middle = (low + high) / 2
-        found = times(middle)
+        found = times(middle, best)
         if found is None:
             high = middle
         else:

@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 SEED = 1
 #: a night has no more steps than this; finer grids make the solver crawl
 STEPS = 16_000
-#: deterministic seconds that the solver counts in a second; where it counts less, the clock stops it
-PACE = 0.6
-#: workers that take turns, and their share of the time: one proves best, several find better plans
-TURNS = ((1, 0.5), (4, 0.5))
+#: workers that take turns, their share of the time, and the deterministic seconds that they count in
+#: a second; one proves best, several find better plans. Where they count less, the clock stops them
+TURNS = ((1, 0.35, 0.6), (4, 0.65, 1.5))
 #: a plan so close to what is proved is not worth more search
 CLOSE_ENOUGH = 5e-4
 
@@ -49,7 +48,7 @@ def search(question: Question, draft: Draft | None, limit_s: float) -> Found:
         horizon_s=horizon_s, bound_s=question.bound_s, grid_s=grid_s,
     )  # fmt: skip
     if draft is not None:
-        night.hint(_decisions(question, draft), draft.end_s)
+        night.hint(decisions_in(question, draft), draft.end_s)
     if draft is not None and draft.cost <= EPSILON_S:
         night.model.add(night.cost <= 0)
     elif not isinstance(night.cost, int):
@@ -58,42 +57,44 @@ def search(question: Question, draft: Draft | None, limit_s: float) -> Found:
         if answer.infeasible and draft is None:
             return Found(None, question.bound_s, infeasible=True)
         if answer.rows is not None:
-            draft = _best(question, draft, answer)
+            draft = best_of(question, draft, answer)
             night.model.add(night.cost <= answer.value)
     return _shortest(question, night, draft, limit_s)
 
 
-def _cheapest(night: NightModel, limit_s: float) -> _Answer:
+def _cheapest(night: NightModel, limit_s: float) -> Answer:
     """The least price of soft lags."""
     night.model.minimize(night.cost)
-    return _Answer(night, limit_s)
+    return Answer(night, limit_s)
 
 
 def _shortest(question: Question, night: NightModel, draft: Draft | None, limit_s: float) -> Found:
     """The earliest end; workers with different talents take turns."""
     bound_s = question.bound_s
     night.model.minimize(night.end)
-    for workers, share in TURNS:
+    for workers, share, pace in TURNS:
         if draft is not None:
-            night.hint(_decisions(question, draft), draft.end_s)
-        answer = _Answer(night, limit_s * share, workers)
+            night.hint(decisions_in(question, draft), draft.end_s)
+        answer = Answer(night, limit_s * share, workers, pace)
         bound_s = max(bound_s, answer.bound * night.grid_s)
         if answer.infeasible:
             return Found(draft, bound_s, infeasible=draft is None)
         if answer.rows is not None:
-            draft = _best(question, draft, answer)
+            draft = best_of(question, draft, answer)
         if draft is not None and draft.end_s <= bound_s * (1 + CLOSE_ENOUGH):
             break
     return Found(draft, bound_s)
 
 
-class _Answer:
+class Answer:
     """What CP-SAT says about a model."""
 
-    def __init__(self, night: NightModel, limit_s: float, workers: int = 1) -> None:
+    def __init__(
+        self, night: NightModel, limit_s: float, workers: int = 1, pace: float = 0.6
+    ) -> None:
         from ortools.sat.python import cp_model
 
-        solver = solver_of(limit_s, workers)
+        solver = solver_of(limit_s, workers, pace)
         status = solver.solve(night.model)
         self.infeasible = status == cp_model.INFEASIBLE
         self.bound = 0.0
@@ -105,7 +106,7 @@ class _Answer:
             self.bound = max(0.0, solver.best_objective_bound)
 
 
-def solver_of(limit_s: float, workers: int = 1) -> cp_model.CpSolver:
+def solver_of(limit_s: float, workers: int = 1, pace: float = 0.6) -> cp_model.CpSolver:
     """A solver that does the same thing every time, and stops after its own count of seconds."""
     from ortools.sat.python import cp_model
 
@@ -113,7 +114,7 @@ def solver_of(limit_s: float, workers: int = 1) -> cp_model.CpSolver:
     solver.parameters.random_seed = SEED
     solver.parameters.num_workers = workers
     solver.parameters.interleave_search = workers > 1
-    solver.parameters.max_deterministic_time = limit_s * PACE
+    solver.parameters.max_deterministic_time = limit_s * pace
     solver.parameters.max_time_in_seconds = limit_s * 1.2
     solver.parameters.relative_gap_limit = CLOSE_ENOUGH
     return solver
@@ -141,7 +142,7 @@ def horizon_of(question: Question) -> float:
     return question.problem.now_s + begins + away + 2 * work + 1.0
 
 
-def _decisions(question: Question, draft: Draft) -> list[list[float]]:
+def decisions_in(question: Question, draft: Draft) -> list[list[float]]:
     """Decisions of a draft; in each family every point in the order of time."""
     points = np.array(draft.points)
     rows = [
@@ -156,7 +157,7 @@ def _decisions(question: Question, draft: Draft) -> list[list[float]]:
     return rows
 
 
-def _best(question: Question, draft: Draft | None, answer: _Answer) -> Draft | None:
+def best_of(question: Question, draft: Draft | None, answer: Answer) -> Draft | None:
     """The solver's order in real time, if that keeps everything and is better."""
     problem, net = question.problem, question.net
     points = decided(question, answer.rows or [])

@@ -16,7 +16,7 @@ import numpy as np
 from platectl.domain.errors import NoPlanError
 from platectl.planning.bound import makespan_bound
 from platectl.planning.construct import EFFORT, Constructor, Draft, draft_of
-from platectl.planning.flexible import Group, groups_of, with_closures
+from platectl.planning.flexible import Group, alone, groups_of, with_closures
 from platectl.planning.network import EPSILON_S, Network, network_of
 from platectl.planning.order import tightened
 from platectl.planning.problem import Interval, Plan, Problem
@@ -49,9 +49,12 @@ def question_of(problem: Problem) -> Question:
     groups = groups_of(net)
     if not with_closures(groups):
         raise NoPlanError("no times keep all lags of a plate, even without the others", proved=True)
+    first = alone(problem, net, groups)
+    if first is None:
+        raise NoPlanError("a plate cannot be planned, even without the others", proved=True)
     shapes = shapes_of(problem, net, groups)
     families = families_of(problem, groups, shapes)
-    return Question(problem, net, groups, shapes, families, makespan_bound(problem, groups))
+    return Question(problem, net, groups, shapes, families, makespan_bound(problem, groups, first))
 
 
 def has_solver() -> bool:
@@ -89,6 +92,8 @@ def solve(
             draft, method = found.draft, "CP-SAT"
     if draft is None:
         raise NoPlanError("no plan was found that keeps all hard windows", proved=proved)
+    if _open(draft, bound_s) and solver is None and not has_solver():
+        method += " (OR-Tools is not installed)"
     points = tightened(problem, question.net, draft.points)
     return plan_of(problem, question.net, points, method, bound_s, time.perf_counter() - began)
 

@@ -145,6 +145,22 @@ class Ledger:
             row = self._db.execute("SELECT 1 FROM frozen WHERE name = ?", (name,)).fetchone()
         return row is not None
 
+    def frozen_names(self) -> tuple[str, ...]:
+        """Names of all frozen documents, sorted."""
+        with self._mapped():
+            rows = self._db.execute("SELECT name FROM frozen ORDER BY name").fetchall()
+        return tuple(name for (name,) in rows)
+
+    def copy_to(self, path: Path) -> None:
+        """Write a whole copy into one new file, also while another process appends.
+
+        Raises:
+            StoreError: It cannot be read, or the copy not be written.
+        """
+        with self._mapped(), contextlib.closing(sqlite3.connect(path)) as copy:
+            self._db.backup(copy)
+            copy.execute("PRAGMA journal_mode=DELETE")
+
     def append(self, event: Event, *, sync: bool = True) -> int:
         """Add an entry and return its number.
 
