@@ -169,3 +169,55 @@ def test_counts_that_cannot_be_used_are_refused(tmp_path: Path, content: str, me
     assert ran.returncode == 2
     assert message in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_power_predicts_a_layout_as_one_json_line() -> None:
+    ran = platectl("power", "sigma1-binding", "--experiments", "20", "--until", "1.5", "--json")
+
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout)
+    folds = {c["compound"]: c["fold"]["median"] for c in told["compounds"]}
+    assert folds.keys() == {"(+)-igmesine", "SA4503", "haloperidol"}
+    assert all(1.1 < fold < 1.5 for fold in folds.values())
+    assert {n["plates"] for n in told["needs"]["SA4503"]} == {1}
+    assert told["passes"]["share"] == 1.0
+
+
+def test_runs_are_charted_and_a_strict_rule_ends_with_4(tmp_path: Path) -> None:
+    store = ("--store", str(tmp_path / "runs"))
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(
+        "platectl: 1\nlearn: {points: 3, least: 3}\n"
+        "rules:\n  - {name: any, count: 1, of: 1, beyond: 0}\n"
+    )
+    for seed in ("1", "2", "3"):
+        assert platectl("run", "sigma1-binding", "--seed", seed, *store).returncode == 0
+
+    few = platectl("chart", *store)
+    charted = platectl("chart", *store, "--rules", str(rules), "--json")
+
+    assert few.returncode == 2
+    assert "3 results; limits are learned from at least 8" in few.stderr
+    assert charted.returncode == 4, charted.stderr
+    told = json.loads(charted.stdout)
+    assert len(told["points"]) == 3
+    assert told["centre"] == pytest.approx(1.5e-9, rel=0.2)
+    assert Path(told["page"]).exists()
+
+
+def test_two_runs_are_studied_as_replicates(tmp_path: Path) -> None:
+    store = ("--store", str(tmp_path))
+    names = []
+    for seed in ("1", "2"):
+        ran = platectl("run", "sigma1-binding", "--seed", seed, *store, "--json")
+        names.append(json.loads(ran.stdout.splitlines()[-1])["run"])
+
+    replicate = platectl("study", "replicate", *names, *store, "--json")
+    uniform = platectl("study", "uniformity", *names, *store)
+
+    assert replicate.returncode == 0, replicate.stderr
+    told = json.loads(replicate.stdout)
+    assert len(told["pairs"]) == 3
+    assert 1.0 < told["least_significant"] < 2.0
+    assert uniform.returncode == 0, uniform.stderr
+    assert "z_prime[" in uniform.stdout

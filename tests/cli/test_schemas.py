@@ -33,6 +33,7 @@ def test_every_schema_is_one(schemas: dict[str, Any]) -> None:
         "notify",
         "night",
         "stock",
+        "control-rules",
     }
     for schema in schemas.values():
         jsonschema.validators.validator_for(schema).check_schema(schema)
@@ -44,6 +45,7 @@ def test_bundled_lab_and_truth_conform(schemas: dict[str, Any]) -> None:
         "truth": default_truth_path(),
         "policy": bundled("policy.yaml"),
         "stock": bundled("stock.yaml"),
+        "control-rules": bundled("control-rules.yaml"),
     }
     for name, path in files.items():
         data = json.loads(json.dumps(yaml.safe_load(path.read_text()), default=str))

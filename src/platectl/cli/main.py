@@ -26,6 +26,7 @@ COMMANDS = {
     "queue": ("platectl.cli.queue", "queue", "Show and change what waits to be run."),
     "halt": ("platectl.cli.control", "halt", "End the engine without any clean-up."),
     "plan": ("platectl.cli.plan", "plan", "Plan a night: times, people, windows, bound."),
+    "power": ("platectl.cli.power", "power", "Predict intervals; plan replicates."),
     "preflight": (
         "platectl.cli.preflight",
         "preflight",
@@ -41,6 +42,8 @@ COMMANDS = {
         "analyse",
         "Analyse counts from a file; no run needed.",
     ),
+    "chart": ("platectl.cli.chart", "chart", "Chart the reference over runs; name broken rules."),
+    "study": ("platectl.cli.study", "study", "Compare replicate runs; judge plate uniformity."),
     "report": (
         "platectl.cli.report",
         "report",
@@ -71,7 +74,7 @@ Exit codes:
   1  a defect of platectl (please report it)
   2  input refused, or the preflight is short; nothing was sent
   3  the run failed or is in doubt; the ledger says how far it came
-  4  done, but a plate failed its quality limits
+  4  done, but a plate failed its quality limits, or a chart or study its own
   5  held for a person, or stopped: `platectl resume` goes on
   130  stopped by the operator"""
 

@@ -58,8 +58,8 @@ def file_options(command: F) -> F:
     return command
 
 
-def parse_overrides(pairs: tuple[str, ...]) -> dict[str, str]:
-    """Split NAME=VALUE pairs.
+def parse_overrides(pairs: tuple[str, ...], option: str = "--set") -> dict[str, str]:
+    """Split NAME=VALUE pairs of an option.
 
     Raises:
         click.UsageError: No equals sign.
@@ -68,7 +68,10 @@ def parse_overrides(pairs: tuple[str, ...]) -> dict[str, str]:
     for pair in pairs:
         name, sign, value = pair.partition("=")
         if not sign or not name:
-            raise click.UsageError(f"--set {pair}: write NAME=VALUE, like --set temperature='25 C'")
+            like = {"--cv": "well=8%", "--expect": "SA4503='5 nM'"}.get(
+                option, "temperature='25 C'"
+            )
+            raise click.UsageError(f"{option} {pair}: write NAME=VALUE, like {option} {like}")
         result[name.strip()] = value.strip()
     return result
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from platectl.cli.plate_view import PlateView
@@ -118,10 +119,10 @@ def results_tables(rows: Sequence[dict[str, Any]], *, simulated: bool) -> Iterat
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "") -> None:
-    """Print a plain table."""
+    """Print a plain table; brackets in cells are text, not markup."""
     table = Table(*header, title=title or None)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     console().print(table)
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from platectl.cli.options import emit_json, json_option
 from platectl.cli.render import say
 from platectl.domain.assay import AssayProtocol
+from platectl.domain.control_rules import ControlRules
 from platectl.domain.lab import Lab
 from platectl.domain.layout import Layout
 from platectl.domain.night import NightDoc
@@ -28,6 +29,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "notify": Notices,
     "night": NightDoc,
     "stock": Stock,
+    "control-rules": ControlRules,
 }
 
 

@@ -66,11 +66,10 @@ def analyse_calcium_plate(
     template = template_of(traces)
     features = tuple(features_of(t, template, calibration) for t in traces)
     pairs = list(zip(given, features, strict=True))
-    compounds, stimulus = _compounds(pairs, conditions, options)
+    compounds, stimulus = analyse_responses(pairs, conditions, options)
     dead = _dead_time(pairs)
-    high, low = _high_and_low(pairs, conditions.mode)
     qc = (
-        *control_metrics(high, low, limits, conditions.mode),
+        *judge_controls(pairs, conditions.mode, limits),
         *dye_metrics(traces, background, limits),
         *plate_metrics(calibration, conditions, limits, stimulus, dead),
     )
@@ -82,9 +81,13 @@ def analyse_calcium_plate(
     )
 
 
-def _compounds(
+def analyse_responses(
     pairs: Sequence[Pair], conditions: CalciumConditions, options: CalciumOptions
 ) -> tuple[tuple[ResponseResult, ...], StimulusCheck | None]:
+    """Curves of all compounds of a plate on the amplitudes of its wells, and the stimulus there.
+
+    Raises nothing: what cannot be fitted is said in the flags.
+    """
     preparation = PreparationErrors(options.dilution_step_sd_log10, options.series_top_sd_log10)
     agonist = ResponseOptions(options.well_cv, preparation, "EC50", may_be_bell=False)
     tests = ResponseOptions(
@@ -138,13 +141,14 @@ def _mean(pairs: Sequence[Pair], role: str) -> float:
     return float(np.mean(found)) if found else math.nan
 
 
-def _high_and_low(pairs: Sequence[Pair], mode: str) -> tuple[list[float], list[float]]:
+def judge_controls(pairs: Sequence[Pair], mode: str, limits: CalciumLimits) -> list[QcMetric]:
+    """Z' (or SSMD) of the controls of a plate, and their spread, against the limits."""
     roles = ("stimulus", "positive") if mode == "antagonist" else ("positive", CONTROLS[mode])
     high, low = (
         [f.amplitude for w, f in pairs if w.role == role and w.used and math.isfinite(f.amplitude)]
         for role in roles
     )
-    return high, low
+    return control_metrics(high, low, limits, mode)
 
 
 def _dead_time(pairs: Sequence[Pair]) -> tuple[float, float] | None:
