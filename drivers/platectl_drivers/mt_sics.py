@@ -10,7 +10,7 @@ line by line (`B` more follows, `A` the last), `I1` the levels, `I2` model and r
 the serial number; `TA` tells the tare, `@` resets, which answers as `I4` does. Maturity: paper.
 
 An answer names its command, not its question: what is still under way after a broken exchange is passed
-over by asking `I4`, since a balance answers in order. Nothing but `g`, `mg` and `kg` is taken for a mass.
+over by asking `I4`, once longer has passed than a pan may take to rest. Nothing but `g`, `mg` and `kg` is taken for a mass.
 Not responsible for adjustment (`C…`), units, doors and the display.
 """
 
@@ -76,6 +76,7 @@ class MtSics:
         unattested=(
             "whether a reset by @ leaves zero and tare as they are",
             "how long a balance waits for rest before it answers I",
+            "whether I4 is answered before a command that still waits for rest",
         ),
         transcripts=("mt_sics_overload", "mt_sics_weighing"),
     )

