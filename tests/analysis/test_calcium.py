@@ -195,6 +195,20 @@ def test_a_shining_compound_is_named() -> None:
     assert metric.state == "flag"
 
 
+def test_a_read_that_was_cut_off_shines_nowhere() -> None:
+    """A well without a value after the addition says nothing about its compound."""
+
+    def cut(w: WellTrace) -> WellTrace:
+        late = w.t340_s >= 1000.0
+        return replace(
+            w, f340=np.where(late, np.nan, w.f340), f380=np.where(late, np.nan, w.f380)
+        ) if w.well == "B6" else w  # fmt: skip
+
+    result = analyse_calcium_plate(changed(3, cut), conditions())
+
+    assert next(m for m in result.qc if m.name == "autofluorescence").state == "pass"
+
+
 @pytest.mark.parametrize("role", ["rmax", "rmin"])
 def test_without_calibrators_calcium_is_not_calculated_and_ec50_is(role: str) -> None:
     wells = [w for w in agonist_plate(4).wells if w.role != role]

@@ -163,8 +163,11 @@ def _glowing(loaded: Sequence[RatioTrace], limits: CalciumLimits) -> QcMetric:
     found = []
     for trace in loaded:
         before, after = trace.since_s < 0, trace.since_s > 0
-        rise = [np.nanmedian(f[after]) / np.nanmedian(f[before])
-                for f in (trace.f340, trace.f380) if before.any() and after.any()]  # fmt: skip
+        rise = [
+            np.nanmedian(f[after]) / np.nanmedian(f[before])
+            for f in (trace.f340, trace.f380)
+            if np.isfinite(f[before]).any() and np.isfinite(f[after]).any()
+        ]
         if rise and min(rise) > limits.glow:
             found.append(trace.trace.well)
     text = f"{', '.join(found)} shine by themselves." if found else "No compound shines by itself."

@@ -138,7 +138,7 @@ def _without_artefact(made: RatioTrace) -> RatioTrace:
     sd = [float(np.nanstd(f[before])) for f in (made.f340, made.f380)]
     after = np.flatnonzero((made.since_s >= 0) & (made.since_s < ARTEFACT_WINDOW_S))[:2]
     later = np.flatnonzero(made.since_s >= 0)[3:6]
-    if not later.size:
+    if not seen[later].any():
         return made
     for index in after:
         jumps = [float(f[index] - np.nanmean(f[later])) / max(s, 1e-12)
