@@ -14,11 +14,13 @@ from platectl.app.audit import audit
 from platectl.app.drive import Finished
 from platectl.app.night import execute
 from platectl.app.prepare import Night, Options, prepare
+from platectl.domain.errors import RunAbortedError
 from platectl.domain.events import Event
 from platectl.domain.night import SIMULATED_START
+from platectl.domain.policy import Policy, Rule, When
 from platectl.engine.journal import Journal
 from platectl.engine.keeper import PlanKeeper
-from platectl.engine.ports import Proposal, Situation
+from platectl.engine.ports import Proposal, Replanner, Situation
 from platectl.engine.questions import Questions
 from platectl.engine.remedy import Remedies
 from platectl.engine.resources import ResourceQueues
@@ -96,22 +98,28 @@ def test_a_window_that_no_plan_keeps_is_decided_before_it_breaks(night: Night) -
         async def __call__(self, situation: Situation) -> Proposal:
             return Proposal(situation.planned, (("P2", "wash"),), "told")
 
-    async def scene() -> RunState:
-        run, state = night.compiled, RunState()
-        journal = Journal(
-            Ledger(":memory:"), clock=VirtualClock(SIMULATED_START), state=state, began_s=0.0
-        )
-        plates = tuple(p.name for p in run.plates)
-        remedies = Remedies(night.policy, Questions(journal), plates)
-        queues, timetable = ResourceQueues(run.steps), Timetable(run.steps)
-        keeper = PlanKeeper(run, journal, timetable, queues, remedies, Foreteller())
-        keeping = asyncio.create_task(keeper.keep())
-        keeper.ask("something was late")
-        await asyncio.sleep(3600.0)
-        keeping.cancel()
-        return state
-
-    state = run_virtual(scene())
+    state = run_virtual(threatened(night, night.policy, Foreteller()))
 
     assert list(state.dropped_plates) == ["P2"]
     assert "window 'wash' of P2 is going to break" in state.dropped_plates["P2"]
+    orders = Policy(rules=(Rule(when=When(error=("window",)), then="abort"),))
+    with pytest.raises(ExceptionGroup) as caught:
+        run_virtual(threatened(night, orders, Foreteller()))
+    assert caught.group_contains(RunAbortedError, match="is going to break")
+
+
+async def threatened(night: Night, policy: Policy, replanner: Replanner) -> RunState:
+    """A keeper that is told of a window that will break, for an hour."""
+    run, state = night.compiled, RunState()
+    clock = VirtualClock(SIMULATED_START)
+    journal = Journal(Ledger(":memory:"), clock=clock, state=state, began_s=0.0)
+    remedies = Remedies(policy, Questions(journal), tuple(p.name for p in run.plates))
+    queues, timetable = ResourceQueues(run.steps), Timetable(run.steps)
+    keeper = PlanKeeper(run, journal, timetable, queues, remedies, replanner)
+    keeping = asyncio.create_task(keeper.keep())
+    keeper.ask("something was late")
+    await asyncio.wait([keeping], timeout=3600.0)
+    if keeping.done():
+        keeping.result()
+    keeping.cancel()
+    return state

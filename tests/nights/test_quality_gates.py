@@ -87,6 +87,20 @@ def test_night_orders_may_say_to_go_on(night: Night, tmp_path: Path) -> None:
     assert not finished.outcome.dropped
 
 
+def test_a_run_that_is_held_lets_begun_steps_end(night: Night, tmp_path: Path) -> None:
+    rule = Rule(when=When(error=("quality",)), then="hold")
+    policy = Policy(rules=(rule, *night.policy.rules))
+
+    finished = run(replace(night, policy=policy), tmp_path / "run")
+
+    begun = {e.step for e in finished.events if e.kind == "step.claimed"}
+    over = {e.step for e in finished.events if e.kind == "step.done"}
+    assert finished.outcome.status == "held"
+    assert "P1 is no good" in finished.outcome.error
+    assert begun == over
+    assert not finished.outcome.in_doubt
+
+
 def test_a_good_plate_holds_nobody(tmp_path: Path) -> None:
     (tmp_path / "n.yaml").write_text(
         NIGHT.replace(

@@ -8,6 +8,7 @@ from typing import Final
 
 import structlog
 
+from platectl.domain.errors import RunAbortedError, RunHeldError
 from platectl.domain.run import CompiledRun
 from platectl.domain.steps import Step
 from platectl.engine.journal import Journal
@@ -121,7 +122,11 @@ class PlanKeeper:
             }, sync=False)  # fmt: skip
 
     async def _decide(self, plate: str, window: str) -> None:
-        """Have the night orders say what becomes of a plate whose window is going to break."""
+        """Have the night orders say what becomes of a plate whose window is going to break.
+
+        Raises:
+            RunHeldError, RunAbortedError: They, or a person, said so.
+        """
         key = (plate, window)
         if key in self._decided or plate in self.journal.state.dropped_plates:
             return
@@ -131,6 +136,10 @@ class PlanKeeper:
         text = f"window {window!r} of {plate} is going to break; no plan keeps it"
         answer = await self.remedies.window(step, text, patience_s=PATIENCE_S)
         log.warning("window.threatened", plate=plate, window=window, answer=answer.option)
+        if answer.option == "abort":
+            raise RunAbortedError(f"{answer.by} aborted the run: {text}")
+        if answer.option == "hold":
+            raise RunHeldError(text)
         lost = {*self.journal.state.dropped_plates, plate}
         others = [p.name for p in self.run.plates if p.name not in lost]
         if answer.option == "drop_plate" and others:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -131,8 +131,8 @@ class Engine:
                 self._queues.lending = True
             async with asyncio.TaskGroup() as group:
                 aside = [group.create_task(self._stop_when_told()),
-                         group.create_task(self._keeper.keep()),
-                         group.create_task(self._gates.keep())]  # fmt: skip
+                         group.create_task(self._aside(self._keeper.keep())),
+                         group.create_task(self._aside(self._gates.keep()))]  # fmt: skip
                 steps = [group.create_task(self._step(s), name=s.id) for s in self._left]
                 await asyncio.gather(*steps)
                 for task in aside:
@@ -203,6 +203,14 @@ class Engine:
             except InstrumentError as error:
                 error.instrument = error.instrument or name
                 raise
+
+    async def _aside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something beside the steps; if it holds the run, steps that have begun end first."""
+        try:
+            await work
+        except* RunHeldError as held:
+            self._held = self._held or str(held.exceptions[0])
+            await self.control.set("stopping")
 
     async def _stop_when_told(self) -> None:
         await self.control.stopped()
