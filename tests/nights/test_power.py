@@ -35,6 +35,7 @@ def widths_predicted(found: Planned) -> dict[str, float]:
     return {c.compound: c.width.median for c in found.power.compounds if c.width}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("protocol", "tolerance"), [("sigma1-binding", 0.08), ("fura2-calcium", 0.15)]
 )
