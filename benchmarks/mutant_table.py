@@ -176,6 +176,22 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
              "True"),
         ],
     },
+    "opentrons_heater_shaker": {
+        "swapped fields": [
+            ("codec.py", "Speed(actual_rpm=integer(match[1]), target_rpm=integer(match[2]))",
+             "Speed(actual_rpm=integer(match[2]), target_rpm=integer(match[1]))"),
+            ("codec.py", "serial_number=match[3], firmware=match[1]",
+             "serial_number=match[1], firmware=match[3]"),
+        ],
+        "missing length check": [
+            ("codec.py", "_ANSWER.fullmatch(line)", "_ANSWER.match(line)"),
+            ("codec.py", "_STATUS.fullmatch(fields)", "_STATUS.match(fields)"),
+            ("codec.py", "_IDENTITY.fullmatch(fields)", "_IDENTITY.match(fields)"),
+        ],
+        "wrong prefix": [
+            ("codec.py", r"(?:async )?(ERR\d{3})", r"(ERR\d{3})"),
+        ],
+    },
     "opentrons_vacuum": {
         "swapped fields": [
             ("codec.py", "serial_number=match[3], firmware=match[1]",

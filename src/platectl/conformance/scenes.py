@@ -208,6 +208,13 @@ def opentrons(stage: Stage) -> Scene:
     return stage.play("opentrons", "dispense", how, prepare=take_up)
 
 
+def opentrons_heater_shaker(stage: Stage) -> Scene:
+    """A plate is shaken."""
+    stage.world.place("P1", "assay_plate_96", "nest", volume_ul=100)
+    how = {"speed_rpm": 600, "duration_s": 30}
+    return stage.play("opentrons_heater_shaker", "shake", how, position="nest")
+
+
 def opentrons_vacuum(stage: Stage) -> Scene:
     """A filter plate is drawn through."""
     stage.world.place("F1", "filter_plate_96_gfb", "manifold", volume_ul=100)
