@@ -53,7 +53,7 @@ def after_meeting(*faults: Fault) -> LineLab:
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
 async def test_the_driver_says_exactly_what_was_recorded(transcripts: Path, size: int) -> None:
-    driver = replaying(NAME, chopped(recorded(transcripts, f"{NAME}_shake"), size))
+    driver = replaying(NAME, chopped(recorded(transcripts, "opentrons_heater_shaker_shake"), size))
 
     identity = await driver.connect()
     assert identity == Identity(
@@ -67,7 +67,7 @@ async def test_the_driver_says_exactly_what_was_recorded(transcripts: Path, size
 
 
 async def test_a_stuck_latch_is_a_fault_and_nothing_turns(transcripts: Path) -> None:
-    driver = replaying(NAME, recorded(transcripts, f"{NAME}_latch"))
+    driver = replaying(NAME, recorded(transcripts, "opentrons_heater_shaker_latch"))
     await driver.connect()
 
     with pytest.raises(InstrumentFaultError, match="did not move in time") as caught:
