@@ -192,6 +192,23 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
             ("codec.py", r"(?:async )?(ERR\d{3})", r"(ERR\d{3})"),
         ],
     },
+    "opentrons_temperature": {
+        "swapped fields": [
+            ("opentrons_temperature.py", "return target_c, number(match[2])", "return number(match[2]), target_c"),
+            ("opentrons_temperature.py", "serial_number=match[1], firmware=match[3]",
+             "serial_number=match[3], firmware=match[1]"),
+        ],
+        "off by one in an error code": NO_CODES,
+        "wrong prefix": [
+            ("opentrons_temperature.py", '"Temperature module overheated!"', '"temperature module overheated!"'),
+        ],
+        "missing length check": [
+            ("opentrons_temperature.py", "_STATE.fullmatch(told)", "_STATE.match(told)"),
+            ("opentrons_temperature.py", "_IDENTITY.fullmatch(told)", "_IDENTITY.match(told)"),
+            ("opentrons_temperature.py", "if len(told) > 1 or (", "if (" ),
+            ("opentrons_temperature.py", "ACKS: Final = 2", "ACKS: Final = 1"),
+        ],
+    },
     "opentrons_vacuum": {
         "swapped fields": [
             ("codec.py", "serial_number=match[3], firmware=match[1]",

@@ -215,6 +215,14 @@ def opentrons_heater_shaker(stage: Stage) -> Scene:
     return stage.play("opentrons_heater_shaker", "shake", how, position="nest")
 
 
+def opentrons_temperature(stage: Stage) -> Scene:
+    """A plate is cooled."""
+    stage.world.place("P1", "assay_plate_96", "block", volume_ul=100)
+    return stage.play(
+        "opentrons_temperature", "set_temperature", {"temperature_c": 4.0}, position="block"
+    )
+
+
 def opentrons_vacuum(stage: Stage) -> Scene:
     """A filter plate is drawn through."""
     stage.world.place("F1", "filter_plate_96_gfb", "manifold", volume_ul=100)
