@@ -126,6 +126,25 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
         ],
     },
     "hidex_sense": {"wrong terminator": HTTP},
+    "liconic": {
+        "swapped fields": [
+            ("liconic.py", "return number, level", "return level, number"),
+            ("liconic.py", '("DM23", shape.steps), ("DM25", shape.levels)',
+             '("DM23", shape.levels), ("DM25", shape.steps)'),
+        ],
+        "wrong prefix": [
+            ("liconic.py", 'ACTIVATE, END, IMPORT, EXPORT = "ST 1801", "ST 1903", "ST 1904", "ST 1905"',
+             'ACTIVATE, END, IMPORT, EXPORT = "ST 1801", "ST 1903", "ST 1905", "ST 1904"'),
+            ("liconic.py", 'f"RD {name}"', 'f"WR {name}"'),
+        ],
+        "lenient number": [
+            ("liconic.py", 're.compile(r"\\d{5}")', 're.compile(r"[\\d_ .+-]+")'),
+        ],
+        "missing length check": [
+            ("liconic.py", 're.compile(r"\\d{5}")', 're.compile(r"\\d+")'),
+            ("liconic.py", "_WORD.fullmatch(answer)", "_WORD.match(answer)"),
+        ],
+    },
     "line_scanner": {
         "wrong terminator": [
             ("line_scanner.py", '"keyence_bl": Dialect(b"\\r",', '"keyence_bl": Dialect(b"\\r\\n",'),

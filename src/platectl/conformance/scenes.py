@@ -117,6 +117,18 @@ def hidex_sense(stage: Stage) -> Scene:
     return stage.play("hidex_sense", "count", how, position="counter")
 
 
+def liconic(stage: Stage) -> Scene:
+    """A plate is fetched."""
+    slots = {str(n): f"it.{n}" for n in range(1, 45)}
+    for name in ("station", *slots.values()):
+        stage.world.add_position(name)
+    stage.world.place("P1", "assay_plate_96", "it.25")
+    return stage.play(
+        "liconic", "fetch", {"slot": 25}, position="station", simulated={"slots": slots},
+        again=("store", {"slot": 25}), repeatable=False, transfer_sensor=True,
+    )  # fmt: skip
+
+
 def line_scanner(stage: Stage) -> Scene:
     """A barcode is read."""
     stage.world.add_position("gate")
