@@ -195,6 +195,33 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
              "True"),
         ],
     },
+    "opentrons_deck_block": {
+        "wrong terminator": HTTP,
+        "swapped fields": [
+            ("robot.py", "return Module(id_, model, serial_number,", "return Module(model, id_, serial_number,"),
+            ("robot.py", "id_, model, serial_number, firmware = map", "id_, model, firmware, serial_number = map"),
+        ],
+        "wrong prefix": [
+            ("block.py", '"temperatureModule/setTargetTemperature"', '"temperatureModules/setTargetTemperature"'),
+        ],
+        "lenient number": [
+            ("robot.py", "if isinstance(value, bool) or not isinstance(value, int | float)",
+             "if not isinstance(value, int | float | bool)"),
+        ],
+        "missing length check": [("robot.py", "if len(found) == 1:", "if found:")],
+    },
+    "opentrons_deck_shaker": {
+        "wrong terminator": HTTP,
+        "swapped fields": [
+            ("robot.py", "return Module(id_, model, serial_number,", "return Module(model, id_, serial_number,"),
+        ],
+        "wrong prefix": [("shaker.py", 'f"heaterShaker/{command}"', 'f"heatershaker/{command}"')],
+        "lenient number": [
+            ("robot.py", "if isinstance(value, bool) or not isinstance(value, int | float)",
+             "if not isinstance(value, int | float | bool)"),
+        ],
+        "missing length check": [("robot.py", "if len(found) == 1:", "if found:")],
+    },
     "opentrons_heater_shaker": {
         "swapped fields": [
             ("codec.py", "Speed(actual_rpm=integer(match[1]), target_rpm=integer(match[2]))",

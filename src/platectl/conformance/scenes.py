@@ -220,6 +220,20 @@ def opentrons(stage: Stage) -> Scene:
     return stage.play("opentrons", "dispense", how, prepare=take_up)
 
 
+def opentrons_deck_block(stage: Stage) -> Scene:
+    """A plate is cooled."""
+    stage.world.place("P1", "assay_plate_96", "block", volume_ul=100)
+    how = {"temperature_c": 4.0}
+    return stage.play("opentrons_deck_block", "set_temperature", how, position="block")
+
+
+def opentrons_deck_shaker(stage: Stage) -> Scene:
+    """A plate is shaken."""
+    stage.world.place("P1", "assay_plate_96", "nest", volume_ul=100)
+    how = {"speed_rpm": 600, "duration_s": 30}
+    return stage.play("opentrons_deck_shaker", "shake", how, position="nest")
+
+
 def opentrons_heater_shaker(stage: Stage) -> Scene:
     """A plate is shaken."""
     stage.world.place("P1", "assay_plate_96", "nest", volume_ul=100)
