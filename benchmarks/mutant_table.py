@@ -13,6 +13,7 @@ Edit = tuple[str, str, str]
 BINARY: Final = "values are binary"
 HTTP: Final = "HTTP: messages end as h11 says"
 NO_CODES: Final = "the instrument sends no codes: faults are named by the driver"
+OF_HANDLER: Final = "has no wire of its own; see opentrons"
 OF_OPERATOR: Final = "has no wire of its own; see operator"
 
 DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
@@ -221,6 +222,19 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
              "if not isinstance(value, int | float | bool)"),
         ],
         "missing length check": [("robot.py", "if len(found) == 1:", "if found:")],
+    },
+    "opentrons_gripper": {
+        "wrong terminator": OF_HANDLER,
+        "swapped fields": [
+            ("opentrons_gripper.py", "self.settings.stations[source], self.settings.stations[target]",
+             "self.settings.stations[target], self.settings.stations[source]"),
+        ],
+        "off by one in an error code": OF_HANDLER,
+        "wrong prefix": OF_HANDLER,
+        "lenient number": OF_HANDLER,
+        "missing length check": [
+            ("opentrons_gripper.py", 'if states == {"succeeded"}:', 'if states <= {"succeeded"}:'),
+        ],
     },
     "opentrons_heater_shaker": {
         "swapped fields": [

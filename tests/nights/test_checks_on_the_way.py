@@ -1,4 +1,4 @@
-"""A plate is looked at before it goes on: its barcode, what it gained on a balance, its seal; and a cold block."""
+"""A plate is looked at before it goes on: its barcode, what it gained on a balance, its seal; and a cold block of the deck."""
 
 from __future__ import annotations
 
@@ -21,17 +21,21 @@ from platectl.domain.findings import InputRefusedError
 from platectl.files.protocol import bundled
 from platectl.report.html import write_html
 
-STATIONS = {"gate": 41, "balance": 42, "peeler": 43, "block": 44}
+STATIONS = {"gate": 41, "balance": 42, "peeler": 43}
+GRIPPER = {
+    "driver": "opentrons_gripper", "address": "sim:", "uses": {"handler": "flex"},
+    "settings": {"stations": {"flex.C2": "C2", "flex.A4": "A4"}},
+}  # fmt: skip
 MORE = {
     "gate": {"driver": "line_scanner", "address": "sim:", "position": "gate"},
     "balance": {"driver": "mt_sics", "address": "sim:", "position": "balance"},
-    "block": {"driver": "opentrons_temperature", "address": "sim:", "position": "block"},
+    "block": {"driver": "opentrons_temperature", "address": "sim:", "position": "flex.A4"},
     "peeler": {"driver": "xpeel", "address": "sim:", "position": "peeler"},
 }
 #: a step of the bundled protocol, and what is written in its place
 EDITS = {
-    "labware: standards, to: hotel, after: [B5a]}": "labware: standards, to: block, after: [B5a, K0]}",
     "  B2: {do": "  K0: {do: preheat, title: Cold block, temperature: 4 C, where: block, after: [B0]}\n  B2: {do",
+    "  B5a: {do": "  K1: {do: place, title: Keep it cold, labware: tenx, to: block, after: [B4, K0]}\n  B5a: {do",
     "  B5: {do": "  S1: {do: scan, title: Is it the plate, labware: assay, after: [B4, B5b]}\n"
     "  W0: {do: weigh, title: Empty, labware: assay}\n  B5: {do",
     "after: [B4, B5b]}\n  B6": "after: [W0]}\n  B6",
@@ -51,7 +55,9 @@ def files(tmp_path: Path, edits: dict[str, str] = EDITS, **left_out: Any) -> dic
     lab = yaml.safe_load(bundled("simulated-lab.yaml").read_text())
     lab["instruments"] |= {name: how for name, how in MORE.items() if name not in left_out}
     lab["instruments"]["arm"]["settings"]["stations"] |= STATIONS
+    lab["instruments"]["gripper"] = GRIPPER
     lab["positions"] |= {name: {} for name in STATIONS}
+    lab["positions"]["flex.A4"] = {"handler": "flex", "slot": "A4", "use": "deck"}
     (tmp_path / "lab.yaml").write_text(yaml.safe_dump(lab, sort_keys=False))
     text = bundled("binding-common.yaml").read_text()
     for old, new in edits.items():
@@ -97,7 +103,13 @@ def test_the_checks_are_planned_done_and_told_in_ledger_and_report(tmp_path: Pat
     assert weighed["poured_by"] == ["combi_hot", "combi_membranes"]
     assert evidence(finished, "P1.Z1") == {"warnings": []}
     assert evidence(finished, "P1.K0")["temperature_c"] == pytest.approx(4.0, abs=0.5)
-    assert [s.params["target"] for s in night.compiled.steps if s.id == "P1.B5b.1"] == ["block"]
+    kept = next(s for s in night.compiled.steps if s.id == "P1.K1.1")
+    assert (kept.params["mover"], kept.params["target"], kept.params["notes"]) == (
+        "gripper",
+        "flex.A4",
+        [],
+    )
+    assert {"gripper", "flex"} <= set(kept.resources)
     report = build_report("checked", night.compiled, finished.events, finished.plates)
     told = dict(report.checks)
     assert told["P1: Is it the plate"].endswith("as it should be")

@@ -272,10 +272,29 @@ class Opentrons:
         slot = None if slot == "offDeck" else slot
         if self._belief.slots[labware] == slot:
             return
+        await self._move(labware, slot, "manualMoveWithoutPause")
+
+    async def grip(self, source: str, target: str) -> None:
+        """Carry the labware that stands on a slot to another slot with the gripper; see `PlateMover`.
+
+        Raises:
+            RefusedError: The robot knows of nothing on `source`; nothing moved.
+        """
+        self._keys.begin_verb()
+        labware = next((name for name, slot in self._belief.slots.items() if slot == source), None)
+        if labware is None:
+            raise RefusedError(f"the robot knows of nothing on {source}")
+        try:
+            await self._move(labware, target, "usingGripper")
+        except InstrumentFaultError:
+            self._belief.slots[labware] = source  # as on the robot's map
+            raise
+
+    async def _move(self, labware: str, slot: str | None, strategy: str) -> None:
         params = {
             "labwareId": labware,
             "newLocation": await self._place(slot),
-            "strategy": "manualMoveWithoutPause",
+            "strategy": strategy,
         }
         self._belief.slots[labware] = ""  # unknown until the robot has answered
         await self._robot.execute("moveLabware", params)

@@ -234,6 +234,39 @@ def opentrons_deck_shaker(stage: Stage) -> Scene:
     return stage.play("opentrons_deck_shaker", "shake", how, position="nest")
 
 
+def opentrons_gripper(stage: Stage) -> Scene:
+    """A plate is carried from slot to slot."""
+    world = stage.world
+    world.add_position("it.C2")
+    world.place("P1", "assay_plate_96", "it.C1")
+    robot = stage.play("opentrons", "grip", {})
+    gripper_class = registry.load(registry.DRIVERS, "opentrons_gripper")
+
+    async def no_wire() -> ByteStream:
+        raise AssertionError("the gripper has no wire of its own")
+
+    def mounted() -> tuple[Any, ...]:
+        (handler,) = robot.build()
+        settings = gripper_class.Settings(stations={"it.C1": "C1", "it.C2": "C2"})
+        extras = {"handler": handler}
+        return gripper_class(
+            DriverSetup("grip", stage.clock, no_wire, settings, extras=extras)
+        ), handler
+
+    there = {"source": "it.C1", "target": "it.C2"}
+    back = {"source": "it.C2", "target": "it.C1"}
+    scene = Scene(stage, mounted, "move_plate", there, again=("move_plate", back), repeatable=False)
+
+    async def declare(driver: Any) -> None:
+        del driver
+        handler = scene.built[1]
+        await handler.connect()
+        await handler.load_deck([DeckItem("P1", "corning_96_wellplate_360ul_flat", "C1")])
+
+    scene.prepare = declare
+    return scene
+
+
 def opentrons_heater_shaker(stage: Stage) -> Scene:
     """A plate is shaken."""
     stage.world.place("P1", "assay_plate_96", "nest", volume_ul=100)

@@ -37,6 +37,7 @@ class MovePlate(Params):
     source: str
     target: str
     notes: tuple[DeckNote, ...] = ()
+    through: str | None = Field(default=None, description="handler whose gripper the mover is")
 
     @property
     def duration_s(self) -> float:
@@ -45,7 +46,8 @@ class MovePlate(Params):
 
     def instruments(self) -> tuple[str, ...]:
         """The mover, and handlers whose deck it reaches into."""
-        return (self.mover, *dict.fromkeys(note.handler for note in self.notes))
+        handlers = [note.handler for note in self.notes]
+        return (self.mover, *dict.fromkeys([self.through, *handlers] if self.through else handlers))
 
     def liquid_moves(self) -> Iterable[LiquidMove]:
         """None."""
