@@ -119,6 +119,7 @@ class Opentrons:
             self._robot.run_id = known.run_id
             self._belief = before
             self._wanted = before.configured or self._limits.channels[0]
+            await self._robot.leave_recovery()
             return identity
         self._forget()
         self._stamp = f"{AFTER}{known.run_id}"
@@ -211,9 +212,8 @@ class Opentrons:
         if self._belief.tips_fitted and not self._keys.has("pickUpTip"):
             await self._discard()
         await self._configure()
-        self._belief.tips_fitted = (
-            True  # also when the answer is lost: no layout change until dropped
-        )
+        # also when the answer is lost: no layout change until dropped
+        self._belief.tips_fitted = True
         try:
             await self._robot.execute("pickUpTip", self._at(rack, well))
         except InstrumentFaultError:
@@ -265,9 +265,9 @@ class Opentrons:
         await self._note_move(labware, slot)
 
     async def _note_move(self, labware: str, slot: str | None) -> None:
+        if labware not in self._belief.slots and slot is None:
+            return
         if labware not in self._belief.slots:
-            if slot is None:
-                return
             raise RefusedError(f"the robot does not know {labware}; name it in load_deck first")
         slot = None if slot == "offDeck" else slot
         if self._belief.slots[labware] == slot:
