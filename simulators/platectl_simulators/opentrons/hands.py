@@ -55,6 +55,18 @@ class Hands:
             except WorldError as error:
                 self.mishaps.append(f"return to {slot}: {error}")
 
+    def carry(self, source: str, target: str) -> None:
+        """Take what stands on a slot with the gripper, and set it down on another."""
+        here, there = (self._slots.get(slot, f"{self._name}.{slot}") for slot in (source, target))
+        labware = self._world.lift(here)
+        if labware is None:
+            self.mishaps.append(f"nothing to grip at {source}")
+            return
+        try:
+            self._world.set_down(labware, there)
+        except WorldError as error:
+            self.mishaps.append(f"set down at {target}: {error}")
+
     async def takes(self, nominal_s: float) -> None:
         """Be busy for about so long."""
         await asyncio.sleep(self._world.takes_s(self._name, nominal_s))

@@ -20,6 +20,7 @@ class Timing(BaseModel):
     blow_out_s: float = 1.0
     touch_tip_s: float = 2.0
     home_s: float = 12.0
+    grip_s: float = Field(default=20.0, description="to take a labware and set it down")
     bookkeeping_s: float = Field(default=0.05, description="loading, map and nozzle layout")
 
 
@@ -34,6 +35,7 @@ class Options(BaseModel):
     robot_type: Literal["flex", "ot2"] = "flex"
     pipette_name: str = "p1000_96"
     mount: Literal["left", "right"] = "left"
+    gripper: bool = Field(default=True, description="whether a Flex has one")
     slots: dict[str, str] = Field(default_factory=dict)
     modules: list[dict[str, Any]] = Field(default_factory=list)
     timing: Timing = Field(default_factory=Timing)
