@@ -37,6 +37,13 @@ def bioshake(stage: Stage) -> Scene:
     return stage.play("bioshake", "shake", how, position="nest")
 
 
+def biotek(stage: Stage) -> Scene:
+    """A column is read three times, from above."""
+    stage.world.place("P1", "assay_plate_96", "read")
+    how = {"read": _read(bottom=False)}
+    return stage.play("biotek", "read_kinetic", how, position="read")
+
+
 def cavro(stage: Stage) -> Scene:
     """A syringe gives part of what it holds."""
     stage.world.load_bottle("it", liquid="buffer", volume_ul=1e6, contents={})
