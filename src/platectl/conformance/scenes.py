@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from platectl import registry
@@ -86,12 +87,53 @@ def cytomat(stage: Stage) -> Scene:
     )  # fmt: skip
 
 
+def _started(stage: Stage, **note: Any) -> Callable[[Any], Awaitable[None]]:
+    """A person starts the instrument, which cannot be started from here."""
+
+    async def start(driver: Any) -> None:
+        del driver
+        stage.world.notices.setdefault("it.start", []).append(note)
+
+    return start
+
+
+#: patience that ends before a trial does
+SOON: Final[dict[str, Any]] = {"margin_s": 1000.0}
+COUNTED: Final[dict[str, Any]] = {
+    "title": "P1-filter",
+    "wells": ("A1", "A2", "B1"),
+    "count_s": 60.0,
+}
+
+
+def delimited_counts(stage: Stage) -> Scene:
+    """Three wells are counted, and a file of their lines is dropped."""
+    stage.world.place("P1", "filter_plate_96_gfb", "counter")
+    layout = {
+        "separator": ";", "columns": ["plate", "well", "counts", "count_s", "cpm"],
+        "header": ["Plate;Well;Counts;Time (s);CPM"], "footer": ["End"], "well_form": "A01",
+    }  # fmt: skip
+    return stage.play(
+        "delimited_counts", "count", COUNTED, position="counter", files=True, simulated=layout,
+        prepare=_started(stage, **COUNTED), **SOON, **layout,
+    )  # fmt: skip
+
+
 def el406(stage: Stage) -> Scene:
     """A buffer is dispensed into the whole plate."""
     stage.world.place("P1", "assay_plate_96", "nest", volume_ul=50)
     stage.world.load_bottle("it.A", liquid="hbss", volume_ul=1e6, contents={})
     how = {"buffer": "A", "volume_ul": 90, "flow": 5}
     return stage.play("el406", "dispense", how, position="nest")
+
+
+def envision_csv(stage: Stage) -> Scene:
+    """Three wells are read, and an export is dropped."""
+    stage.world.place("P1", "filter_plate_96_gfb", "reader")
+    return stage.play(
+        "envision_csv", "count", COUNTED, position="reader", files=True,
+        prepare=_started(stage, **COUNTED), **SOON,
+    )  # fmt: skip
 
 
 FMP: Final = {
@@ -114,6 +156,15 @@ def flipr(stage: Stage) -> Scene:
     return stage.play(
         "flipr", "read_kinetic", {"read": read}, position="read", files=True, again=("open_drawer", {}),
         simulated={"protocols": protocols, "source": "source", "tips": "tips"}, protocols=protocols,
+    )  # fmt: skip
+
+
+def hidex300(stage: Stage) -> Scene:
+    """Three wells are counted, and a growing file is dropped."""
+    stage.world.place("P1", "filter_plate_96_gfb", "counter")
+    return stage.play(
+        "hidex300", "count", COUNTED, position="counter", files=True,
+        prepare=_started(stage, **COUNTED), **SOON,
     )  # fmt: skip
 
 
@@ -231,6 +282,21 @@ def pf400(stage: Stage) -> Scene:
         "pf400", "move_plate", {"source": "shaker1", "target": "combi_hot"},
         simulated={"stations": stations}, stations=stations, repeatable=False,
         again=("move_plate", {"source": "combi_hot", "target": "shaker1"}),
+    )  # fmt: skip
+
+
+def softmax_file(stage: Stage) -> Scene:
+    """Two wells of a column are read three times, and an export is dropped."""
+    stage.world.place("P1", "assay_plate_96", "read")
+    read = _read(wells=("A2", "B2"), columns=(2,))
+    pairs = [[channel.excitation_nm, channel.emission_nm] for channel in FURA2]
+    note = {
+        "title": read.title, "wells": read.wells, "columns": read.columns, "channels": pairs,
+        "interval_s": read.interval_s, "baseline_s": 0.0, "record_s": read.record_s, "pipettor": None,
+    }  # fmt: skip
+    return stage.play(
+        "softmax_file", "read_kinetic", {"read": read}, position="read", files=True,
+        again=("observe", {}), prepare=_started(stage, **note), **SOON,
     )  # fmt: skip
 
 

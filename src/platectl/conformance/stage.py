@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from platectl import registry
+from platectl.conformance.folder import FaultyFolder
 from platectl.conformance.journal import Journal
 from platectl.conformance.replay import TimedReplay
 from platectl.domain.transcript import Side, Turn
 from platectl.hal.handling import Prompt
 from platectl.hal.instrument import DriverSetup
 from platectl.hal.reading import KineticRead
-from platectl.hal.stream import ByteStream
+from platectl.hal.stream import ByteStream, DropFolder
 from platectl.simkit.line_faults import LineFaults
 from platectl.simkit.pipe import pipe
 from platectl.simkit.simulator import SimulatorSetup
@@ -48,6 +49,8 @@ class Stage:
     recording: TimedReplay | None = None
     simulator: Any = None
     lines: list[ByteStream] = field(default_factory=list)
+    #: by name, the last content of files that a driver has read
+    dropped: dict[str, bytes] = field(default_factory=dict)
     #: what the instrument has besides its wire: files, other wires
     beside: tuple[str, ...] = ()
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -99,10 +102,12 @@ class Stage:
         extras = {
             wire: self.connector(getattr(simulator, f"serve_{wire}"), main=False) for wire in wires
         }
+        drop: DropFolder | None = DropDirectory(self.folder, in_thread=False) if files else None
+        if drop is not None and driver_class.info.wire == "files":
+            drop = FaultyFolder(drop, self)
         setup = DriverSetup(
             "it", self.clock, self.connector(simulator.serve),
-            driver_class.Settings.model_validate(settings),
-            DropDirectory(self.folder, in_thread=False) if files else None, extras,
+            driver_class.Settings.model_validate(settings), drop, extras,
         )  # fmt: skip
         return Scene(
             self, lambda: (driver_class(setup),), verb, arguments, prepare, again, repeatable
