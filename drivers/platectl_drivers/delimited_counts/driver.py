@@ -130,6 +130,7 @@ class DelimitedCounts:
             return Verdict("unknown", {"not_a_verb_of_this_counter": action.verb})
         title = str(action.arguments["title"])
         if self._folder is None:
+            await self.connect()
             return Verdict("not_done", {"title": title, "lines": "are not kept"}, remembered=True)
         watch = self._watch(title, len(action.arguments["wells"]))
         with contextlib.suppress(MalformedReplyError):
@@ -184,12 +185,12 @@ class DelimitedCounts:
                 counted.append(take(line, self._settings, count_s))
                 if not states_plate and counted[-1].reading.well != well:
                     raise line.error(f"well {counted[-1].reading.well} came, {well} is next")
+            if states_plate:
+                self._of_plate(counted, title, "the line")
+            return in_order(counted, wells, "the line")
         except LinkError:
             await self.aclose()  # what the counter goes on to say belongs to nobody
             raise
-        if states_plate:
-            self._of_plate(counted, title, "the line")
-        return in_order(counted, wells, "the line")
 
     async def _line(self, number: int, of: int, deadline_s: float) -> Line:
         assert self._link is not None  # noqa: S101  # the caller looked

@@ -128,8 +128,10 @@ def cut(data: bytes, name: str, layout: Settings) -> tuple[list[Line], bool]:
     lines = [Line(name, n, piece) for n, piece in enumerate(pieces, start=1)][
         : -1 if ended else None
     ]
-    for line in lines[: None if ended else -1]:
-        if "\r" in line.text or "\n" in line.text:
+    for line in lines:
+        growing = line is lines[-1] and not ended
+        text = line.text.removesuffix("\r") if growing else line.text
+        if "\r" in text or "\n" in text:
             raise line.error(f"another line end than {layout.line_end}, which is declared")
     return lines, ended
 
@@ -140,7 +142,8 @@ def check_header(lines: Sequence[Line], layout: Settings) -> None:
     Raises:
         MalformedReplyError: A line is another.
     """
-    for line, wanted in zip(lines, layout.header, strict=False):
+    for index, wanted in enumerate(layout.header[: len(lines)]):
+        line = lines[index]
         if wanted not in {ANY_LINE, line.text}:
             raise line.error(f"the header is {line.text[:60]!r}, declared is {wanted[:60]!r}")
 
