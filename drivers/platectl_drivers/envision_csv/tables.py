@@ -221,7 +221,7 @@ def _matrix(rows: Sequence[_Row], index: int) -> dict[str, float]:
         letters.append(row.first)
         cells = row.cells[1:]
         trailing = cells[len(numbers) :]
-        if len(cells) < len(numbers) or any(cell.strip() for cell in trailing):
+        if len(row.cells) != len(head.cells) or any(cell.strip() for cell in trailing):
             raise row.error(f"{len(cells)} cells in a row of {len(numbers)} columns")
         for column, cell in enumerate(cells[: len(numbers)], start=1):
             if cell.strip():

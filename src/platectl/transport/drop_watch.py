@@ -67,6 +67,7 @@ class DropWatch:
         self._foreign: dict[str, str] = {}
         self._before: dict[str, bytes] | None = None
         self._grown: dict[str, Look] = {}
+        self._unknown: dict[str, str] = {}
         self.unreadable = ""
 
     async def take(self) -> tuple[str, bytes] | None:
@@ -102,6 +103,7 @@ class DropWatch:
         found: dict[str, bytes] = {}
         self.unreadable = ""
         grown: dict[str, Look] = {}
+        self._unknown = {}
         try:
             for name in await self._folder.names():
                 if name in self._foreign:
@@ -115,6 +117,8 @@ class DropWatch:
                     found[name], grown[name] = data, look
                 elif look.whole and look.stated is not None:
                     self._foreign[name] = ", ".join(look.stated) or "no plate"
+                else:
+                    self._unknown[name] = look.said
         except DisconnectedError as error:
             self.unreadable = str(error)
         self._grown = grown
@@ -126,7 +130,8 @@ class DropWatch:
             return f"the folder could not be read at last: {self.unreadable}"
         if self._grown:
             return "; ".join(f"{n} {look.wrong or look.said}" for n, look in self._grown.items())
-        others = ", ".join(f"{name} ({what[:60]})" for name, what in self._foreign.items())
+        named = {**self._foreign, **self._unknown}
+        others = ", ".join(f"{name} ({what[:60]})" for name, what in named.items())
         return f"other files: {others}" if others else "the folder holds no such file"
 
 
