@@ -389,6 +389,15 @@ def test_no_temperature_is_read_leniently(digits: str) -> None:
         wire.degrees(digits)
 
 
+async def test_bytes_without_end_are_malformed_before_they_fill_the_memory() -> None:
+    class Babbles:
+        async def receive(self, *, timeout_s: float | None = None) -> bytes:
+            return b"0" * 10_000
+
+    with pytest.raises(MalformedReplyError, match="more than 65536 bytes"):
+        await wire.Link(Babbles()).until(b"\x03", 60.0)
+
+
 # Recovery -----------------------------------------------------------------------------------
 READ = action("read_kinetic", title="t")
 

@@ -145,6 +145,7 @@ def test_what_is_not_as_declared_is_refused_with_its_line(
         (b"P,A1,12\r\n", {"header": ["Plate,Well,CPM"]}, "x.csv:1: the header is 'P,A1,12', declared is"),
         (b"Plate,Well,DPM\r\nP,A1,1\r\n", {"header": ["Plate,Well,CPM"]}, "declared is 'Plate,Well,CPM'"),
         (b"P,A1,12\r\nP,A2,12\r\n", {"footer": ["End"]}, "the last lines are 'P,A2,12', declared is 'End'"),
+        (b"End\r\n", {"footer": ["*", "End"]}, "shorter than its header and its last lines"),
         ("P,A1,12\r\n".encode("utf-16"), {}, "x.csv is not ascii"),
         (b"P,A1,12\xb5\r\n", {}, "x.csv is not ascii"),
     ],

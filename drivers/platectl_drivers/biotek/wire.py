@@ -15,7 +15,7 @@ from platectl.domain.errors import (
     ReplyTimeoutError,
 )
 from platectl.hal.stream import ByteStream
-from platectl.transport.codec import integer, number, text
+from platectl.transport.codec import integer, text
 
 ACK: Final = b"\x06"
 ETX: Final = b"\x03"
@@ -34,6 +34,7 @@ _STATUS: Final = re.compile(r"[0-9A-F]{4}")
 _DATA: Final = re.compile(
     rb"01,1,\r(\d{3}:[0-5]\d:[0-5]\d\.\d),(\d{3})((?:(?:,\d\d,\d\d,[^,\r\n\x1a\x03]{7})+\r\n)+)(\d{3})\x1a(\d{3})\x1a"
 )
+_CELL: Final = re.compile(r",(\d\d),(\d\d),([^,]{7})")
 _ABSORBANCE: Final = re.compile(r"[+-]\d\.\d{4}")
 _COUNTS: Final = re.compile(r"\d{7}")
 _NOTHING: Final = "*" * 7
@@ -187,7 +188,8 @@ def rectangles(cells: set[tuple[int, int]]) -> list[Rectangle]:
         columns = sorted(column for at, column in cells if at == row)
         firsts = [c for c in columns if c - 1 not in columns]
         lasts = [c for c in columns if c + 1 not in columns]
-        for first, last in zip(firsts, lasts, strict=True):
+        for first in firsts:
+            last = next(c for c in lasts if c >= first)
             stack = runs.setdefault((first, last), [])
             if stack and stack[-1][2] == row - 1:
                 stack[-1] = (stack[-1][0], first, row, last)
@@ -208,15 +210,14 @@ def parse_body(data: bytes, where: Rectangle, *, absorbs: bool) -> Body:
     if not match:
         raise MalformedReplyError(f"{data[:40]!r} ... {data[-20:]!r} are no data")
     first, last = data.index(b"\r") + 1, data.index(SUB) + 1
-    stated, found = integer(match[5]), sum(data[first:last]) % BYTE
+    stated, found = int(match[5]), sum(data[first:last]) % BYTE
     if stated != found:
         raise MalformedReplyError(f"the checksum of the data is {stated}, counted are {found}")
     if _accepted(data[match.end() :], "O"):
         raise MalformedReplyError(f"{data[match.end() :]!r} is no status")
-    fields = text(match[3].replace(b"\r\n", b"")).split(",")[1:]
     values: dict[tuple[int, int], float | None] = {}
-    for row, column, value in zip(fields[::3], fields[1::3], fields[2::3], strict=True):
-        place = integer(row), integer(column)
+    for row, column, value in _CELL.findall(text(match[3].replace(b"\r\n", b""))):
+        place = int(row), int(column)
         if place in values:
             raise MalformedReplyError(f"row {row}, column {column} came twice")
         values[place] = _value(value, absorbs=absorbs)
@@ -232,4 +233,4 @@ def _value(field: str, *, absorbs: bool) -> float | None:
         return None
     if not (_ABSORBANCE if absorbs else _COUNTS).fullmatch(field):
         raise MalformedReplyError(f"{field!r} is no value")
-    return number(field)
+    return float(field)

@@ -174,8 +174,11 @@ def parse_lines(data: bytes, name: str, layout: Settings, count_s: float) -> tup
     lines, _ = cut(data, name, layout)
     check_header(lines, layout)
     last = len(lines) - len(layout.footer)
+    if last < len(layout.header):
+        raise MalformedReplyError(f"{name}: shorter than its header and its last lines")
     body = lines[len(layout.header) : last]
-    for line, wanted in zip(lines[last:], layout.footer, strict=True):
+    for index, wanted in enumerate(layout.footer):
+        line = lines[last + index]
         if wanted not in {ANY_LINE, line.text}:
             raise line.error(f"the last lines are {line.text[:60]!r}, declared is {wanted[:60]!r}")
     return tuple(take(line, layout, count_s) for line in body)
@@ -194,8 +197,8 @@ def take(line: Line, layout: Settings, count_s: float = MINUTE_S) -> Counted:
             f"{line.text[:60]!r}"
         )
     fields = {
-        column: cell.strip(" ")
-        for column, cell in zip(layout.columns, cells, strict=True)
+        column: cells[index].strip(" ")
+        for index, column in enumerate(layout.columns)
         if column != "ignore"
     }
     try:

@@ -150,9 +150,7 @@ def _record(rows: Sequence[_Row], index: int) -> dict[str, str]:
     heads, values = rows[index : index + 2]
     if len(heads.cells) != len(values.cells):
         raise values.error(f"{len(values.cells)} cells below {len(heads.cells)} headings")
-    return {
-        head.strip(): cell.strip() for head, cell in zip(heads.cells, values.cells, strict=True)
-    }
+    return {heads.cells[index].strip(): cell.strip() for index, cell in enumerate(values.cells)}
 
 
 def _barcode(plate: dict[str, str], row: _Row) -> str:
@@ -165,7 +163,7 @@ def _barcode(plate: dict[str, str], row: _Row) -> str:
 def _stated(about: dict[str, str], heading: str) -> float | None:
     """A number, None where the file states none (N/A)."""
     field = about.get(heading, "N/A")
-    return number(field) if _DECIMAL.fullmatch(field) else None
+    return float(field) if _DECIMAL.fullmatch(field) else None
 
 
 # Kaleido ----------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from platectl import registry
@@ -29,6 +28,26 @@ def a4s(stage: Stage) -> Scene:
     """A plate is sealed."""
     stage.world.place("P1", "assay_plate_96", "tray")
     return stage.play("a4s", "seal", {"temperature_c": 170, "duration_s": 3}, position="tray")
+
+
+#: patience that ends before a trial does
+SOON: Final[dict[str, Any]] = {"margin_s": 1000.0}
+COUNTED: Final[dict[str, Any]] = {
+    "title": "P1-filter",
+    "wells": ("A1", "A2", "B1"),
+    "count_s": 60.0,
+}
+
+
+def beckman_ls(stage: Stage) -> Scene:
+    """Three vials are counted, and heard."""
+    stage.world.place("P1", "filter_plate_96_gfb", "counter")
+    datums = {"position": 912, "cpm": 920}
+    return stage.play(
+        "beckman_ls", "count", COUNTED, position="counter", simulated={"datums": datums},
+        started=COUNTED,
+        again=("observe", {}), datums=datums, **SOON,
+    )  # fmt: skip
 
 
 def bioshake(stage: Stage) -> Scene:
@@ -87,25 +106,6 @@ def cytomat(stage: Stage) -> Scene:
     )  # fmt: skip
 
 
-def _started(stage: Stage, **note: Any) -> Callable[[Any], Awaitable[None]]:
-    """A person starts the instrument, which cannot be started from here."""
-
-    async def start(driver: Any) -> None:
-        del driver
-        stage.world.notices.setdefault("it.start", []).append(note)
-
-    return start
-
-
-#: patience that ends before a trial does
-SOON: Final[dict[str, Any]] = {"margin_s": 1000.0}
-COUNTED: Final[dict[str, Any]] = {
-    "title": "P1-filter",
-    "wells": ("A1", "A2", "B1"),
-    "count_s": 60.0,
-}
-
-
 def delimited_counts(stage: Stage) -> Scene:
     """Three wells are counted, and a file of their lines is dropped."""
     stage.world.place("P1", "filter_plate_96_gfb", "counter")
@@ -115,7 +115,7 @@ def delimited_counts(stage: Stage) -> Scene:
     }  # fmt: skip
     return stage.play(
         "delimited_counts", "count", COUNTED, position="counter", files=True, simulated=layout,
-        prepare=_started(stage, **COUNTED), **SOON, **layout,
+        started=COUNTED, **SOON, **layout,
     )  # fmt: skip
 
 
@@ -132,7 +132,7 @@ def envision_csv(stage: Stage) -> Scene:
     stage.world.place("P1", "filter_plate_96_gfb", "reader")
     return stage.play(
         "envision_csv", "count", COUNTED, position="reader", files=True,
-        prepare=_started(stage, **COUNTED), **SOON,
+        started=COUNTED, **SOON,
     )  # fmt: skip
 
 
@@ -164,7 +164,7 @@ def hidex300(stage: Stage) -> Scene:
     stage.world.place("P1", "filter_plate_96_gfb", "counter")
     return stage.play(
         "hidex300", "count", COUNTED, position="counter", files=True,
-        prepare=_started(stage, **COUNTED), **SOON,
+        started=COUNTED, **SOON,
     )  # fmt: skip
 
 
@@ -296,7 +296,7 @@ def softmax_file(stage: Stage) -> Scene:
     }  # fmt: skip
     return stage.play(
         "softmax_file", "read_kinetic", {"read": read}, position="read", files=True,
-        again=("observe", {}), prepare=_started(stage, **note), **SOON,
+        again=("observe", {}), started=note, **SOON,
     )  # fmt: skip
 
 

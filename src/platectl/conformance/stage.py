@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,10 @@ from platectl.transport.record import RecordingStream
 
 async def _nothing(driver: Any) -> None:
     del driver
+
+
+def _idle() -> None:
+    """Nobody has to start it."""
 
 
 @dataclass
@@ -84,13 +89,14 @@ class Stage:
         self, name: str, verb: str, arguments: Mapping[str, Any], *,
         position: str | None = None, simulated: Mapping[str, Any] | None = None,
         files: bool = False, wires: Sequence[str] = (), acts: Sequence[str] = (),
-        prepare: Callable[[Any], Awaitable[None]] = _nothing,
+        prepare: Callable[[Any], Awaitable[None]] = _nothing, started: Mapping[str, Any] | None = None,
         again: tuple[str, Mapping[str, Any]] | None = None, repeatable: bool = True, **settings: Any,
     ) -> Scene:  # fmt: skip
         """Build simulator and driver of one name.
 
         `simulated` are settings of the simulator, `settings` those of the driver. `acts` names
-        methods of the simulator whose calls count as done, besides those of the world.
+        methods of the simulator whose calls count as done, besides those of the world. With
+        `started` a person presses start before the verb, and tells the instrument this.
         """
         simulator = registry.load(registry.SIMULATORS, name)(self.setup(position, simulated or {}))
         self.simulator = simulator
@@ -109,9 +115,16 @@ class Stage:
             "it", self.clock, self.connector(simulator.serve),
             driver_class.Settings.model_validate(settings), drop, extras,
         )  # fmt: skip
-        return Scene(
+        scene = Scene(
             self, lambda: (driver_class(setup),), verb, arguments, prepare, again, repeatable
         )
+        if started is not None:
+            scene.press = partial(self._press, started)
+            scene.prepare = scene.pressed
+        return scene
+
+    def _press(self, note: Mapping[str, Any]) -> None:
+        self.world.notices.setdefault("it.start", []).append(note)
 
     async def cut(self) -> None:
         """Break all conversations off, as the death of a process does."""
@@ -211,11 +224,18 @@ class Scene:
     #: verbs that set a state, and may be said twice
     states: Sequence[tuple[str, Mapping[str, Any]]] = ()
     tellings: Sequence[Telling] = ()
+    #: what a person does who starts the instrument
+    press: Callable[[], None] = _idle
 
     def __post_init__(self) -> None:
         self.built += self.build()
         self.driver = self.built[0]
         self.at_once = len(self.built)
+
+    async def pressed(self, driver: Any) -> None:
+        """Have a person start the instrument."""
+        del driver
+        self.press()
 
     async def act(self) -> Any:
         """Do the verb; what a read yields is collected."""

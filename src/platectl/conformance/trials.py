@@ -337,7 +337,8 @@ async def replayed(scene: Scene, turns: Sequence[Turn], ask: Ask | None = None) 
 
 
 async def simulated(scene: Scene, turns: Sequence[Turn]) -> list[str]:
-    """Say a recording to the simulator."""
+    """Say a recording to the simulator, which a person starts if that is how it is started."""
+    scene.press()
     heard = await answered(scene.stage.simulator.serve, turns)
     await scene.aclose()
     return [
