@@ -202,7 +202,7 @@ class BioTekSimulator:
                 dark = world.count_rates(position, wells) / 60.0
             else:
                 now_s = self._setup.clock.monotonic_s()
-                at_s = now_s - well_s * (n - 0.5 - np.arange(n))
+                at_s = np.asarray(now_s - well_s * (n - 0.5 - np.arange(n)), dtype=np.float64)
                 light = world.fluorescence(
                     position, wells, excitation_nm=definition.first_nm,
                     emission_nm=definition.second_nm, at_s=at_s,

@@ -118,6 +118,7 @@ def test_wells_are_written_as_declared(form: str, field: str, well: str) -> None
         ("P,97,12", {"well_form": "by_row"}, "none of 96"),
         ("P,0,12", {"well_form": "by_row"}, "none of 96"),
         ("P,1.0,12", {"well_form": "by_row"}, "not a whole number"),
+        ("P,1_0,12", {"well_form": "by_row"}, "not a whole number"),
         ("P,A1,12,0", {"columns": ["plate", "well", "cpm", "count_s"]}, "time is zero"),
         ("P,A1,12.5,60", {"columns": ["plate", "well", "counts", "count_s"]}, "not a whole number"),
         ("P,A1,-1,60", {"columns": ["plate", "well", "counts", "count_s"]}, "counts are -1"),

@@ -15,6 +15,7 @@ After a broken exchange the next verb that acts sends the abort letter, waits fo
 A value of asterisks is `missing`, since nobody attests what it stands for.
 """
 
-from platectl_drivers.biotek.driver import BioTek, Settings
+from platectl_drivers.biotek.driver import BioTek
+from platectl_drivers.biotek.settings import Settings
 
 __all__ = ["BioTek", "Settings"]

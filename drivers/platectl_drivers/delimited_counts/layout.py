@@ -196,7 +196,7 @@ def take(line: Line, layout: Settings, count_s: float = MINUTE_S) -> Counted:
             f"{len(cells)} items between {layout.separator!r}, declared are {len(layout.columns)}: "
             f"{line.text[:60]!r}"
         )
-    fields = {
+    fields: dict[str, str] = {
         column: cells[index].strip(" ")
         for index, column in enumerate(layout.columns)
         if column != "ignore"

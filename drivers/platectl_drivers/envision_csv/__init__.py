@@ -18,7 +18,7 @@ Unattested: whether CPS are corrected for dead time or afterglow; what stands fo
 number is refused); partial plates of Kaleido.
 """
 
-from platectl_drivers.envision_csv.driver import EnvisionCsv, Settings
+from platectl_drivers.envision_csv.driver import EnvisionCsv, Settings, parse_counts
 from platectl_drivers.envision_csv.tables import parse_export
 
-__all__ = ["EnvisionCsv", "Settings", "parse_export"]
+__all__ = ["EnvisionCsv", "Settings", "parse_counts", "parse_export"]

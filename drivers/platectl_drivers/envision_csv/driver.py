@@ -119,19 +119,7 @@ class EnvisionCsv:
         the flag `count_time`. Errors as for `read_endpoint`.
         """
         table = await self._collect(title, wells, "luminescence", count_s)
-        live_s = table.integration_s
-        if not live_s:
-            raise MalformedReplyError(f"{table.source}: no integration time is stated")
-        other = abs(live_s - count_s) > TIME_SHARE * count_s
-        if negative := [well for well in wells if table.values[well] < 0]:
-            raise MalformedReplyError(f"{table.source}: counts below zero in {', '.join(negative)}")
-        return tuple(
-            CountReading(
-                well, table.values[well] * MINUTE_S, round(table.values[well] * live_s), live_s,
-                table.ended_at, source=table.source, flags=("count_time",) if other else (),
-            )
-            for well in wells
-        )  # fmt: skip
+        return _counts(table, wells, count_s)
 
     async def read_endpoint(self, read: EndpointRead) -> EndpointReading:
         """Collect the table of one read, which a person has started.
@@ -214,3 +202,31 @@ class EnvisionCsv:
                 f"{name} has {len(found)} tables of {mode} of {wanted!r}, not one; set `label`; there is {there}"
             )
         return found[0]
+
+
+def parse_counts(data: bytes, name: str) -> tuple[CountReading, ...]:
+    """Read the one luminescence of a whole export as counts.
+
+    Raises:
+        MalformedReplyError: Damaged, or not exactly one table of luminescence.
+    """
+    tables = [table for table in parse_export(data, name) if table.mode == "luminescence"]
+    if len(tables) != 1:
+        raise MalformedReplyError(f"{name} has {len(tables)} tables of luminescence, not one")
+    return _counts(tables[0], tuple(tables[0].values), None)
+
+
+def _counts(table: Table, wells: Sequence[str], count_s: float | None) -> tuple[CountReading, ...]:
+    live_s = table.integration_s
+    if not live_s:
+        raise MalformedReplyError(f"{table.source}: no integration time is stated")
+    other = count_s is not None and abs(live_s - count_s) > TIME_SHARE * count_s
+    if negative := [well for well in wells if table.values[well] < 0]:
+        raise MalformedReplyError(f"{table.source}: counts below zero in {', '.join(negative)}")
+    return tuple(
+        CountReading(
+            well, table.values[well] * MINUTE_S, round(table.values[well] * live_s), live_s,
+            table.ended_at, source=table.source, flags=("count_time",) if other else (),
+        )
+        for well in wells
+    )  # fmt: skip

@@ -109,7 +109,7 @@ def cytomat(stage: Stage) -> Scene:
 def delimited_counts(stage: Stage) -> Scene:
     """Three wells are counted, and a file of their lines is dropped."""
     stage.world.place("P1", "filter_plate_96_gfb", "counter")
-    layout = {
+    layout: dict[str, Any] = {
         "separator": ";", "columns": ["plate", "well", "counts", "count_s", "cpm"],
         "header": ["Plate;Well;Counts;Time (s);CPM"], "footer": ["End"], "well_form": "A01",
     }  # fmt: skip

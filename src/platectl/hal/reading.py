@@ -91,6 +91,25 @@ class Addition:
 
 
 @dataclass(frozen=True, slots=True)
+class ExportedTrace:
+    """One well over time in one channel, as an export of a reader's software states it.
+
+    `times_s` are those of the file, counted from the first point of the well's own read (0 in an
+    endpoint read); both channels of a point may carry the same time. `values` are NaN where
+    `flags`, by the index of the point, says why. `source` names the file and the plate section.
+    """
+
+    plate: str
+    well: str
+    channel: Channel
+    times_s: tuple[float, ...]
+    values: tuple[float, ...]
+    flags: Mapping[int, ReadFlag]
+    temperature_c: float | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class InjectionLimits:
     """What a reader's pipettor can do; it draws from a plate that stands at its source nest."""
 
