@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -96,10 +96,15 @@ def kaleido(read: Read) -> bytes:
         f"Measurement Finished,,{read.ended:%Y-%m-%d %H:%M:%S}",
         "Measurement Signature,,2f305f44-3d4d-42b4-bbbf-f0de3de98057", f"Barcode,,{read.barcode}", "",
         "Instrument Information", "Instrument Serial Number,,1234567", "Software Version,,Kaleido 3.0.3067.117",
+        "", "Protocol Information", f"Protocol Name,,{read.label}",
+        "Protocol Signature,,ee5bd9fd-5d6f-491d-8791-d01ba03222bc", "Protocol Owner,,lab", "Sequence Executed By,,Plate",
         "", "Plate Type Information", f"Number of Rows,,{read.plate.columns}",
-        f"Number of Columns,,{read.plate.rows}", "Well Volume [µl],,300", "", "Details of Measurement Sequence", "",
+        f"Number of Columns,,{read.plate.rows}", "Well Volume [µl],,300", "", "Platemap",
+        *_matrix(replace(read, values=dict.fromkeys(read.plate.by_row(), "-")), pad=1), "", "",
+        "Measurement Sequence", operation, "", "Details of Measurement Sequence", "",
         f"Operation,,,{operation}", "Measurement Mode,,,Single",
-        f"Measurement Time [s],,,{read.integration_s:g}", "", "Exported with Kaleido 3.0.3067.117", "",
+        "Distance between Plate and Detector [mm],,,0.1", f"Measurement Time [s],,,{read.integration_s:g}", "",
+        "Post Processing Sequence", "", "EXPORT", "Export Format,,,CSV_PLATE", "", "Exported with Kaleido 3.0.3067.117", "",
     ]  # fmt: skip
     return "".join(f"{line}\r\n" for line in lines).encode("utf-8")
 

@@ -22,6 +22,7 @@ from platectl.app.exported import (
     refuse_doubled,
     traces_of,
 )
+from platectl.app.prepare import own_samples
 from platectl.app.runs import conditions_of_protocol
 from platectl.app.vendor_files import Rate
 from platectl.domain.assay import AssayProtocol
@@ -153,7 +154,8 @@ def _result(
 def _plate(
     options: AnalyseOptions, protocol: AssayProtocol, layout: Layout
 ) -> tuple[Any, list[Finding]]:
-    samples = load_samples(options.samples) if layout.slots else ()
+    sheet_path = options.samples or own_samples(protocol, options.protocol)
+    samples = load_samples(sheet_path) if layout.slots else ()
     sheet = str(options.samples or "samples.csv")
     plates, findings = plan_plates(protocol, layout, samples, sheet=sheet, run=options.counts.stem)
     if len(plates) > 1:

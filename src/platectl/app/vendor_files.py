@@ -119,6 +119,12 @@ def _measurements(path: Path, vendor: str | None) -> Iterator[tuple[Mapping[str,
 
 
 def _as_model(path: Path, vendor: str | None) -> Mapping[str, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # its libraries speak of their own future
+        return _converted(path, vendor)
+
+
+def _converted(path: Path, vendor: str | None) -> Mapping[str, Any]:
     try:
         from allotropy.parser_factory import Vendor  # an extra, and heavy
         from allotropy.to_allotrope import allotrope_from_file
@@ -130,13 +136,11 @@ def _as_model(path: Path, vendor: str | None) -> Mapping[str, Any]:
         known = ", ".join(sorted(Vendor.__members__))
         raise UserInputError(f"allotropy knows no vendor {vendor!r}; use one of {known}")
     chosen = None if vendor is None else Vendor[vendor]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # pandas speaks of its own future
-        try:
-            return allotrope_from_file(str(path), chosen, default_timezone=UTC)
-        except Exception as error:  # parsers raise whatever a strange file makes them
-            reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-            raise MalformedReplyError(f"allotropy: {reason}") from error
+    try:
+        return allotrope_from_file(str(path), chosen, default_timezone=UTC)
+    except Exception as error:  # parsers raise whatever a strange file makes them
+        reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+        raise MalformedReplyError(f"allotropy: {reason}") from error
 
 
 def _place(measured: Mapping[str, Any], path: Path) -> tuple[str, str]:
