@@ -83,7 +83,6 @@ class BioTek:
             "when each well was read: even over the time of the pass",
         ),
         transcripts=("biotek_absorbance", "biotek_fluorescence", "biotek_refused"),
-        usb=("0403:6001",),
     )
     Settings = Settings
 
