@@ -68,8 +68,12 @@ class FaultyFolder:
             seen += [f"{COPY}{name}" for name in seen]
         return seen
 
-    async def read(self, name: str) -> bytes:
-        """What can be seen of a file."""
+    async def read(self, name: str, *, longest: int = -1) -> bytes:
+        """What can be seen of a file, or of its head."""
+        seen = await self._seen(name)
+        return seen if longest < 0 else seen[:longest]
+
+    async def _seen(self, name: str) -> bytes:
         data = await self._inner.read(name.removeprefix(COPY))
         self._stage.dropped[name] = data
         fault = self._fault
