@@ -159,8 +159,8 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
             ("export_file.py", 'lines = data.split(b"\\n")', 'lines = data.split(b"\\r\\n")'),
         ],
         "swapped fields": [
-            ("export_file.py", "beta += values[2]\n        triple += values[4]",
-             "beta += values[4]\n        triple += values[2]"),
+            ("export_file.py", "sum(map(int, fields[2::apart])), sum(map(int, fields[4::apart]))",
+             "sum(map(int, fields[4::apart])), sum(map(int, fields[2::apart]))"),
             ("export_file.py", 'cpm=number(fields[b"CPM"]),\n            dpm=integer(fields[b"DPM"]),',
              'cpm=number(fields[b"DPM"]),\n            dpm=round(number(fields[b"CPM"])),'),
         ],
@@ -303,13 +303,12 @@ DIGITS: Final = "the pattern before it admits digits only"
 #: bugs that change nothing, by driver: (file, kind, text of the line, why)
 EQUAL: Final[Mapping[str, Sequence[tuple[str, str, str, str]]]] = {
     "clariostar": [("watch.py", "missing length check", "record.values[channel], strict=", CHECKED)],
+    "delimited_counts": [
+        ("driver.py", "wrong terminator", 'tx_end=b""', "nothing is ever sent"),
+    ],
     "flipr": [
         ("export_file.py", "missing length check", "for well, cell in zip(wells, cells, strict=", CHECKED),
         ("export_file.py", "missing length check", "zip(wells, line.fields[1:], strict=", CHECKED),
-    ],
-    "hidex300": [
-        ("export_file.py", "missing length check", "zip(rows, _EMPTY_CHANNELS, strict=",
-         "whole blocks have as many channels"),
     ],
     "hidex_sense": [
         ("xlsx.py", "missing length check", "len(raw) > LARGEST_PART",

@@ -285,7 +285,7 @@ def _items(text: str) -> list[tuple[int, str, str]]:
     while rest:
         name, kind, blank = rest[:2], rest[2:3], rest[3:4]
         value, _, after = rest[4:].partition(";")
-        if len(name) < 2 or kind not in TYPES or not kind or blank != " ":  # noqa: PLR2004  # characters of an id
+        if not kind or kind not in TYPES or blank != " ":
             raise MalformedReplyError(f"{rest[:20]!r} is no datum")
         found.append((_pair(name.encode("ascii")), kind, value))
         rest = after

@@ -163,13 +163,18 @@ def test_allotropy_reads_the_same_traces_as_our_own_reader(tmp_path: Path) -> No
 
 
 @SLOW
-def test_luminescence_that_states_no_rate_needs_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("write", "vendor"), [(envision, "PERKIN_ELMER_ENVISION"), (kaleido, "REVVITY_KALEIDO")]
+)
+def test_luminescence_that_states_no_rate_needs_one(
+    tmp_path: Path, write: Any, vendor: str
+) -> None:
     path = tmp_path / "p.csv"
-    path.write_bytes(light(kaleido))
+    path.write_bytes(light(write))
 
     with pytest.raises(InputRefusedError, match="say with --rate whether it is cps or cpm"):
-        analysed(path, "sigma1-binding", vendor="REVVITY_KALEIDO")
-    report = analysed(path, "sigma1-binding", vendor="REVVITY_KALEIDO", rate="cps")
+        analysed(path, "sigma1-binding", vendor=vendor)
+    report = analysed(path, "sigma1-binding", vendor=vendor, rate="cps")
 
     assert report.plates[0].counts["A2"]["cpm"] == 60.0 * 26.0
     assert report.plates[0].counts["A2"]["counts"] is None

@@ -219,7 +219,9 @@ async def test_each_fault_ends_in_its_error(
     ("items", "error"),
     [
         (sample(2), "sample 2 came, 1 is next"),
-        (sample("1_"), "not a whole number"),
+        (sample("0_1"), "not a whole number"),
+        (sample(1, 60.0, "0_1"), "not a number"),
+        (sample(1, "0_1"), "not a number"),
         (sample(1, "nan"), "not a number"),
         (sample(1, "12 cpm"), "not a number"),
         (sample(1, -1.0), "-1 cpm"),

@@ -23,7 +23,7 @@ from platectl.domain.errors import (
 from platectl.domain.wells import PlateFormat
 from platectl.hal.reading import EndpointRead
 from platectl.simkit.faults import Fault
-from platectl_drivers.envision_csv import parse_export
+from platectl_drivers.envision_csv import parse_counts, parse_export
 from platectl_drivers.envision_csv.tables import look
 
 PLATE = PlateFormat.of(96)
@@ -303,6 +303,23 @@ async def test_a_table_that_gives_no_counts_is_refused(
         await collector("envision_csv", tmp_path, states="barcode").count(
             title=TITLE, wells=["A1"], count_s=0.1
         )
+
+
+def test_counts_without_a_run_come_from_one_table() -> None:
+    absorbance = ENVISION.replace("channel 0 (CPS)", "channel 1 (A)").replace("LUM 96", "A450")
+    both = absorbance[: absorbance.rindex("Basic")] + ENVISION
+
+    assert [r.cpm for r in parse_counts(ENVISION.encode(), "x")] == [
+        0.0,
+        2400.0,
+        7200.0,
+        2400.0,
+        0.0,
+    ]
+    assert len(parse_counts(both.encode(), "x")) == 5
+    for text in (absorbance, ENVISION[: ENVISION.rindex("Basic")] + ENVISION):
+        with pytest.raises(MalformedReplyError, match="tables of luminescence, not one"):
+            parse_counts(text.encode(), "x")
 
 
 async def test_what_cannot_be_awaited_is_refused(tmp_path: Path) -> None:
