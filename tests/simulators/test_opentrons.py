@@ -21,7 +21,7 @@ from platectl.simkit.simulator import SimulatorSetup
 from platectl.simkit.virtual_time import VirtualClock
 from platectl.simkit.world import Tips, WorldError
 from platectl_simulators.opentrons import OpentronsSimulator
-from platectl_simulators.opentrons.hands import spill
+from platectl.simkit.hands import spill
 from platectl_simulators.opentrons.labware import definition, nozzle_wells
 
 V = {"Opentrons-Version": "4"}
