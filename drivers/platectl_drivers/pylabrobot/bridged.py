@@ -23,7 +23,9 @@ from platectl.hal.instrument import DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict
 from platectl.transport.line import LineLink
 
-SOURCE: Final = "lines of platectl.bridge, which run PyLabRobot 0.2.2 (read and run, its simulated backends)"
+SOURCE: Final = (
+    "lines of platectl.bridge, which run PyLabRobot 0.2.2 (read and run, its simulated backends)"
+)
 UNATTESTED: Final = ("what a backend of PyLabRobot does with a real device",)
 ABORTED: Final = "aborted"
 QUIET_S: Final = 0.3
@@ -46,8 +48,12 @@ class BridgeSettings(BaseModel):
     arguments: dict[str, Any] = Field(default_factory=dict)
     trusted: tuple[str, ...] = ()
     set_up_at_connect: bool = Field(default=False, description="connect sets up, which may move")
-    reply_s: float = Field(default=30.0, gt=0, description="for answers that nothing has to move for")
-    command_s: float = Field(default=300.0, gt=0, description="margin of a verb, its set-up included")
+    reply_s: float = Field(
+        default=30.0, gt=0, description="for answers that nothing has to move for"
+    )
+    command_s: float = Field(
+        default=300.0, gt=0, description="margin of a verb, its set-up included"
+    )
 
 
 class Bridged:
@@ -74,6 +80,7 @@ class Bridged:
         self._stamp = ""
         self._action = ""
         self._verb = 0
+        self._number = 0
 
     async def connect(self) -> Identity:
         """Start the child and take the device; nothing moves unless `set_up_at_connect` says so.
@@ -84,8 +91,7 @@ class Bridged:
         """
         await self.aclose()
         identity = await self._look()
-        self._stamp = self._setup.clock.now().isoformat()
-        await self._control("begin", now=self._stamp)
+        await self._control("begin", now=self._setup.clock.now().isoformat())
         if self._general.set_up_at_connect:
             await self._query("ready", timeout_s=self._general.command_s)
         return identity
@@ -139,12 +145,19 @@ class Bridged:
     # For drivers -----------------------------------------------------------------------------
     async def _act(self, do: str, *, takes_s: float = 0.0, **given: Any) -> Any:
         """Have a verb done, once."""
-        action = ACTION_ID.get()
+        await self._resume()
+        return await self._ask(
+            do, given, key=self._key(), timeout_s=takes_s + self._general.command_s
+        )
+
+    def _key(self) -> str:
+        """Identity of the next verb; the same action done again has the same ones."""
+        if not (action := ACTION_ID.get()):
+            self._number += 1
+            return f"{self._stamp}#{self._number}"
         self._verb = self._verb + 1 if action == self._action else 1
         self._action = action
-        key = f"{action or self._stamp}#{self._verb}"
-        await self._resume()
-        return await self._ask(do, given, key=key, timeout_s=takes_s + self._general.command_s)
+        return f"{action}#{self._verb}"
 
     async def _query(self, do: str, *, timeout_s: float = 0.0, **given: Any) -> Any:
         """Ask for something; it may be asked again."""
@@ -186,6 +199,7 @@ class Bridged:
         except RefusedError as error:
             raise InstrumentFaultError(str(error), code="settings") from error
         self._owner = self._resumed = True
+        self._stamp = self._setup.clock.now().isoformat()
         self._action, self._verb = "", 0
 
     async def _resume(self) -> None:

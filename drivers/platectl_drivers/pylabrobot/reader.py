@@ -12,6 +12,8 @@ from pydantic import Field
 from platectl.domain.errors import InstrumentFaultError, MalformedReplyError, RefusedError
 from platectl.hal.instrument import DriverInfo, DriverSetup
 from platectl.hal.reading import Addition, Frame, KineticRead, ReaderFeatures, ReadFlag
+from platectl.hal.recovery import Action, Fate, Verdict
+from platectl.transport.handed import Handed
 from platectl_drivers.pylabrobot.bridged import SOURCE, UNATTESTED, Bridged, BridgeSettings
 
 
@@ -54,6 +56,7 @@ class PyLabRobotReader(Bridged):
         assert isinstance(setup.settings, ReaderSettings)  # noqa: S101  # the registry built it from Settings
         self._settings = setup.settings
         self._stop = asyncio.Event()
+        self._handed = Handed()
 
     @property
     def features(self) -> ReaderFeatures:
@@ -89,6 +92,18 @@ class PyLabRobotReader(Bridged):
         """
         raise InstrumentFaultError("PyLabRobot 0.2.2 does not read it", code="unsupported")
 
+    async def reconcile(self, action: Action) -> Verdict:
+        """As of all; of a read only whether its first pass was not asked for.
+
+        Raises:
+            LinkError: No usable answer now.
+        """
+        if action.verb != "read_kinetic":
+            return await super().reconcile(action)
+        await self.observe()
+        fate: Fate = "not_done" if self._handed.never(action) else "unknown"
+        return Verdict(fate, {"a pass was asked for in this life": self._handed.did(action)})
+
     async def open_drawer(self) -> None:
         """Put the carriage out; errors as `PlateReader`."""
         await self._act("open")
@@ -106,6 +121,8 @@ class PyLabRobotReader(Bridged):
         """Read pass by pass; errors as `PlateReader`."""
         self._check(read)
         self._stop.clear()
+        self._handed.begin()
+        await self._resume()
         loop = asyncio.get_running_loop()
         begun_s = loop.time()
         for index in range(read.passes):
@@ -158,6 +175,7 @@ class PyLabRobotReader(Bridged):
     async def _pass(self, read: KineticRead, index: int, channel: int) -> Frame:
         what = read.channels[channel]
         began_s = self._setup.clock.monotonic_s()
+        self._handed.hand()
         told = await self._query(
             "fluorescence", wells=read.wells, excitation_nm=what.excitation_nm,
             emission_nm=what.emission_nm,

@@ -10,10 +10,10 @@ from typing import Any, Final
 import numpy as np
 
 from platectl.hal.stream import ByteStream
+from platectl.simkit.hands import Hands
 from platectl.simkit.http import HangUpError, HttpReply, HttpRequest, serve_http
 from platectl.simkit.simulator import SimulatorSetup
 from platectl_simulators.opentrons.commands import REQUIRED, Machine, completed
-from platectl.simkit.hands import Hands
 from platectl_simulators.opentrons.options import Options
 from platectl_simulators.opentrons.replies import (
     RefusedRequestError,

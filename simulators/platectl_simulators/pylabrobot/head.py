@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from platectl.bridge import library
+from platectl.bridge.handler import CARRIER
 from platectl.simkit.hands import Hands, Timing
 from platectl.simkit.simulator import SimulatorSetup
 from platectl_simulators.pylabrobot.physics import Physics
@@ -51,11 +52,14 @@ class Head(Physics):
         holder = labware.parent
         numbers = {id(site): number for number, site in getattr(holder.parent, "sites", {}).items()}
         if id(holder) in numbers:
-            return self._slots[f"{holder.parent.name}.{numbers[id(holder)]}"]
+            carrier = holder.parent.name.removeprefix(CARRIER)
+            return self._slots[f"{carrier}.{numbers[id(holder)]}"]
         place = labware.location
         return self._slots[place.x, place.y, place.z]
 
-    async def did_pick_up_tips(self, ops: Sequence[Any], use_channels: Sequence[int], **_: Any) -> None:
+    async def did_pick_up_tips(
+        self, ops: Sequence[Any], use_channels: Sequence[int], **_: Any
+    ) -> None:
         """Press onto tips."""
         rack = ops[0].resource.parent
         await self._pick_up(rack, [op.resource.get_identifier() for op in ops], use_channels)
@@ -74,7 +78,9 @@ class Head(Physics):
             errors = {channel: lacking("no tip was felt") for channel in channels}
             raise library.load("pylabrobot.liquid_handling.errors.ChannelizedError")(errors)
 
-    async def did_drop_tips(self, ops: Sequence[Any], use_channels: Sequence[int], **_: Any) -> None:
+    async def did_drop_tips(
+        self, ops: Sequence[Any], use_channels: Sequence[int], **_: Any
+    ) -> None:
         """Push tips off."""
         del use_channels
         first = ops[0].resource

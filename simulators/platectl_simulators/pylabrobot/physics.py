@@ -84,7 +84,14 @@ class Physics:
 class Nest(Physics):
     """A nest that clamps, shakes and heats; it follows its target with a time constant of 60 s."""
 
-    calls = ("start_shaking", "stop_shaking", "lock_plate", "unlock_plate", "set_temperature", "deactivate")
+    calls = (
+        "start_shaking",
+        "stop_shaking",
+        "lock_plate",
+        "unlock_plate",
+        "set_temperature",
+        "deactivate",
+    )
 
     def __init__(self, setup: SimulatorSetup) -> None:
         super().__init__(setup)
@@ -233,9 +240,9 @@ class Chamber(Physics):
         await self.takes(CARRY_S)
         labware = self.world.lift(source)
         if labware is None:
-            raise library.load("pylabrobot.storage.cytomat.errors.CytomatTransferStationEmptyError")(
-                f"nothing stands at {source}"
-            )
+            raise library.load(
+                "pylabrobot.storage.cytomat.errors.CytomatTransferStationEmptyError"
+            )(f"nothing stands at {source}")
         self.world.set_down(labware, target)
 
 
@@ -320,10 +327,15 @@ class Optics(Physics):
         await self.takes(PASS_S)
         names = [well.get_identifier() for well in wells]
         light = self.world.fluorescence(
-            self.position, names, excitation_nm=excitation_wavelength, emission_nm=emission_wavelength
+            self.position,
+            names,
+            excitation_nm=excitation_wavelength,
+            emission_nm=emission_wavelength,
         )
         seen = self._photometer.measure(np.asarray(light))
-        data: list[list[float | None]] = [[None] * plate.num_items_x for _ in range(plate.num_items_y)]
+        data: list[list[float | None]] = [
+            [None] * plate.num_items_x for _ in range(plate.num_items_y)
+        ]
         for well, value in zip(wells, seen, strict=True):
             data[well.get_row()][well.get_column()] = round(float(value), 1)
         return [{

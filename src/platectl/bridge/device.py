@@ -6,8 +6,8 @@ import functools
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar, Final
 
-from platectl.bridge.library import load, make
 from platectl.bridge.library import judge as judged
+from platectl.bridge.library import load, make
 
 Options = Mapping[str, Any]
 Verb = Callable[..., Awaitable[Any]]

@@ -13,6 +13,8 @@ from platectl.domain.wells import parse_well, well_name
 HEADS: Final = {"full": (8, 12), "column": (8, 1), "single": (1, 1)}
 FULL: Final = 96
 OFF: Final = "offDeck"
+#: before the names of carriers, so that labware may have any name
+CARRIER: Final = "carrier."
 #: words of the makers for what was noticed before liquid or tips were touched
 UNTOUCHED: Final = frozenset({
     "AreaAlreadyOccupiedError", "CommandSyntaxError", "CoverCloseError", "HamiltonNoTipError", "HasTipError",
@@ -50,7 +52,7 @@ class Handler(Device):
         }  # fmt: skip
 
     def _carrier(self, name: str, given: Options) -> Any:
-        made = self.thing(given["resource"], name=name, **given.get("arguments", {}))
+        made = self.thing(given["resource"], name=f"{CARRIER}{name}", **given.get("arguments", {}))
         if given.get("rails") is not None:
             self.deck.assign_child_resource(made, rails=given["rails"])
         else:
@@ -72,7 +74,9 @@ class Handler(Device):
             there = []
         if any(fitted is False for fitted in there[: len(spots)]):
             self._tips = None
-            raise BridgeFaultError("tips_lost", "the tips that were fitted are gone since the set-up")
+            raise BridgeFaultError(
+                "tips_lost", "the tips that were fitted are gone since the set-up"
+            )
         head = self.front.head96 if channels == "full" else self.front.head
         for channel, spot in enumerate(spots):
             head[channel].add_tip(spot.get_tip(), origin=spot)
@@ -246,6 +250,8 @@ class Handler(Device):
         """Wells that the channels meet, 9 mm apart, row by row; a trough has one for all."""
         if channels not in HEADS:
             raise BridgeRefusalError(f"no head with {channels!r} channels")
+        if not hasattr(thing, "num_items"):
+            return [thing]
         if thing.num_items == 1:
             return [thing.get_item(0)]
         rows, columns = HEADS[channels]
