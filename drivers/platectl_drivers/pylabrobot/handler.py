@@ -33,6 +33,7 @@ class HandlerSettings(BridgeSettings):
     """
 
     deck: str
+    deck_arguments: dict[str, Any] = Field(default_factory=dict)
     carriers: dict[str, Carrier] = Field(default_factory=dict)
     sites: dict[str, str | tuple[float, float, float]]
     labware: dict[str, str]

@@ -1,13 +1,14 @@
-"""The far side of a bridge: a child process that owns PyLabRobot and one device.
+r"""The far side of a bridge: a child process that owns PyLabRobot and one device.
 
 A driver talks to it over the child's stdin and stdout as to any instrument; a simulator serves the
-same conversation in its own process. One line each way, `CCCCCCCC JSON`, `\\n`: CRC-32 of the JSON
+same conversation in its own process. One line each way, `CCCCCCCC JSON`, `\n`: CRC-32 of the JSON
 text as eight hexadecimal digits, a blank, and one JSON object in ASCII.
 
 Request: `{"do", "id", "key", "with"}`. `id` grows with each request; `key` is the identity of a verb.
-Answer: `{"id", "ok": result}` or `{"code", "id", "kind", "says"}`. Verbs are done one
-after another; `hello`, `recall` and `abort` do not wait for their turn. `kind` is what is known about the world: `refused` (no call reached the backend), `fault`
-(the device answered with an error of its own), `unknown` (everything else).
+Answer: `{"id", "ok": result}` or `{"code", "id", "kind", "says"}`. Verbs are done one after another;
+`hello`, `recall` and `abort` do not wait for their turn. `kind` is what is known about the world:
+`refused` (no call reached the backend), `fault` (the device answered with an error of its own),
+`unknown` (everything else).
 
 ================ ============================ ===========================================================
 do               with                         answer

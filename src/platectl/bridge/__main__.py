@@ -23,7 +23,7 @@ class Line:
     """The connected socket; satisfies `ByteStream`."""
 
     def __init__(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
+        connection.settimeout(0.0)
         self._socket = connection
 
     async def send(self, data: bytes) -> None:

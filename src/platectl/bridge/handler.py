@@ -26,7 +26,7 @@ UNTOUCHED: Final = frozenset({
 class Handler(Device):
     """One `LiquidHandler` with any backend and deck.
 
-    Options: `deck` (what makes it), `carriers` (name -> `resource`, `rails` or `location`,
+    Options: `deck` (what makes it) and `deck_arguments`, `carriers` (name -> `resource`, `rails` or `location`,
     `arguments`), `sites` (slot -> `carrier.number`, or x, y, z on the deck), `labware` (load name ->
     what makes it), `keywords` (by method, what the backend is given besides).
     """
@@ -38,7 +38,7 @@ class Handler(Device):
 
     def __init__(self, backend: Any, options: Options) -> None:
         super().__init__(backend, options)
-        self.deck = self.thing(options["deck"])
+        self.deck = self.thing(options["deck"], **options.get("deck_arguments", {}))
         self._carriers = {name: self._carrier(name, c) for name, c in options["carriers"].items()}
         self.front = load("pylabrobot.liquid_handling.LiquidHandler")(backend, self.deck)
         self._things: dict[str, Any] = {}

@@ -105,16 +105,20 @@ class Host:
         try:
             if do in own:
                 return {"ok": await own[do](**given)}
-            device = self._device
-            if device is None:
-                raise library.BridgeRefusalError("say `begin` or `resume` first")
-            if do in device.queries:
-                return await self._do(device, device.queries[do], given)
-            if do not in device.verbs:
-                raise library.BridgeRefusalError(f"there is no verb {do!r}")
+            device = self._device_for(do)
         except Exception as error:  # noqa: BLE001  # whatever it is, the driver is told
             return _told(library.judge(error, handed=False))
+        if do in device.queries:
+            return await self._do(device, device.queries[do], given)
         return self._remembered(key) or await self._do_once(device, do, key, given)
+
+    def _device_for(self, do: str) -> Device:
+        device = self._device
+        if device is None:
+            raise library.BridgeRefusalError("say `begin` or `resume` first")
+        if do not in device.queries and do not in device.verbs:
+            raise library.BridgeRefusalError(f"there is no verb {do!r}")
+        return device
 
     # What is asked of the host ---------------------------------------------------------------
     async def _hello(self, device: str, backend: str, trusted: list[str]) -> Answer:
