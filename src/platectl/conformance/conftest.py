@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from platectl import registry
 
@@ -11,7 +12,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that asks for `driver` once for each name."""
     if "driver" not in metafunc.fixturenames:
         return
-    metafunc.parametrize("driver", metafunc.config.getoption("--driver") or registry.names())
+    chosen = metafunc.config.getoption("--driver")
+    metafunc.parametrize("driver", chosen or [_enrolled(name) for name in registry.names()])
+
+
+def _enrolled(name: str) -> ParameterSet:
+    """Drivers of one module share a conversation; the first stands for all where time is short."""
+    module = registry.module_of(registry.DRIVERS, name)
+    kin = [n for n in registry.names() if registry.module_of(registry.DRIVERS, n) == module]
+    return pytest.param(name, marks=[] if name == kin[0] else pytest.mark.long)
 
 
 @pytest.fixture
