@@ -11,12 +11,8 @@ difference of a constant's logarithm (pKi, pEC50) to that of the truth, the larg
 from __future__ import annotations
 
 import argparse
-import json
-import math
-import sys
 import tempfile
 import time
-from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
@@ -69,7 +65,11 @@ def measure(assay: str, plates: int, folder: Path) -> dict[str, Any]:
         log_to(log)
         finished = bridged_night(assay, plates, folder)
     structlog.configure(**logging)
-    return {"assay": assay, "status": finished.outcome.status, "wall_s": time.perf_counter() - began}
+    return {
+        "assay": assay,
+        "status": finished.outcome.status,
+        "wall_s": time.perf_counter() - began,
+    }
 
 
 def main() -> None:

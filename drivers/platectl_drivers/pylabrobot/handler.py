@@ -28,7 +28,8 @@ class HandlerSettings(BridgeSettings):
     """Deck, labware and head of one handler.
 
     `sites` says where each slot of the lab file is: `carrier.number`, counted from 0 as PyLabRobot
-    does, or x, y, z on the deck in millimetres. `labware` names, by load name, what makes the resource.
+    does, or x, y, z on the deck in millimetres. A carrier named `trash` is where tips are thrown, on
+    decks that have no such place of their own. `labware` names, by load name, what makes the resource.
     `keywords` are further arguments of a backend's method (`aspirate`, `dispense96`, …).
     """
 

@@ -32,7 +32,7 @@ class Head(Physics):
         timing = Timing.model_validate(setup.settings.get("timing", {}))
         self.hands = Hands(setup, slots, timing)
         sites = dict(setup.settings.get("sites", {}))
-        self._slots = {
+        self._slots: dict[Any, str] = {
             where if isinstance(where, str) else tuple(map(float, where)): slot
             for slot, where in sites.items()
         }

@@ -42,8 +42,9 @@ def _quiet(method: Any) -> Any:
 class Physics:
     """One device in the world; it outlives the children.
 
-    Faults: `device_error` (counted at each acting call; `error` is the dotted name of what is raised,
-    `with` its arguments, after `share` of the act), and those of the world.
+    Faults: `device_error` (counted at each acting call, which then does nothing; `error` is the
+    dotted name of what is raised, `with` its arguments, `channels` those that raise it), and those of
+    the world.
     """
 
     #: acting methods of the backend, each with one of its name here, prefixed `did_`
@@ -63,10 +64,8 @@ class Physics:
 
     def _happening(self, name: str) -> Any:
         async def happen(args: Any, how: Mapping[str, Any]) -> None:
-            fault = self.setup.faults.strike("device_error")
-            if fault is not None:
-                given = fault.data.get("with", ())
-                raise library.load(str(fault.data["error"]))(*given)
+            if (fault := self.setup.faults.strike("device_error")) is not None:
+                raise _error(fault.data)
             await getattr(self, f"did_{name}")(*args, **how)
 
         return happen
@@ -79,6 +78,16 @@ class Physics:
         """Note what the device did not notice."""
         note = {"reason": error.reason, "message": str(error)}
         self.world.notices.setdefault(f"{self.setup.name}.mishap", []).append(note)
+
+
+def _error(data: Mapping[str, Any]) -> Exception:
+    """The exception that a fault describes."""
+    kind = library.load(str(data["error"]), trusted=("builtins",))
+    raised: Exception = kind(*data.get("with", ("simulated",)))
+    if "channels" in data:
+        some = library.load("pylabrobot.liquid_handling.errors.ChannelizedError")
+        raised = some({channel: raised for channel in data["channels"]})
+    return raised
 
 
 class Nest(Physics):

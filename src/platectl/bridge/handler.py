@@ -15,6 +15,8 @@ FULL: Final = 96
 OFF: Final = "offDeck"
 #: before the names of carriers, so that labware may have any name
 CARRIER: Final = "carrier."
+#: the name by which PyLabRobot finds where tips are thrown
+TRASH: Final = "trash"
 #: words of the makers for what was noticed before liquid or tips were touched
 UNTOUCHED: Final = frozenset({
     "AreaAlreadyOccupiedError", "CommandSyntaxError", "CoverCloseError", "HamiltonNoTipError", "HasTipError",
@@ -52,7 +54,8 @@ class Handler(Device):
         }  # fmt: skip
 
     def _carrier(self, name: str, given: Options) -> Any:
-        made = self.thing(given["resource"], name=f"{CARRIER}{name}", **given.get("arguments", {}))
+        full = name if name == TRASH else f"{CARRIER}{name}"
+        made = self.thing(given["resource"], name=full, **given.get("arguments", {}))
         if given.get("rails") is not None:
             self.deck.assign_child_resource(made, rails=given["rails"])
         else:

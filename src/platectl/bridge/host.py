@@ -98,7 +98,7 @@ class Host:
     async def _outcome(self, request: Mapping[str, Any]) -> Answer:
         do, key = str(request.get("do")), str(request.get("key", ""))
         given = dict(request.get("with", {}))
-        own = {
+        own: dict[str, Verb] = {
             "hello": self._hello, "begin": self._begin, "resume": self._resume,
             "recall": self._recall, "abort": self._abort,
         }  # fmt: skip
@@ -194,18 +194,22 @@ class Host:
     async def _do(self, device: Device, verb: Verb, given: Answer) -> Answer:
         self._running = running = asyncio.create_task(_ready_and(device, verb, given))
         try:
-            return {"ok": await running}
+            await asyncio.wait({running})
         except asyncio.CancelledError:
-            if not running.cancelled():
-                running.cancel()
-                raise
+            running.cancel()
+            raise
+        finally:
+            self._running = None
+        if running.cancelled():
             with contextlib.suppress(Exception):  # the verb's own end is told
                 await device.halt()
             return _told(("fault" if device.handed else "refused", ABORTED, "it was aborted"))
-        except Exception as error:  # noqa: BLE001  # PyLabRobot raises anything
-            return _told(device.judge(error, handed=device.handed > 0))
-        finally:
-            self._running = None
+        error = running.exception()
+        if error is None:
+            return {"ok": running.result()}
+        if not isinstance(error, Exception):
+            raise error
+        return _told(device.judge(error, handed=device.handed > 0))
 
 
 async def _ready_and(device: Device, verb: Verb, given: Answer) -> Any:

@@ -15,6 +15,13 @@ BENCH: Final[dict[str, Any]] = {
     "backend": "pylabrobot.liquid_handling.backends.LiquidHandlerChatterboxBackend",
     "deck": f"{RESOURCES}.Deck",
     "deck_arguments": {"size_x": 800.0, "size_y": 400.0, "size_z": 500.0},
+    "carriers": {
+        "trash": {
+            "resource": f"{RESOURCES}.Trash",
+            "location": (600.0, 0.0, 0.0),
+            "arguments": {"size_x": 100.0, "size_y": 300.0, "size_z": 0.0},
+        },
+    },
     "sites": {"A1": (0.0, 0.0, 0.0), "C1": (150.0, 0.0, 0.0), "C2": (300.0, 0.0, 0.0)},
     "labware": {
         "tips_24": f"{RESOURCES}.hamilton.hamilton_24_tiprack_5000uL",

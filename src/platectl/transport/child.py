@@ -54,7 +54,7 @@ class ChildStream:
             with (home / f"{name}.log").open("ab") as log, theirs:
                 process = subprocess.Popen(  # noqa: ASYNC220, S603  # it returns at once; our own module
                     [sys.executable, "-m", MODULE, str(home / f"{name}.jsonl")],
-                    stdin=theirs, stdout=theirs, stderr=log, start_new_session=True,
+                    stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=log, start_new_session=True,
                 )  # fmt: skip
         except OSError as error:
             ours.close()
