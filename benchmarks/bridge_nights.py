@@ -11,8 +11,13 @@ difference of a constant's logarithm (pKi, pEC50) to that of the truth, the larg
 from __future__ import annotations
 
 import argparse
+import json
+import math
+import re
+import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,10 +27,14 @@ import yaml
 from benchmarks.night import invented, write_sheet, write_truth
 from platectl.app.night import Finished, execute
 from platectl.app.prepare import Options, prepare
-from platectl.app.truth import default_truth_path
+from platectl.app.truth import load_truth
 from platectl.cli.run import log_to
+from platectl.files.lab import load_lab
 from platectl.files.protocol import bundled
+from platectl.simkit.world import Truth
 
+#: how far a logarithm may be from the truth
+WITHIN: Final = 0.2
 ASSAYS: Final = {"sigma1-binding": "pKi", "fura2-calcium": "pEC50"}
 REPLACED: Final = Path(__file__).with_name("bridged-lab.yaml")
 
@@ -51,25 +60,51 @@ def bridged_night(assay: str, plates: int, folder: Path, **how: Any) -> Finished
     return execute(prepare(Options(assay, samples=sheet, truth=truth, lab=lab)), folder / "run")
 
 
-def true_constants() -> dict[str, float]:
-    """pKi at sigma-1 and pEC50 of the compounds in the bundled truth."""
-    truth = yaml.safe_load(default_truth_path().read_text(encoding="utf-8"))
-    return truth
+def constants(assay: str, finished: Finished) -> list[dict[str, Any]]:
+    """Each compound's negative logarithm, the true one, and the difference."""
+    truth, rows = load_truth(None), []
+    for plate in finished.plates:
+        for found in plate.result.compounds if plate.result else ():
+            compound = re.sub(r" \d+$", "", found.compound)
+            true = -math.log10(_true_molar(truth, assay, compound))
+            value = -math.log10(found.value_molar) if found.value_molar else math.nan
+            rows.append({
+                "plate": plate.name, "compound": found.compound, "found": round(value, 3),
+                "true": round(true, 3), "error": round(value - true, 3),
+            })  # fmt: skip
+    return rows
 
 
-def measure(assay: str, plates: int, folder: Path) -> dict[str, Any]:
+def _true_molar(truth: Truth, assay: str, compound: str) -> float:
+    """Ki at sigma-1, or EC50."""
+    if ASSAYS[assay] == "pKi":
+        return truth.ligands[compound].sites["sigma1"]
+    return truth.agonists[compound].ec50
+
+
+def measure(assay: str, plates: int, folder: Path, *, only: tuple[str, ...] = ()) -> dict[str, Any]:
     """One night, and how far its constants are from the truth."""
-    began = time.perf_counter()
-    logging = structlog.get_config()
+    began, logging = time.perf_counter(), structlog.get_config()
     with (folder / "log.jsonl").open("w", encoding="utf-8") as log:
         log_to(log)
-        finished = bridged_night(assay, plates, folder)
+        finished = bridged_night(assay, plates, folder, only=only)
     structlog.configure(**logging)
-    return {
-        "assay": assay,
-        "status": finished.outcome.status,
-        "wall_s": time.perf_counter() - began,
+    done = finished.outcome.status == "done"
+    rows = constants(assay, finished)
+    lab, _ = load_lab(folder / "lab.yaml")
+    devices = {
+        n: e.settings["backend"] for n, e in lab.instruments.items() if "backend" in e.settings
     }
+    return {
+        "assay": assay, "plates": len(finished.plates), "bridge": devices, "done": done,
+        "states": [plate.result.state if plate.result else "none" for plate in finished.plates],
+        "actions": Counter(
+            event.data["instrument"] for event in finished.events
+            if event.kind == "action.acked" and event.data.get("instrument") in devices
+        ),
+        ASSAYS[assay]: rows, "wall_s": round(time.perf_counter() - began, 1),
+        "error": max((abs(row["error"]) for row in rows), default=math.inf),
+    }  # fmt: skip
 
 
 def main() -> None:
@@ -77,9 +112,20 @@ def main() -> None:
     parser.add_argument("--plates", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    nights = []
     for assay in ASSAYS:
         with tempfile.TemporaryDirectory() as folder:
-            print(measure(assay, given.plates, Path(folder)))
+            nights.append(measure(assay, given.plates, Path(folder)))
+    if given.json:
+        print(json.dumps({"nights": nights}))
+    for night in nights if not given.json else ():
+        print(
+            f"{night['assay']}: {night['plates']} plates, {'done' if night['done'] else 'NOT DONE'}, "
+            f"{ASSAYS[night['assay']]} off by {night['error']:.3f} at most, in {night['wall_s']} s"
+        )
+        for name, backend in night["bridge"].items():
+            print(f"  {name}: {backend}, {night['actions'][name]} actions")
+    sys.exit(not all(night["done"] and night["error"] <= WITHIN for night in nights))
 
 
 if __name__ == "__main__":

@@ -86,7 +86,7 @@ def _error(data: Mapping[str, Any]) -> Exception:
     raised: Exception = kind(*data.get("with", ("simulated",)))
     if "channels" in data:
         some = library.load("pylabrobot.liquid_handling.errors.ChannelizedError")
-        raised = some({channel: raised for channel in data["channels"]})
+        raised = some(dict.fromkeys(data["channels"], raised))
     return raised
 
 

@@ -50,12 +50,13 @@ class ChildStream:
         name = _UNUSUAL.sub("_", device)
         ours, theirs = socket.socketpair()
         try:
-            home.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with (home / f"{name}.log").open("ab") as log, theirs:
-                process = subprocess.Popen(  # noqa: ASYNC220, S603  # it returns at once; our own module
-                    [sys.executable, "-m", MODULE, str(home / f"{name}.jsonl")],
-                    stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=log, start_new_session=True,
-                )  # fmt: skip
+            with theirs:
+                home.mkdir(parents=True, exist_ok=True, mode=0o700)
+                with (home / f"{name}.log").open("ab") as log:
+                    process = subprocess.Popen(  # noqa: ASYNC220, S603  # it returns at once; our own module
+                        [sys.executable, "-m", MODULE, str(home / f"{name}.jsonl")],
+                        stdin=theirs.fileno(), stdout=theirs.fileno(), stderr=log, start_new_session=True,
+                    )  # fmt: skip
         except OSError as error:
             ours.close()
             raise DisconnectedError(f"no child process for {device}: {error}") from error
