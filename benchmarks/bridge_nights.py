@@ -2,8 +2,8 @@
 
 python -m benchmarks.bridge_nights [--plates 1] [--json]
 
-The bundled lab, with the instruments of `bridged-lab.yaml` in place of its own: liquid handler, shakers, sealer and
-incubator. PyLabRobot 0.2.2 runs in the simulators, with its own simulated backends; each call that
+The bundled lab, with the instruments of `bridged-lab.yaml` in place of its own: liquid handler,
+shakers, sealer, incubator and arm. PyLabRobot 0.2.2 runs in the simulators, with its own simulated backends; each call that
 reaches a backend happens in the simulated world, and the readings come from there. `error` is the
 difference of a constant's logarithm (pKi, pEC50) to that of the truth, the largest of all compounds.
 """
@@ -43,6 +43,11 @@ def bridged_lab(path: Path, *, only: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Write the bundled lab with bridges (all of them without `only`); their names."""
     lab = yaml.safe_load(bundled("simulated-lab.yaml").read_text(encoding="utf-8"))
     given = yaml.safe_load(REPLACED.read_text(encoding="utf-8"))
+    taught = lab["instruments"]["arm"]["settings"]["stations"]
+    given["instruments"]["arm"]["settings"]["stations"] = {
+        name: {"at": [100.0 * number, 0.0, 50.0, 0.0, 90.0, 180.0]}
+        for name, number in taught.items()
+    }
     names = only or tuple(given["instruments"])
     lab["instruments"] |= {name: given["instruments"][name] for name in names}
     lab["workplace"] |= given["workplace"]
@@ -69,7 +74,7 @@ def constants(assay: str, finished: Finished) -> list[dict[str, Any]]:
             true = -math.log10(_true_molar(truth, assay, compound))
             value = -math.log10(found.value_molar) if found.value_molar else math.nan
             rows.append({
-                "plate": plate.name, "compound": found.compound, "found": round(value, 3),
+                "plate": plate.plan.name, "compound": found.compound, "found": round(value, 3),
                 "true": round(true, 3), "error": round(value - true, 3),
             })  # fmt: skip
     return rows
@@ -100,7 +105,7 @@ def measure(assay: str, plates: int, folder: Path, *, only: tuple[str, ...] = ()
         "states": [plate.result.state if plate.result else "none" for plate in finished.plates],
         "actions": Counter(
             event.data["instrument"] for event in finished.events
-            if event.kind == "action.acked" and event.data.get("instrument") in devices
+            if event.kind == "action.sent" and event.data.get("instrument") in devices
         ),
         ASSAYS[assay]: rows, "wall_s": round(time.perf_counter() - began, 1),
         "error": max((abs(row["error"]) for row in rows), default=math.inf),

@@ -66,13 +66,13 @@ class PyLabRobotHandler(Bridged):
     def __init__(self, setup: DriverSetup) -> None:
         super().__init__(setup)
         assert isinstance(setup.settings, HandlerSettings)  # noqa: S101  # the registry built it from Settings
-        self._settings = setup.settings
-        self._wanted: Channels = self._settings.channels[0]
+        self.settings = setup.settings
+        self._wanted: Channels = self.settings.channels[0]
 
     @property
     def limits(self) -> PipettingLimits:
         """Volumes and channel sets of the settings."""
-        s = self._settings
+        s = self.settings
         return PipettingLimits(s.min_volume_ul, s.max_volume_ul, s.channels)
 
     async def load_deck(self, items: Sequence[DeckItem]) -> None:
@@ -94,8 +94,8 @@ class PyLabRobotHandler(Bridged):
         Raises:
             RefusedError: The handler has no such set of channels.
         """
-        if channels not in self._settings.channels:
-            have = ", ".join(self._settings.channels)
+        if channels not in self.settings.channels:
+            have = ", ".join(self.settings.channels)
             raise RefusedError(f"this handler cannot use {channels!r} channels; it has {have}")
         self._wanted = channels
 
@@ -136,7 +136,7 @@ class PyLabRobotHandler(Bridged):
     async def _stroke(
         self, do: str, labware: str, well: str, volume_ul: float, flow_ul_per_s: float, height_mm: float
     ) -> None:  # fmt: skip
-        low, high = self._settings.min_volume_ul, self._settings.max_volume_ul
+        low, high = self.settings.min_volume_ul, self.settings.max_volume_ul
         if not low <= volume_ul <= high:
             raise RefusedError(f"cannot {do} {volume_ul:g} uL; {low:g} to {high:g} uL")
         if not (flow_ul_per_s > 0 and height_mm >= 0):

@@ -57,16 +57,16 @@ class PyLabRobotShaker(Bridged):
     def __init__(self, setup: DriverSetup) -> None:
         super().__init__(setup)
         assert isinstance(setup.settings, ShakerSettings)  # noqa: S101  # the registry built it from Settings
-        self._settings = setup.settings
+        self.settings = setup.settings
 
     @property
     def speed_range_rpm(self) -> tuple[float, float]:
         """Slowest and fastest speed of the settings."""
-        return self._settings.speed_rpm
+        return self.settings.speed_rpm
 
     async def set_temperature(self, temperature_c: float) -> None:
         """Set the target; a nest that cannot cool is left to cool down. Errors as `Shaker`."""
-        _within(temperature_c, self._settings.temperature_c, "hold", "C")
+        _within(temperature_c, self.settings.temperature_c, "hold", "C")
         await self._act("heat", temperature_c=temperature_c)
 
     async def read_temperature_c(self) -> float:
@@ -79,7 +79,7 @@ class PyLabRobotShaker(Bridged):
 
     async def shake(self, *, speed_rpm: float, duration_s: float) -> None:
         """Clamp, shake for the duration, stop, release; errors as `Shaker`."""
-        _within(speed_rpm, self._settings.speed_rpm, "shake at", "rpm")
+        _within(speed_rpm, self.settings.speed_rpm, "shake at", "rpm")
         if not (math.isfinite(duration_s) and duration_s > 0):
             raise RefusedError(f"cannot shake for {duration_s:g} s")
         await self._act("shake", takes_s=duration_s, speed_rpm=speed_rpm, duration_s=duration_s)
@@ -110,12 +110,12 @@ class PyLabRobotSealer(Bridged):
     def __init__(self, setup: DriverSetup) -> None:
         super().__init__(setup)
         assert isinstance(setup.settings, SealerSettings)  # noqa: S101  # the registry built it from Settings
-        self._settings = setup.settings
+        self.settings = setup.settings
 
     async def seal(self, *, temperature_c: float, duration_s: float) -> None:
         """Seal at whole degrees; errors as `Sealer`."""
-        _within(temperature_c, self._settings.temperature_c, "seal at", "C")
-        _within(duration_s, self._settings.duration_s, "seal for", "s")
+        _within(temperature_c, self.settings.temperature_c, "seal at", "C")
+        _within(duration_s, self.settings.duration_s, "seal for", "s")
         if temperature_c != int(temperature_c):
             raise RefusedError(f"cannot seal at {temperature_c:g} C; whole degrees only")
         await self._act(
@@ -150,16 +150,16 @@ class PyLabRobotIncubator(Bridged):
     def __init__(self, setup: DriverSetup) -> None:
         super().__init__(setup)
         assert isinstance(setup.settings, IncubatorSettings)  # noqa: S101  # the registry built it from Settings
-        self._settings = setup.settings
+        self.settings = setup.settings
 
     @property
     def slots(self) -> int:
         """Number of slots of the settings."""
-        return self._settings.slots
+        return self.settings.slots
 
     async def set_temperature(self, temperature_c: float) -> None:
         """Set the temperature; errors as `Incubator`."""
-        _within(temperature_c, self._settings.temperature_c, "hold", "C")
+        _within(temperature_c, self.settings.temperature_c, "hold", "C")
         await self._act("heat", temperature_c=temperature_c)
 
     async def read_climate(self) -> Climate:
@@ -175,8 +175,8 @@ class PyLabRobotIncubator(Bridged):
         await self._carry("fetch", slot)
 
     async def _carry(self, do: str, slot: int) -> None:
-        if not 1 <= slot <= self._settings.slots:
-            raise RefusedError(f"there is no slot {slot}; 1 to {self._settings.slots}")
+        if not 1 <= slot <= self.settings.slots:
+            raise RefusedError(f"there is no slot {slot}; 1 to {self.settings.slots}")
         await self._act(do, slot=slot)
 
 
@@ -215,11 +215,11 @@ class PyLabRobotArm(Bridged):
     def __init__(self, setup: DriverSetup) -> None:
         super().__init__(setup)
         assert isinstance(setup.settings, ArmSettings)  # noqa: S101  # the registry built it from Settings
-        self._settings = setup.settings
+        self.settings = setup.settings
 
     async def move_plate(self, source: str, target: str) -> None:
         """Take the topmost plate at `source` to `target`; errors as `PlateMover`."""
-        missing: Any = {source, target} - set(self._settings.stations)
+        missing: Any = {source, target} - set(self.settings.stations)
         if missing:
             raise RefusedError(f"no station is taught as {', '.join(sorted(missing))}")
         await self._act("move_plate", source=source, target=target)

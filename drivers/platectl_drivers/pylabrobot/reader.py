@@ -54,14 +54,14 @@ class PyLabRobotReader(Bridged):
     def __init__(self, setup: DriverSetup) -> None:
         super().__init__(setup)
         assert isinstance(setup.settings, ReaderSettings)  # noqa: S101  # the registry built it from Settings
-        self._settings = setup.settings
+        self.settings = setup.settings
         self._stop = asyncio.Event()
         self._handed = Handed()
 
     @property
     def features(self) -> ReaderFeatures:
         """What the settings say; whole plates, no addition, no thermostat."""
-        s = self._settings
+        s = self.settings
         return ReaderFeatures(
             geometry="plate", excitation_nm=s.excitation_nm, emission_nm=s.emission_nm,
             least_interval_s=s.pass_s, temperature_c=(math.nan, math.nan), clock="host",
@@ -73,7 +73,7 @@ class PyLabRobotReader(Bridged):
         return (read.passes - 1) * read.interval_s + self._pass_s(read)
 
     def _pass_s(self, read: KineticRead) -> float:
-        return len(read.channels) * self._settings.pass_s
+        return len(read.channels) * self.settings.pass_s
 
     async def set_temperature(self, temperature_c: float | None) -> None:
         """Off is all that it can be.
@@ -154,8 +154,8 @@ class PyLabRobotReader(Bridged):
             (nm, limits)
             for c in read.channels
             for nm, limits in (
-                (c.excitation_nm, self._settings.excitation_nm),
-                (c.emission_nm, self._settings.emission_nm),
+                (c.excitation_nm, self.settings.excitation_nm),
+                (c.emission_nm, self.settings.emission_nm),
             )
         ):
             if not limits[0] <= nm <= limits[1] or nm != int(nm):
