@@ -1,6 +1,6 @@
 """Whole nights with PyLabRobot between the engine and some instruments, against the truth.
 
-python -m benchmarks.bridge_nights [--plates 1] [--json]
+python -m benchmarks.bridge_nights [--plates 1] [--json | --lab FILE]
 
 The bundled lab, with the instruments of `bridged-lab.yaml` in place of its own: liquid handler,
 shakers, sealer, incubator and arm. PyLabRobot 0.2.2 runs in the simulators, with its own simulated backends; each call that
@@ -115,8 +115,14 @@ def measure(assay: str, plates: int, folder: Path, *, only: tuple[str, ...] = ()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--plates", type=int, default=1)
+    parser.add_argument(
+        "--lab", type=Path, help="only write the lab file there, for other programs"
+    )
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
+    if given.lab is not None:
+        bridged_lab(given.lab)
+        return
     nights = []
     for assay in ASSAYS:
         with tempfile.TemporaryDirectory() as folder:
