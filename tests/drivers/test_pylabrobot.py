@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.drivers.bridge_bench import SHAKER, STROKE, Bench, acting, describe, handler_bench
+from tests.drivers.bridge_stories import SCENES, STORIES
 
 from platectl.bridge import frames, library
-from platectl.conformance import bridge_scenes
+from platectl.conformance import bridge_scenes, trials
+from platectl.conformance.strikes import on_stage
 from platectl.domain.errors import (
     DisconnectedError,
     InstrumentFaultError,
@@ -21,6 +24,7 @@ from platectl.domain.errors import (
     RefusedError,
     UserInputError,
 )
+from platectl.domain.transcript import parse_transcript
 from platectl.hal.liquids import DeckItem
 from platectl.hal.reading import Channel, Injection, KineticRead
 from platectl.simkit.faults import Fault
@@ -585,3 +589,24 @@ def test_a_line_with_one_wrong_byte_is_no_line(place: int, flip: int) -> None:
 
     with pytest.raises(MalformedReplyError):
         frames.decode(bytes(line))
+
+
+# The recordings ------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "name",
+    [
+        "pylabrobot_handler_transfer", "pylabrobot_shaker_shake", "pylabrobot_incubator_fetch",
+        "pylabrobot_sealer_seal", "pylabrobot_arm_move", "pylabrobot_reader_read",
+    ],
+)  # fmt: skip
+def test_driver_and_bridge_say_what_was_recorded(name: str, transcripts: Path) -> None:
+    turns = parse_transcript((transcripts / f"{name}.txt").read_text("ascii"))
+
+    async def ask(driver: Any) -> None:
+        await driver.connect()
+        await STORIES[name][1](driver)
+
+    told = on_stage(SCENES[name], lambda scene: trials.replayed(scene, turns, ask))
+    answered = on_stage(SCENES[name], lambda scene: trials.simulated(scene, turns))
+
+    assert (told, answered) == ([], [])
