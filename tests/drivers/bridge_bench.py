@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from datetime import UTC
 from typing import Any, Self
 
 from platectl import registry
+from platectl.bridge import frames
 from platectl.conformance import bridge_scenes
 from platectl.conformance.journal import Journal
 from platectl.hal.instrument import DriverSetup
@@ -22,6 +23,25 @@ from platectl.simkit.virtual_time import VirtualClock
 
 STROKE = {"volume_ul": 50.0, "flow_ul_per_s": 50.0, "height_mm": 1.0}
 SHAKER = {"backend": "pylabrobot.heating_shaking.HeaterShakerChatterboxBackend"}
+
+
+class Liar:
+    """A line on which results are others."""
+
+    def __init__(self, inner: ByteStream, bench: Bench) -> None:
+        self._inner = inner
+        self._bench = bench
+
+    async def send(self, data: bytes) -> None:
+        await self._inner.send(data)
+
+    async def receive(self, *, timeout_s: float | None = None) -> bytes:
+        data = await self._inner.receive(timeout_s=timeout_s)
+        told = [frames.decode(line) for line in data.splitlines()]
+        return b"".join(frames.encode(self._bench.alter(message)) for message in told)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
 
 
 class Bench:
@@ -41,13 +61,15 @@ class Bench:
         self.lines: list[PipeEnd] = []
         self.children: list[asyncio.Task[None]] = []
         self.drivers: list[Any] = []
+        #: what becomes of an answer
+        self.alter: Callable[[dict[str, Any]], dict[str, Any]] = lambda message: message
 
     async def connect(self) -> ByteStream:
         """Start a child."""
         ours, theirs = pipe()
         self.lines.append(ours)
         self.children.append(asyncio.create_task(self.simulator.serve(theirs)))
-        return ours
+        return Liar(ours, self)
 
     def driver(self, **changed: Any) -> Any:
         """A driver as a new process builds it."""

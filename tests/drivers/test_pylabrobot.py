@@ -28,6 +28,7 @@ from platectl.domain.transcript import parse_transcript
 from platectl.hal.liquids import DeckItem
 from platectl.hal.reading import Channel, Injection, KineticRead
 from platectl.simkit.faults import Fault
+from platectl_drivers.pylabrobot.bridged import number
 
 NO_TIP = "pylabrobot.resources.errors.NoTipError"
 CLOT = "pylabrobot.liquid_handling.backends.hamilton.STAR_backend.ClotDetectedError"
@@ -419,6 +420,69 @@ def test_a_missing_or_wrong_extra_is_one_line_with_the_command(
     assert str(caught.value).startswith(why)
     assert str(caught.value).endswith("install it: python -m pip install 'platectl[pylabrobot]'")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [None, "37.0", True, [37.0]])
+def test_what_is_no_number_is_none(value: Any) -> None:
+    with pytest.raises(MalformedReplyError):
+        number(value)
+
+
+async def test_a_temperature_that_is_none_is_not_taken_for_one() -> None:
+    async with Bench("pylabrobot_shaker", position="nest", **SHAKER) as bench:
+        bench.world.add_position("nest")
+        driver = await bench.connected()
+        bench.alter = lambda message: {**message, "ok": "37.0"}
+
+        with pytest.raises(MalformedReplyError):
+            await driver.read_temperature_c()
+
+
+async def test_a_climate_that_is_none_is_not_taken_for_one() -> None:
+    backend = "pylabrobot.storage.IncubatorChatterboxBackend"
+    async with Bench(
+        "pylabrobot_incubator", position="station", backend=backend, racks=[bridge_scenes.RACK]
+    ) as bench:
+        bench.world.add_position("station")
+        driver = await bench.connected()
+        bench.alter = lambda message: {**message, "ok": True}
+
+        with pytest.raises(MalformedReplyError):
+            await driver.read_climate()
+
+
+@pytest.mark.parametrize("values", [[1.0], [1.0, 2.0, 3.0], [1.0, "2.0"], None])
+async def test_values_that_are_no_values_of_these_wells_are_none(values: Any) -> None:
+    async with Bench("pylabrobot_reader", position="read", **READER) as bench:
+        bench.world.place("P1", "assay_plate_96", "read")
+        driver = await bench.connected()
+        bench.alter = lambda message: {**message, "ok": {"values": values, "temperature_c": 37.0}}
+
+        with pytest.raises(MalformedReplyError):
+            _ = [frame async for frame in driver.read_kinetic(read_of())]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{"ok": {"version": "0.2.3"}}, {"ok": None}, {"ok": []}, {"kind": "word", "code": "", "says": ""}, {}],
+)  # fmt: skip
+async def test_a_stranger_on_the_line_is_not_taken_for_the_bridge(answer: dict[str, Any]) -> None:
+    async with Bench("pylabrobot_shaker", position="nest", **SHAKER) as bench:
+        bench.alter = lambda message: {"id": message["id"], **answer}
+
+        with pytest.raises(MalformedReplyError):
+            await bench.connected()
+
+
+async def test_it_says_who_is_there_and_what_it_can() -> None:
+    async with handler_bench() as bench:
+        driver = bench.driver()
+        identity = await driver.observe()
+
+        assert identity.model == "LiquidHandlerChatterboxBackend"
+        assert identity.firmware == "PyLabRobot 0.2.2"
+        assert (driver.limits.min_volume_ul, driver.limits.max_volume_ul) == (1.0, 1000.0)
+        assert bench.simulator.memory.since == ""
 
 
 # Nests ---------------------------------------------------------------------------------------------

@@ -14,7 +14,13 @@ from platectl.hal.instrument import DriverInfo, DriverSetup
 from platectl.hal.reading import Addition, Frame, KineticRead, ReaderFeatures, ReadFlag
 from platectl.hal.recovery import Action, Fate, Verdict
 from platectl.transport.handed import Handed
-from platectl_drivers.pylabrobot.bridged import SOURCE, UNATTESTED, Bridged, BridgeSettings
+from platectl_drivers.pylabrobot.bridged import (
+    SOURCE,
+    UNATTESTED,
+    Bridged,
+    BridgeSettings,
+    number,
+)
 
 
 class ReaderSettings(BridgeSettings):
@@ -189,12 +195,6 @@ class PyLabRobotReader(Bridged):
         }
         return Frame(
             index, channel, read.wells, (middle_s,) * len(read.wells),
-            tuple(math.nan if value is None else _value(value) for value in values), flags,
+            tuple(math.nan if value is None else number(value) for value in values), flags,
             told.get("temperature_c"), source=f"pass {index} of {read.title}, channel {channel}",
         )  # fmt: skip
-
-
-def _value(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise MalformedReplyError(f"{value!r} is not a number")
-    return float(value)
