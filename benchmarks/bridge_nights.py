@@ -39,8 +39,8 @@ ASSAYS: Final = {"sigma1-binding": "pKi", "fura2-calcium": "pEC50"}
 REPLACED: Final = Path(__file__).with_name("bridged-lab.yaml")
 
 
-def bridged_lab(path: Path, *, only: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Write the bundled lab with bridges (all of them without `only`); their names."""
+def bridged_lab(path: Path, *, only: tuple[str, ...] = (), handler: str = "") -> None:
+    """Write the bundled lab with bridges, all of them without `only`; `handler` is another backend."""
     lab = yaml.safe_load(bundled("simulated-lab.yaml").read_text(encoding="utf-8"))
     given = yaml.safe_load(REPLACED.read_text(encoding="utf-8"))
     taught = lab["instruments"]["arm"]["settings"]["stations"]
@@ -48,11 +48,12 @@ def bridged_lab(path: Path, *, only: tuple[str, ...] = ()) -> tuple[str, ...]:
         name: {"at": [100.0 * number, 0.0, 50.0, 0.0, 90.0, 180.0]}
         for name, number in taught.items()
     }
+    if handler:
+        given["instruments"]["flex"]["settings"]["backend"] = handler
     names = only or tuple(given["instruments"])
     lab["instruments"] |= {name: given["instruments"][name] for name in names}
     lab["workplace"] |= given["workplace"]
     path.write_text(yaml.safe_dump(lab, sort_keys=False), encoding="utf-8")
-    return names
 
 
 def bridged_night(assay: str, plates: int, folder: Path, **how: Any) -> Finished:
@@ -87,12 +88,12 @@ def _true_molar(truth: Truth, assay: str, compound: str) -> float:
     return truth.agonists[compound].ec50
 
 
-def measure(assay: str, plates: int, folder: Path, *, only: tuple[str, ...] = ()) -> dict[str, Any]:
+def measure(assay: str, plates: int, folder: Path, **how: Any) -> dict[str, Any]:
     """One night, and how far its constants are from the truth."""
     began, logging = time.perf_counter(), structlog.get_config()
     with (folder / "log.jsonl").open("w", encoding="utf-8") as log:
         log_to(log)
-        finished = bridged_night(assay, plates, folder, only=only)
+        finished = bridged_night(assay, plates, folder, **how)
     structlog.configure(**logging)
     done = finished.outcome.status == "done"
     rows = constants(assay, finished)

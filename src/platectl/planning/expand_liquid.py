@@ -197,6 +197,11 @@ def _stagger(build: PlateBuilder, doc: docs.StaggerDoc, title: str) -> None:
 
 
 def _one_row(build: PlateBuilder, doc: docs.StaggerDoc, handler: str, row: str) -> Transfer:
+    if "row" not in build.facilities.drivers[handler].limits.channels:
+        message = f"{handler} cannot take a row of wells at once"
+        raise CannotBuildError(
+            message, "use a handler that can, such as an Opentrons Flex with 96 channels"
+        )
     move = Move(
         source=spot(build, doc.source),
         target=Spot(labware=build.named(doc.into), well=f"{row}1", height_mm=FREE_MM),
