@@ -6,6 +6,8 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from platectl import registry
+from platectl.bridge.library import require
+from platectl.domain.errors import UserInputError
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -25,7 +27,12 @@ def _enrolled(name: str) -> ParameterSet:
 
 @pytest.fixture
 def scene(driver: str) -> str:
-    """Name of a driver that is enrolled with a scene."""
+    """Name of a driver that is enrolled with a scene, and has what it is built upon."""
+    if registry.load(registry.DRIVERS, driver).info.wire == "child":
+        try:
+            require()
+        except UserInputError as error:
+            pytest.skip(str(error))
     if driver in registry.names(registry.SCENES):
         return driver
     if registry.load(registry.DRIVERS, driver).info.wire == "files":
