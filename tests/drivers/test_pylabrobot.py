@@ -532,6 +532,42 @@ async def test_an_aborted_shaker_stands_and_nobody_says_that_it_was_done() -> No
         assert bench.clock.monotonic_s() < 60.0
 
 
+async def test_what_an_engine_left_at_work_is_stopped_by_another_process() -> None:
+    async with Bench("pylabrobot_shaker", position="nest", **SHAKER) as bench:
+        bench.world.place("P1", "assay_plate_96", "nest", volume_ul=100)
+        driver = await bench.connected()
+        with acting("a-1"):
+            doing = asyncio.create_task(driver.shake(speed_rpm=600, duration_s=6000))
+        await asyncio.sleep(20)
+        await bench.cut()
+        with pytest.raises(LinkError):
+            await doing
+        action = bench.action("a-1", "shake")
+
+        stranger = bench.driver()
+        await stranger.observe()
+        await stranger.abort()
+        await asyncio.sleep(10)
+
+        assert not bench.simulator.device._shaking
+        assert (await stranger.reconcile(action)).fate == "unknown"
+
+
+async def test_an_aborted_pick_up_does_not_stand_in_the_way_of_the_next() -> None:
+    async with handler_bench() as bench:
+        driver = await bench.connected()
+        await describe(driver)
+        doing = asyncio.create_task(driver.pick_up_tips("tips", "A1"))
+        await asyncio.sleep(1.0)
+        await driver.abort()
+        with pytest.raises(InstrumentFaultError):
+            await doing
+
+        await driver.pick_up_tips("tips", "B1")
+
+        assert acts(bench) == ["new_tips"]
+
+
 async def test_an_incubator_without_the_plate_says_so() -> None:
     slots = {str(n): f"it.{n}" for n in range(1, 18)}
     backend = "pylabrobot.storage.IncubatorChatterboxBackend"

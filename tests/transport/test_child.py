@@ -82,6 +82,30 @@ async def test_a_child_that_is_killed_leaves_its_verb_unknown_and_a_word_in_the_
 
 
 @pytest.mark.wall_time
+async def test_another_process_stops_what_a_dead_engine_left_at_work(home: Path) -> None:
+    subject = driver("pylabrobot_shaker", "pylabrobot:shaker", **SHAKER)
+    await subject.connect()
+    with acting("a-1"):
+        doing = asyncio.create_task(subject.shake(speed_rpm=600, duration_s=60))
+    log = home / "shaker.log"
+    while "Shaking at speed" not in log.read_text():  # noqa: ASYNC110  # another process writes
+        await asyncio.sleep(0.01)
+    link = subject._link._stream
+    link._stream._writer.close()
+    doing.cancel()
+
+    stranger = driver("pylabrobot_shaker", "pylabrobot:shaker", **SHAKER)
+    await stranger.observe()
+    await stranger.abort()
+    await asyncio.to_thread(link._process.wait, 20)
+    verdict = await stranger.reconcile(Action("a-1", "it", "shake", {}, WallClock().now()))
+    await stranger.aclose()
+
+    assert "Stopping shaking" in log.read_text()
+    assert verdict.evidence["verbs"] == {"a-1#1": "aborted"}
+
+
+@pytest.mark.wall_time
 async def test_a_folder_that_cannot_be_written_is_a_broken_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -191,10 +191,11 @@ class Station(BaseModel):
 
 
 class ArmSettings(BridgeSettings):
-    """Stations, and the width at which a plate is gripped."""
+    """Stations, the width at which a plate is gripped, and whether the gripper feels that it has none."""
 
     stations: dict[str, Station]
     grip_mm: float = Field(default=85.5, gt=0)
+    checks_grip: bool = Field(default=True, description="off for grippers that cannot tell")
 
 
 class PyLabRobotArm(Bridged):

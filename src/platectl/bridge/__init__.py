@@ -17,7 +17,7 @@ hello            device, backend, trusted     version, backend, busy: an earlier
 begin            device, options, now         takes the device, forgets what was before; nothing moves
 resume           device, options              takes the device, with all that is remembered of it
 recall           action                       since, busy, and the state of each key that begins so
-abort            (none)                       stops the running verb, out of turn
+abort            (none)                       stops the running verb, also that of an earlier child
 a verb           its arguments                result; a verb that is remembered as done is not done again
 ================ ============================ ===========================================================
 

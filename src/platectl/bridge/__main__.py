@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -55,7 +56,13 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)
     sys.stdout = sys.stderr
-    asyncio.run(Host(FileMemory(Path(sys.argv[1]))).serve(line))
+    asyncio.run(_serve(Host(FileMemory(Path(sys.argv[1]))), line))
+
+
+async def _serve(host: Host, line: Line) -> None:
+    """Serve; another child that is told to abort says so by SIGTERM."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, host.stop)
+    await host.serve(line)
 
 
 if __name__ == "__main__":

@@ -163,8 +163,7 @@ class Handler(Device):
     # Strokes ---------------------------------------------------------------------------------
     async def pick_up_tips(self, channels: str, rack: str, well: str) -> None:
         """Fit tips; those that an abandoned step has left are discarded first."""
-        if self._tips is not None:
-            await self.drop_tips()
+        await self._get_rid()
         spots = self._spots(channels, rack, well)
         self._tips = (channels, rack, well)  # also when nobody can say how it ended
         try:
@@ -177,6 +176,17 @@ class Handler(Device):
             if self.judge(error, handed=self.handed > 0)[0] != "unknown":
                 self._tips = None
             raise
+
+    async def _get_rid(self) -> None:
+        """Discard what is fitted; PyLabRobot may know better that nothing is."""
+        before = self.handed
+        try:
+            if self._tips is not None:
+                await self.drop_tips()
+        except Exception:
+            if self.handed > before:
+                raise
+            self._tips = None
 
     async def drop_tips(self) -> None:
         """Discard the tips."""

@@ -144,7 +144,9 @@ class Host:
         due_s = loop.time() + TAKE_S
         while not self._memory.take(self):
             if loop.time() > due_s:
-                raise library.BridgeFaultError("busy", "an earlier process still has the device")
+                raise library.BridgeFaultError(
+                    "busy", f"an earlier process still has the device{self._memory.holder()}"
+                )
             await asyncio.sleep(LOOK_S)
         if self._device is not None:
             await self._device.close()
@@ -167,6 +169,11 @@ class Host:
         }  # fmt: skip
 
     async def _abort(self) -> None:
+        self.stop()
+        self._memory.stop(self)
+
+    def stop(self) -> None:
+        """Abort the verb under way, and those that wait."""
         self._aborts += 1
         if self._running is not None:
             self._running.cancel()

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 Record = Mapping[str, Any]
 #: states of a key that are no end
 OPEN: Final = "begun"
+
+
+@runtime_checkable
+class Stoppable(Protocol):
+    """A child in this process."""
+
+    def stop(self) -> None:
+        """Abort what is under way."""
+        ...
 
 
 class Memory:
@@ -40,6 +51,15 @@ class Memory:
     def busy(self, who: object) -> bool:
         """Whether another child has the device."""
         return self._holder is not None and self._holder is not who
+
+    def holder(self) -> str:
+        """Which process has the device, for a message."""
+        return ""
+
+    def stop(self, who: object) -> None:
+        """Have another child that has the device abort its verb."""
+        if isinstance(self._holder, Stoppable) and self.busy(who):
+            self._holder.stop()
 
     def look(self) -> None:
         """Learn what another child has added."""
@@ -88,13 +108,14 @@ class Memory:
 class FileMemory(Memory):
     """Records in a file, one JSON line each; who has the device holds a lock on it.
 
-    The kernel gives the lock back when the child dies.
+    The kernel gives the lock back when the child dies. The number of the process is in a file beside it.
     """
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._number = path.with_suffix(".pid")
         self._mine = False
 
     def take(self, who: object) -> bool:
@@ -106,6 +127,7 @@ class FileMemory(Memory):
             except OSError:
                 return False
             self._mine = True
+            self._number.write_text(str(os.getpid()), encoding="ascii")
             whole = self._whole()
             os.ftruncate(self._file, len(whole))  # a death left the rest half written
             self._learn(whole)
@@ -120,12 +142,27 @@ class FileMemory(Memory):
 
     def busy(self, who: object) -> bool:
         """Whether another process has the device; looks for a moment."""
+        del who
         if self._mine:
             return False
-        if not self.take(who):
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
             return True
-        self.release(who)
+        fcntl.flock(self._file, fcntl.LOCK_UN)
         return False
+
+    def holder(self) -> str:
+        """Which process has the device, for a message."""
+        with contextlib.suppress(OSError):
+            return f" (process {self._number.read_text(encoding='ascii')})"
+        return ""
+
+    def stop(self, who: object) -> None:
+        """Send SIGTERM to the process that has the device; it aborts its verb and ends."""
+        with contextlib.suppress(OSError, ValueError):
+            if self.busy(who):
+                os.kill(int(self._number.read_text(encoding="ascii")), signal.SIGTERM)
 
     def look(self) -> None:
         """Read the file of another process."""
