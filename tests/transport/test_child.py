@@ -91,7 +91,7 @@ async def test_another_process_stops_what_a_dead_engine_left_at_work(home: Path)
     while "Shaking at speed" not in log.read_text():  # noqa: ASYNC110  # another process writes
         await asyncio.sleep(0.01)
     link = subject._link._stream
-    link._stream._writer.close()
+    await link._stream.aclose()
     doing.cancel()
 
     stranger = driver("pylabrobot_shaker", "pylabrobot:shaker", **SHAKER)
