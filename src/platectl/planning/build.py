@@ -31,7 +31,8 @@ class PlateBuilder:
     """Collects the steps of one plate.
 
     Labware names are local (`assay`) in protocols and run-wide (`P1.assay`) in steps; `spot`
-    tells where each stands after the steps built so far.
+    tells where each stands after the steps built so far. `seats` says what the plate uses in place
+    of the first of several equal instruments and positions (`planning.pools`).
     """
 
     def __init__(
@@ -42,7 +43,9 @@ class PlateBuilder:
         facilities: Facilities,
         catalogue: Mapping[str, LabwareKind],
         samples: tuple[Sample, ...],
+        seats: Mapping[str, str] | None = None,
     ) -> None:
+        self.seats = seats or {}
         self.protocol = protocol
         self.plate = plate
         self.number = number
@@ -93,32 +96,38 @@ class PlateBuilder:
             )
         place = self.facilities.lab.placement[labware]
         use = self.facilities.lab.positions[place].use
-        if use == "hotel":
-            return self.hotel()[0]
         if use == "incubator":
-            slots = self.facilities.positions_for("incubator")
-            return slots[(self.number - 1 + slots.index(place)) % len(slots)]
-        return place
+            return self.slots()[self.facilities.positions_for(use).index(place)]
+        return self.hotel()[0] if use == "hotel" else self.seats.get(place, place)
 
     def hotel(self) -> tuple[str, ...]:
-        """The two hotel positions of this plate; plates take turns with the pairs."""
-        every = self.facilities.positions_for("hotel")
-        pairs = max(len(every) // 2, 1)
-        first = 2 * ((self.number - 1) % pairs)
-        return every[first : first + 2]
+        """The two hotel positions of this plate."""
+        every = self.facilities.positions_for("hotel")[:2]
+        return tuple(self.seats.get(place, place) for place in every)
+
+    def slots(self) -> tuple[str, ...]:
+        """Positions in incubators, the one of this plate first."""
+        every = self.facilities.positions_for("incubator")
+        mine = every.index(self.seats.get(every[0], every[0])) if every else 0
+        return every[mine:] + every[:mine]
 
     def need(self, interface: str, purpose: str) -> str:
-        """First instrument of an interface.
+        """The instrument of an interface that this plate uses.
 
         Raises:
             CannotBuildError: The lab has none.
         """
-        name = self.facilities.first(interface)
+        name = self.first(interface)
         if name is None:
             raise CannotBuildError(
                 f"the lab has no {interface} {purpose}", "add an instrument to the lab file"
             )
         return name
+
+    def first(self, interface: str) -> str | None:
+        """The instrument of an interface that this plate uses, if the lab has one."""
+        name = self.facilities.first(interface)
+        return None if name is None else self.seats.get(name, name)
 
     def step_of(self, doc: str) -> str:
         """Identity of the compiled step that ends a step of the protocol."""

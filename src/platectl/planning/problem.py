@@ -77,6 +77,17 @@ class Plate:
 
 
 @dataclass(frozen=True, slots=True)
+class Pool:
+    """Equal things: every member names its resources in the same order.
+
+    A plate that uses resources of one member may use those of another instead, all of them.
+    """
+
+    name: str
+    members: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """Everything that a plan must keep.
 
@@ -87,6 +98,7 @@ class Problem:
         fixed: Tasks that have begun, with start and, if it is over, end; a running task has a
             lower bound for its end instead, in `running`.
         now_s: Nothing that has not begun may begin earlier.
+        pools: What the plan may choose for each plate; occupations name a choice to begin with.
     """
 
     tasks: tuple[Task, ...]
@@ -98,6 +110,7 @@ class Problem:
     fixed: Mapping[str, Interval] = field(default_factory=dict)
     running: Mapping[str, Interval] = field(default_factory=dict)
     now_s: float = 0.0
+    pools: tuple[Pool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +118,8 @@ class Plan:
     """Start and end of every task, and what is proved about it.
 
     `bound_s` is a proved lower bound of the makespan; `gap` how far the plan may be from it.
-    `broken` names soft lags that are not kept, with plate.
+    `broken` names soft lags that are not kept, with plate. `seats` says for some plates which
+    resources they use in place of those that the problem names.
     """
 
     times: Mapping[str, Interval]
@@ -114,6 +128,7 @@ class Plan:
     method: str
     wall_s: float
     broken: tuple[str, ...] = ()
+    seats: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def gap(self) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from platectl.domain.steps import Anchor, Edge, Hold, Step, Window
-from platectl.planning.problem import Interval, Lag, Moment, Occupation, Plate, Problem, Task
+from platectl.planning.problem import Interval, Lag, Moment, Occupation, Plate, Pool, Problem, Task
 
 SHARE: Mapping[Edge, float] = {"start": 0.0, "middle": 0.5, "end": 1.0}
 
@@ -15,6 +15,7 @@ SHARE: Mapping[Edge, float] = {"start": 0.0, "middle": 0.5, "end": 1.0}
 def problem_of(
     steps: Sequence[Step], windows: Sequence[Window], holds: Sequence[Hold],
     plates: Sequence[Plate], *, absences: Mapping[str, tuple[Interval, ...]] | None = None,
+    pools: Sequence[Pool] = (),
 ) -> Problem:  # fmt: skip
     """State what a plan of these steps must keep.
 
@@ -44,6 +45,7 @@ def problem_of(
         occupations=tuple(occupations),
         plates=tuple(plates),
         absences=dict(absences or {}),
+        pools=tuple(pools),
     )
 
 
