@@ -249,7 +249,7 @@ def _in_time(batch: Batch, terms: NightTerms, planner: Planner) -> tuple[list[St
     """Plan all plates together, and have each loading take away what was left before."""
     problem = problem_of(
         batch.steps, batch.windows, batch.holds, batch.terms, absences=terms.absences,
-        pools=batch.pools,
+        people=batch.facilities.having("Operator"), pools=batch.pools,
     )  # fmt: skip
     alone = {step.id: (step.planned_start_s, step.planned_end_s) for step in batch.steps}
     try:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
+from platectl.planning.comfort import comfortable
 from platectl.planning.network import EPSILON_S, Arc, Matrix, Network, Stay, earliest
 from platectl.planning.problem import Interval, Problem
 
@@ -83,22 +84,37 @@ def _around(
 def tightened(
     problem: Problem, net: Network, points: Sequence[float], *, roomy: bool = True
 ) -> Sequence[float]:
-    """Earliest times in the order of a plan; `roomy` then gives the tightest hard window more room.
+    """Earliest times in the order of a plan.
 
-    Nothing ends later than in the plan, and soft lags are missed by no more. The points given come
-    back where no better ones exist.
+    `roomy` then gives the tightest hard window more room, brings gaps near their ideals and has
+    people called rarely, in this order. Nothing ends later than in the plan, no plate that goes
+    before others ends later than it could, and soft lags are missed by no more. The points given
+    come back where no better ones exist.
     """
-    orders = order_arcs(problem, net, points)
-    kept = [*net.arcs, *orders, *_soft_as_hard(net, points)]
-    first = earliest(net.size, kept)
+    more = [*order_arcs(problem, net, points), *_soft_as_hard(net, points)]
+    first = earliest(net.size, [*net.arcs, *more])
     if first is None:
         return points
-    limit = max((float(first[i]) + off for i, off in net.last), default=0.0)
     if not roomy:
         return list(first)
-    ends = [(i, 0, off - limit) for i, off in net.last]
-    later = _roomy(problem, net, [*orders, *_soft_as_hard(net, points), *ends])
-    return list(first) if later is None else list(later)
+    more += _ends(problem, net, first)
+    arcs, later = _roomy(problem, net, more)
+    return comfortable(problem, net, arcs, [float(p) for p in (first if later is None else later)])
+
+
+def _ends(problem: Problem, net: Network, first: Matrix) -> list[Arc]:
+    """Nothing ends after the night does; plates that go before others end as early as they can."""
+    limit = max((float(first[i]) + off for i, off in net.last), default=0.0)
+    ranks = {plate.name: plate.priority for plate in problem.plates}
+    last = max(ranks.values(), default=0)
+    own: dict[str, float] = defaultdict(float)
+    for i, off in net.last:
+        own[net.plate_of[i]] = max(own[net.plate_of[i]], float(first[i]) + off)
+    return [
+        (i, 0, off - (own[plate] if ranks.get(plate, last) < last else limit))
+        for i, off in net.last
+        for plate in (net.plate_of[i],)
+    ]
 
 
 def _soft_as_hard(net: Network, points: Sequence[float]) -> list[Arc]:
@@ -107,37 +123,37 @@ def _soft_as_hard(net: Network, points: Sequence[float]) -> list[Arc]:
     ]
 
 
-def _roomy(problem: Problem, net: Network, more: Sequence[Arc]) -> Matrix | None:
-    """Times that leave every hard window as much room as the tightest one can have."""
+def _roomy(problem: Problem, net: Network, more: Sequence[Arc]) -> tuple[list[Arc], Matrix | None]:
+    """Distances and times that leave every hard window as much room as the tightest one can have."""
     tight = {
         k
         for k, (kind, number) in enumerate(net.causes)
         if kind == "lag" and _is_upper(problem, net, k, int(number))
     }
     if not tight:
-        return None
+        return [*net.arcs, *more], None
     room = {k: problem.lags[int(net.causes[k][1])] for k in tight}
 
-    def times(slack_s: float, least: Matrix | None = None) -> Matrix | None:
-        arcs = [
+    def arcs(slack_s: float) -> list[Arc]:
+        roomier = [
             (i, j, least + min(slack_s, _half(room[k].at_least_s, room[k].at_most_s)))
             if k in tight
             else (i, j, least)
             for k, (i, j, least) in enumerate(net.arcs)
         ]
-        return earliest(net.size, [*arcs, *more], least)
+        return [*roomier, *more]
 
     low, high = 0.0, max(_half(lag.at_least_s, lag.at_most_s) for lag in room.values())
-    best = times(0.0)
+    best = earliest(net.size, arcs(0.0))
     enough = max(SLACK_S, SLACK_SHARE * high)
     while best is not None and high - low > enough:
         middle = (low + high) / 2
-        found = times(middle, best)
+        found = earliest(net.size, arcs(middle), best)
         if found is None:
             high = middle
         else:
             low, best = middle, found
-    return best
+    return arcs(low), best
 
 
 def _is_upper(problem: Problem, net: Network, k: int, number: int) -> bool:

@@ -98,6 +98,7 @@ class Problem:
         fixed: Tasks that have begun, with start and, if it is over, end; a running task has a
             lower bound for its end instead, in `running`.
         now_s: Nothing that has not begun may begin earlier.
+        people: Resources that are persons, who come rarely and briefly where that costs nothing.
         pools: What the plan may choose for each plate; occupations name a choice to begin with.
     """
 
@@ -110,6 +111,7 @@ class Problem:
     fixed: Mapping[str, Interval] = field(default_factory=dict)
     running: Mapping[str, Interval] = field(default_factory=dict)
     now_s: float = 0.0
+    people: tuple[str, ...] = ()
     pools: tuple[Pool, ...] = ()
 
 

@@ -15,7 +15,7 @@ SHARE: Mapping[Edge, float] = {"start": 0.0, "middle": 0.5, "end": 1.0}
 def problem_of(
     steps: Sequence[Step], windows: Sequence[Window], holds: Sequence[Hold],
     plates: Sequence[Plate], *, absences: Mapping[str, tuple[Interval, ...]] | None = None,
-    pools: Sequence[Pool] = (),
+    people: Sequence[str] = (), pools: Sequence[Pool] = (),
 ) -> Problem:  # fmt: skip
     """State what a plan of these steps must keep.
 
@@ -45,6 +45,7 @@ def problem_of(
         occupations=tuple(occupations),
         plates=tuple(plates),
         absences=dict(absences or {}),
+        people=tuple(people),
         pools=tuple(pools),
     )
 
