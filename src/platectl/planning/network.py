@@ -26,14 +26,14 @@ EPSILON_S = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """Units of a resource taken between two places in time."""
+    """Units of a resource taken between two places in time: begin of the first, end of the last task."""
 
     resource: str
     plate: str
     begin: Place
     end: Place
+    tasks: tuple[str, str]
     units: int = 1
-    what: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +106,12 @@ def network_of(problem: Problem) -> Network:
                 net.soft.append(SoftArc(arc, lag.weight, lag))
     for stay in problem.occupations:
         places = net.begin[stay.first], net.end[stay.last]
-        net.stays.append(Stay(stay.resource, stay.plate, *places, what=f"{stay.first} {stay.last}"))
+        net.stays.append(Stay(stay.resource, stay.plate, *places, (stay.first, stay.last)))
     for task in problem.tasks:
         places = net.begin[task.id], net.end[task.id]
         net.stays += [
-            Stay(r, task.plate, *places, units, task.id) for r, units in task.uses.items()
+            Stay(r, task.plate, *places, (task.id, task.id), units)
+            for r, units in task.uses.items()
         ]
     return net
 

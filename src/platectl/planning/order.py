@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from platectl.planning.comfort import comfortable
@@ -14,12 +14,26 @@ from platectl.planning.problem import Interval, Problem
 SLACK_S, SLACK_SHARE = 1.0, 0.05
 
 
-def order_arcs(problem: Problem, net: Network, points: Sequence[float]) -> list[Arc]:
-    """Distances that keep the order of stays and absences in a plan."""
+#: when stays begin and end in a plan
+Spans = Mapping[Stay, Interval]
+
+
+def order_arcs(
+    problem: Problem, net: Network, points: Sequence[float] = (), *,
+    planned: Mapping[str, Interval] | None = None,
+) -> list[Arc]:  # fmt: skip
+    """Distances that keep the order of stays and absences in a plan.
+
+    The plan is given by its points, or by times as they were `planned` once: then absences may be
+    passed over, because people who are late come back.
+    """
     by_resource: dict[str, list[Stay]] = defaultdict(list)
+    spans: dict[Stay, Interval] = {}
     for stay in net.stays:
         if stay.begin[0] or stay.end[0]:
             by_resource[stay.resource].append(stay)
+            first, last = stay.tasks
+            spans[stay] = (planned[first][0], planned[last][1]) if planned else _span(stay, points)
     arcs: dict[tuple[int, int], float] = {}
     pinned = {
         0,
@@ -27,9 +41,10 @@ def order_arcs(problem: Problem, net: Network, points: Sequence[float]) -> list[
     }
     for resource, stays in by_resource.items():
         one = problem.capacities.get(resource, 1) == 1
+        away = () if planned else problem.absences.get(resource, ())
         for i, j, least in [
-            *(_in_turn(stays, points) if one else _clear_of(stays, points)),
-            *_around(stays, points, problem.absences.get(resource, ())),
+            *(_in_turn(stays, spans) if one else _clear_of(stays, spans)),
+            *_around(stays, spans, away),
         ]:
             if i != j and not (i in pinned and j in pinned):
                 arcs[i, j] = max(least, arcs.get((i, j), -1e18))
@@ -44,23 +59,23 @@ def _after(first: Stay, then: Stay) -> Arc:
     return first.end[0], then.begin[0], first.end[1] - then.begin[1]
 
 
-def _in_turn(stays: Sequence[Stay], points: Sequence[float]) -> Iterable[Arc]:
+def _in_turn(stays: Sequence[Stay], spans: Spans) -> Iterable[Arc]:
     """Each stay after the last one of another plate, which is enough: stays of a plate have lags."""
-    lasting = [s for s in stays if _span(s, points)[1] > _span(s, points)[0] + EPSILON_S]
-    lasting.sort(key=lambda s: _span(s, points))
+    lasting = [stay for stay in stays if spans[stay][1] > spans[stay][0] + EPSILON_S]
+    lasting.sort(key=spans.__getitem__)
     for first, then in pairwise(lasting):
-        if first.plate != then.plate or _span(then, points)[0] >= _span(first, points)[1] - EPSILON_S:  # fmt: skip
+        if first.plate != then.plate or spans[then][0] >= spans[first][1] - EPSILON_S:
             yield _after(first, then)
 
 
-def _clear_of(stays: Sequence[Stay], points: Sequence[float]) -> Iterable[Arc]:
+def _clear_of(stays: Sequence[Stay], spans: Spans) -> Iterable[Arc]:
     """Whatever did not share units stays apart."""
-    lasting = sorted(stays, key=lambda s: _span(s, points))
+    lasting = sorted(stays, key=spans.__getitem__)
     for k, first in enumerate(lasting):
-        end = _span(first, points)[1]
+        end = spans[first][1]
         reached = float("inf")
         for then in lasting[k + 1 :]:
-            begin, until = _span(then, points)
+            begin, until = spans[then]
             if begin >= reached - EPSILON_S:
                 break
             if begin >= end - EPSILON_S:
@@ -68,11 +83,9 @@ def _clear_of(stays: Sequence[Stay], points: Sequence[float]) -> Iterable[Arc]:
                 reached = min(reached, until)
 
 
-def _around(
-    stays: Sequence[Stay], points: Sequence[float], absences: Sequence[Interval]
-) -> Iterable[Arc]:
-    for stay in stays:
-        begin, end = _span(stay, points)
+def _around(stays: Sequence[Stay], spans: Spans, absences: Sequence[Interval]) -> Iterable[Arc]:
+    for stay in stays if absences else ():
+        begin, end = spans[stay]
         after = [back for _, back in absences if back <= begin + EPSILON_S]
         before = [gone for gone, _ in absences if gone >= end - EPSILON_S]
         if after:

@@ -81,6 +81,8 @@ def solve(
         NoPlanError: No plan keeps all hard lags, or none was found in time.
     """
     began = time.perf_counter()
+    if problem.fixed or problem.running:
+        problem = replace(problem, pools=())  # what has begun stays where it is
     case = _Case(question_of(problem), {}, None)
     case.draft = _first(case.question, template, hint, effort)
     bound_s, proved = case.question.bound_s, False
@@ -153,8 +155,6 @@ def _seat(case: _Case, problem: Problem, draft: Draft) -> None:
 def _reseated(case: _Case, effort: int) -> _Case:
     """The case with the best seats that were found."""
     problem, best = case.question.problem, case
-    if problem.fixed or problem.running:
-        return best
     for order in _orders(case):
         seats = Seating(problem, case.question.net, case.question.groups).seats(order)
         if not seats:
