@@ -10,10 +10,12 @@ from functools import partial
 from platectl.domain.errors import NoPlanError
 from platectl.domain.run import CompiledRun
 from platectl.engine.ports import Proposal, Situation
+from platectl.planning.overview import people_of
 from platectl.planning.problem import Interval, Plate, Problem
 from platectl.planning.repair import repair
 from platectl.planning.tasks import problem_of
 from platectl.planning.verify import broken_windows
+from platectl.planning.zones import unclean
 from platectl.steps import CLEARING
 
 #: how long another order is looked for when the old one breaks a window
@@ -32,7 +34,7 @@ class Replanner:
         self._apart = apart
         self._problem = problem_of(
             run.steps, run.windows, run.holds, [Plate(p.name) for p in run.plates],
-            absences=run.absences,
+            absences=run.absences, unclean=unclean(run.lab, people_of(run)),
         )  # fmt: skip
 
     async def __call__(self, situation: Situation) -> Proposal | None:

@@ -24,8 +24,9 @@ class Step(BaseModel):
     """One unit of a run.
 
     `params` belong to the kind and are validated by it. `resources` are the instruments and
-    positions that nobody else may use meanwhile; `holds` are positions that stay taken from this
-    step's start until the step named in `until` ends. `not_before` delays the start to a moment.
+    positions that nobody else may use meanwhile; `not_before` delays the start to a moment. `radioactive`
+    steps work with what holds activity, `clean` ones with what activity must not reach, and `dark` ones with
+    what must not see light.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,6 +41,9 @@ class Step(BaseModel):
     resources: tuple[str, ...] = ()
     duration_s: float = Field(ge=0)
     not_before: Anchor | None = None
+    radioactive: bool = False
+    clean: bool = False
+    dark: bool = False
     planned_start_s: float = 0.0
 
     @property

@@ -12,6 +12,7 @@ from platectl.domain.samples import Sample
 from platectl.domain.steps import Anchor, Hold, Step
 from platectl.planning.dilution import StockWell
 from platectl.planning.facilities import Facilities
+from platectl.planning.zones import Follower, Mark
 from platectl.steps.cells import FetchPlate, StorePlate
 from platectl.steps.kind import StepKind
 from platectl.steps.people import Manual
@@ -58,6 +59,8 @@ class PlateBuilder:
         self.findings: list[Finding] = []
         self.stocks: list[StockWell] = []
         self.due: dict[str, Anchor] = {}
+        self.follower = Follower(protocol, f"{plate.name}.")
+        self.trail: list[Mark] = []
         self._last_of_doc: dict[str, str] = {}
         self._last_touch: dict[str, str] = {}
         self._arrived: dict[str, str] = {}
@@ -161,6 +164,7 @@ class PlateBuilder:
             *(self._last_touch[name] for name in touched if name in self._last_touch),
         ]
         positions = [self.spot[name] for name in touched if name in self.spot]
+        radioactive, clean, dark = self.follower.follow(kind, touched)
         step = Step(
             id=step_id,
             kind=kind.name,
@@ -172,8 +176,12 @@ class PlateBuilder:
             resources=tuple(dict.fromkeys([*kind.instruments(), *positions])),
             duration_s=kind.duration_s,
             not_before=not_before,
+            radioactive=radioactive,
+            clean=clean,
+            dark=dark,
         )
         self.steps.append(step)
+        self.trail.append(Mark(step, touched, dict(self.spot)))
         if kind.name == "load":
             self._arrived = dict.fromkeys(self.spot, step_id)
         for name in touched:
@@ -216,9 +224,11 @@ class PlateBuilder:
             source=source,
             target=target,
             notes=tuple(notes),
+            dark=labware in self.follower.light_s,
         )
         self.spot[labware] = target
-        step = self.add(move, f"{labware} to {target}", labware=(labware,))
+        title = f"{labware} to {target}, away from light" if move.dark else f"{labware} to {target}"
+        step = self.add(move, title, labware=(labware,))
         freed = [self._vacated[target]] if target in self._vacated else []
         self.steps[-1] = step.model_copy(
             update={
@@ -264,6 +274,7 @@ class PlateBuilder:
             fetch = FetchPlate(incubator=entry.handler, labware=name, slot=number)
             step = self.add(fetch, f"{labware} out of the incubator", labware=(labware,))
             self.spot[labware] = station
+            self.trail[-1] = Mark(step, (labware,), dict(self.spot))
             self._hold(labware, step.id, source)
             self.bring(labware, target)
             return
@@ -271,6 +282,7 @@ class PlateBuilder:
         store = StorePlate(incubator=entry.handler, labware=name, slot=number)
         step = self.add(store, f"{labware} into the incubator", labware=(labware,))
         self.spot[labware] = target
+        self.trail[-1] = Mark(step, (labware,), dict(self.spot))
         self._hold(labware, step.id, station)
 
     def _stacks(self, labware: str, below: str) -> bool:
@@ -308,6 +320,10 @@ class PlateBuilder:
                 last = self._last_mention(labware) or begun
                 hold = Hold(resource=self.spot[labware], first=begun, last=last, kept=True)
                 self.holds.append(hold)
+
+    def left_standing(self, labware: str) -> bool:
+        """Whether a labware stays where it is after the last step that carries it."""
+        return any(hold.kept and hold.resource == self.spot[labware] for hold in self.holds)
 
     def _last_mention(self, labware: str) -> str | None:
         """The last step that works with a labware in any way."""

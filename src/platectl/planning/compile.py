@@ -32,6 +32,7 @@ from platectl.planning.problem import Interval, Plan, Plate, Pool, Problem
 from platectl.planning.schedule import schedule_plate
 from platectl.planning.tasks import problem_of
 from platectl.planning.volumes import Well, check_volumes
+from platectl.planning.zones import light_windows, unclean, zone_findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,10 +209,14 @@ def _built(facilities: Facilities, template: Template, number: int) -> list[Find
         return findings
     loaded = complete_loading(builder)
     template.windows = _windows(request.protocol, builder)
+    template.windows += light_windows(builder)
     builder.close_holds()
+    findings = zone_findings(builder)
+    if any(finding.severity == "error" for finding in findings):
+        return findings
     template.steps = schedule_plate(builder.steps, template.windows)
     template.holds = [*builder.holds, *_deck_hold(builder)]
-    return _checks(request, builder, template.steps, template.windows, loaded)
+    return findings + _checks(request, builder, template.steps, template.windows, loaded)
 
 
 def _reseat(batch: Batch, seats: Mapping[str, Mapping[str, str]]) -> None:
@@ -247,9 +252,10 @@ def _why_not(
 
 def _in_time(batch: Batch, terms: NightTerms, planner: Planner) -> tuple[list[Step], Plan]:
     """Plan all plates together, and have each loading take away what was left before."""
+    people = batch.facilities.having("Operator")
     problem = problem_of(
         batch.steps, batch.windows, batch.holds, batch.terms, absences=terms.absences,
-        people=batch.facilities.having("Operator"), pools=batch.pools,
+        unclean=unclean(batch.facilities.lab, people), people=people, pools=batch.pools,
     )  # fmt: skip
     alone = {step.id: (step.planned_start_s, step.planned_end_s) for step in batch.steps}
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from platectl.planning.flexible import Group, agendas_of
+from platectl.planning.flexible import Crossings, Group, agendas_of
 from platectl.planning.network import EPSILON_S, Matrix, Network, Place
 from platectl.planning.problem import Problem
 
@@ -68,6 +68,7 @@ class Constructor:
         self.problem, self.net, self.groups, self.families = problem, net, groups, families
         self._placed = 0
         self._least = [_held_by_others(problem, group, groups) for group in groups]
+        self.crossings = Crossings(net, groups)
 
     def best(self, bound_s: float, *, effort: int = EFFORT) -> Draft | None:
         """The best of all constructive plans; None when none keeps all hard lags."""
@@ -104,14 +105,15 @@ class Constructor:
             deadline = np.inf if plate.not_after_s is None else plate.not_after_s
             return plate.name not in begun, plate.priority, deadline
 
-        return sorted(order, key=key)
+        return self.crossings.in_order(sorted(order, key=key))
 
     def _draft(self, order: Sequence[int], *, late: bool) -> Draft | None:
         agendas = agendas_of(self.problem, self.net)
         points = [0.0] * self.net.size
-        for g in order:
+        for g in self.crossings.in_order(order):
             group = self.groups[g]
-            found = group.placed(agendas, late=late, least=self._least[g])
+            least = [*self._least[g], *self.crossings.least(g, points)]
+            found = group.placed(agendas, late=late, least=least)
             self._placed += len(group.watched)
             if found is None:
                 return None
@@ -121,6 +123,8 @@ class Constructor:
 
     def _greedy(self) -> list[int] | None:
         """Each time the plate that ends first; of alike plates the next."""
+        if self.net.crossings:
+            return None
         agendas = agendas_of(self.problem, self.net)
         left: dict[int, list[int]] = {}
         for g in self._by_urgency(range(len(self.groups))):

@@ -47,7 +47,7 @@ class SoftArc:
 
 @dataclass(slots=True)
 class Network:
-    """Points, arcs and stays of a problem.
+    """Points, arcs and stays of a problem; `crossings` are distances between different plates.
 
     `begin` and `end` give the place of each task; `plate_of` the plate of each point.
     """
@@ -60,6 +60,7 @@ class Network:
     soft: list[SoftArc] = field(default_factory=list)
     stays: list[Stay] = field(default_factory=list)
     last: list[Place] = field(default_factory=list)
+    crossings: list[Arc] = field(default_factory=list)
 
     @property
     def size(self) -> int:
@@ -113,7 +114,18 @@ def network_of(problem: Problem) -> Network:
             Stay(r, task.plate, *places, (task.id, task.id), units)
             for r, units in task.uses.items()
         ]
+    net.crossings += _crossings(net, problem)
     return net
+
+
+def _crossings(net: Network, problem: Problem) -> Iterable[Arc]:
+    """Whatever handles clean labware does so before it meets activity."""
+    for clean in problem.zones:
+        for hot in problem.zones:
+            met = hot.radioactive and not clean.radioactive and hot.resource == clean.resource
+            if met and hot.plate != clean.plate and hot.task not in problem.fixed:
+                (i, a), (j, b) = net.end[clean.task], net.begin[hot.task]
+                yield i, j, a - b
 
 
 def _add_task(net: Network, problem: Problem, task: Task, plate: Plate | None) -> None:

@@ -22,7 +22,7 @@ def order_arcs(
     problem: Problem, net: Network, points: Sequence[float] = (), *,
     planned: Mapping[str, Interval] | None = None,
 ) -> list[Arc]:  # fmt: skip
-    """Distances that keep the order of stays and absences in a plan.
+    """Distances that keep the order of stays, zones and absences in a plan.
 
     The plan is given by its points, or by times as they were `planned` once: then absences may be
     passed over, because people who are late come back.
@@ -48,6 +48,9 @@ def order_arcs(
         ]:
             if i != j and not (i in pinned and j in pinned):
                 arcs[i, j] = max(least, arcs.get((i, j), -1e18))
+    for i, j, least in net.crossings:
+        if not (i in pinned and j in pinned):
+            arcs[i, j] = max(least, arcs.get((i, j), -1e18))
     return [(i, j, least) for (i, j), least in arcs.items()]
 
 

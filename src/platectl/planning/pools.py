@@ -77,6 +77,8 @@ def _alike(facilities: Facilities, first: str, other: str) -> bool:
     same = a.driver == b.driver and _settings(a.settings) == _settings(b.settings)
     if not same and not (first in shakers and other in shakers):
         return False
+    if (a.radioactive, a.stays_clean) != (b.radioactive, b.stays_clean):
+        return False
     if a.liquids != b.liquids or set(a.nests) != set(b.nests) or set(a.uses) != set(b.uses):
         return False
     if set(a.settings.get("stations", ())) != set(b.settings.get("stations", ())):

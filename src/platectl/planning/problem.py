@@ -66,6 +66,19 @@ class Occupation:
 
 
 @dataclass(frozen=True, slots=True)
+class Handling:
+    """The first task of a plate in which a resource meets activity, or the last one with clean labware.
+
+    A resource that met activity handles no clean labware afterwards.
+    """
+
+    resource: str
+    plate: str
+    task: str
+    radioactive: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Plate:
     """Terms of a plate: lower `priority` numbers go first; its tasks lie between the two times."""
 
@@ -98,6 +111,7 @@ class Problem:
         fixed: Tasks that have begun, with start and, if it is over, end; a running task has a
             lower bound for its end instead, in `running`.
         now_s: Nothing that has not begun may begin earlier.
+        zones: What must not carry activity from plate to plate: clean handlings come first.
         people: Resources that are persons, who come rarely and briefly where that costs nothing.
         pools: What the plan may choose for each plate; occupations name a choice to begin with.
     """
@@ -111,6 +125,7 @@ class Problem:
     fixed: Mapping[str, Interval] = field(default_factory=dict)
     running: Mapping[str, Interval] = field(default_factory=dict)
     now_s: float = 0.0
+    zones: tuple[Handling, ...] = ()
     people: tuple[str, ...] = ()
     pools: tuple[Pool, ...] = ()
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from platectl.planning.flexible import Agenda, Group, agendas_of
+from platectl.planning.flexible import Agenda, Crossings, Group, agendas_of
 from platectl.planning.network import EPSILON_S, Matrix, Network, Stay
 from platectl.planning.problem import Interval, Occupation, Pool, Problem
 
@@ -42,7 +42,12 @@ def reseated(problem: Problem, seats: Mapping[str, Seats]) -> Problem:
         name = seats.get(stay.plate, {}).get(stay.resource)
         return stay if name is None else replace(stay, resource=name)
 
-    return replace(problem, occupations=tuple(moved(stay) for stay in problem.occupations))
+    zones = tuple(
+        replace(z, resource=seats.get(z.plate, {}).get(z.resource, z.resource))
+        for z in problem.zones
+    )
+    occupations = tuple(moved(stay) for stay in problem.occupations)
+    return replace(problem, occupations=occupations, zones=zones)
 
 
 def stand_ins(pools: Iterable[Pool]) -> dict[str, tuple[str, ...]]:
@@ -69,7 +74,7 @@ def pooled(problem: Problem) -> Problem:
         replace(stay, resource=together[stay.resource][0]) if stay.resource in together else stay
         for stay in problem.occupations
     )
-    return replace(problem, occupations=occupations, capacities=capacities, pools=())
+    return replace(problem, occupations=occupations, capacities=capacities, zones=(), pools=())
 
 
 def coloured(problem: Problem, times: Mapping[str, Interval]) -> dict[str, Seats] | None:
@@ -108,7 +113,8 @@ class Seating:
     """Places plates in an order and gives each the members of pools that let it end first."""
 
     def __init__(self, problem: Problem, net: Network, groups: Sequence[Group]) -> None:
-        self.problem, self.groups = problem, groups
+        self.problem, self.groups, self.net = problem, groups, net
+        self.crossings = Crossings(net, groups)
         self.agendas = agendas_of(problem, net)
         for name in stand_ins(problem.pools):
             if name not in self.agendas:
@@ -119,18 +125,21 @@ class Seating:
     def seats(self, order: Iterable[int]) -> dict[str, Seats] | None:
         """Seats of all plates that get other ones; None where a plate finds no place."""
         found: dict[str, Seats] = {}
-        for g in order:
+        placed = [0.0] * self.net.size
+        for g in self.crossings.in_order(order):
             group = self.groups[g]
             given = list(group.watched)
             names: dict[str, str] = {}
             for pool in self.problem.pools:
                 names |= self._best(group, given, names, pool)
             group.watched = _renamed(given, names)
-            points = group.placed(self.agendas, late=True)
+            least = self.crossings.least(g, placed)
+            points = group.placed(self.agendas, late=True, least=least)
             if points is None:
                 group.watched = given
                 return None
             group.take(self.agendas, points)
+            group.spread(points, placed)
             group.watched = given
             changed = {a: b for a, b in names.items() if a != b}
             if changed:

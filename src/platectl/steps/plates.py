@@ -37,6 +37,7 @@ class MovePlate(Params):
     source: str
     target: str
     notes: tuple[DeckNote, ...] = ()
+    dark: bool = Field(default=False, description="must not see light on its way")
 
     @property
     def duration_s(self) -> float:

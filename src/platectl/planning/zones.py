@@ -1,0 +1,201 @@
+"""Activity and light: what each step works with, and what must not use, carry or light it.
+
+Both are followed through the liquid moves of a plate's steps. A labware is radioactive from the step
+on that puts activity into it, and dark from the step on that gives it a liquid that light spoils.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from platectl.domain.assay import AssayProtocol
+from platectl.domain.findings import Finding
+from platectl.domain.lab import Lab
+from platectl.domain.steps import Anchor, Step, Window
+from platectl.steps.kind import StepKind
+
+if TYPE_CHECKING:
+    from platectl.planning.build import PlateBuilder
+
+#: kinds of steps that take labware from one position to another
+CARRYING = frozenset({"move", "fetch", "store"})
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A step of a plate, the labware that it works with, and where everything stands after it."""
+
+    step: Step
+    touched: tuple[str, ...]
+    spots: dict[str, str]
+
+
+@dataclass(slots=True)
+class Follower:
+    """Knows which labware of a plate holds activity, and which must not see light.
+
+    `prefix` is what run-wide names of its labware begin with; `light_s` how long a labware may stand
+    in light at a time.
+    """
+
+    protocol: AssayProtocol
+    prefix: str
+    hot: set[str] = field(default_factory=set)
+    light_s: dict[str, float] = field(default_factory=dict)
+    spoiled: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Take in what is loaded."""
+        for name, use in self.protocol.labware.items():
+            liquid = self.protocol.liquids.get(use.liquid or "")
+            if use.radioactive or use.prepared == "radioligand" or (liquid and liquid.radioactive):
+                self.hot.add(name)
+            if liquid is not None and liquid.light is not None:
+                self.spoiled[name] = liquid.light
+
+    def follow(self, kind: StepKind, touched: Sequence[str]) -> tuple[bool, bool, bool]:
+        """Take in what a step moves; returns whether it is radioactive, clean, dark."""
+        liquid = self.protocol.liquids.get(str(getattr(kind, "liquid", "")))
+        active = liquid is not None and liquid.radioactive
+        spoiling = liquid.light if liquid else None
+        carriers = self.hot | set(self.light_s) | set(self.spoiled)
+        if active or spoiling is not None or not carriers.isdisjoint(touched):
+            for source, target in _flows(kind):
+                into = target.removeprefix(self.prefix)
+                if active or source.removeprefix(self.prefix) in self.hot:
+                    self.hot.add(into)
+                light_s = spoiling or self._light_of(source.removeprefix(self.prefix))
+                if light_s is not None:
+                    self.light_s[into] = min(light_s, self.light_s.get(into, light_s))
+        return (
+            active or not self.hot.isdisjoint(touched),
+            any(self.protocol.labware[name].clean for name in touched),
+            any(name in self.light_s for name in touched),
+        )
+
+    def _light_of(self, labware: str) -> float | None:
+        return self.light_s.get(labware, self.spoiled.get(labware))
+
+
+def _flows(kind: StepKind) -> Iterator[tuple[str, str]]:
+    """From which labware to which liquid goes, each pair once."""
+    yield from dict.fromkeys(
+        (move.source[0], move.target[0])
+        for move in kind.liquid_moves()
+        if move.source is not None and move.target is not None
+    )
+
+
+def light_windows(build: PlateBuilder) -> list[Window]:
+    """How long what must not see light may stand in light at a time: what is done there, and the limit.
+
+    A stay begins when the labware comes, or with the step that makes light spoil it.
+    """
+    windows: list[Window] = []
+    since: dict[str, str] = {}
+    work_s: dict[str, float] = {}
+    for mark in build.trail:
+        step = mark.step
+        for name in build.follower.light_s.keys() & set(mark.touched):
+            carried = step.kind in CARRYING
+            if carried and name in since:
+                at_most_s = work_s[name] + build.follower.light_s[name]
+                windows.append(_light(build, name, since.pop(name), step.id, at_most_s, windows))
+            lit = step.dark and not build.facilities.lab.positions[mark.spots[name]].dark
+            if lit and name not in since:
+                since[name], work_s[name] = step.id, 0.0
+            elif name in since and step.kind != "wait":
+                work_s[name] += step.duration_s
+    return windows
+
+
+def _light(
+    build: PlateBuilder, labware: str, first: str, last: str, at_most_s: float,
+    known: Sequence[Window],
+) -> Window:  # fmt: skip
+    count = sum(window.name.startswith(f"{labware} in light") for window in known)
+    name = f"{labware} in light" + (f" {count + 1}" if count else "")
+    return Window(
+        name=name, plate=build.plate.name, start=Anchor(step=first),
+        end=Anchor(step=last, edge="start"), at_most_s=at_most_s,
+    )  # fmt: skip
+
+
+def unclean(lab: Lab, people: Iterable[str]) -> tuple[str, ...]:
+    """Instruments that take activity along from plate to plate; people change their gloves."""
+    known = set(people)
+    return tuple(
+        name for name, entry in lab.instruments.items()
+        if not entry.stays_clean and name not in known
+    )  # fmt: skip
+
+
+def zone_findings(build: PlateBuilder) -> list[Finding]:
+    """What a plate may not do: stand or be handled where only radioactive plates are, wait in light."""
+    protocol, lab = build.protocol, build.facilities.lab
+    findings = [
+        Finding(
+            f"{name!r} must stay clean, but {protocol.name} is radioactive", f"{protocol.name}.yaml",
+            None, f"labware.{name}.clean", "leave out `clean`, or the radioactive liquids",
+        )
+        for name, use in protocol.labware.items()
+        if use.clean and protocol.is_radioactive
+    ]  # fmt: skip
+    if not protocol.is_radioactive:
+        findings += _intruders(build)
+    findings += _waits_in_light(build)
+    used = {name: name for step in build.steps for name in step.resources}
+    findings += [
+        Finding(
+            f"{name} stays clean and is radioactive", "", None, f"instruments.{name}",
+            "say one of `radioactive` and `stays_clean`",
+        )
+        for name in used
+        if name in lab.instruments and lab.instruments[name].stays_clean and lab.instruments[name].radioactive
+    ]  # fmt: skip
+    return findings
+
+
+def _intruders(build: PlateBuilder) -> Iterator[Finding]:
+    """Zones that a plate without activity enters, each once, with the first step that does so."""
+    seen: set[str] = set()
+    lab = build.facilities.lab
+    stays = {hold.resource: hold.first for hold in build.holds}
+    uses = {r: step.id for step in reversed(build.steps) for r in step.resources} | stays
+    for name, step in uses.items():
+        place, instrument = lab.positions.get(name), lab.instruments.get(name)
+        zoned = (place is not None and place.radioactive) or (
+            instrument is not None and instrument.radioactive
+        )
+        if zoned and name not in seen:
+            seen.add(name)
+            part = "instruments" if instrument is not None and instrument.radioactive else "positions"  # fmt: skip
+            yield Finding(
+                f"{name} is for radioactive plates only, but {build.protocol.name} uses it ({step})",
+                "", None, f"{part}.{name}.radioactive",
+                "give this assay a place and an instrument outside the zone",
+            )  # fmt: skip
+
+
+def _waits_in_light(build: PlateBuilder) -> Iterator[Finding]:
+    positions = build.facilities.lab.positions
+    for mark in build.trail:
+        for name in build.follower.light_s.keys() & set(mark.touched):
+            step, place = mark.step, mark.spots.get(name)
+            if step.kind == "wait" and step.dark and place and not positions[place].dark:
+                yield Finding(
+                    f"{build.named(name)} must not see light and waits on {place} ({step.title}), which is not dark",
+                    "", None, f"positions.{place}.dark",
+                    "say `dark: true` if it is, or let it wait in a hotel or an incubator",
+                )  # fmt: skip
+    for name in build.follower.light_s:
+        place = build.spot.get(name)
+        if place and build.steps and not positions[place].dark and build.left_standing(name):
+            yield Finding(
+                f"{build.named(name)} must not see light and is left on {place}, which is not dark",
+                "", None, f"positions.{place}.dark",
+                "let the last step of the protocol put it into a hotel",
+                severity="warning",
+            )  # fmt: skip
