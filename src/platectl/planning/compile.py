@@ -27,7 +27,7 @@ from platectl.planning.facilities import Facilities, build_facilities
 from platectl.planning.insertion import Times
 from platectl.planning.loading import complete_loading, take_away
 from platectl.planning.plates import plan_plates
-from platectl.planning.pools import pools_of, seats_in_turn
+from platectl.planning.pools import apart, pools_of, seats_in_turn
 from platectl.planning.problem import Interval, Plan, Plate, Pool, Problem
 from platectl.planning.schedule import schedule_plate
 from platectl.planning.tasks import problem_of
@@ -96,11 +96,13 @@ def compile_run(
     terms = terms or NightTerms()
     first = requests[0]
     facilities = build_facilities(first.lab, first.lab_document)
-    batch = Batch(facilities, pools_of(facilities))
+    carries = unclean(first.lab, facilities.having("Operator"))
+    batch = Batch(facilities, pools_of(facilities), carries)
     findings: list[Finding] = []
     for number, request in enumerate(requests):
         findings += _add(batch, request, number)
     refuse_if_any(findings)
+    _keep_apart(batch)
     steps, plan = _in_time(batch, terms, planner)
     run = CompiledRun(
         platectl=__version__,
@@ -135,10 +137,14 @@ class Template:
 
 @dataclass(slots=True)
 class Batch:
-    """Plates compiled so far."""
+    """Plates compiled so far.
+
+    `unclean` instruments take activity along.
+    """
 
     facilities: Facilities
     pools: tuple[Pool, ...]
+    unclean: tuple[str, ...] = ()
     templates: list[Template] = field(default_factory=list)
 
     @property
@@ -219,6 +225,19 @@ def _built(facilities: Facilities, template: Template, number: int) -> list[Find
     return findings + _checks(request, builder, template.steps, template.windows, loaded)
 
 
+def _keep_apart(batch: Batch) -> None:
+    """Of equal instruments, some for radioactive plates and the others for clean ones, if both need them."""
+    for pool in batch.pools:
+        names = {name for members in pool.members for name in members} & set(batch.unclean)
+        here = [step for step in batch.steps if not names.isdisjoint(step.resources)]
+        if not (any(s.radioactive for s in here) and any(s.clean for s in here)):
+            continue
+        for number, template in enumerate(batch.templates, start=1):
+            half = apart(pool, radioactive=template.request.protocol.is_radioactive)
+            template.seats = {**template.seats, **seats_in_turn([half], number, of=pool)}
+            refuse_if_any(_built(batch.facilities, template, number))
+
+
 def _reseat(batch: Batch, seats: Mapping[str, Mapping[str, str]]) -> None:
     """Build the plates anew for which the plan chose other instruments or positions."""
     for number, template in enumerate(batch.templates, start=1):
@@ -255,7 +274,7 @@ def _in_time(batch: Batch, terms: NightTerms, planner: Planner) -> tuple[list[St
     people = batch.facilities.having("Operator")
     problem = problem_of(
         batch.steps, batch.windows, batch.holds, batch.terms, absences=terms.absences,
-        unclean=unclean(batch.facilities.lab, people), people=people, pools=batch.pools,
+        unclean=batch.unclean, people=people, pools=batch.pools,
     )  # fmt: skip
     alone = {step.id: (step.planned_start_s, step.planned_end_s) for step in batch.steps}
     try:

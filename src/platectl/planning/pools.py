@@ -7,6 +7,7 @@ the counter of its filters, and it goes back into the slot that it came from.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from platectl.domain.lab import Lab, PositionEntry
 from platectl.planning.facilities import Facilities
@@ -109,10 +110,20 @@ def _like(first: PositionEntry, other: PositionEntry) -> bool:
     )
 
 
-def seats_in_turn(pools: Sequence[Pool], number: int) -> dict[str, str]:
-    """Seats of the plate with a number, from 1 on: plates take turns with the members."""
+def seats_in_turn(pools: Sequence[Pool], number: int, *, of: Pool | None = None) -> dict[str, str]:
+    """Seats of the plate with a number, from 1 on: plates take turns with the members.
+
+    The names are those of the first member, of the whole pool `of` where only a part takes turns.
+    """
     seats: dict[str, str] = {}
     for pool in pools:
         chosen = pool.members[(number - 1) % len(pool.members)]
-        seats |= {a: b for a, b in zip(pool.members[0], chosen, strict=True) if a != b}
+        first = (of or pool).members[0]
+        seats |= {a: b for a, b in zip(first, chosen, strict=True) if a != b or of is not None}
     return seats
+
+
+def apart(pool: Pool, *, radioactive: bool) -> Pool:
+    """The half of a pool that is for radioactive plates, or that for the others."""
+    half = -(-len(pool.members) // 2)
+    return replace(pool, members=pool.members[:half] if radioactive else pool.members[half:])

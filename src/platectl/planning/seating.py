@@ -74,7 +74,8 @@ def pooled(problem: Problem) -> Problem:
         replace(stay, resource=together[stay.resource][0]) if stay.resource in together else stay
         for stay in problem.occupations
     )
-    return replace(problem, occupations=occupations, capacities=capacities, zones=(), pools=())
+    zones = tuple(zone for zone in problem.zones if zone.resource not in together)
+    return replace(problem, occupations=occupations, capacities=capacities, zones=zones, pools=())
 
 
 def coloured(problem: Problem, times: Mapping[str, Interval]) -> dict[str, Seats] | None:
