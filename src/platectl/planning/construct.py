@@ -89,6 +89,36 @@ class Constructor:
             best = self._searched(best, list(chosen), bound_s, effort)
         return best
 
+    def favoured(self, best: Draft, most_s: float) -> Draft:
+        """A plan in which plates of high priority end sooner; no window is lost, and it ends by `most_s`.
+
+        One such plate after another is placed before those that do not matter more.
+        """
+        ranks = {plate.name: plate.priority for plate in self.problem.plates}
+        rank = [min(ranks.get(p, 1) for p in group.plates) for group in self.groups]
+        if len(set(rank)) <= 1 or any(len(group.plates) > 1 for group in self.groups):
+            return best
+        begins = [min(best.points[p] for p in group.points if p) for group in self.groups]
+        order = sorted(range(len(rank)), key=begins.__getitem__)
+        first: list[int] = []
+        for g in sorted((g for g in order if rank[g] < max(rank)), key=rank.__getitem__):
+            first.append(g)
+            other = [*first, *(h for h in order if h not in first)]
+            for late in (True, False):
+                draft = self._draft(other, late=late)
+                if draft and draft.cost <= best.cost + EPSILON_S and draft.end_s <= most_s and (
+                    self._ends_by_rank(draft, rank) < self._ends_by_rank(best, rank)
+                ):  # fmt: skip
+                    best = draft
+        return best
+
+    def _ends_by_rank(self, draft: Draft, rank: Sequence[int]) -> list[float]:
+        """Sums of the ends of plates, of the highest priority first; the lowest does not count."""
+        sums = dict.fromkeys(sorted(set(rank)), 0.0)
+        for group, mine in zip(self.groups, rank, strict=True):
+            sums[mine] += max((draft.points[group.points[i]] + off for i, off in group.last), default=0.0)  # fmt: skip
+        return [round(total) for total in sums.values()][:-1]
+
     def _by_urgency(self, order: Sequence[int]) -> list[int]:
         """What has begun first, then by priority and deadline, then as written."""
         plates = {plate.name: plate for plate in self.problem.plates}
