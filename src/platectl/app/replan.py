@@ -13,6 +13,7 @@ from platectl.engine.ports import Proposal, Situation
 from platectl.planning.overview import people_of
 from platectl.planning.problem import Interval, Plate, Problem
 from platectl.planning.repair import repair
+from platectl.planning.seating import reseated
 from platectl.planning.tasks import problem_of
 from platectl.planning.verify import broken_windows
 from platectl.planning.zones import unclean
@@ -50,7 +51,7 @@ class Replanner:
 
     def _now(self, situation: Situation) -> Problem:
         """The problem as it stands: what is over, what runs, and what is given up."""
-        problem = self._problem
+        problem = reseated(self._problem, situation.seats)
         durations = {task.id: task.duration_s for task in problem.tasks}
         fixed: dict[str, Interval] = {}
         running: dict[str, Interval] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -50,6 +51,33 @@ class Step(BaseModel):
     def planned_end_s(self) -> float:
         """Planned end, seconds since the start of the run."""
         return self.planned_start_s + self.duration_s
+
+    def mentions(self, name: str) -> bool:
+        """Whether the step uses an instrument or a position, or tells someone about it."""
+        return name in self.resources or _mentions(self.params, name)
+
+    def with_names(self, names: Mapping[str, str]) -> Step:
+        """The same step with other instruments and positions."""
+        resources = tuple(dict.fromkeys(names.get(name, name) for name in self.resources))
+        return self.model_copy(
+            update={"resources": resources, "params": _renamed(self.params, names)}
+        )
+
+
+def _mentions(value: object, name: str) -> bool:
+    if isinstance(value, Mapping):
+        return any(_mentions(inner, name) for inner in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_mentions(inner, name) for inner in value)
+    return value == name
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _renamed(inner, names) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_renamed(inner, names) for inner in value]
+    return names.get(value, value) if isinstance(value, str) else value
 
 
 class Hold(BaseModel):

@@ -119,6 +119,7 @@ def compile_run(
         files={name: digest for request in requests for name, digest in request.files.items()},
         planned=PlanNote(method=plan.method, bound_s=plan.bound_s),
         absences=dict(terms.absences),
+        equals=tuple(p.members for p in batch.pools if p.name in first.lab.instruments),
     )
     return run, findings
 
