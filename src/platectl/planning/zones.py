@@ -94,21 +94,38 @@ def light_windows(build: PlateBuilder) -> list[Window]:
     A stay begins when the labware comes, or with the step that makes light spoil it.
     """
     windows: list[Window] = []
-    since: dict[str, str] = {}
-    work_s: dict[str, float] = {}
+    stays: dict[str, _Stay] = {}
     for mark in build.trail:
         step = mark.step
         for name in build.follower.light_s.keys() & set(mark.touched):
-            carried = step.kind in CARRYING
-            if carried and name in since:
-                at_most_s = work_s[name] + build.follower.light_s[name]
-                windows.append(_light(build, name, since.pop(name), step.id, at_most_s, windows))
+            if step.kind in CARRYING and name in stays:
+                stay = stays.pop(name)
+                at_most_s = stay.work_s + build.follower.light_s[name]
+                windows.append(_light(build, name, stay.first, step.id, at_most_s, windows))
             lit = step.dark and not build.facilities.lab.positions[mark.spots[name]].dark
-            if lit and name not in since:
-                since[name], work_s[name] = step.id, 0.0
-            elif name in since and step.kind != "wait":
-                work_s[name] += step.duration_s
+            if lit and name not in stays:
+                stays[name] = _Stay(step.id, {step.id: -step.duration_s})
+            elif name in stays and step.kind != "wait":
+                stays[name].add(step)
     return windows
+
+
+@dataclass(slots=True)
+class _Stay:
+    """Labware in light since the end of a step: what is done to it, one after another."""
+
+    first: str
+    begun_s: dict[str, float]
+    work_s: float = 0.0
+
+    def add(self, step: Step) -> None:
+        """Take in a step; what is paced by another one waits for it."""
+        begin = self.work_s
+        anchor = step.not_before
+        if anchor is not None and anchor.edge == "start" and anchor.step in self.begun_s:
+            begin = max(begin, self.begun_s[anchor.step] + anchor.offset_s)
+        self.begun_s[step.id] = begin
+        self.work_s = begin + step.duration_s
 
 
 def _light(
