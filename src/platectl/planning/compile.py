@@ -218,7 +218,7 @@ def _built(facilities: Facilities, template: Template, number: int) -> list[Find
     template.windows = _windows(request.protocol, builder)
     template.windows += light_windows(builder)
     builder.close_holds()
-    findings = zone_findings(builder)
+    findings = zone_findings(builder, request.protocol_document, request.lab_document)
     if any(finding.severity == "error" for finding in findings):
         return findings
     template.steps = schedule_plate(builder.steps, template.windows)

@@ -14,6 +14,8 @@ from platectl.planning.problem import Problem
 
 #: how many stays the order search may place; about two seconds
 EFFORT = 120_000
+#: what an order costs beside its stays
+OVERHEAD = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class Constructor:
                     best = draft
         return best
 
-    def _ends_by_rank(self, draft: Draft, rank: Sequence[int]) -> list[float]:
+    def _ends_by_rank(self, draft: Draft, rank: Sequence[int]) -> list[int]:
         """Sums of the ends of plates, of the highest priority first; the lowest does not count."""
         sums = dict.fromkeys(sorted(set(rank)), 0.0)
         for group, mine in zip(self.groups, rank, strict=True):
@@ -210,7 +212,7 @@ class Constructor:
         while self._placed < effort:
             other = self._moved(order, dice)
             draft = other and self._draft(other, late=bool(dice.randrange(2)))
-            self._placed += 1
+            self._placed += OVERHEAD
             if not other or not draft:
                 continue
             if now is None or not now.better(draft):

@@ -7,13 +7,14 @@ on that puts activity into it, and dark from the step on that gives it a liquid 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.findings import Finding
 from platectl.domain.lab import Lab
 from platectl.domain.steps import Anchor, Step, Window
+from platectl.files.yaml_lines import Document
 from platectl.steps.kind import StepKind
 
 if TYPE_CHECKING:
@@ -149,70 +150,68 @@ def unclean(lab: Lab, people: Iterable[str]) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def zone_findings(build: PlateBuilder) -> list[Finding]:
-    """What a plate may not do: stand or be handled where only radioactive plates are, wait in light."""
+def zone_findings(
+    build: PlateBuilder, protocol_file: Document, lab_file: Document
+) -> list[Finding]:
+    """What a plate may not do: be where only radioactive plates are, or wait in light."""
     protocol, lab = build.protocol, build.facilities.lab
     findings = [
-        Finding(
-            f"{name!r} must stay clean, but {protocol.name} is radioactive", f"{protocol.name}.yaml",
-            None, f"labware.{name}.clean", "leave out `clean`, or the radioactive liquids",
+        protocol_file.finding(
+            ("labware", name, "clean"), f"{name!r} must stay clean, but {protocol.name} is radioactive",
+            "leave out `clean`, or the radioactive liquids",
         )
         for name, use in protocol.labware.items()
         if use.clean and protocol.is_radioactive
     ]  # fmt: skip
-    if not protocol.is_radioactive:
-        findings += _intruders(build)
-    findings += _waits_in_light(build)
-    used = {name: name for step in build.steps for name in step.resources}
     findings += [
-        Finding(
-            f"{name} stays clean and is radioactive", "", None, f"instruments.{name}",
+        lab_file.finding(
+            ("instruments", name, "stays_clean"), f"{name!r} is radioactive and stays clean",
             "say one of `radioactive` and `stays_clean`",
         )
-        for name in used
-        if name in lab.instruments and lab.instruments[name].stays_clean and lab.instruments[name].radioactive
+        for name, entry in lab.instruments.items()
+        if entry.stays_clean and entry.radioactive
     ]  # fmt: skip
-    return findings
+    if not protocol.is_radioactive:
+        findings += _intruders(build, lab_file)
+    return findings + list(_waits_in_light(build, lab_file))
 
 
-def _intruders(build: PlateBuilder) -> Iterator[Finding]:
+def _intruders(build: PlateBuilder, lab_file: Document) -> Iterator[Finding]:
     """Zones that a plate without activity enters, each once, with the first step that does so."""
-    seen: set[str] = set()
-    lab = build.facilities.lab
-    stays = {hold.resource: hold.first for hold in build.holds}
-    uses = {r: step.id for step in reversed(build.steps) for r in step.resources} | stays
+    lab, titles = build.facilities.lab, {step.id: step.title for step in build.steps}
+    uses = {r: step.id for step in reversed(build.steps) for r in step.resources}
+    uses |= {hold.resource: hold.first for hold in build.holds if hold.resource not in uses}
     for name, step in uses.items():
         place, instrument = lab.positions.get(name), lab.instruments.get(name)
-        zoned = (place is not None and place.radioactive) or (
-            instrument is not None and instrument.radioactive
+        message = (
+            f"{name!r} is for radioactive plates only, but {build.protocol.name} uses it "
+            f"({step}, {titles[step]})"
         )
-        if zoned and name not in seen:
-            seen.add(name)
-            part = "instruments" if instrument is not None and instrument.radioactive else "positions"  # fmt: skip
-            yield Finding(
-                f"{name} is for radioactive plates only, but {build.protocol.name} uses it ({step})",
-                "", None, f"{part}.{name}.radioactive",
-                "give this assay a place and an instrument outside the zone",
-            )  # fmt: skip
+        fix = "give this assay a place and an instrument outside the zone"
+        if place is not None and place.radioactive:
+            yield lab_file.finding(("positions", name, "radioactive"), message, fix)
+        elif instrument is not None and instrument.radioactive:
+            yield lab_file.finding(("instruments", name, "radioactive"), message, fix)
 
 
-def _waits_in_light(build: PlateBuilder) -> Iterator[Finding]:
+def _waits_in_light(build: PlateBuilder, lab_file: Document) -> Iterator[Finding]:
     positions = build.facilities.lab.positions
     for mark in build.trail:
         for name in build.follower.light_s.keys() & set(mark.touched):
             step, place = mark.step, mark.spots.get(name)
             if step.kind == "wait" and step.dark and place and not positions[place].dark:
-                yield Finding(
-                    f"{build.named(name)} must not see light and waits on {place} ({step.title}), which is not dark",
-                    "", None, f"positions.{place}.dark",
+                yield lab_file.finding(
+                    ("positions", place),
+                    f"{name!r} must not see light and waits on {place!r} ({step.id}, {step.title}), "
+                    "which is not dark",
                     "say `dark: true` if it is, or let it wait in a hotel or an incubator",
                 )  # fmt: skip
     for name in build.follower.light_s:
-        place = build.spot.get(name)
-        if place and build.steps and not positions[place].dark and build.left_standing(name):
-            yield Finding(
-                f"{build.named(name)} must not see light and is left on {place}, which is not dark",
-                "", None, f"positions.{place}.dark",
+        place = build.spot[name]
+        if build.left_standing(name) and not positions[place].dark:
+            finding = lab_file.finding(
+                ("positions", place),
+                f"{name!r} must not see light and is left on {place!r}, which is not dark",
                 "let the last step of the protocol put it into a hotel",
-                severity="warning",
-            )  # fmt: skip
+            )
+            yield replace(finding, severity="warning")
