@@ -104,9 +104,9 @@ class PlateBuilder:
         return self.hotel()[0] if use == "hotel" else self.seats.get(place, place)
 
     def hotel(self) -> tuple[str, ...]:
-        """The two hotel positions of this plate."""
-        every = self.facilities.positions_for("hotel")[:2]
-        return tuple(self.seats.get(place, place) for place in every)
+        """The two hotel positions of this plate, within its zone."""
+        zone = self.facilities.hotels(radioactive=self.protocol.is_radioactive)
+        return tuple(self.seats.get(place, place) for place in zone[:2])
 
     def slots(self) -> tuple[str, ...]:
         """Positions in incubators, the one of this plate first."""

@@ -23,7 +23,8 @@ def pools_of(facilities: Facilities) -> tuple[Pool, ...]:
     lab = facilities.lab
     singular = {name for interface in SINGULAR for name in facilities.having(interface)}
     lonely = singular | set(facilities.having("Incubator"))
-    found = [_slots(facilities), _pairs(facilities)]
+    hotels = dict.fromkeys(facilities.hotels(radioactive=hot) for hot in (True, False))
+    found = [_slots(facilities), *(_pairs(facilities, places) for places in hotels)]
     left = [name for name in facilities.drivers if name not in lonely]
     while left:
         first, *others = left
@@ -51,10 +52,9 @@ def _slots(facilities: Facilities) -> tuple[tuple[str, ...], ...]:
     return tuple(members)
 
 
-def _pairs(facilities: Facilities) -> tuple[tuple[str, ...], ...]:
+def _pairs(facilities: Facilities, places: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """Pairs of hotel positions like the first pair."""
-    places = facilities.positions_for("hotel")
-    pairs = [places[k : k + 2] for k in range(0, len(places) - 1, 2)]
+    pairs = [tuple(places[k : k + 2]) for k in range(0, len(places) - 1, 2)]
     return tuple(
         pair
         for pair in pairs
