@@ -38,6 +38,7 @@ def _dispense(build: PlateBuilder, doc: docs.DispenseDoc, title: str) -> None:
         raise CannotBuildError(
             message, "add the liquid to the liquids of a BulkDispenser in the lab file"
         )
+    dispenser = build.seats.get(dispenser, dispenser)
     driver = build.facilities.drivers[dispenser]
     low, high = driver.volume_range_ul
     if not low <= doc.volume <= high:
@@ -236,7 +237,7 @@ def _rinse(build: PlateBuilder, doc: docs.RinseDoc, title: str) -> None:
 
 
 def _harvest(build: PlateBuilder, doc: docs.HarvestDoc, title: str) -> None:
-    vacuum = build.facilities.first("VacuumFiltration")
+    vacuum = build.first("VacuumFiltration")
     if vacuum is None:
         _served(build, doc, title)
         return
@@ -262,7 +263,7 @@ def _harvest(build: PlateBuilder, doc: docs.HarvestDoc, title: str) -> None:
 
 
 def _served(build: PlateBuilder, doc: docs.HarvestDoc, title: str) -> None:
-    harvester = build.facilities.first("Harvester")
+    harvester = build.first("Harvester")
     if harvester is None:
         message = "the lab has neither a vacuum manifold nor a harvester"
         raise CannotBuildError(message, "add a VacuumFiltration or a Harvester to the lab file")
