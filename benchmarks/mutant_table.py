@@ -11,9 +11,10 @@ from typing import Final
 Edit = tuple[str, str, str]
 
 BINARY: Final = "values are binary"
-HTTP: Final = "HTTP: messages end as h11 says"
+HTTP: Final = "HTTP: messages end as its parser says"
 NO_CODES: Final = "the instrument sends no codes: faults are named by the driver"
 OF_HANDLER: Final = "has no wire of its own; see opentrons"
+NO_FILE_CODES: Final = "files state no codes"
 OF_OPERATOR: Final = "has no wire of its own; see operator"
 
 DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
@@ -24,6 +25,30 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
             ("a4s.py", "system, heater, error, warning, sensors = (integer",
              "system, heater, warning, error, sensors = (integer"),
         ],
+    },
+    "beckman_ls": {
+        "swapped fields": [
+            ("beckman_ls.py", "Message(said[1] - BLANK, text[2],", "Message(said[2] - BLANK, text[1],"),
+            ("beckman_ls.py", "(two[0] - BLANK) * DIGIT + two[1] - BLANK",
+             "(two[1] - BLANK) * DIGIT + two[0] - BLANK"),
+        ],
+        "off by one in an error code": NO_CODES,
+        "wrong prefix": [
+            ("beckman_ls.py", 'SOH, XON = b"\\x01"', 'SOH, XON = b"\\x02"'),
+            ("beckman_ls.py", 'BEGIN, END = "S", "B"', 'BEGIN, END = "S", "E"'),
+        ],
+    },
+    "biotek": {
+        "wrong terminator": [("wire.py", 'ETX: Final = b"\\x03"', 'ETX: Final = b"\\r"')],
+        "swapped fields": [
+            ("wire.py", "place = int(row), int(column)", "place = int(column), int(row)"),
+            ("settings.py", "self.first_y_mm, last_y, self.first_x_mm, last_x,",
+             "self.first_x_mm, last_x, self.first_y_mm, last_y,"),
+            ("settings.py", "pair = _whole_nm(excitation_nm, *LIGHT_NM), _whole_nm(emission_nm, *LIGHT_NM)",
+             "pair = _whole_nm(emission_nm, *LIGHT_NM), _whole_nm(excitation_nm, *LIGHT_NM)"),
+        ],
+        "wrong prefix": [("wire.py", 'ACK: Final = b"\\x06"', 'ACK: Final = b"\\x15"')],
+        "lenient number": [("wire.py", 'COUNTS: Final = re.compile(r"\\d{7}")', 'COUNTS: Final = re.compile(r"[\\d_]{7}")')],
     },
     "bioshake": {
         "swapped fields": [
@@ -79,6 +104,16 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
             ("cytomat.py", "words[0] != query[3:]", "words[0] == query[:2]"),
         ],
     },
+    "delimited_counts": {
+        "wrong terminator": [("layout.py", '{"crlf": "\\r\\n",', '{"crlf": "\\n",')],
+        "swapped fields": [
+            ("layout.py", "    return cpm, counts\n", "    return counts, round(cpm)\n"),
+            ("layout.py", 'plate.by_row() if layout.well_form == "by_row" else plate.by_column()',
+             'plate.by_column() if layout.well_form == "by_row" else plate.by_row()'),
+        ],
+        "off by one in an error code": NO_FILE_CODES,
+        "wrong prefix": [("layout.py", r'"A01": re.compile(r"([A-P])(0[1-9]', r'"A01": re.compile(r"([A-P])(1[1-9]')],
+    },
     "el406": {
         "wrong terminator": "a frame has no end: its header states its length",
         "swapped fields": [
@@ -94,6 +129,16 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
             ("frame.py", "ACK: Final = 0x06", "ACK: Final = 0x07"),
         ],
         "lenient number": BINARY,
+    },
+    "envision_csv": {
+        "wrong terminator": [
+            ("tables.py", 'ENVISION_END: Final = "Exported with', 'ENVISION_END: Final = "Exported by'),
+            ("tables.py", '"Exported with Kaleido"', '"Exported by Kaleido"'),
+        ],
+        "swapped fields": [
+            ("tables.py", "label, channel, unit = match", "channel, label, unit = match"),
+        ],
+        "off by one in an error code": NO_FILE_CODES,
     },
     "flipr": {
         "swapped fields": [
@@ -115,12 +160,12 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
             ("export_file.py", 'lines = data.split(b"\\n")', 'lines = data.split(b"\\r\\n")'),
         ],
         "swapped fields": [
-            ("export_file.py", "beta += values[2]\n        triple += values[4]",
-             "beta += values[4]\n        triple += values[2]"),
+            ("export_file.py", "sum(map(int, fields[2::apart])), sum(map(int, fields[4::apart]))",
+             "sum(map(int, fields[4::apart])), sum(map(int, fields[2::apart]))"),
             ("export_file.py", 'cpm=number(fields[b"CPM"]),\n            dpm=integer(fields[b"DPM"]),',
              'cpm=number(fields[b"DPM"]),\n            dpm=round(number(fields[b"CPM"])),'),
         ],
-        "off by one in an error code": "files state no codes",
+        "off by one in an error code": NO_FILE_CODES,
         "wrong prefix": [
             ("export_file.py", '(1, b"Start Time ")', '(1, b"Stop Time ")'),
             ("export_file.py", '!= b"Sample start"', '!= b"Sample begin"'),
@@ -328,7 +373,7 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
         "swapped fields": [
             ("export_file.py", "Channel(x, m) for x, m", "Channel(m, x) for x, m"),
         ],
-        "off by one in an error code": "files state no codes",
+        "off by one in an error code": NO_FILE_CODES,
     },
     "spectramax": {
         "wrong terminator": [
@@ -351,13 +396,12 @@ DIGITS: Final = "the pattern before it admits digits only"
 #: bugs that change nothing, by driver: (file, kind, text of the line, why)
 EQUAL: Final[Mapping[str, Sequence[tuple[str, str, str, str]]]] = {
     "clariostar": [("watch.py", "missing length check", "record.values[channel], strict=", CHECKED)],
+    "delimited_counts": [
+        ("driver.py", "wrong terminator", 'tx_end=b""', "nothing is ever sent"),
+    ],
     "flipr": [
         ("export_file.py", "missing length check", "for well, cell in zip(wells, cells, strict=", CHECKED),
         ("export_file.py", "missing length check", "zip(wells, line.fields[1:], strict=", CHECKED),
-    ],
-    "hidex300": [
-        ("export_file.py", "missing length check", "zip(rows, _EMPTY_CHANNELS, strict=",
-         "whole blocks have as many channels"),
     ],
     "hidex_sense": [
         ("xlsx.py", "missing length check", "len(raw) > LARGEST_PART",

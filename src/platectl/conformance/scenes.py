@@ -30,11 +30,38 @@ def a4s(stage: Stage) -> Scene:
     return stage.play("a4s", "seal", {"temperature_c": 170, "duration_s": 3}, position="tray")
 
 
+#: patience that ends before a trial does
+SOON: Final[dict[str, Any]] = {"margin_s": 1000.0}
+COUNTED: Final[dict[str, Any]] = {
+    "title": "P1-filter",
+    "wells": ("A1", "A2", "B1"),
+    "count_s": 60.0,
+}
+
+
+def beckman_ls(stage: Stage) -> Scene:
+    """Three vials are counted, and heard."""
+    stage.world.place("P1", "filter_plate_96_gfb", "counter")
+    datums = {"position": 912, "cpm": 920}
+    return stage.play(
+        "beckman_ls", "count", COUNTED, position="counter", simulated={"datums": datums},
+        started=COUNTED,
+        again=("observe", {}), datums=datums, **SOON,
+    )  # fmt: skip
+
+
 def bioshake(stage: Stage) -> Scene:
     """A plate is shaken."""
     stage.world.place("P1", "assay_plate_96", "nest", volume_ul=100)
     how = {"speed_rpm": 600, "duration_s": 30}
     return stage.play("bioshake", "shake", how, position="nest")
+
+
+def biotek(stage: Stage) -> Scene:
+    """A column is read three times, from above."""
+    stage.world.place("P1", "assay_plate_96", "read")
+    how = {"read": _read(bottom=False)}
+    return stage.play("biotek", "read_kinetic", how, position="read")
 
 
 def cavro(stage: Stage) -> Scene:
@@ -79,12 +106,34 @@ def cytomat(stage: Stage) -> Scene:
     )  # fmt: skip
 
 
+def delimited_counts(stage: Stage) -> Scene:
+    """Three wells are counted, and a file of their lines is dropped."""
+    stage.world.place("P1", "filter_plate_96_gfb", "counter")
+    layout: dict[str, Any] = {
+        "separator": ";", "columns": ["plate", "well", "counts", "count_s", "cpm"],
+        "header": ["Plate;Well;Counts;Time (s);CPM"], "footer": ["End"], "well_form": "A01",
+    }  # fmt: skip
+    return stage.play(
+        "delimited_counts", "count", COUNTED, position="counter", files=True, simulated=layout,
+        started=COUNTED, **SOON, **layout,
+    )  # fmt: skip
+
+
 def el406(stage: Stage) -> Scene:
     """A buffer is dispensed into the whole plate."""
     stage.world.place("P1", "assay_plate_96", "nest", volume_ul=50)
     stage.world.load_bottle("it.A", liquid="hbss", volume_ul=1e6, contents={})
     how = {"buffer": "A", "volume_ul": 90, "flow": 5}
     return stage.play("el406", "dispense", how, position="nest")
+
+
+def envision_csv(stage: Stage) -> Scene:
+    """Three wells are read, and an export is dropped."""
+    stage.world.place("P1", "filter_plate_96_gfb", "reader")
+    return stage.play(
+        "envision_csv", "count", COUNTED, position="reader", files=True,
+        started=COUNTED, **SOON,
+    )  # fmt: skip
 
 
 FMP: Final = {
@@ -107,6 +156,15 @@ def flipr(stage: Stage) -> Scene:
     return stage.play(
         "flipr", "read_kinetic", {"read": read}, position="read", files=True, again=("open_drawer", {}),
         simulated={"protocols": protocols, "source": "source", "tips": "tips"}, protocols=protocols,
+    )  # fmt: skip
+
+
+def hidex300(stage: Stage) -> Scene:
+    """Three wells are counted, and a growing file is dropped."""
+    stage.world.place("P1", "filter_plate_96_gfb", "counter")
+    return stage.play(
+        "hidex300", "count", COUNTED, position="counter", files=True,
+        started=COUNTED, **SOON,
     )  # fmt: skip
 
 
@@ -298,6 +356,21 @@ def pf400(stage: Stage) -> Scene:
         "pf400", "move_plate", {"source": "shaker1", "target": "combi_hot"},
         simulated={"stations": stations}, stations=stations, repeatable=False,
         again=("move_plate", {"source": "combi_hot", "target": "shaker1"}),
+    )  # fmt: skip
+
+
+def softmax_file(stage: Stage) -> Scene:
+    """Two wells of a column are read three times, and an export is dropped."""
+    stage.world.place("P1", "assay_plate_96", "read")
+    read = _read(wells=("A2", "B2"), columns=(2,))
+    pairs = [[channel.excitation_nm, channel.emission_nm] for channel in FURA2]
+    note = {
+        "title": read.title, "wells": read.wells, "columns": read.columns, "channels": pairs,
+        "interval_s": read.interval_s, "baseline_s": 0.0, "record_s": read.record_s, "pipettor": None,
+    }  # fmt: skip
+    return stage.play(
+        "softmax_file", "read_kinetic", {"read": read}, position="read", files=True,
+        again=("observe", {}), started=note, **SOON,
     )  # fmt: skip
 
 
