@@ -60,6 +60,7 @@ def files(tmp_path: Path, edits: dict[str, str] = EDITS, **left_out: Any) -> dic
     lab["instruments"] |= {name: how for name, how in MORE.items() if name not in left_out}
     lab["instruments"]["arm"]["settings"]["stations"] |= STATIONS
     lab["instruments"]["gripper"] = GRIPPER
+    lab["instruments"]["shaker1"]["driver"] = "opentrons_deck_shaker"
     lab["liquid_classes"] = {"viscous": VISCOUS}
     lab["positions"] |= {name: {} for name in STATIONS}
     lab["positions"]["flex.A4"] = {"handler": "flex", "slot": "A4", "use": "deck"}
@@ -203,3 +204,11 @@ def test_a_lab_without_the_instrument_is_refused(
 
     with pytest.raises(InputRefusedError, match=message):
         prepare(Options(given["subject"], lab=given["lab"]))
+
+
+def test_a_nest_that_cannot_hold_the_temperature_is_refused(tmp_path: Path) -> None:
+    given = files(tmp_path)
+    cool = {"temperature": "25 C"}
+
+    with pytest.raises(InputRefusedError, match="shaker1 cannot hold 25 C"):
+        prepare(Options(given["subject"], lab=given["lab"], overrides=cool))

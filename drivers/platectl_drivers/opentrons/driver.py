@@ -52,6 +52,7 @@ class Opentrons:
         self._began: datetime | None = None
         self._keys = Keys(setup.name, lambda: self._stamp)
         self._observing = False
+        self._lost_home = False
         self._robot = RunConversation(
             setup.open_stream,
             settings=setup.settings,
@@ -99,7 +100,7 @@ class Opentrons:
         """Go on in the run of an earlier owner, with what the robot knows about its deck.
 
         A run that was stopped is followed by a new one in which the same labware stands at the
-        same places.
+        same places; the robot goes home before its first motion.
 
         Raises:
             LinkError: No usable answer; nothing was moved.
@@ -123,6 +124,7 @@ class Opentrons:
             return identity
         self._forget()
         self._stamp = f"{AFTER}{known.run_id}"
+        self._lost_home = True  # what stopped the run may have been a stall
         await self._robot.start()
         await self._declare(before)
         return identity
@@ -209,6 +211,7 @@ class Opentrons:
     async def pick_up_tips(self, rack: str, well: str) -> None:
         """Fit tips; tips that an abandoned step has left on the head are discarded first."""
         self._keys.begin_verb()
+        await self._find_home()
         if self._belief.tips_fitted and not self._keys.has("pickUpTip"):
             await self._discard()
         await self._configure()
@@ -219,6 +222,12 @@ class Opentrons:
         except InstrumentFaultError:
             self._belief.tips_fitted = False
             raise
+
+    async def _find_home(self) -> None:
+        """Home before the first motion of a run that follows a stopped one."""
+        if self._lost_home:
+            await self._robot.execute("home", {})
+            self._lost_home = False
 
     async def drop_tips(self) -> None:
         """Discard the tips into the waste; see `LiquidHandler`."""
@@ -297,6 +306,7 @@ class Opentrons:
         labware = next((name for name, slot in self._belief.slots.items() if slot == source), None)
         if labware is None:
             raise RefusedError(f"the robot knows of nothing on {source}")
+        await self._find_home()
         try:
             await self._move(labware, target, "usingGripper")
         except InstrumentFaultError:
