@@ -67,13 +67,25 @@ def _place(build: PlateBuilder, doc: docs.PlaceDoc, _title: str) -> None:
 def _preheat(build: PlateBuilder, doc: docs.PreheatDoc, title: str) -> None:
     if doc.where == "block":
         block = build.need("ThermalNest", "to hold labware at a temperature")
+        _check_temperature(build, block, doc.temperature)
         heat = Preheat(shaker=block, temperature_c=doc.temperature, expected_s=BLOCK_S)
         build.add(heat, title, main=True)
         return
     if doc.where != "nest":
         warm(build, doc, title)
         return
-    build.add(Preheat(shaker=shaker_of(build), temperature_c=doc.temperature), title, main=True)
+    shaker = shaker_of(build)
+    _check_temperature(build, shaker, doc.temperature)
+    build.add(Preheat(shaker=shaker, temperature_c=doc.temperature), title, main=True)
+
+
+def _check_temperature(build: PlateBuilder, nest: str, temperature_c: float) -> None:
+    """Refuse what a nest cannot hold, if it says what it can."""
+    low, high = getattr(build.facilities.drivers[nest], "temperature_range_c", (-273.15, 1000.0))
+    if not low <= temperature_c <= high:
+        raise CannotBuildError(
+            f"{nest} cannot hold {temperature_c:g} C", f"use {low:g} to {high:g} C"
+        )
 
 
 def _lid(build: PlateBuilder, doc: docs.LidDoc, _title: str) -> None:
