@@ -31,7 +31,7 @@ from platectl_drivers.delimited_counts.layout import (
 )
 
 MODEL: Final = "counter with delimited counts"
-LISTEN_S: Final = 1.0
+LISTEN_S: Final = 5.0
 
 
 class DelimitedCounts:
