@@ -11,10 +11,25 @@ from typing import Final
 Edit = tuple[str, str, str]
 
 BINARY: Final = "values are binary"
-HTTP: Final = "HTTP: messages end as h11 says"
+HTTP: Final = "HTTP: messages end as its parser says"
 NO_CODES: Final = "the instrument sends no codes: faults are named by the driver"
+OF_HANDLER: Final = "has no wire of its own; see opentrons"
 NO_FILE_CODES: Final = "files state no codes"
 OF_OPERATOR: Final = "has no wire of its own; see operator"
+OF_BRIDGE: Final = "what it says and hears goes through bridged.py; see pylabrobot_handler"
+#: one conversation, and so one set of bugs, for all bridged drivers; by driver, the files that are its own
+BRIDGED: Final[Mapping[str, Sequence[str]]] = {
+    "pylabrobot_arm": (),
+    "pylabrobot_handler": ("bridged.py", "handler.py"),
+    "pylabrobot_incubator": (),
+    "pylabrobot_reader": ("reader.py",),
+    "pylabrobot_sealer": (),
+    "pylabrobot_shaker": ("nests.py",),
+}
+ALL_OF_BRIDGE: Final = {
+    "wrong terminator": OF_BRIDGE, "swapped fields": OF_BRIDGE, "off by one in an error code": OF_BRIDGE,
+    "wrong prefix": OF_BRIDGE, "lenient number": OF_BRIDGE, "missing length check": OF_BRIDGE,
+}  # fmt: skip
 
 DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
     "a4s": {
@@ -171,6 +186,25 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
         ],
     },
     "hidex_sense": {"wrong terminator": HTTP},
+    "liconic": {
+        "swapped fields": [
+            ("liconic.py", "return number, level", "return level, number"),
+            ("liconic.py", '("DM23", shape.steps), ("DM25", shape.levels)',
+             '("DM23", shape.levels), ("DM25", shape.steps)'),
+        ],
+        "wrong prefix": [
+            ("liconic.py", 'ACTIVATE, END, IMPORT, EXPORT = "ST 1801", "ST 1903", "ST 1904", "ST 1905"',
+             'ACTIVATE, END, IMPORT, EXPORT = "ST 1801", "ST 1903", "ST 1905", "ST 1904"'),
+            ("liconic.py", 'f"RD {name}"', 'f"WR {name}"'),
+        ],
+        "lenient number": [
+            ("liconic.py", 're.compile(r"\\d{5}")', 're.compile(r"[\\d_ .+-]+")'),
+        ],
+        "missing length check": [
+            ("liconic.py", 're.compile(r"\\d{5}")', 're.compile(r"\\d+")'),
+            ("liconic.py", "_WORD.fullmatch(answer)", "_WORD.match(answer)"),
+        ],
+    },
     "line_scanner": {
         "wrong terminator": [
             ("line_scanner.py", '"keyence_bl": Dialect(b"\\r",', '"keyence_bl": Dialect(b"\\r\\n",'),
@@ -219,6 +253,79 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
         "missing length check": [
             ("conversation.py", "not listed or len(found) >= wire.decode_total(answer.json(), len(found))",
              "True"),
+        ],
+    },
+    "opentrons_deck_block": {
+        "wrong terminator": HTTP,
+        "swapped fields": [
+            ("robot.py", "return Module(id_, model, serial_number,", "return Module(model, id_, serial_number,"),
+            ("robot.py", "id_, model, serial_number, firmware = map", "id_, model, firmware, serial_number = map"),
+        ],
+        "wrong prefix": [
+            ("block.py", '"temperatureModule/setTargetTemperature"', '"temperatureModules/setTargetTemperature"'),
+        ],
+        "lenient number": [
+            ("robot.py", "if isinstance(value, bool) or not isinstance(value, int | float)",
+             "if not isinstance(value, int | float | bool)"),
+        ],
+        "missing length check": [("robot.py", "if len(found) == 1:", "if found:")],
+    },
+    "opentrons_deck_shaker": {
+        "wrong terminator": HTTP,
+        "swapped fields": [
+            ("robot.py", "return Module(id_, model, serial_number,", "return Module(model, id_, serial_number,"),
+        ],
+        "wrong prefix": [("shaker.py", 'f"heaterShaker/{command}"', 'f"heatershaker/{command}"')],
+        "lenient number": [
+            ("robot.py", "if isinstance(value, bool) or not isinstance(value, int | float)",
+             "if not isinstance(value, int | float | bool)"),
+        ],
+        "missing length check": [("robot.py", "if len(found) == 1:", "if found:")],
+    },
+    "opentrons_gripper": {
+        "wrong terminator": OF_HANDLER,
+        "swapped fields": [
+            ("opentrons_gripper.py", "self.settings.stations[source], self.settings.stations[target]",
+             "self.settings.stations[target], self.settings.stations[source]"),
+        ],
+        "off by one in an error code": OF_HANDLER,
+        "wrong prefix": OF_HANDLER,
+        "lenient number": OF_HANDLER,
+        "missing length check": [
+            ("opentrons_gripper.py", 'if states == {"succeeded"}:', 'if states <= {"succeeded"}:'),
+        ],
+    },
+    "opentrons_heater_shaker": {
+        "swapped fields": [
+            ("codec.py", "Speed(actual_rpm=integer(match[1]), target_rpm=integer(match[2]))",
+             "Speed(actual_rpm=integer(match[2]), target_rpm=integer(match[1]))"),
+            ("codec.py", "serial_number=match[3], firmware=match[1]",
+             "serial_number=match[1], firmware=match[3]"),
+        ],
+        "missing length check": [
+            ("codec.py", "_ANSWER.fullmatch(line)", "_ANSWER.match(line)"),
+            ("codec.py", "_STATUS.fullmatch(fields)", "_STATUS.match(fields)"),
+            ("codec.py", "_IDENTITY.fullmatch(fields)", "_IDENTITY.match(fields)"),
+        ],
+        "wrong prefix": [
+            ("codec.py", r"(?:async )?(ERR\d{3})", r"(ERR\d{3})"),
+        ],
+    },
+    "opentrons_temperature": {
+        "swapped fields": [
+            ("opentrons_temperature.py", "return target_c, number(match[2])", "return number(match[2]), target_c"),
+            ("opentrons_temperature.py", "serial_number=match[1], firmware=match[3]",
+             "serial_number=match[3], firmware=match[1]"),
+        ],
+        "off by one in an error code": NO_CODES,
+        "wrong prefix": [
+            ("opentrons_temperature.py", '"Temperature module overheated!"', '"temperature module overheated!"'),
+        ],
+        "missing length check": [
+            ("opentrons_temperature.py", "_STATE.fullmatch(told)", "_STATE.match(told)"),
+            ("opentrons_temperature.py", "_IDENTITY.fullmatch(told)", "_IDENTITY.match(told)"),
+            ("opentrons_temperature.py", "if len(told) > 1 or (", "if (" ),
+            ("opentrons_temperature.py", "ACKS: Final = 2", "ACKS: Final = 1"),
         ],
     },
     "opentrons_vacuum": {
@@ -271,6 +378,29 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
             ("codec.py", r"(0|-[1-9]\d*)", r"(0|[1-9]\d*)"),
         ],
     },
+    "pylabrobot_arm": ALL_OF_BRIDGE,
+    "pylabrobot_handler": {
+        "swapped fields": [
+            ("bridged.py", 'Identity(str(told.get("backend")), firmware=f"PyLabRobot {told[\'version\']}")',
+             'Identity(f"PyLabRobot {told[\'version\']}", firmware=str(told.get("backend")))'),
+            ("handler.py", "PipettingLimits(s.min_volume_ul, s.max_volume_ul,",
+             "PipettingLimits(s.max_volume_ul, s.min_volume_ul,"),
+        ],
+        "wrong prefix": [
+            ("bridged.py", 'action=f"{action.id}#"', 'action=f"{action.id}/"'),
+            ("bridged.py", 'return f"{action}#{self._verb}"', 'return f"{action}/{self._verb}"'),
+        ],
+        "lenient number": "no answer to a handler has a number in it",
+        "missing length check": "lines carry a checksum, and answers are JSON objects",
+    },
+    "pylabrobot_incubator": ALL_OF_BRIDGE,
+    "pylabrobot_reader": {
+        kind: why for kind, why in ALL_OF_BRIDGE.items() if kind not in {"lenient number", "missing length check"}
+    },
+    "pylabrobot_sealer": ALL_OF_BRIDGE,
+    "pylabrobot_shaker": {
+        kind: why for kind, why in ALL_OF_BRIDGE.items() if kind != "lenient number"
+    },
     "softmax_file": {
         "wrong terminator": [
             ("export_text.py", 'lines = text.replace("\\r\\n", "\\n").split("\\n")[:-1]',
@@ -320,6 +450,9 @@ EQUAL: Final[Mapping[str, Sequence[tuple[str, str, str, str]]]] = {
          "every field has been read strictly before"),
     ],
     "pf400": [("driver.py", "missing length check", "zip(before, joints, strict=", CHECKED)],
+    "pylabrobot_reader": [
+        ("reader.py", "missing length check", "zip(read.wells, values, strict=True)", "the length was looked at before"),
+    ],
     "softmax_file": [
         ("export_file.py", "missing length check", "len(line.fields) < HEADER_FIELDS",
          "a field that is not there is read as empty, and each is refused when empty"),

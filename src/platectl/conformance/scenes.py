@@ -175,6 +175,18 @@ def hidex_sense(stage: Stage) -> Scene:
     return stage.play("hidex_sense", "count", how, position="counter")
 
 
+def liconic(stage: Stage) -> Scene:
+    """A plate is fetched."""
+    slots = {str(n): f"it.{n}" for n in range(1, 45)}
+    for name in ("station", *slots.values()):
+        stage.world.add_position(name)
+    stage.world.place("P1", "assay_plate_96", "it.25")
+    return stage.play(
+        "liconic", "fetch", {"slot": 25}, position="station", simulated={"slots": slots},
+        again=("store", {"slot": 25}), repeatable=False, transfer_sensor=True,
+    )  # fmt: skip
+
+
 def line_scanner(stage: Stage) -> Scene:
     """A barcode is read."""
     stage.world.add_position("gate")
@@ -264,6 +276,68 @@ def opentrons(stage: Stage) -> Scene:
 
     how = {"labware": "P1", "well": "A1", **stroke}
     return stage.play("opentrons", "dispense", how, prepare=take_up)
+
+
+def opentrons_deck_block(stage: Stage) -> Scene:
+    """A plate is cooled."""
+    stage.world.place("P1", "assay_plate_96", "block", volume_ul=100)
+    how = {"temperature_c": 4.0}
+    return stage.play("opentrons_deck_block", "set_temperature", how, position="block")
+
+
+def opentrons_deck_shaker(stage: Stage) -> Scene:
+    """A plate is shaken."""
+    stage.world.place("P1", "assay_plate_96", "nest", volume_ul=100)
+    how = {"speed_rpm": 600, "duration_s": 30}
+    return stage.play("opentrons_deck_shaker", "shake", how, position="nest")
+
+
+def opentrons_gripper(stage: Stage) -> Scene:
+    """A plate is carried from slot to slot."""
+    world = stage.world
+    world.add_position("it.C2")
+    world.place("P1", "assay_plate_96", "it.C1")
+    robot = stage.play("opentrons", "grip", {})
+    gripper_class = registry.load(registry.DRIVERS, "opentrons_gripper")
+
+    async def no_wire() -> ByteStream:
+        raise AssertionError("the gripper has no wire of its own")
+
+    def mounted() -> tuple[Any, ...]:
+        (handler,) = robot.build()
+        settings = gripper_class.Settings(stations={"it.C1": "C1", "it.C2": "C2"})
+        extras = {"handler": handler}
+        return gripper_class(
+            DriverSetup("grip", stage.clock, no_wire, settings, extras=extras)
+        ), handler
+
+    there = {"source": "it.C1", "target": "it.C2"}
+    back = {"source": "it.C2", "target": "it.C1"}
+    scene = Scene(stage, mounted, "move_plate", there, again=("move_plate", back), repeatable=False)
+
+    async def declare(driver: Any) -> None:
+        del driver
+        handler = scene.built[1]
+        await handler.connect()
+        await handler.load_deck([DeckItem("P1", "corning_96_wellplate_360ul_flat", "C1")])
+
+    scene.prepare = declare
+    return scene
+
+
+def opentrons_heater_shaker(stage: Stage) -> Scene:
+    """A plate is shaken."""
+    stage.world.place("P1", "assay_plate_96", "nest", volume_ul=100)
+    how = {"speed_rpm": 600, "duration_s": 30}
+    return stage.play("opentrons_heater_shaker", "shake", how, position="nest")
+
+
+def opentrons_temperature(stage: Stage) -> Scene:
+    """A plate is cooled."""
+    stage.world.place("P1", "assay_plate_96", "block", volume_ul=100)
+    return stage.play(
+        "opentrons_temperature", "set_temperature", {"temperature_c": 4.0}, position="block"
+    )
 
 
 def opentrons_vacuum(stage: Stage) -> Scene:

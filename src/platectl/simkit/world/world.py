@@ -165,6 +165,8 @@ class World(Room):
     ) -> None:
         """Dispense columns (1-based) of the plate at a position from the instrument's bottle.
 
+        The standing fault `worn_tubing` (`share`) gives only that share of each volume.
+
         Raises:
             WorldError: nothing_there, sealed, overflow, empty (bottle), no_such_well; columns
                 before the one that failed are done.
@@ -174,10 +176,12 @@ class World(Room):
         rng, per_ul = self.rng(instrument), self.components.fit(bottle.per_ul)
         if self.faults(instrument).standing("stirrer_stopped") is not None:
             per_ul = per_ul * self._afloat(bottle.connected_s)
+        worn = self.faults(instrument).standing("worn_tubing")
+        share = 1.0 if worn is None else float(worn.data.get("share", 0.8))
         for column, volume_ul in volumes_ul.items():
             index, _ = self._wells(held, held.kind.format.column(column))
             noise = 1.0 + handling.bulk_cv * rng.standard_normal(len(index))
-            volumes = np.maximum(volume_ul * (1.0 + bottle.bias) * noise, 0.0)
+            volumes = np.maximum(share * volume_ul * (1.0 + bottle.bias) * noise, 0.0)
             pipetting.check_room(held, index, volumes, repeated=False)
             bottle.take(float(volumes.sum()))
             self._pour(held, index, volumes, per_ul[:, None] * volumes, repeated=False)
