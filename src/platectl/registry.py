@@ -12,8 +12,10 @@ DRIVERS = "platectl.drivers"
 SIMULATORS = "platectl.simulators"
 #: functions that put one driver on stage, for platectl.conformance
 SCENES = "platectl.scenes"
-#: functions (content, name of the file) -> readings, which raise MalformedReplyError
+#: functions (content, name of the file) -> CountReading of each well, which raise MalformedReplyError
 EXPORTS = "platectl.exports"
+#: functions (content, name of the file) -> ExportedTrace of each well and channel, likewise
+TRACES = "platectl.traces"
 
 
 @cache

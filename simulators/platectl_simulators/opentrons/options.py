@@ -20,6 +20,7 @@ class Options(BaseModel):
     robot_type: Literal["flex", "ot2"] = "flex"
     pipette_name: str = "p1000_96"
     mount: Literal["left", "right"] = "left"
+    gripper: bool = Field(default=True, description="whether a Flex has one")
     slots: dict[str, str] = Field(default_factory=dict)
     modules: list[dict[str, Any]] = Field(default_factory=list)
     timing: Timing = Field(default_factory=Timing)

@@ -39,7 +39,7 @@ class OpentronsSimulator:
     (`executes`) count posted commands; with a suffix (`reply_lost:aspirate`, `silent:health`)
     they count that command type or resource. `start_up_503` counts looks at `/health`,
     `runs_503` posted runs, `stall` moving commands, `overpressure` strokes, `door_open`
-    (`for_s`) carried-out commands. `robot_restart` (`executes`, `start_up_s`) counts posted
+    (`for_s`) carried-out commands, `grip_failed` moves of the gripper. `robot_restart` (`executes`, `start_up_s`) counts posted
     commands and forgets all runs. `wrong_pipette` (`name`) stands.
     """
 

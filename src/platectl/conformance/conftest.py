@@ -35,6 +35,4 @@ def scene(driver: str) -> str:
             pytest.skip(str(error))
     if driver in registry.names(registry.SCENES):
         return driver
-    if registry.load(registry.DRIVERS, driver).info.wire == "files":
-        pytest.skip(f"{driver} has no wire; it waits for files")
     pytest.fail(f"{driver} is not enrolled: no entry point {driver!r} in {registry.SCENES!r}")

@@ -24,6 +24,7 @@ class Timing(BaseModel):
     blow_out_s: float = 1.0
     touch_tip_s: float = 2.0
     home_s: float = 12.0
+    grip_s: float = Field(default=20.0, description="to take a labware and set it down")
     bookkeeping_s: float = Field(default=0.05, description="loading, map and nozzle layout")
 
 
@@ -72,6 +73,18 @@ class Hands:
                 self._world.put_back_tips(tips, rack=rack, wells=wells)
             except WorldError as error:
                 self.mishaps.append(f"return to {slot}: {error}")
+
+    def carry(self, source: str, target: str) -> None:
+        """Take what stands on a slot with the gripper, and set it down on another."""
+        here, there = (self._slots.get(slot, f"{self._name}.{slot}") for slot in (source, target))
+        labware = self._world.lift(here)
+        if labware is None:
+            self.mishaps.append(f"nothing to grip at {source}")
+            return
+        try:
+            self._world.set_down(labware, there)
+        except WorldError as error:
+            self.mishaps.append(f"set down at {target}: {error}")
 
     async def takes(self, nominal_s: float) -> None:
         """Be busy for about so long."""

@@ -2,7 +2,7 @@
 
 ::
 
-    serial:/dev/ttyUSB0?baud=9600&bytesize=8&parity=N&stopbits=1&xonxoff=1&rtscts=1
+    serial:/dev/ttyUSB0?baud=9600&bytesize=8&parity=N&stopbits=1&xonxoff=1&rtscts=1&break_ms=200
     visa:ASRL/dev/ttyUSB0::INSTR?baud=9600&backend=@py
     visa:TCPIP::192.168.0.7::5000::SOCKET
     tcp:hidex.lab:2005
@@ -62,6 +62,7 @@ _LINE_OPTIONS: Final[Mapping[str, Callable[[str], Any]]] = {
     "xonxoff": _switch,
     "rtscts": _switch,
 }
+_BREAK: Final[Mapping[str, Callable[[str], Any]]] = {"break_ms": _whole_number}
 _BACKEND: Final[Mapping[str, Callable[[str], Any]]] = {"backend": str}
 
 
@@ -85,7 +86,7 @@ def open_connector(address: str) -> Connector:
 
 
 def _serial(address: str, rest: str) -> Connector:
-    path, options = _split(address, rest, _LINE_OPTIONS)
+    path, options = _split(address, rest, {**_LINE_OPTIONS, **_BREAK})
     if not path:
         raise UserInputError(f"{address!r} names no port; write serial:/dev/ttyUSB0?baud=9600")
     line = SerialLine(**options)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
-FIRST_STEP_MIN = 0.01
+FIRST_STEP_MIN = 0.05
 LEAST_STEP_MIN = 1e-6
 ORDER = 4
 NEWTON_STEPS = 40
