@@ -16,6 +16,7 @@ from tests.analysis.calcium_plates import FULL, REST, RMAX, RMIN, counts, course
 from platectl.app import exported, vendor_files
 from platectl.app.analyse import AnalyseOptions, analyse_file, read_counts
 from platectl.app.prepare import own_samples
+from platectl.domain.errors import MalformedReplyError
 from platectl.domain.findings import InputRefusedError
 from platectl.domain.wells import PlateFormat
 from platectl.files.protocol import load_protocol
@@ -257,6 +258,65 @@ def test_a_document_that_says_too_little_is_refused(
 
     with pytest.raises(Exception, match=message):
         vendor_files.read_counts(Path("x.csv"), None, None)
+
+
+CUBE: dict[str, Any] = {
+    "cube-structure": {"dimensions": [{"unit": "s"}], "measures": [{"unit": "RFU"}]},
+    "data": {"dimensions": [[3.0, 5.0]], "measures": [[10.0, -0.0]]},
+}
+GLOWS: dict[str, Any] = {
+    **MEASURED, vendor_files.CUBE: CUBE, "error aggregate document": {"error document": [{"error": "nan"}]},
+    "device control aggregate document": {"device control document": [
+        {"excitation wavelength setting": {"value": 340}, "detector wavelength setting": {"value": 510}}
+    ]},
+}  # fmt: skip
+
+
+def test_a_trace_that_is_an_error_in_a_point_is_missing_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(vendor_files, "_as_model", Vendors(GLOWS))
+
+    (trace,) = vendor_files.read_traces(Path("x.txt"), None)
+
+    assert (trace.well, trace.times_s, trace.flags) == ("A1", (0.0, 2.0), {1: "missing"})
+    assert trace.values[0] == 10.0
+    assert math.isnan(trace.values[1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cube-structure": {}}, "without 'dimensions'"),
+        ({"data": {"dimensions": [], "measures": []}}, "without list index"),
+        ({"data": {"dimensions": [[1.0]], "measures": [[]]}}, "1 times and 0 values"),
+        (
+            {"cube-structure": {"dimensions": [{"unit": "min"}], "measures": [{"unit": "RFU"}]}},
+            "over min",
+        ),
+        (
+            {"cube-structure": {"dimensions": [{"unit": "s"}], "measures": [{"unit": "mAU"}]}},
+            "mAU over s",
+        ),
+    ],
+)
+def test_values_over_time_that_are_no_trace_are_refused(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str
+) -> None:
+    given = {**GLOWS, vendor_files.CUBE: {**CUBE, **changes}}
+    monkeypatch.setattr(vendor_files, "_as_model", Vendors(given))
+
+    with pytest.raises(MalformedReplyError, match=message):
+        vendor_files.read_traces(Path("x.txt"), None)
+
+
+def test_wells_without_a_value_are_named_in_the_report(tmp_path: Path) -> None:
+    whole = light(kaleido)
+    (tmp_path / "p.csv").write_bytes(whole.replace(b"\nC,49,", b"\nC,,"))
+
+    report = analysed(tmp_path / "p.csv", "sigma1-binding")
+
+    assert "Wells without a value in the file: C1." in report.warnings
 
 
 def test_a_value_that_is_an_error_is_missing_and_a_time_is_kept(

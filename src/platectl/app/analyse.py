@@ -118,7 +118,7 @@ def _counted(
     counted_on = options.counted_on or _stated_day(readings)
     result, problem = _result(options, protocol, plate, readings, standards, counted_on)
     report = PlateReport(plate.name, plate.barcode, plate.wells, readings, result, problem)
-    return report, counted_on, _cautions(options)
+    return report, counted_on, [*_cautions(options), *_gaps(plate, readings)]
 
 
 def _read(
@@ -179,6 +179,11 @@ def _missing(path: Path, plate: Any, readings: Readings) -> list[Finding]:
     return found
 
 
+def _gaps(plate: Any, readings: Readings) -> list[str]:
+    absent = [w.well for w in plate.wells if w.role != "empty" and w.well not in readings]
+    return [f"Wells without a value in the file: {', '.join(absent)}."] if absent else []
+
+
 def read_counts(path: Path, protocol: AssayProtocol, options: AnalyseOptions) -> Readings:
     """Readings by well from a counter's export or a CSV; the content tells which it is.
 
@@ -212,10 +217,10 @@ def _of_vendor(
     ]
     refuse_doubled(path, [r.well for r in chosen])
     return {
-        r.well: {"well": r.well, "cpm": r.cpm, "counts": None,
-                 "live_s": r.live_s or _count_s(protocol), "flags": [] if r.cpm is not None else ["missing"],
-                 "source": r.source, "ended_at": r.ended_at}
+        r.well: {"well": r.well, "cpm": r.cpm, "counts": None, "live_s": r.live_s or _count_s(protocol),
+                 "flags": [], "source": r.source, "ended_at": r.ended_at}
         for r in chosen
+        if r.cpm is not None
     }  # fmt: skip
 
 
