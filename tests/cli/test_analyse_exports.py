@@ -6,6 +6,7 @@ import math
 import sys
 from datetime import UTC, datetime
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,51 @@ def test_counts_per_second_of_a_reader_are_counts(tmp_path: Path, write: Any) ->
 
     assert (readings["A2"]["cpm"], readings["A2"]["counts"]) == (60.0 * 26.0, 60 * 26)
     assert readings["A2"]["ended_at"] == "2026-03-14T10:22:31"
+
+
+DECLARED = """
+  topcount:
+    driver: delimited_counts
+    address: "drop:topcount"
+    position: counter
+    settings: {separator: ";", columns: [plate, well, cpm], line_end: lf}
+"""
+
+
+def counted(tmp_path: Path, text: str, counter: str = "topcount", plate: str | None = None) -> Any:
+    bundled = files("platectl_protocols").joinpath("simulated-lab.yaml").read_text()
+    (tmp_path / "lab.yaml").write_text(bundled.replace("\n  person:\n", f"{DECLARED}  person:\n"))
+    (tmp_path / "p.txt").write_text(text)
+    protocol, _ = load_protocol("sigma1-binding")
+    options = AnalyseOptions(
+        tmp_path / "p.txt", lab=tmp_path / "lab.yaml", counter=counter, plate=plate
+    )
+    return read_counts(tmp_path / "p.txt", protocol, options)
+
+
+def test_a_file_in_a_declared_layout_is_read_by_it(tmp_path: Path) -> None:
+    one = counted(tmp_path, "P1;A1;12\nP1;B2;13.5\n")
+    chosen = counted(tmp_path, "P1;A1;12\nP2;A1;99\n", plate="P2")
+
+    assert {well: row["cpm"] for well, row in one.items()} == {"A1": 12.0, "B2": 13.5}
+    assert chosen["A1"]["cpm"] == 99.0
+
+
+@pytest.mark.parametrize(
+    ("text", "counter", "message"),
+    [
+        ("P1,A1,12\n", "topcount", "p.txt:1: 1 items between ';'"),
+        ("P1;A1;12\nP2;A1;99\n", "topcount", "is of 'P1', 'P2'; name one of them"),
+        ("P1;A1;12\nP1;A1;13\n", "topcount", "A1 is there already"),
+        ("P1;A1;12\n", "counter", "declares no layout of files for 'counter'"),
+        ("P1;A1;12\n", "nobody", "declares no layout of files for 'nobody'"),
+    ],
+)
+def test_a_file_that_is_not_as_declared_is_refused(
+    tmp_path: Path, text: str, counter: str, message: str
+) -> None:
+    with pytest.raises(InputRefusedError, match=message):
+        counted(tmp_path, text, counter)
 
 
 # What allotropy reads -----------------------------------------------------------------------
