@@ -188,12 +188,15 @@ def _gaps(plate: Any, readings: Readings) -> list[str]:
     return [f"Wells without a value in the file: {', '.join(absent)}."] if absent else []
 
 
-def read_counts(path: Path, protocol: AssayProtocol, options: AnalyseOptions) -> Readings:
+def read_counts(
+    path: Path, protocol: AssayProtocol, options: AnalyseOptions | None = None
+) -> Readings:
     """Readings by well from a counter's export or a CSV; the content tells which it is.
 
     Raises:
         InputRefusedError: Neither, or damaged.
     """
+    options = options or AnalyseOptions(path)
     data = content_of(path)
     first = data.split(b"\n", 1)[0].lower()
     if b"well" in first and b"cpm" in first and not options.counter:

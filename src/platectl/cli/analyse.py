@@ -20,7 +20,11 @@ from platectl.cli.render import console, results_tables, say
 @click.option(
     "--layout", help="Name of a layout of the protocol, or a plate map (.csv, .xlsx, .yaml)."
 )
-@click.option("--samples", type=FILE, help="Sample sheet (default: (+)-igmesine and SA4503).")
+@click.option(
+    "--samples",
+    type=FILE,
+    help="Sample sheet (default: the protocol's own, or (+)-igmesine and SA4503).",
+)
 @click.option(
     "--standards",
     type=FILE,
