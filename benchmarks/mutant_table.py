@@ -16,6 +16,20 @@ NO_CODES: Final = "the instrument sends no codes: faults are named by the driver
 OF_HANDLER: Final = "has no wire of its own; see opentrons"
 NO_FILE_CODES: Final = "files state no codes"
 OF_OPERATOR: Final = "has no wire of its own; see operator"
+OF_BRIDGE: Final = "what it says and hears goes through bridged.py; see pylabrobot_handler"
+#: one conversation, and so one set of bugs, for all bridged drivers; by driver, the files that are its own
+BRIDGED: Final[Mapping[str, Sequence[str]]] = {
+    "pylabrobot_arm": (),
+    "pylabrobot_handler": ("bridged.py", "handler.py"),
+    "pylabrobot_incubator": (),
+    "pylabrobot_reader": ("reader.py",),
+    "pylabrobot_sealer": (),
+    "pylabrobot_shaker": ("nests.py",),
+}
+ALL_OF_BRIDGE: Final = {
+    "wrong terminator": OF_BRIDGE, "swapped fields": OF_BRIDGE, "off by one in an error code": OF_BRIDGE,
+    "wrong prefix": OF_BRIDGE, "lenient number": OF_BRIDGE, "missing length check": OF_BRIDGE,
+}  # fmt: skip
 
 DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
     "a4s": {
@@ -364,6 +378,29 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
             ("codec.py", r"(0|-[1-9]\d*)", r"(0|[1-9]\d*)"),
         ],
     },
+    "pylabrobot_arm": ALL_OF_BRIDGE,
+    "pylabrobot_handler": {
+        "swapped fields": [
+            ("bridged.py", 'Identity(str(told.get("backend")), firmware=f"PyLabRobot {told[\'version\']}")',
+             'Identity(f"PyLabRobot {told[\'version\']}", firmware=str(told.get("backend")))'),
+            ("handler.py", "PipettingLimits(s.min_volume_ul, s.max_volume_ul,",
+             "PipettingLimits(s.max_volume_ul, s.min_volume_ul,"),
+        ],
+        "wrong prefix": [
+            ("bridged.py", 'action=f"{action.id}#"', 'action=f"{action.id}/"'),
+            ("bridged.py", 'return f"{action}#{self._verb}"', 'return f"{action}/{self._verb}"'),
+        ],
+        "lenient number": "no answer to a handler has a number in it",
+        "missing length check": "lines carry a checksum, and answers are JSON objects",
+    },
+    "pylabrobot_incubator": ALL_OF_BRIDGE,
+    "pylabrobot_reader": {
+        kind: why for kind, why in ALL_OF_BRIDGE.items() if kind not in {"lenient number", "missing length check"}
+    },
+    "pylabrobot_sealer": ALL_OF_BRIDGE,
+    "pylabrobot_shaker": {
+        kind: why for kind, why in ALL_OF_BRIDGE.items() if kind != "lenient number"
+    },
     "softmax_file": {
         "wrong terminator": [
             ("export_text.py", 'lines = text.replace("\\r\\n", "\\n").split("\\n")[:-1]',
@@ -413,6 +450,9 @@ EQUAL: Final[Mapping[str, Sequence[tuple[str, str, str, str]]]] = {
          "every field has been read strictly before"),
     ],
     "pf400": [("driver.py", "missing length check", "zip(before, joints, strict=", CHECKED)],
+    "pylabrobot_reader": [
+        ("reader.py", "missing length check", "zip(read.wells, values, strict=True)", "the length was looked at before"),
+    ],
     "softmax_file": [
         ("export_file.py", "missing length check", "len(line.fields) < HEADER_FIELDS",
          "a field that is not there is read as empty, and each is refused when empty"),

@@ -36,6 +36,11 @@ def names(group: str = DRIVERS) -> tuple[str, ...]:
     return tuple(sorted(_entries(group)))
 
 
+def module_of(group: str, name: str) -> str:
+    """Module behind an installed name; imports nothing."""
+    return _entries(group)[name].module
+
+
 def load(group: str, name: str) -> Any:
     """Import and return the class behind a name.
 

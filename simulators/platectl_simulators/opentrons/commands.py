@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from platectl.simkit.faults import FaultPlan
+from platectl.simkit.hands import Hands
 from platectl_simulators.opentrons.belief import Belief, CommandFailedError, LoadedLabware, Pipette
-from platectl_simulators.opentrons.hands import Hands
 from platectl_simulators.opentrons.labware import position
 from platectl_simulators.opentrons.options import Options
 

@@ -32,6 +32,11 @@ class InstrumentEntry(BaseModel):
     liquids: tuple[str, ...] = Field(default=(), description="liquids that a dispenser may carry")
     settings: dict[str, Any] = Field(default_factory=dict)
     simulator: dict[str, Any] = Field(default_factory=dict)
+    radioactive: bool = Field(default=False, description="only radioactive plates may use it")
+    stays_clean: bool = Field(
+        default=False,
+        description="may handle clean labware after radioactive plates, because it takes nothing along",
+    )
     allow_paper: bool = Field(
         default=False, description="allow a driver that was never verified on a real instrument"
     )
@@ -68,6 +73,9 @@ class PositionEntry(BaseModel):
     slot: str | None = None
     temperature: TemperatureC | None = None
     dark: bool = False
+    radioactive: bool = Field(
+        default=False, description="only labware of radioactive plates may stand there"
+    )
     use: Literal["deck", "nest", "hotel", "dryer", "lid_park", "incubator"] = "nest"
 
 

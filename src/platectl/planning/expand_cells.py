@@ -126,7 +126,7 @@ def pace_of(build: PlateBuilder, name: str) -> tuple[tuple[int, ...], float] | N
     None when all wells get their addition at once.
     """
     doc = build.protocol.steps[name]
-    reader = build.facilities.first("PlateReader")
+    reader = build.first("PlateReader")
     if not isinstance(doc, docs.ReadDoc) or reader is None or doc.addition is None:
         return None
     driver = build.facilities.drivers[reader]

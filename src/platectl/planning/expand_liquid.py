@@ -45,6 +45,7 @@ def _dispense(build: PlateBuilder, doc: docs.DispenseDoc, title: str) -> None:
         raise CannotBuildError(
             message, "add the liquid to the liquids of a BulkDispenser in the lab file"
         )
+    dispenser = build.seats.get(dispenser, dispenser)
     driver = build.facilities.drivers[dispenser]
     low, high = driver.volume_range_ul
     if not low <= doc.volume <= high:
@@ -89,12 +90,12 @@ def _change_line(build: PlateBuilder, dispenser: str, liquid: str) -> None:
 
 def _dilute(build: PlateBuilder, doc: docs.DiluteDoc, title: str) -> None:
     handler = on_deck(build, doc.stocks, doc.into, doc.tips)
-    low, high = (
-        build.facilities.drivers[handler].limits.min_volume_ul,
-        build.kind(doc.tips).tip_volume,
-    )
+    limits, high = build.facilities.drivers[handler].limits, build.kind(doc.tips).tip_volume
     check_volume(build, handler, doc.transfer, doc.tips)
-    plan = plan_dilution(doc, build.protocol, build.plate, build.samples, min_ul=low, max_ul=high)
+    plan = plan_dilution(
+        doc, build.protocol, build.plate, build.samples, min_ul=limits.min_volume_ul, max_ul=high,
+        by_rows="row" in limits.channels,
+    )  # fmt: skip
     for where, message, fix in plan.problems:
         build.findings.append(Finding(message, "", None, where, fix))
     build.stocks = plan.stocks
@@ -210,6 +211,11 @@ def _stagger(build: PlateBuilder, doc: docs.StaggerDoc, title: str) -> None:
 
 
 def _one_row(build: PlateBuilder, doc: docs.StaggerDoc, handler: str, row: str) -> Transfer:
+    if "row" not in build.facilities.drivers[handler].limits.channels:
+        message = f"{handler} cannot take a row of wells at once"
+        raise CannotBuildError(
+            message, "use a handler that can, such as an Opentrons Flex with 96 channels"
+        )
     move = Move(
         source=spot(build, doc.source),
         target=Spot(labware=build.named(doc.into), well=f"{row}1", height_mm=FREE_MM),
@@ -245,7 +251,7 @@ def _rinse(build: PlateBuilder, doc: docs.RinseDoc, title: str) -> None:
 
 
 def _harvest(build: PlateBuilder, doc: docs.HarvestDoc, title: str) -> None:
-    vacuum = build.facilities.first("VacuumFiltration")
+    vacuum = build.first("VacuumFiltration")
     if vacuum is None:
         _served(build, doc, title)
         return
@@ -271,7 +277,7 @@ def _harvest(build: PlateBuilder, doc: docs.HarvestDoc, title: str) -> None:
 
 
 def _served(build: PlateBuilder, doc: docs.HarvestDoc, title: str) -> None:
-    harvester = build.facilities.first("Harvester")
+    harvester = build.first("Harvester")
     if harvester is None:
         message = "the lab has neither a vacuum manifold nor a harvester"
         raise CannotBuildError(message, "add a VacuumFiltration or a Harvester to the lab file")

@@ -69,6 +69,7 @@ def explain(
     Without OR-Tools only contradictions that arithmetic shows are found.
     """
     words = words or Words()
+    problem = _with_zones_as_windows(problem)
     conflict = _conflict(problem, limit_s)
     if conflict is None:
         if has_solver() or _plan(problem) is not None:
@@ -80,6 +81,18 @@ def explain(
     return Refusal(
         sentences, suggestions(problem, words, conflict.causes), conflict.minimal, conflict.causes
     )
+
+
+def _with_zones_as_windows(problem: Problem) -> Problem:
+    """Zones as demands like any other between two moments."""
+    lags = [
+        Lag(Moment(clean.task, 1.0), Moment(hot.task), 0.0, window=f"{clean.resource} stays clean")
+        for clean in problem.zones
+        for hot in problem.zones
+        if hot.radioactive and not clean.radioactive and hot.resource == clean.resource
+        and hot.plate != clean.plate
+    ]  # fmt: skip
+    return replace(problem, lags=(*problem.lags, *lags), zones=())
 
 
 def _conflict(problem: Problem, limit_s: float) -> Conflict | None:

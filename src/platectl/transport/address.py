@@ -7,7 +7,9 @@
     visa:TCPIP::192.168.0.7::5000::SOCKET
     tcp:hidex.lab:2005
     replay:recordings/combi.txt
+    pylabrobot:STARlet-4711
 
+The last one is a child process; its name is free, and is what the device is locked under.
 `sim:`, `drop:` and `console:` are no ports; whoever builds a lab deals with them.
 """
 
@@ -71,12 +73,14 @@ def open_connector(address: str) -> Connector:
         UserInputError: Malformed; says what would be right.
     """
     scheme, colon, rest = address.partition(":")
-    makers = {"serial": _serial, "visa": _visa, "tcp": _tcp, "replay": _replay}
+    makers = {
+        "serial": _serial, "visa": _visa, "tcp": _tcp, "replay": _replay, "pylabrobot": _child,
+    }  # fmt: skip
     if not colon or scheme not in makers:
         raise UserInputError(
             f"{address!r} is no address of a port; write serial:/dev/ttyUSB0?baud=9600, "
-            "visa:ASRL/dev/ttyUSB0::INSTR, visa:TCPIP::host::port::SOCKET, tcp:host:port or "
-            "replay:file"
+            "visa:ASRL/dev/ttyUSB0::INSTR, visa:TCPIP::host::port::SOCKET, tcp:host:port, "
+            "replay:file or pylabrobot:name"
         )
     return makers[scheme](address, rest)
 
@@ -142,6 +146,18 @@ def _replay(address: str, rest: str) -> Connector:
         from platectl.transport.replay import ReplayStream  # fast start-up
 
         return ReplayStream.from_file(path)
+
+    return connect
+
+
+def _child(address: str, rest: str) -> Connector:
+    if not rest:
+        raise UserInputError(f"{address!r} names no device; write pylabrobot:name-of-the-device")
+
+    async def connect() -> ByteStream:
+        from platectl.transport.child import ChildStream  # fast start-up
+
+        return await ChildStream.start(rest)
 
     return connect
 
