@@ -127,7 +127,7 @@ class PyLabRobotReader(Bridged):
         raise InstrumentFaultError("PyLabRobot 0.2.2 does not read it", code="unsupported")
 
     async def reconcile(self, action: Action) -> Verdict:
-        """As of all; of a read only whether its first pass was not asked for.
+        """As of all; a single read may be repeated, of a longer one only whether it was asked for.
 
         Raises:
             LinkError: No usable answer now.
@@ -135,8 +135,11 @@ class PyLabRobotReader(Bridged):
         if action.verb not in {"read_kinetic", "read_endpoint"}:
             return await super().reconcile(action)
         await self.observe()
+        evidence = {"a pass was asked for in this life": self._handed.did(action)}
+        if action.verb == "read_endpoint":
+            return Verdict("not_done", evidence, remembered=True)
         fate: Fate = "not_done" if self._handed.never(action) else "unknown"
-        return Verdict(fate, {"a pass was asked for in this life": self._handed.did(action)})
+        return Verdict(fate, evidence)
 
     async def open_drawer(self) -> None:
         """Put the carriage out; errors as `PlateReader`."""

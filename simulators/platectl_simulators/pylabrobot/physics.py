@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import functools
-import io
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
@@ -28,15 +26,16 @@ PASS_S: Final = 15.0
 DRAWER_S: Final = 4.0
 
 
-def _quiet(method: Any) -> Any:
-    """A coroutine method without what it prints; simulated backends print, and do not wait."""
+def _hush(backend: Any) -> None:
+    """Simulated backends print what they are told; nobody listens in this process."""
+    for kind in type(backend).__mro__:
+        if kind.__module__.startswith(library.OWN):
+            vars(sys.modules[kind.__module__])["print"] = _unheard
 
-    @functools.wraps(method)
-    async def quiet(*args: Any, **how: Any) -> Any:
-        with contextlib.redirect_stdout(io.StringIO()):
-            return await method(*args, **how)
 
-    return quiet
+def _unheard(*words: object, **how: object) -> None:
+    """Print nothing."""
+    del words, how
 
 
 class Physics:
@@ -57,8 +56,7 @@ class Physics:
 
     def stand_behind(self, backend: Any) -> None:
         """Let the calls of a backend happen."""
-        for name in ("setup", "stop", *self.calls):
-            setattr(backend, name, _quiet(getattr(backend, name)))
+        _hush(backend)
         for name in self.calls:
             tap(backend, name, after=self._happening(name))
 
