@@ -278,6 +278,39 @@ async def test_what_was_done_is_not_done_again() -> None:
         assert acts(bench).count("dispense") == 1
 
 
+async def test_what_sets_a_state_is_set_whenever_it_is_said() -> None:
+    async with Bench("pylabrobot_shaker", position="nest", **SHAKER) as bench:
+        bench.world.add_position("nest")
+        driver = await bench.connected()
+        with acting("a-1"):
+            await driver.set_temperature(37.0)
+        await driver.stop_heating()
+        verdict = await driver.reconcile(bench.action("a-1", "set_temperature"))
+
+        with acting("a-1"):
+            await driver.set_temperature(37.0)
+        await asyncio.sleep(600)
+
+        assert verdict.remembered
+        assert await driver.read_temperature_c() == pytest.approx(37.0, abs=0.2)
+
+
+async def test_a_set_up_that_switches_a_heater_off_is_made_good() -> None:
+    async with Bench("pylabrobot_shaker", position="nest", **SHAKER) as bench:
+        bench.world.add_position("nest")
+        driver = await bench.connected()
+        await driver.set_temperature(37.0)
+        await bench.cut()
+        bench.simulator.device._head_for(None)
+        heir = bench.driver()
+        await heir.take_over()
+
+        await heir.read_temperature_c()
+        await asyncio.sleep(600)
+
+        assert await heir.read_temperature_c() == pytest.approx(37.0, abs=0.2)
+
+
 async def test_a_new_process_goes_on_with_deck_and_tips() -> None:
     async with handler_bench() as bench:
         first = await bench.connected()

@@ -11,7 +11,33 @@ from platectl.bridge.handler import Handler
 from platectl.bridge.library import BridgeFaultError, BridgeRefusalError, load
 
 
-class Thermostat(Device):
+class Heated(Device):
+    """A device that holds a temperature; after a set-up, which may switch it off, it is set again."""
+
+    settings = frozenset({"heat", "stop_heating"})
+
+    def __init__(self, backend: Any, options: Options) -> None:
+        super().__init__(backend, options)
+        self._before_c: float | None = None
+
+    def recall(self, do: str, given: Mapping[str, Any]) -> None:
+        """What it was set to before."""
+        if do in self.settings:
+            self._before_c = given.get("temperature_c")
+
+    async def ready(self) -> None:
+        """Set up, and go on as before."""
+        fresh = not self._ready
+        await super().ready()
+        if fresh and self._before_c is not None:
+            await self.heat(self._before_c)
+
+    async def heat(self, temperature_c: float) -> None:
+        """Set the temperature."""
+        await self.front.set_temperature(temperature_c)
+
+
+class Thermostat(Heated):
     """A `TemperatureController`."""
 
     front_end: ClassVar[str] = "pylabrobot.temperature_controlling.TemperatureController"
@@ -72,7 +98,7 @@ class Sealer(Device):
         await self.front.seal(temperature=round(temperature_c), duration=duration_s)
 
 
-class Incubator(Device):
+class Incubator(Heated):
     """An `Incubator`; slots are counted from 1 through its racks.
 
     Options: `racks` (what makes each), `plate` (what makes a plate of the kind that it stores).
@@ -107,10 +133,6 @@ class Incubator(Device):
         if site.resource is None:
             site.assign_child_resource(self._plate(slot))
         await self.front.fetch_plate_to_loading_tray(site.resource.name)
-
-    async def heat(self, temperature_c: float) -> None:
-        """Set the temperature."""
-        await self.front.set_temperature(temperature_c)
 
     def _site(self, slot: int) -> Any:
         if not 1 <= slot <= len(self.sites):
@@ -180,6 +202,7 @@ class Reader(Device):
     Options: `plate` (what makes a plate of the kind that it reads), `focal_mm`, `keywords`.
     """
 
+    settings = frozenset({"open", "close"})
     primitives: ClassVar[tuple[str, ...]] = (
         "open", "close", "read_fluorescence", "read_absorbance", "read_luminescence",
     )  # fmt: skip
