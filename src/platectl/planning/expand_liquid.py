@@ -11,7 +11,14 @@ from platectl.domain.steps import Anchor
 from platectl.domain.wells import parse_well
 from platectl.planning.build import CannotBuildError, PlateBuilder
 from platectl.planning.dilution import plan_dilution, whole_column
-from platectl.planning.pipetting import FREE_MM, check_volume, full_head, on_deck, spot
+from platectl.planning.pipetting import (
+    FREE_MM,
+    check_volume,
+    full_head,
+    handling_of,
+    on_deck,
+    spot,
+)
 from platectl.steps.dispense import Dispense, Prime
 from platectl.steps.harvest import Filter, ServedHarvest
 from platectl.steps.people import Load, Manual
@@ -83,16 +90,17 @@ def _change_line(build: PlateBuilder, dispenser: str, liquid: str) -> None:
 
 def _dilute(build: PlateBuilder, doc: docs.DiluteDoc, title: str) -> None:
     handler = on_deck(build, doc.stocks, doc.into, doc.tips)
-    low, high = (
-        build.facilities.drivers[handler].limits.min_volume_ul,
-        build.kind(doc.tips).tip_volume,
-    )
+    limits, high = build.facilities.drivers[handler].limits, build.kind(doc.tips).tip_volume
     check_volume(build, handler, doc.transfer, doc.tips)
-    plan = plan_dilution(doc, build.protocol, build.plate, build.samples, min_ul=low, max_ul=high)
+    plan = plan_dilution(
+        doc, build.protocol, build.plate, build.samples, min_ul=limits.min_volume_ul, max_ul=high,
+        by_rows="row" in limits.channels,
+    )  # fmt: skip
     for where, message, fix in plan.problems:
         build.findings.append(Finding(message, "", None, where, fix))
     build.stocks = plan.stocks
-    transfer = Transfer(handler=handler, uses=tuple(plan.uses))
+    how = handling_of(build, handler, doc.handling, doc.stocks)
+    transfer = Transfer(handler=handler, uses=tuple(plan.uses), handling=how)
     build.add(transfer, title, labware=(doc.stocks, doc.into, doc.tips), main=True)
 
 
@@ -106,7 +114,9 @@ def _fill(build: PlateBuilder, doc: docs.FillDoc, title: str) -> None:
     else:
         uses = tuple(_fill_some(build, doc, source, rack))
     touched = (doc.source, doc.into, doc.tips)
-    build.add(Transfer(handler=handler, uses=uses), title, labware=touched, main=True)
+    how = handling_of(build, handler, doc.handling, doc.source)
+    transfer = Transfer(handler=handler, uses=uses, handling=how)
+    build.add(transfer, title, labware=touched, main=True)
 
 
 def _fill_some(build: PlateBuilder, doc: docs.FillDoc, source: Spot, rack: str) -> Iterator[TipUse]:
@@ -153,7 +163,9 @@ def _stamp(build: PlateBuilder, doc: docs.StampDoc, title: str) -> None:
         target = spot(build, doc.then_into)
         moves.append(Move(source=spot(build, doc.into), target=target, volume_ul=doc.then_volume))
     uses = (full_head(build.named(doc.tips), moves),)
-    build.add(Transfer(handler=handler, uses=uses), title, labware=names, main=True)
+    how = handling_of(build, handler, doc.handling, doc.source)
+    transfer = Transfer(handler=handler, uses=uses, handling=how)
+    build.add(transfer, title, labware=names, main=True)
 
 
 def _aliquot(build: PlateBuilder, doc: docs.AliquotDoc, title: str) -> None:
@@ -173,7 +185,8 @@ def _aliquot(build: PlateBuilder, doc: docs.AliquotDoc, title: str) -> None:
         ]
         tips = {"rack": build.named(doc.tips), "tip_well": f"A{column}"}
         uses.append(TipUse(channels="column", **tips, moves=tuple(moves), finish="return"))
-    transfer = Transfer(handler=handler, uses=tuple(uses))
+    how = handling_of(build, handler, doc.handling, doc.source)
+    transfer = Transfer(handler=handler, uses=tuple(uses), handling=how)
     build.add(transfer, title, labware=(doc.source, doc.into, doc.tips), main=True)
 
 
@@ -198,6 +211,11 @@ def _stagger(build: PlateBuilder, doc: docs.StaggerDoc, title: str) -> None:
 
 
 def _one_row(build: PlateBuilder, doc: docs.StaggerDoc, handler: str, row: str) -> Transfer:
+    if "row" not in build.facilities.drivers[handler].limits.channels:
+        message = f"{handler} cannot take a row of wells at once"
+        raise CannotBuildError(
+            message, "use a handler that can, such as an Opentrons Flex with 96 channels"
+        )
     move = Move(
         source=spot(build, doc.source),
         target=Spot(labware=build.named(doc.into), well=f"{row}1", height_mm=FREE_MM),
@@ -206,7 +224,8 @@ def _one_row(build: PlateBuilder, doc: docs.StaggerDoc, handler: str, row: str) 
         stir_ul=doc.volume if doc.stir_cycles else 0.0,
     )
     use = TipUse(channels="row", rack=build.named(doc.tips), tip_well=f"{row}1", moves=(move,))
-    return Transfer(handler=handler, uses=(use,))
+    how = handling_of(build, handler, doc.handling, doc.source)
+    return Transfer(handler=handler, uses=(use,), handling=how)
 
 
 def _rinse(build: PlateBuilder, doc: docs.RinseDoc, title: str) -> None:
