@@ -21,6 +21,7 @@ from platectl.analysis.calcium.signal import Background, ratio_trace
 from platectl.analysis.calcium.traces import WellTrace
 from platectl.analysis.dose_response import FOUR_PARAMETER
 from platectl.analysis.fit import fit
+from platectl.domain.result_rules import calcium_limits
 
 SHARED = Path(__file__).parents[3] / "shared" / "reference"
 NO_CALIBRATION = Calibration(math.nan, math.nan, math.nan, 224e-9, "none", ())
@@ -250,9 +251,9 @@ def test_too_few_doses_and_failed_plates_give_no_number() -> None:
 
 
 def test_limits_have_names() -> None:
-    assert CalciumLimits.named({"z_prime_pass": 0.5}).z_prime_pass == 0.5
-    with pytest.raises(AnalysisError, match="no limit"):
-        CalciumLimits.named({"nonsense": 1.0})
+    assert calcium_limits(CalciumLimits(), {"z_prime_pass": 0.5}).z_prime_pass == 0.5
+    with pytest.raises(ValueError, match="nonsense"):
+        calcium_limits(CalciumLimits(), {"nonsense": 1.0})
 
 
 def test_a_plate_without_any_reading_fails_by_name() -> None:

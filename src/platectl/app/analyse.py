@@ -12,11 +12,13 @@ from typing import Any
 from platectl import __version__, registry
 from platectl.analysis.errors import AnalysisError
 from platectl.app.evaluation.binding import analyse_counts, well_counts
+from platectl.app.evaluation.terms import BUNDLED_TERMS
 from platectl.app.runs import conditions_of_protocol
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.errors import MalformedReplyError
 from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
 from platectl.domain.layout import Layout
+from platectl.domain.result_rules import ResultRules
 from platectl.domain.step_docs import CountDoc
 from platectl.files.counts import parse_counts_csv
 from platectl.files.plate_map import load_layout
@@ -41,6 +43,7 @@ class AnalyseOptions:
     counted_on: date | None = None
     age_min: float | None = None
     overrides: Mapping[str, str] = field(default_factory=dict)
+    rules: ResultRules = BUNDLED_TERMS.rules
 
 
 def analyse_file(options: AnalyseOptions) -> RunReport:
@@ -100,7 +103,9 @@ def _result(
     ages = {} if protocol.mode == "kinetics" else dict.fromkeys(readings, age)
     try:
         wells = well_counts(plate, readings, ages, {})
-        return analyse_counts(protocol, wells, list(standards.values()), counted_on), ""
+        return analyse_counts(
+            protocol, wells, list(standards.values()), counted_on, options.rules
+        ), ""
     except AnalysisError as error:
         return None, str(error)
 

@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from platectl.app.evaluation.terms import BUNDLED_TERMS
 from platectl.app.truth import load_truth, unknown_to_truth
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
 from platectl.domain.lab import Lab
 from platectl.domain.night import SIMULATED_START, NightDoc, NightEntry
 from platectl.domain.policy import Policy
+from platectl.domain.result_rules import ResultRules
 from platectl.domain.run import CompiledRun
 from platectl.domain.stock import Stock
 from platectl.files.lab import load_catalogue, load_lab
@@ -20,6 +22,7 @@ from platectl.files.night import beside, is_night, load_night
 from platectl.files.plate_map import load_layout
 from platectl.files.policy import load_policy
 from platectl.files.protocol import bundled, file_hash, find_protocol, load_protocol
+from platectl.files.result_rules import load_result_rules
 from platectl.files.samples import load_samples
 from platectl.files.stock import load_stock
 from platectl.files.yaml_lines import Document
@@ -45,6 +48,7 @@ class Options:
     run: str = "run"
     policy: Path | None = None
     stock: Path | None = None
+    rules: Path | None = None
 
 
 @dataclass(slots=True)
@@ -62,6 +66,7 @@ class Night:
     zone: str | None = None
     lab_file: Path | None = None
     stock: Stock | None = None
+    rules: ResultRules = BUNDLED_TERMS.rules
 
 
 def prepare(
@@ -112,7 +117,8 @@ def _compiled(
             )  # fmt: skip
     stock = load_stock(options.stock) if options.stock else None
     policy = load_policy(options.policy)
-    return Night(compiled, warnings, truth, options.seed, policy, zone, options.lab, stock)
+    return Night(compiled, warnings, truth, options.seed, policy, zone, options.lab, stock,
+                 load_result_rules(options.rules))  # fmt: skip
 
 
 def _request(options: Options, lab: Lab, lab_document: Document) -> Request:

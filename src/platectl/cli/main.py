@@ -42,6 +42,7 @@ COMMANDS = {
         "analyse",
         "Analyse counts from a file; no run needed.",
     ),
+    "rules": ("platectl.cli.rules", "rules", "Show the rules of results in force."),
     "chart": ("platectl.cli.chart", "chart", "Chart the reference over runs; name broken rules."),
     "study": ("platectl.cli.study", "study", "Compare replicate runs; judge plate uniformity."),
     "report": (

@@ -26,6 +26,11 @@ stock_option = click.option(
     type=FILE,
     help="Stock file: what is on hand (default: the one that the night file names, if any).",
 )
+rules_option = click.option(
+    "--rules",
+    type=FILE,
+    help="Rules of results (default: rules.yaml of the store, or the bundled ones).",
+)
 store_option = click.option(
     "--store", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), envvar="PLATECTL_STORE",
     show_default=True, help="Folder of run folders and their index (environment: PLATECTL_STORE).",

@@ -34,6 +34,7 @@ from platectl.cli.options import (
     json_option,
     parse_overrides,
     policy_option,
+    rules_option,
     stock_option,
     store_option,
 )
@@ -42,6 +43,7 @@ from platectl.domain.errors import UserInputError
 from platectl.domain.events import EventKind
 from platectl.domain.findings import InputRefusedError
 from platectl.domain.run import CompiledRun
+from platectl.files.result_rules import rules_file
 from platectl.transport.wall_clock import WallClock
 
 
@@ -52,6 +54,7 @@ from platectl.transport.wall_clock import WallClock
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the simulated lab.")
 @policy_option
 @stock_option
+@rules_option
 @click.option(
     "--override",
     "waived",
@@ -68,7 +71,7 @@ from platectl.transport.wall_clock import WallClock
 @json_option
 def run(
     protocols: tuple[str, ...], lab: Path | None, samples: Path | None, truth: Path | None, layout: str | None,
-    overrides: tuple[str, ...], store: Path, seed: int, policy: Path | None, stock: Path | None,
+    overrides: tuple[str, ...], store: Path, seed: int, policy: Path | None, stock: Path | None, rules: Path | None,
     waived: tuple[str, ...], by: str | None, name: str | None, needs: bool, quiet: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Run one or more PROTOCOLS (bundled names, .yaml files, or night files), one after another.
@@ -88,7 +91,7 @@ def run(
         folder = name or new_run_name(store, Path(protocol).stem, WallClock().now().astimezone(UTC))
         options = Options(
             protocol, lab, samples, truth, layout, parse_overrides(overrides), seed, folder, policy,
-            stock,
+            stock, rules_file(rules, store),
         )  # fmt: skip
         if needs:
             emit_json(asdict(needs_of(prepare(options, now=WallClock().now()))))

@@ -12,15 +12,16 @@ import numpy as np
 
 from platectl.analysis.calcium import (
     CalciumConditions,
-    CalciumLimits,
     CalciumOptions,
     WellTrace,
     analyse_calcium_plate,
 )
 from platectl.analysis.errors import AnalysisError
-from platectl.app.evaluation.plate import EvaluatedPlate, broken_windows, lost_wells
+from platectl.app.evaluation.plate import EvaluatedPlate, broken_windows, left_out
+from platectl.app.evaluation.terms import Terms
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.events import Event
+from platectl.domain.result_rules import calcium_limits
 from platectl.domain.run import CompiledRun, PlatePlan
 from platectl.domain.step_docs import ReadDoc
 from platectl.steps import kind_of
@@ -42,7 +43,9 @@ class _Readings:
         return at_s, np.asarray(self.values[channel], dtype=np.float64)[order]
 
 
-def evaluate_calcium(run: CompiledRun, plate: PlatePlan, events: Sequence[Event]) -> EvaluatedPlate:
+def evaluate_calcium(
+    run: CompiledRun, plate: PlatePlan, events: Sequence[Event], terms: Terms
+) -> EvaluatedPlate:
     """Analyse one plate from the frames in the ledger."""
     broken = broken_windows(plate, events)
     main, late = _reads(run.protocol)
@@ -52,9 +55,9 @@ def evaluate_calcium(run: CompiledRun, plate: PlatePlan, events: Sequence[Event]
         return EvaluatedPlate(plate, {}, None, "the plate was not read", broken)
     later = _collect(plate, events, late) if late else {}
     added = additions_s(run, plate, events)
-    lost = lost_wells(plate, events)
+    out = left_out(plate, events, terms)
     wells = [
-        _trace(plan, readings, later, added, lost=plan.well in lost)
+        _trace(plan, readings, later, added, out.get(plan.well))
         for plan in plate.wells
         if plan.well in readings
     ]
@@ -63,9 +66,10 @@ def evaluate_calcium(run: CompiledRun, plate: PlatePlan, events: Sequence[Event]
         well_cv=run.protocol.of_calcium.well_cv,
         dilution_step_sd_log10=run.protocol.analysis.dilution_step_sd_log10,
         series_top_sd_log10=run.protocol.analysis.series_top_sd_log10,
+        rules=terms.rules.responses,
     )
     try:
-        limits = CalciumLimits.named(dict(run.protocol.qc))
+        limits = calcium_limits(terms.rules.calcium, run.protocol.qc)
         result = analyse_calcium_plate(wells, conditions, options, limits)
     except AnalysisError as error:
         return EvaluatedPlate(plate, shown, None, str(error), broken)
@@ -103,13 +107,13 @@ def _collect(plate: PlatePlan, events: Sequence[Event], doc: str) -> dict[str, _
 
 def _trace(
     plan: Any, readings: Mapping[str, _Readings], later: Mapping[str, _Readings],
-    added: Mapping[str, float], *, lost: bool,
+    added: Mapping[str, float], excluded: str | None,
 ) -> WellTrace:  # fmt: skip
     mine, after = readings[plan.well], later.get(plan.well, _Readings())
     (t340, f340), (t380, f380) = mine.arrays(0), mine.arrays(1)
     return WellTrace(
         well=plan.well,
-        role="excluded" if lost else plan.role,
+        role=plan.role,
         compound=plan.compound if plan.role in {"test", "reference"} else None,
         concentration_molar=plan.concentration_molar,
         series=plan.series,
@@ -122,6 +126,7 @@ def _trace(
         late340=after.arrays(0)[1],
         late380=after.arrays(1)[1],
         flags=tuple(sorted(mine.flags)),
+        excluded=excluded,
     )
 
 
