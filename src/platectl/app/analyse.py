@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from platectl import __version__, registry
+from platectl import registry
 from platectl.analysis.errors import AnalysisError
 from platectl.app.evaluation.binding import analyse_counts, well_counts
 from platectl.app.evaluation.terms import BUNDLED_TERMS
-from platectl.app.runs import conditions_of_protocol
+from platectl.app.run_report import conditions_of_protocol, software
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.errors import MalformedReplyError
 from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
@@ -91,7 +90,7 @@ def analyse_file(options: AnalyseOptions) -> RunReport:
         conditions=conditions_of_protocol(protocol),
         files={str(path): file_hash(path) for path in files},
         warnings=(*_cautions(options), *(view.warnings if view else ()), *([problem] if problem else [])),
-        versions={"platectl": __version__, "python": platform.python_version()},
+        versions=software(),
     )  # fmt: skip
 
 

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from platectl.app.blinding import coded_files, coded_stock, coded_truth, under_codes
 from platectl.app.evaluation.terms import BUNDLED_TERMS
 from platectl.app.truth import load_truth, unknown_to_truth
 from platectl.domain.assay import AssayProtocol
+from platectl.domain.blinding import Key
 from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
 from platectl.domain.lab import Lab
 from platectl.domain.night import SIMULATED_START, NightDoc, NightEntry
@@ -49,6 +51,7 @@ class Options:
     policy: Path | None = None
     stock: Path | None = None
     rules: Path | None = None
+    key: Key | None = None
 
 
 @dataclass(slots=True)
@@ -67,6 +70,7 @@ class Night:
     lab_file: Path | None = None
     stock: Stock | None = None
     rules: ResultRules = BUNDLED_TERMS.rules
+    key: Key | None = None
 
 
 def prepare(
@@ -104,8 +108,13 @@ def _compiled(
     options: Options, requests: list[Request], terms: NightTerms, planner: Planner,
     zone: str | None = None,
 ) -> Night:  # fmt: skip
+    key, protocols = options.key, [request.protocol for request in requests]
+    if key is not None:
+        requests = [replace(r, files=coded_files(key, r.files)) for r in requests]
     compiled, warnings = compile_run(*requests, terms=terms, planner=planner)
     truth = load_truth(options.truth) if compiled.lab.simulated else None
+    if truth is not None and key is not None:
+        truth = coded_truth(key, truth, protocols)
     if truth is not None:
         name = str(options.truth or "truth.yaml")
         for request in requests:
@@ -116,9 +125,11 @@ def _compiled(
                 )
             )  # fmt: skip
     stock = load_stock(options.stock) if options.stock else None
+    if stock is not None and key is not None:
+        stock = coded_stock(key, stock, protocols)
     policy = load_policy(options.policy)
     return Night(compiled, warnings, truth, options.seed, policy, zone, options.lab, stock,
-                 load_result_rules(options.rules))  # fmt: skip
+                 load_result_rules(options.rules), key)  # fmt: skip
 
 
 def _request(options: Options, lab: Lab, lab_document: Document) -> Request:
@@ -130,8 +141,13 @@ def _request(options: Options, lab: Lab, lab_document: Document) -> Request:
         layout=None if layout_file else options.layout,
     )
     sheet_path = options.samples or own_samples(protocol, options.protocol)
-    samples = load_samples(sheet_path)
     sheet = str(options.samples or (sheet_path.name if sheet_path else "samples.csv"))
+    if options.key is None:
+        samples = load_samples(sheet_path)
+    elif options.samples is None:
+        samples = options.key.coded()
+    else:
+        samples = under_codes(options.key, load_samples(sheet_path), sheet)
     files = [
         find_protocol(options.protocol),
         *(

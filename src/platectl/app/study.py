@@ -21,7 +21,8 @@ from platectl.analysis.uniformity import (
 )
 from platectl.app.evaluation import BUNDLED_TERMS, EvaluatedPlate, evaluate_run
 from platectl.app.evaluation.plate import left_out
-from platectl.app.runs import read_run
+from platectl.app.review.journal import look
+from platectl.app.run_report import read_run
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.findings import Finding, InputRefusedError
 from platectl.domain.result_rules import ReplicateLimits, UniformityLimits
@@ -167,6 +168,7 @@ def study_uniformity(
     kinds: dict[str, str] = {}
     for folder in dict.fromkeys(folders):
         run, events = read_run(folder)
+        look(folder, events, "platectl study uniformity")
         for found in evaluate_run(run, events):
             protocol = run.seen_by(found.plan).protocol
             kinds.setdefault(_kind(protocol), f"{folder.name} {found.plan.name}")

@@ -31,6 +31,12 @@ rules_option = click.option(
     type=FILE,
     help="Rules of results (default: rules.yaml of the store, or the bundled ones).",
 )
+keys_option = click.option(
+    "--keys",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="PLATECTL_KEYS",
+    help="Folder of the keys of blinded studies (default: keys in the store; environment: PLATECTL_KEYS).",
+)
 store_option = click.option(
     "--store", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), envvar="PLATECTL_STORE",
     show_default=True, help="Folder of run folders and their index (environment: PLATECTL_STORE).",

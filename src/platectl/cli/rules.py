@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import click
 
 from platectl.cli.options import emit_json, json_option, rules_option, store_option
 from platectl.cli.render import print_table, say
+from platectl.domain.doc import flattened
 from platectl.files.result_rules import BUNDLED, load_result_rules, rules_file
 
 
@@ -24,7 +24,7 @@ def rules(store: Path, rules: Path | None, as_json: bool) -> int:
     if as_json:
         emit_json({"file": str(path or BUNDLED), "digest": found.digest(), **found.model_dump()})
         return 0
-    values, bundled = (dict(leaves(r.model_dump())) for r in (found, usual))
+    values, bundled = (dict(flattened(r.model_dump())) for r in (found, usual))
     shown = [
         (name, _text(value), "" if bundled.get(name) == value else _text(bundled.get(name)))
         for name, value in values.items()
@@ -35,20 +35,9 @@ def rules(store: Path, rules: Path | None, as_json: bool) -> int:
     return 0
 
 
-def leaves(value: Any, place: str = "") -> Iterator[tuple[str, Any]]:
-    """Single values of nested mappings under their dotted names."""
-    if isinstance(value, Mapping) and value:
-        for name, item in value.items():
-            yield from leaves(item, f"{place}.{name}" if place else str(name))
-    else:
-        yield place, value
-
-
 def _text(value: Any) -> str:
     if value is None:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, (tuple, list)):
-        return ", ".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value or "none")
+    return f"{value:g}" if isinstance(value, float) else str(value)

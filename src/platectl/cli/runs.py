@@ -41,7 +41,7 @@ def show(run: str, store: Path, as_json: bool) -> int:
     if as_json:
         emit_json({**entry, "details": summary_of(folder)})
         return 0
-    report, _ = reanalyse(folder)
+    report, _ = reanalyse(folder, look_as="platectl show")
     for table in results_tables(entry["results"], simulated=report.simulated):
         console().print(table)
     windows = [

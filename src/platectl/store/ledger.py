@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -202,6 +202,20 @@ class Ledger:
             ).fetchall()
         for kind, step, wall, monotonic_s, data in rows:
             yield Event(_kind(kind), step, wall, monotonic_s, json.loads(data))
+
+    def chain(
+        self, *, plate: str | None = None, kinds: Collection[str] = ()
+    ) -> list[tuple[int, str]]:
+        """Number and hash of every entry, or of those of a plate's steps and of some kinds."""
+        with self._mapped():
+            rows = self._db.execute(
+                "SELECT number, hash, kind, step FROM events ORDER BY number"
+            ).fetchall()
+        return [
+            (number, digest)
+            for number, digest, kind, step in rows
+            if (plate is None or step.startswith(f"{plate}.")) and (not kinds or kind in kinds)
+        ]
 
     def last(self) -> Event | None:
         """The last entry; None when there is none."""
