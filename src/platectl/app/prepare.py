@@ -14,6 +14,7 @@ from platectl.domain.assay import AssayProtocol
 from platectl.domain.blinding import Key
 from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
 from platectl.domain.lab import Lab
+from platectl.domain.layout import Randomise
 from platectl.domain.night import SIMULATED_START, NightDoc, NightEntry
 from platectl.domain.policy import Policy
 from platectl.domain.result_rules import ResultRules
@@ -52,6 +53,7 @@ class Options:
     stock: Path | None = None
     rules: Path | None = None
     key: Key | None = None
+    randomise: Randomise | None = None
 
 
 @dataclass(slots=True)
@@ -159,6 +161,7 @@ def _request(options: Options, lab: Lab, lab_document: Document) -> Request:
     return Request(
         protocol, document, lab, lab_document, load_catalogue(lab), samples, sheet, options.run,
         load_layout(layout_file) if layout_file else None, {str(f): file_hash(f) for f in files},
+        randomise=options.randomise,
     )  # fmt: skip
 
 
@@ -204,6 +207,7 @@ def _of_entry(
         request,
         files={**request.files, str(night): file_hash(night)},
         copies=entry.copies,
+        randomise=entry.randomise or options.randomise,
         priority=entry.priority,
         not_before_s=max(doc.offset_s(entry.not_before, starts), 0.0) if entry.not_before else 0.0,
         not_after_s=min(ends, default=None),

@@ -191,7 +191,8 @@ def _windows(run: CompiledRun, events: Sequence[Event]) -> list[WindowRow]:
 def _conditions(run: CompiledRun) -> list[tuple[str, str]]:
     """Conditions of every assay; those of several assays under the names of their protocols."""
     if not run.others:
-        return conditions_of_protocol(run.protocol)
+        drawn = {plate.randomised for plate in run.plates} - {""}
+        return [*conditions_of_protocol(run.protocol), *(("Layout", text) for text in drawn)]
     rows = []
     for number, protocol in enumerate(run.protocols):
         names = [plate.name for plate in run.plates if plate.assay == number]

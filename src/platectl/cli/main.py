@@ -32,6 +32,7 @@ COMMANDS = {
         "preflight",
         "Check that all is there; list what to prepare.",
     ),
+    "layout": ("platectl.cli.layout", "layout", "Draw a random layout under constraints."),
     "check": ("platectl.cli.check", "check", "Check files; nothing is sent to any instrument."),
     "rehearse": ("platectl.cli.rehearse", "rehearse", "Rehearse a night, with faults."),
     "init": ("platectl.cli.init", "init", "Write a working set of files to start from."),

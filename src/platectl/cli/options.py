@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from pydantic import ValidationError
+
+from platectl.domain.layout import Randomise
 
 F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -30,6 +33,13 @@ rules_option = click.option(
     "--rules",
     type=FILE,
     help="Rules of results (default: rules.yaml of the store, or the bundled ones).",
+)
+randomise_option = click.option(
+    "--randomise",
+    "randomise",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Draw a layout for each plate: seed=7, scatter=series or wells, apart=2, lines=yes, balanced=yes.",
 )
 keys_option = click.option(
     "--keys",
@@ -79,12 +89,28 @@ def parse_overrides(pairs: tuple[str, ...], option: str = "--set") -> dict[str, 
     for pair in pairs:
         name, sign, value = pair.partition("=")
         if not sign or not name:
-            like = {"--cv": "well=8%", "--expect": "SA4503='5 nM'"}.get(
+            like = {"--cv": "well=8%", "--expect": "SA4503='5 nM'", "--randomise": "seed=7"}.get(
                 option, "temperature='25 C'"
             )
             raise click.UsageError(f"{option} {pair}: write NAME=VALUE, like {option} {like}")
         result[name.strip()] = value.strip()
     return result
+
+
+def parse_randomise(pairs: tuple[str, ...]) -> Randomise | None:
+    """Constraints of random layouts; None where none are wanted.
+
+    Raises:
+        click.UsageError: No seed, an unknown name, or a value that it cannot take.
+    """
+    if not pairs:
+        return None
+    try:
+        return Randomise.model_validate(parse_overrides(pairs, "--randomise"))
+    except ValidationError as error:
+        item = error.errors()[0]
+        where = ".".join(map(str, item["loc"]))
+        raise click.UsageError(f"--randomise {where}: {item['msg']}") from error
 
 
 def emit_json(value: Mapping[str, Any]) -> None:

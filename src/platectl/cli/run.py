@@ -36,7 +36,9 @@ from platectl.cli.options import (
     json_option,
     keys_option,
     parse_overrides,
+    parse_randomise,
     policy_option,
+    randomise_option,
     rules_option,
     stock_option,
     store_option,
@@ -63,6 +65,7 @@ from platectl.transport.wall_clock import WallClock
     "--study", help="Run blinded: compounds stand under the codes of this study (platectl blind)."
 )
 @keys_option
+@randomise_option
 @click.option(
     "--override",
     "waived",
@@ -80,7 +83,7 @@ from platectl.transport.wall_clock import WallClock
 def run(
     protocols: tuple[str, ...], lab: Path | None, samples: Path | None, truth: Path | None, layout: str | None,
     overrides: tuple[str, ...], store: Path, seed: int, policy: Path | None, stock: Path | None, rules: Path | None, study: str | None, keys: Path | None,
-    waived: tuple[str, ...], by: str | None, name: str | None, needs: bool, quiet: bool, as_json: bool,
+    randomise: tuple[str, ...],     waived: tuple[str, ...], by: str | None, name: str | None, needs: bool, quiet: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Run one or more PROTOCOLS (bundled names, .yaml files, or night files), one after another.
 
@@ -102,7 +105,7 @@ def run(
         folder = name or new_run_name(store, Path(protocol).stem, WallClock().now().astimezone(UTC))
         options = Options(
             protocol, lab, samples, truth, layout, parse_overrides(overrides), seed, folder, policy,
-            stock, rules_file(rules, store), key,
+            stock, rules_file(rules, store), key, parse_randomise(randomise),
         )  # fmt: skip
         if needs:
             emit_json(asdict(needs_of(prepare(options, now=WallClock().now()))))
