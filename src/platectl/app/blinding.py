@@ -20,7 +20,6 @@ from platectl.domain.units import FROZEN
 from platectl.files.protocol import file_hash
 from platectl.files.samples import load_samples
 from platectl.simkit.world import Truth
-from platectl.store.index import RunIndex
 from platectl.store.keys import read_key, write_key
 from platectl.store.ledger import Ledger
 from platectl.transport.wall_clock import WallClock
@@ -171,8 +170,8 @@ def open_key(folder: Path, keys: Path, person: Person, through: str) -> Key:
 
 
 def runs_of(store: Path, study: str) -> list[Path]:
-    """Folders of the runs of a study, oldest first."""
-    folders = [Path(row["folder"]) for row in reversed(RunIndex(store).runs())]
+    """Folders of the runs of a study in a store."""
+    folders = sorted(path.parent for path in store.glob("*/ledger.db"))
     return [folder for folder in folders if blinding_of(folder)[0] == study]
 
 
