@@ -79,6 +79,7 @@ def chart_history(options: ChartOptions) -> ChartedHistory:
         ) from error
     of = {"compound": rows[0]["compound"], "quantity": options.quantity}
     of |= {name: str(rows[0][name]) for name in ALIKE if rows[0][name]}
+    of["review"] = reviewed(usable)
     return ChartedHistory(of, chart, tuple(left_out), rules)
 
 
@@ -97,6 +98,12 @@ def history(
     return sorted(
         found, key=lambda row: (row["started"], row["run"], len(row["plate"]), row["plate"])
     )
+
+
+def reviewed(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How many results nobody vouches for, in words."""
+    unsigned = sum(row.get("review") != "signed" for row in rows)
+    return f"{unsigned} of {len(rows)} results NOT SIGNED" if unsigned else "all results signed"
 
 
 def refuse_mixed(rows: Sequence[Mapping[str, Any]], options: ChartOptions) -> None:

@@ -19,6 +19,7 @@ from platectl.analysis.uniformity import (
     plate_uniformity,
     uniformity_study,
 )
+from platectl.app.chart import reviewed
 from platectl.app.evaluation import BUNDLED_TERMS, EvaluatedPlate, evaluate_run
 from platectl.app.evaluation.plate import left_out
 from platectl.app.review.journal import look
@@ -97,6 +98,7 @@ def compare_runs(options: ReplicateOptions) -> Compared:
         raise InputRefusedError(findings) from error
     row = rows[0][0]
     of = {"first": names[0], "second": names[1], "readout": options.readout}
+    of["review"] = reviewed([r for found in rows for r in found if r["quantity"]])
     of |= {
         "quantity": str(row["quantity"]),
         "site": str(row["site"] or ""),

@@ -41,6 +41,9 @@ randomise_option = click.option(
     metavar="NAME=VALUE",
     help="Draw a layout for each plate: seed=7, scatter=series or wells, apart=2, lines=yes, balanced=yes.",
 )
+study_option = click.option(
+    "--study", help="Run blinded: compounds stand under the codes of this study (platectl blind)."
+)
 keys_option = click.option(
     "--keys",
     type=click.Path(path_type=Path, file_okay=False),

@@ -42,6 +42,7 @@ from platectl.cli.options import (
     rules_option,
     stock_option,
     store_option,
+    study_option,
 )
 from platectl.cli.render import LiveView, console, results_tables
 from platectl.domain.errors import UserInputError
@@ -61,9 +62,7 @@ from platectl.transport.wall_clock import WallClock
 @policy_option
 @stock_option
 @rules_option
-@click.option(
-    "--study", help="Run blinded: compounds stand under the codes of this study (platectl blind)."
-)
+@study_option
 @keys_option
 @randomise_option
 @click.option(

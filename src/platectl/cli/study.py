@@ -59,6 +59,7 @@ def replicate(
         emit_json({**content, "page": str(page)})
         return code
     _checks(found.study.checks, f"{found.of['quantity']} of {names.replace('-and-', ' and ')}")
+    say(found.of["review"])
     for name, why in found.left_out:
         say(f"not compared: {name}: {why}")
     say(f"study: {page}")
