@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import shutil
 import zipfile
 from collections.abc import Iterator
@@ -11,16 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 from click.testing import CliRunner, Result
 
 from platectl.app.blinding import make_key
 from platectl.app.exports import FORMATS, export_run, exported_run
-from platectl.app.night import execute
 from platectl.app.prepare import Options, prepare
 from platectl.app.review.journal import Person, journal_of, terms_of
 from platectl.app.review.versions import analysed, version_folder
-from platectl.app.runs import announce, keep, reanalyse
+from platectl.app.runs import reanalyse
 from platectl.cli.main import cli
 from platectl.domain.errors import UserInputError
 from platectl.domain.findings import InputRefusedError
@@ -52,14 +49,12 @@ def said(store: Path, *words: str, code: int = 0) -> Any:
 @pytest.fixture(scope="module")
 def blinded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The store of one night under codes, not looked at."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     place = tmp_path_factory.mktemp("blinded")
     sheet, store = place / "samples.csv", place / "store"
     sheet.write_text(SHEET)
-    key, _ = make_key(store / "keys", sheet, "trial", KEEPER)
-    night = prepare(Options("sigma1-binding", samples=sheet, run="night", key=key))
-    announce(store, "night", night.compiled, "2026-01-05T18:00:00+00:00")
-    keep(store, "night", night.compiled, execute(night, store / "night"))
+    say(store, "blind", str(sheet), "--study", "trial", "--by", "Keeper", "--reason", "phase one")
+    run = say(store, "run", "sigma1-binding", "--study", "trial", "--name", "night")
+    (store / "said.txt").write_text(run.output)
     return store
 
 
@@ -113,7 +108,7 @@ def test_no_name_leaks_from_a_blinded_run(store: Path, tmp_path: Path) -> None:
     ]  # fmt: skip
 
     assert len(files) == len(FORMATS)
-    assert leaks(folder, store / "index.db", out) == []
+    assert leaks(folder, store / "index.db", store / "said.txt", out) == []
     assert not [text for text in outputs if any(t.decode() in text.lower() for t in TELLING)]
     assert "BLINDED" in (folder / "report.html").read_text()
     codes = {row["compound"] for row in RunIndex(store).find("night")["results"]}

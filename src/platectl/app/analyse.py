@@ -12,6 +12,8 @@ from platectl import registry
 from platectl.analysis.errors import AnalysisError
 from platectl.app.evaluation.binding import analyse_counts, well_counts
 from platectl.app.evaluation.terms import BUNDLED_TERMS
+from platectl.app.review.provenance import digest_of
+from platectl.app.review.settings import settings_of
 from platectl.app.run_report import conditions_of_protocol, software
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.errors import MalformedReplyError
@@ -24,7 +26,8 @@ from platectl.files.plate_map import load_layout
 from platectl.files.protocol import file_hash, load_protocol
 from platectl.files.samples import load_samples
 from platectl.planning.plates import plan_plates
-from platectl.report.model import AnyResult, PlateReport, RunReport
+from platectl.report.export import plain
+from platectl.report.model import AnyResult, Basis, PlateReport, RunReport
 from platectl.report.views import view_of
 
 Readings = dict[str, dict[str, Any]]
@@ -74,8 +77,16 @@ def analyse_file(options: AnalyseOptions) -> RunReport:
     refuse_if_any([*findings, *_missing(options.counts, plate, readings)])
     counted_on = options.counted_on or _stated_day(readings)
     result, problem = _result(options, protocol, plate, readings, standards, counted_on)
-    done = PlateReport(plate.name, plate.barcode, plate.wells, readings, result, problem)
     files = [p for p in (options.counts, options.standards, options.samples, as_file) if p]
+    record = {
+        "files": {str(path): file_hash(path) for path in files},
+        "options": plain(settings_of(protocol)), "rules": options.rules.title,
+        "rules_sha256": options.rules.digest(), "versions": software(),
+    }  # fmt: skip
+    basis = Basis(provenance=digest_of(record), record=record)
+    done = PlateReport(
+        plate.name, plate.barcode, plate.wells, readings, result, problem, basis=basis
+    )
     view = view_of(done)
     return RunReport(
         run=options.counts.stem,

@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from platectl.app.review.journal import look
+from platectl.app.review.journal import look_at
 from platectl.app.review.versions import analysed
-from platectl.app.run_report import read_run
 from platectl.domain.events import Event
 from platectl.domain.findings import refuse_if_any
 from platectl.domain.run import CompiledRun
@@ -65,7 +64,7 @@ def exported_run(folder: Path) -> Exported:
     Raises:
         StoreError: No ledger, or not a run of this format.
     """
-    look(folder, read_run(folder)[1], "platectl export")
+    look_at(folder, "platectl export")
     found = analysed(folder)
     return gather(found.report, found.run, found.events)
 

@@ -19,7 +19,7 @@ from platectl.analysis.uniformity import (
     plate_uniformity,
     uniformity_study,
 )
-from platectl.app.chart import reviewed
+from platectl.app.chart import record_looks, reviewed
 from platectl.app.evaluation import BUNDLED_TERMS, EvaluatedPlate, evaluate_run
 from platectl.app.evaluation.plate import left_out
 from platectl.app.review.journal import look
@@ -76,6 +76,7 @@ def compare_runs(options: ReplicateOptions) -> Compared:
     names = [str(run["run"]) for run in runs]
     if names[0] == names[1]:
         raise InputRefusedError([Finding("is compared with itself", names[0], fix="name two runs")])
+    record_looks(runs, names, "platectl study replicate")
     rows = [_chosen(run["results"], options) for run in runs]
     _refuse_unlike(names, rows, options)
     column = COLUMN[options.readout]

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from platectl.app.review.journal import look_at
 from platectl.app.runs import reanalyse, standing, summary_of
 from platectl.cli.options import emit_json, json_option, store_option
 from platectl.cli.render import console, print_table, results_tables, say
@@ -50,6 +51,7 @@ def show(run: str, store: Path, as_json: bool) -> int:
     entry = RunIndex(store).find(run)
     folder = Path(entry["folder"])
     if as_json:
+        look_at(folder, "platectl show")
         emit_json({**entry, "details": summary_of(folder)})
         return 0
     report, _ = reanalyse(folder, look_as="platectl show")

@@ -77,7 +77,7 @@ class ReviewBook:
             pairs = zip(book.events(), book.chain(), strict=True)
             return tuple(
                 ReviewEntry(number, event.kind, event.wall, event.data, digest)
-                for event, (number, digest) in pairs
+                for event, (number, _, digest) in pairs
             )
 
     def document(self, name: str) -> str:

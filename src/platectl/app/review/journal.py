@@ -12,6 +12,7 @@ from platectl.domain.analysis_terms import AnalysisTerms, Exclusion
 from platectl.domain.errors import UserInputError
 from platectl.domain.events import Event, EventKind
 from platectl.domain.units import FROZEN
+from platectl.store.ledger import Ledger
 from platectl.store.review import ReviewBook, ReviewEntry
 from platectl.transport.wall_clock import WallClock
 
@@ -159,6 +160,17 @@ def look(folder: Path, events: Sequence[Event], what: str, by: str | None = None
     taken = sum(e.kind in READINGS for e in events)
     enter_look(folder, what, entries=len(events), readings=taken, by=by)
     return True
+
+
+def look_at(folder: Path, what: str) -> bool:
+    """Record that somebody looks at a run folder, if its run is not over; returns whether it is not.
+
+    Raises:
+        StoreError: No ledger, or the look could not be recorded.
+    """
+    with Ledger.reading(folder / "ledger.db") as ledger:
+        events = list(ledger.events())
+    return look(folder, events, what)
 
 
 def enter_look(

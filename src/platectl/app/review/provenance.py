@@ -45,6 +45,7 @@ def bases_of(
         StoreError: The ledger cannot be read.
     """
     files = {p.name: p for name in _DROPPED for p in (folder / name).glob("*") if p.is_file()}
+    data = _data(folder)
     common = {
         "run_sha256": run_hash,
         "rules": terms.rules.title,
@@ -56,7 +57,7 @@ def bases_of(
     for plate in plates:
         name = plate.plan.name
         record = {
-            **_data(folder, name),
+            **data.get(name, {}),
             "files": {f: file_hash(files[f]) for f in _sources(plate) if f in files},
             "models": _models(plate),
             "options": plain(settings_of(run.seen_by(plate.plan).protocol)),
@@ -108,20 +109,22 @@ def _masked(result: AnyResult | None) -> Iterator[tuple[str, str]]:
             yield own.well, own.excluded
 
 
-def _data(folder: Path, plate: str) -> dict[str, Any]:
-    """The entries of the ledger with the readings of a plate, and a hash over their hashes."""
+def _data(folder: Path) -> dict[str, dict[str, Any]]:
+    """By plate: the entries of the ledger with its readings, and a hash over their hashes."""
     path = folder / "ledger.db"
-    if not path.exists():
-        return {}
-    with Ledger.reading(path) as ledger:
-        entries = ledger.chain(plate=plate, kinds=DATA)
-    digest = hashlib.sha256("\n".join(h for _, h in entries).encode()).hexdigest()
-    numbers = [number for number, _ in entries]
+    found: dict[str, list[tuple[int, str]]] = {}
+    if path.exists():
+        with Ledger.reading(path) as ledger:
+            for number, step, digest in ledger.chain(DATA):
+                found.setdefault(step.partition(".")[0], []).append((number, digest))
     return {
-        "ledger_entries": len(numbers),
-        "ledger_from": min(numbers, default=None),
-        "ledger_to": max(numbers, default=None),
-        "ledger_sha256": digest,
+        plate: {
+            "ledger_entries": len(entries),
+            "ledger_from": entries[0][0],
+            "ledger_to": entries[-1][0],
+            "ledger_sha256": hashlib.sha256("\n".join(h for _, h in entries).encode()).hexdigest(),
+        }
+        for plate, entries in found.items()
     }
 
 

@@ -24,16 +24,17 @@ def standing_of(folder: Path, journal: Journal, made: Version | None) -> tuple[S
     """Whether a version is signed, and the sentence that says so."""
     if made is None:
         return "unsigned", "These results are not signed."
-    signature = next((s for s in reversed(journal.signatures) if s.version == made.number), None)
-    if signature is None:
+    signatures = [s for s in journal.signatures if s.version == made.number]
+    if not signatures:
         return _unsigned(journal, made)
-    said = (
-        f"{signature.by} signed version {made.number} on {signature.at[:19]}: {signature.reason}."
+    last = signatures[-1]
+    said = " ".join(
+        f"{s.by} signed version {made.number} on {s.at[:19]}: {s.reason}." for s in signatures
     )
-    broken = what_changed(folder, signature, made)
+    broken = what_changed(folder, last, made)
     if broken:
         return "invalidated", f"The signature does not hold any more: {broken}. {said}"
-    return "signed", f"{said} SHA-256 {signature.results}."
+    return "signed", f"{said} SHA-256 {last.results}."
 
 
 def what_changed(folder: Path, signature: Signature | Version, made: Version) -> str:

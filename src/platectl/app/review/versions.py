@@ -80,14 +80,19 @@ def analysed(folder: Path, *, version: int | None = None) -> Analysed:
     terms = terms_of(folder, made.number) if made else first_terms(folder, journal)
     review = _review(folder, journal, made)
     found = _analyse(folder, terms, review)
+    said = []
     if made and values_of(found.report) != made.values:
-        text = (
+        said.append(
             f"Calculated again, the results are not those of version {made.number}, which platectl "
             f"{made.software.get('platectl', '')} made; those are in {ANALYSES}/{made.number}."
         )
-        report = replace(found.report, warnings=(text, *found.report.warnings))
-        return replace(found, report=report)
-    return found
+    if version is None and set(terms.exclusions) != set(journal.exclusions):
+        said.append(
+            "Wells were excluded or readmitted, and no version of the analysis knows it: "
+            f"`platectl analyse {folder.name} --reason ...` makes one."
+        )
+    warnings = (*said, *found.report.warnings)
+    return replace(found, report=replace(found.report, warnings=warnings))
 
 
 def first_terms(folder: Path, journal: Journal) -> AnalysisTerms:
