@@ -1,9 +1,10 @@
-"""`platectl analyse`: counts from a file, or a run by other rules and constants."""
+"""`platectl analyse`: counts or fluorescence from a file, or a run by other rules and constants."""
 
 from __future__ import annotations
 
 from datetime import date, datetime
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -28,7 +29,11 @@ from platectl.files.result_rules import load_result_rules, rules_file
     "--layout", help="Name of a layout of the protocol, or a plate map (.csv, .xlsx, .yaml)."
 )
 @click.option("--samples", type=FILE, help="Sample sheet (default: (+)-igmesine and SA4503).")
-@click.option("--standards", type=FILE, help="Counts of the aliquots, in the same form.")
+@click.option(
+    "--standards",
+    type=FILE,
+    help="Counts of the aliquots, or the read of the calibrators, in the same form.",
+)
 @click.option(
     "--age",
     "age_min",
@@ -40,6 +45,24 @@ from platectl.files.result_rules import load_result_rules, rules_file
     "--counted-on",
     type=click.DateTime(["%Y-%m-%d"]),
     help="Day of counting (default: as the file says, or today).",
+)
+@click.option("--plate", metavar="NAME", help="Which plate of a file of several.")
+@click.option(
+    "--vendor",
+    metavar="NAME",
+    help="Have allotropy read FILE as this vendor's, such as AGILENT_GEN5.",
+)
+@click.option(
+    "--rate",
+    type=click.Choice(["cps", "cpm"]),
+    help="What a luminescence is that states no rate (files of --vendor).",
+)
+@click.option(
+    "--added-at",
+    "added_s",
+    type=click.FloatRange(min=0),
+    metavar="S",
+    help="When the compound came, since a well's first point (default: the protocol's baseline).",
 )
 @click.option(
     "--set",
@@ -61,12 +84,18 @@ from platectl.files.result_rules import load_result_rules, rules_file
 @json_option
 def analyse(
     subject: str, protocol: str, layout: str | None, samples: Path | None, standards: Path | None,
-    age_min: float | None, counted_on: datetime | None, overrides: tuple[str, ...], out: Path | None,
+    age_min: float | None, counted_on: datetime | None, plate: str | None, vendor: str | None,
+    rate: Literal["cps", "cpm"] | None, added_s: float | None,
+    overrides: tuple[str, ...], out: Path | None,
     base: int | None, by: str | None, reason: str | None, rules: Path | None, store: Path, as_json: bool,
 ) -> int:  # fmt: skip
-    """Analyse counts in FILE: a Hidex 300 SL export, or a CSV with the columns well and cpm.
+    """Analyse counts or fluorescence over time in FILE, or analyse a RUN anew.
 
-    Or analyse a RUN anew, with --set, --rules and --reason: that makes a version beside those
+    Counts are a Hidex 300 SL, EnVision or Kaleido export, or a CSV with the columns well and cpm; fluorescence is a
+    SoftMax Pro export. Files of other readers are read by allotropy, if it is installed
+    (pip install 'platectl[vendors]').
+
+    A RUN is analysed anew with --set, --rules and --reason: that makes a version beside those
     before. Without --rules it keeps those of the version that it starts from.
     """
     counts = Path(subject)
@@ -77,8 +106,8 @@ def analyse(
 
     day: date | None = counted_on.date() if counted_on else None
     report = analyse_file(AnalyseOptions(
-        counts, protocol, layout, samples, standards, day, age_min, parse_overrides(overrides),
-        load_result_rules(rules_file(rules, store))))  # fmt: skip
+        counts, protocol, layout, samples, standards, day, age_min, plate, vendor, rate, added_s,
+        parse_overrides(overrides), load_result_rules(rules_file(rules, store))))  # fmt: skip
     folder = out or counts.with_name(f"{counts.stem}-analysis")
     rows = write_results(folder, report)
     if as_json:
