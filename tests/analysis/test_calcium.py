@@ -250,6 +250,20 @@ def test_too_few_doses_and_failed_plates_give_no_number() -> None:
     assert all(c.value_molar is None for c in failed.compounds)
 
 
+def test_an_excluded_well_is_shown_and_not_fitted() -> None:
+    plate = agonist_plate(7).wells
+    victim = next(w.well for w in plate if w.role == "test")
+    wells = [replace(w, excluded="debris") if w.well == victim else w for w in plate]
+
+    before, after = (analyse_calcium_plate(each, conditions()) for each in (plate, wells))
+
+    point = next(p for c in after.compounds for p in c.points if p.well == victim)
+    metric = next(m for m in after.qc if m.name == "excluded_wells")
+    assert (point.excluded, point.fitted) == ("debris", None)
+    assert (metric.state, metric.wells) == ("flag", (victim,))
+    assert after.compounds[0].value_molar != before.compounds[0].value_molar
+
+
 def test_limits_have_names() -> None:
     assert calcium_limits(CalciumLimits(), {"z_prime_pass": 0.5}).z_prime_pass == 0.5
     with pytest.raises(ValueError, match="nonsense"):

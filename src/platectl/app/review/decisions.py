@@ -6,6 +6,7 @@ import getpass
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from platectl.app.blinding import blinding_of, open_key, runs_of
 from platectl.app.review.journal import Person, enter, journal_of, terms_of
@@ -19,8 +20,11 @@ from platectl.domain.layout import PLATE
 from platectl.domain.result_rules import ResultRules
 from platectl.domain.run import CompiledRun
 from platectl.domain.wells import expand_wells
+from platectl.engine.state import RunState
 from platectl.store.ledger import Ledger
 from platectl.store.lock import owner_of
+
+SIGNABLE: Final = {"done", "failed", "aborted", "stopped"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,9 @@ def sign(folder: Path, version: int, person: Person, keys: Path) -> Signed:
     if any(s.version == version and s.by == person.by for s in journal.signatures):
         raise UserInputError(f"{person.by} signed version {version} of {folder.name} already")
     with Ledger.reading(folder / "ledger.db") as ledger:
-        end = ledger.seal()
+        end, status = ledger.seal(), RunState.of(ledger.events()).status
+    if status not in SIGNABLE:
+        raise UserInputError(f"{folder.name} is {status}, not over; `platectl resume` goes on")
     data = {
         "version": version, "by": person.by, "reason": person.reason,
         "results": made[-1].results, "ledger": [end.entries, end.head],
