@@ -150,6 +150,17 @@ def test_a_sheet_with_a_compound_that_has_no_code_is_refused_by_its_line(tmp_pat
     assert (finding.line, "NE-100" in str(finding)) == (4, False)
 
 
+def test_nobody_is_blind_to_the_reference(tmp_path: Path) -> None:
+    sheet = tmp_path / "s.csv"
+    sheet.write_text(SHEET + "Haloperidol,1 mM,1 uM,,,\n")
+    key, _ = make_key(tmp_path / "keys", sheet, "t", KEEPER)
+
+    with pytest.raises(InputRefusedError, match="is the reference") as refused:
+        prepare(Options("sigma1-binding", key=key))
+
+    assert "aloperidol" not in str(refused.value)
+
+
 def test_a_key_is_written_once(tmp_path: Path) -> None:
     sheet = tmp_path / "s.csv"
     sheet.write_text(SHEET)
@@ -330,7 +341,27 @@ def test_opening_a_key_early_stands_in_the_report(store: Path) -> None:
     assert set(names.values()) == NAMES
     (deed,) = [d for d in report.review.deeds if "opened the key" in d.what]
     assert (deed.by, deed.reason, deed.what) == (
-        "Eve", "adverse event", "opened the key trial: before sign-off",
+        "Eve", "adverse event", "opened the key trial: before the sign-off of all runs of the study",
     )  # fmt: skip
     with pytest.raises(UserInputError, match="opened by Eve"):
         say(store, "run", "sigma1-binding", "--study", "trial")
+
+
+@pytest.mark.long
+def test_a_study_opens_with_the_signature_of_its_last_run(store: Path) -> None:
+    shutil.copytree(store / "night", store / "second")
+
+    first = said(store, "sign", "night", "--version", "1", "--by", "Bo", "--reason", "x")
+    closed = journal_of(store / "night").revealed
+    hidden = said(
+        store, "sign", "second", "--version", "1", "--by", "Bo", "--reason", "x", "--keys", "none"
+    )
+    names = said(store, "unblind", "second", "--by", "Keeper", "--reason", "all signed")["names"]
+
+    assert (first["opened"], first["waits_for"]) == ([], ["second"])
+    assert closed is None
+    assert "there is no key 'trial'" in hidden["key_missing"]
+    assert set(names.values()) == NAMES
+    opened = journal_of(store / "second").revealed
+    assert opened is not None
+    assert opened.data["through"].startswith("after the sign-off")

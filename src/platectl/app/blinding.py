@@ -97,16 +97,28 @@ def under_codes(key: Key, samples: Sequence[Sample], sheet: str) -> tuple[Sample
     return hidden
 
 
-def coded_truth(key: Key, truth: Truth, protocols: Sequence[AssayProtocol]) -> Truth:
+def refuse_known(key: Key, protocols: Sequence[AssayProtocol]) -> None:
+    """Refuse a study whose compounds a protocol names; nobody can be blind to its reference.
+
+    Raises:
+        InputRefusedError: One is the reference, a control or a ligand; it is not said which.
+    """
+    known = {name.casefold() for name in _known(protocols)}
+    if any(entry.sample.compound.casefold() in known for entry in key.entries):
+        message = "a compound of the study is the reference, a control or a ligand of the protocol"
+        fix = "blind a sheet without it"
+        raise InputRefusedError([Finding(message, f"study {key.study}", fix=fix)])
+
+
+def coded_truth(key: Key, truth: Truth) -> Truth:
     """The truth of a simulated lab, with the compounds of a study under their codes."""
-    kept = _known(protocols)
-    data = key.translated(truth.model_dump(mode="json"), kept)
+    data = key.translated(truth.model_dump(mode="json"))
     return Truth.model_validate(data, context=FROZEN)
 
 
-def coded_stock(key: Key, stock: Stock, protocols: Sequence[AssayProtocol]) -> Stock:
+def coded_stock(key: Key, stock: Stock) -> Stock:
     """A stock file with the compounds of a study under their codes."""
-    data = key.translated(stock.model_dump(mode="json"), _known(protocols))
+    data = key.translated(stock.model_dump(mode="json"))
     return Stock.model_validate_json(json.dumps(data), context=FROZEN)
 
 

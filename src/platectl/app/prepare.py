@@ -7,7 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from platectl.app.blinding import coded_files, coded_stock, coded_truth, under_codes
+from platectl.app.blinding import (
+    coded_files,
+    coded_stock,
+    coded_truth,
+    refuse_known,
+    under_codes,
+)
 from platectl.app.evaluation.terms import BUNDLED_TERMS
 from platectl.app.truth import load_truth, unknown_to_truth
 from platectl.domain.assay import AssayProtocol
@@ -112,11 +118,12 @@ def _compiled(
 ) -> Night:  # fmt: skip
     key, protocols = options.key, [request.protocol for request in requests]
     if key is not None:
+        refuse_known(key, protocols)
         requests = [replace(r, files=coded_files(key, r.files)) for r in requests]
     compiled, warnings = compile_run(*requests, terms=terms, planner=planner)
     truth = load_truth(options.truth) if compiled.lab.simulated else None
     if truth is not None and key is not None:
-        truth = coded_truth(key, truth, protocols)
+        truth = coded_truth(key, truth)
     if truth is not None:
         name = str(options.truth or "truth.yaml")
         for request in requests:
@@ -128,7 +135,7 @@ def _compiled(
             )  # fmt: skip
     stock = load_stock(options.stock) if options.stock else None
     if stock is not None and key is not None:
-        stock = coded_stock(key, stock, protocols)
+        stock = coded_stock(key, stock)
     policy = load_policy(options.policy)
     return Night(compiled, warnings, truth, options.seed, policy, zone, options.lab, stock,
                  load_result_rules(options.rules), key)  # fmt: skip

@@ -6,12 +6,12 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from pydantic import ValidationError
 
-from platectl.domain.layout import Randomise
+if TYPE_CHECKING:
+    from platectl.domain.layout import Randomise
 
 F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -108,6 +108,10 @@ def parse_randomise(pairs: tuple[str, ...]) -> Randomise | None:
     """
     if not pairs:
         return None
+    from pydantic import ValidationError  # heavy
+
+    from platectl.domain.layout import Randomise
+
     try:
         return Randomise.model_validate(parse_overrides(pairs, "--randomise"))
     except ValidationError as error:

@@ -148,6 +148,7 @@ def sign(
         emit_json({
             "run": folder.name, "version": number, "by": person.by, "sha256": found.results,
             "opened": list(found.opened), "waits_for": list(found.waits_for),
+            "key_missing": found.key_missing,
         })  # fmt: skip
         return 0
     say(f"{person.by} signed version {number} of {folder.name}; SHA-256 {found.results}")
@@ -155,6 +156,10 @@ def sign(
         say(f"the key was opened for {', '.join(found.opened)}")
     if found.waits_for:
         say(f"compounds stay under codes until these are signed: {', '.join(found.waits_for)}")
+    if found.key_missing:
+        say(
+            f"compounds stay under codes: {found.key_missing}; its keeper opens it with platectl unblind"
+        )
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -72,17 +72,12 @@ class Key(Doc):
         hidden = sorted((_hidden(s, code) for code, s in found if code), key=lambda s: s.compound)
         return tuple(hidden), [s for code, s in found if code is None]
 
-    def translated(self, content: Any, kept: Collection[str] = ()) -> Any:
-        """JSON content with codes in place of compounds: keys and texts that are one, or begin so.
-
-        Compounds in `kept`, such as the reference, stay under their names beside their codes.
-        """
+    def translated(self, content: Any) -> Any:
+        """JSON content with codes in place of compounds: keys and texts that are one, or begin so."""
         if isinstance(content, Mapping):
-            shown = {self._said(str(k)): self.translated(v, kept) for k, v in content.items()}
-            plain = {k: self.translated(v, kept) for k, v in content.items() if str(k) in kept}
-            return {**shown, **plain}
+            return {self._said(str(k)): self.translated(v) for k, v in content.items()}
         if isinstance(content, (list, tuple)):
-            return [self.translated(item, kept) for item in content]
+            return [self.translated(item) for item in content]
         return self._said(content) if isinstance(content, str) else content
 
     def _said(self, text: str) -> str:

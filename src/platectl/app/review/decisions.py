@@ -10,7 +10,7 @@ from typing import Final
 
 from platectl.app.blinding import blinding_of, open_key, runs_of
 from platectl.app.review.journal import Person, enter, journal_of, terms_of
-from platectl.app.review.signing import what_changed
+from platectl.app.review.signing import standing_of, what_changed
 from platectl.app.review.versions import Analysed, first_terms, make_version, publish
 from platectl.app.run_report import read_run
 from platectl.domain.analysis_terms import AnalysisTerms
@@ -31,13 +31,15 @@ SIGNABLE: Final = {"done", "failed", "aborted", "stopped"}
 class Signed:
     """A signature: of which version, by the hash of its results file; `opened` names unblinded runs.
 
-    `waits_for` are runs of the same blinded study that are not signed yet.
+    `waits_for` are runs of the same blinded study that are not signed yet; `key_missing` says why a
+    key that is due could not be opened.
     """
 
     version: int
     results: str
     opened: tuple[str, ...] = ()
     waits_for: tuple[str, ...] = ()
+    key_missing: str = ""
 
 
 def whoever(by: str | None, reason: str) -> Person:
@@ -138,19 +140,30 @@ def sign(folder: Path, version: int, person: Person, keys: Path) -> Signed:
     }  # fmt: skip
     refuse_changed(folder, version)
     enter(folder, "analysis.signed", data)
-    opened, waits = _open_study(folder, person, keys)
+    opened: tuple[str, ...] = ()
+    missing = ""
+    waits = _waits_for(folder)
+    if not waits:
+        try:
+            opened = _open_study(folder, person, keys)
+        except UserInputError as error:
+            missing = str(error)
     for name in opened or (folder.name,):
         publish(folder.with_name(name))
-    return Signed(version, made[-1].results, opened, waits)
+    return Signed(version, made[-1].results, opened, waits, missing)
 
 
 def unblind(folder: Path, person: Person, keys: Path) -> dict[str, str]:
-    """Open the key of a blinded run before its sign-off; returns code -> compound.
+    """Open the key of a blinded run, before its sign-off or by the keeper after it.
+
+    Returns:
+        Code -> compound.
 
     Raises:
         UserInputError: The run is not blinded, is open already, or its key is not there.
     """
-    key = open_key(folder, keys, person, "before sign-off")
+    when = "before the sign-off" if _waits_for(folder) else "after the sign-off"
+    key = open_key(folder, keys, person, f"{when} of all runs of the study")
     if journal_of(folder).versions:
         publish(folder)
     return key.names
@@ -191,26 +204,30 @@ def refuse_changed(folder: Path, version: int) -> None:
         raise UserInputError(f"version {version} of {folder.name} cannot be signed: {broken}")
 
 
-def _open_study(
-    folder: Path, person: Person, keys: Path
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Open the key for all runs of a study when each of them is signed; else say which are not."""
+def _closed(folder: Path) -> list[Path]:
+    """Runs of the blinded study of a run whose key is closed; none where nothing is blinded."""
     study, _ = blinding_of(folder)
-    if not study:
-        return (), ()
-    closed = [f for f in runs_of(folder.parent, study) if journal_of(f).revealed is None]
-    waits = [f.name for f in closed if not _is_signed(f)]
-    if waits:
-        return (), tuple(waits)
+    runs = runs_of(folder.parent, study) if study else []
+    return [each for each in runs if journal_of(each).revealed is None]
+
+
+def _waits_for(folder: Path) -> tuple[str, ...]:
+    """Runs of the same study that must be signed before its key opens."""
+    return tuple(each.name for each in _closed(folder) if not _is_signed(each))
+
+
+def _open_study(folder: Path, person: Person, keys: Path) -> tuple[str, ...]:
+    """Open the key for all runs of a study."""
+    closed = _closed(folder)
     for each in closed:
         open_key(each, keys, person, "the sign-off of all runs of the study")
-    return tuple(f.name for f in closed), ()
+    return tuple(each.name for each in closed)
 
 
 def _is_signed(folder: Path) -> bool:
     journal = journal_of(folder)
-    newest = journal.versions[-1].number if journal.versions else None
-    return any(s.version == newest for s in journal.signatures)
+    made = journal.versions
+    return bool(made) and standing_of(folder, journal, made[-1])[0] == "signed"
 
 
 def _wells(run: CompiledRun, places: Sequence[str]) -> tuple[dict[str, list[str]], list[Finding]]:
