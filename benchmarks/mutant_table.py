@@ -289,10 +289,10 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
              "self.settings.stations[target], self.settings.stations[source]"),
         ],
         "off by one in an error code": OF_HANDLER,
-        "wrong prefix": OF_HANDLER,
+        "wrong prefix": [("opentrons_gripper.py", '"-moveLabware-" in key', '"-moveLid-" in key')],
         "lenient number": OF_HANDLER,
         "missing length check": [
-            ("opentrons_gripper.py", 'if states == {"succeeded"}:', 'if states <= {"succeeded"}:'),
+            ("opentrons_gripper.py", 'if moves == ["succeeded"]:', 'if set(moves) <= {"succeeded"}:'),
         ],
     },
     "opentrons_heater_shaker": {

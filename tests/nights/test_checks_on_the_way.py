@@ -1,4 +1,4 @@
-"""A plate is looked at before it goes on: its barcode, what it gained on a balance, its seal; and a cold block of the deck."""
+"""A plate is looked at before it goes on: barcode, mass, seal; also a cold block, a gripper and a liquid class."""
 
 from __future__ import annotations
 
@@ -32,10 +32,14 @@ MORE = {
     "block": {"driver": "opentrons_temperature", "address": "sim:", "position": "flex.A4"},
     "peeler": {"driver": "xpeel", "address": "sim:", "position": "peeler"},
 }
+VISCOUS = {
+    "aspirate_ul_per_s": 20, "dispense_ul_per_s": 40, "settle": "1 s", "blow_out": True, "touch_tip": True,
+}  # fmt: skip
 #: a step of the bundled protocol, and what is written in its place
 EDITS = {
     "  B2: {do": "  K0: {do: preheat, title: Cold block, temperature: 4 C, where: block, after: [B0]}\n  B2: {do",
     "  B5a: {do": "  K1: {do: place, title: Keep it cold, labware: tenx, to: block, after: [B4, K0]}\n  B5a: {do",
+    "{do: stamp, title: Compounds": "{do: stamp, handling: viscous, title: Compounds",
     "  B5: {do": "  S1: {do: scan, title: Is it the plate, labware: assay, after: [B4, B5b]}\n"
     "  W0: {do: weigh, title: Empty, labware: assay}\n  B5: {do",
     "after: [B4, B5b]}\n  B6": "after: [W0]}\n  B6",
@@ -56,6 +60,8 @@ def files(tmp_path: Path, edits: dict[str, str] = EDITS, **left_out: Any) -> dic
     lab["instruments"] |= {name: how for name, how in MORE.items() if name not in left_out}
     lab["instruments"]["arm"]["settings"]["stations"] |= STATIONS
     lab["instruments"]["gripper"] = GRIPPER
+    lab["instruments"]["shaker1"]["driver"] = "opentrons_deck_shaker"
+    lab["liquid_classes"] = {"viscous": VISCOUS}
     lab["positions"] |= {name: {} for name in STATIONS}
     lab["positions"]["flex.A4"] = {"handler": "flex", "slot": "A4", "use": "deck"}
     (tmp_path / "lab.yaml").write_text(yaml.safe_dump(lab, sort_keys=False))
@@ -110,6 +116,11 @@ def test_the_checks_are_planned_done_and_told_in_ledger_and_report(tmp_path: Pat
         [],
     )
     assert {"gripper", "flex"} <= set(kept.resources)
+    stamp = next(s for s in night.compiled.steps if s.id == "P1.B4")
+    assert stamp.params["handling"] == {
+        "aspirate_ul_per_s": 20.0, "dispense_ul_per_s": 40.0, "settle_s": 1.0,
+        "blow_out": True, "touch_tip": True,
+    }  # fmt: skip
     report = build_report("checked", night.compiled, finished.events, finished.plates)
     told = dict(report.checks)
     assert told["P1: Is it the plate"].endswith("as it should be")
@@ -193,3 +204,11 @@ def test_a_lab_without_the_instrument_is_refused(
 
     with pytest.raises(InputRefusedError, match=message):
         prepare(Options(given["subject"], lab=given["lab"]))
+
+
+def test_a_nest_that_cannot_hold_the_temperature_is_refused(tmp_path: Path) -> None:
+    given = files(tmp_path)
+    cool = {"temperature": "25 C"}
+
+    with pytest.raises(InputRefusedError, match="shaker1 cannot hold 25 C"):
+        prepare(Options(given["subject"], lab=given["lab"], overrides=cool))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -67,8 +67,11 @@ class _Row:
         return not any(cell.strip() for cell in self.cells)
 
 
-def look(data: bytes) -> Look:
-    """Say how far a file has grown; whole is one that ends with who exported it."""
+def look(data: bytes, wells: Collection[str] | None = None) -> Look:
+    """Say how far a file has grown; whole is one that ends with who exported it.
+
+    With `wells` only plates count of which just these were read.
+    """
     text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
     begun = text.lstrip()[: max(len(PLATE_HEAD), len(KALEIDO_BEGIN))]
     heads = (PLATE_HEAD, KALEIDO_BEGIN)
@@ -81,10 +84,12 @@ def look(data: bytes) -> Look:
     if not whole:
         return Look(None, whole=False, said=f"has {text.count(chr(10))} lines and no end")
     try:
-        stated = tuple(dict.fromkeys(table.barcode for table in parse_export(data, "file")))
-    except MalformedReplyError:
-        stated = None
-    return Look(stated or (), whole=True, said="is whole")
+        tables = parse_export(data, "file")
+    except MalformedReplyError as error:
+        return Look(None, whole=False, said="is damaged", wrong=str(error))
+    of_wells = [t.barcode for t in tables if wells is None or t.values.keys() == set(wells)]
+    said = "is whole" if of_wells else "of other wells"
+    return Look(tuple(dict.fromkeys(of_wells)), whole=True, said=said)
 
 
 def parse_export(data: bytes, name: str) -> tuple[Table, ...]:

@@ -15,6 +15,7 @@ EventKind = Literal[
     "question.asked", "question.answered", "plate.dropped", "wells.dropped",
     "data.viewed", "wells.excluded", "wells.readmitted", "analysis.made", "analysis.signed",
     "names.revealed",
+    "instrument.lost",
     "window.kept", "window.broken", "plan.changed", "reading.taken", "frame.taken", "addition.seen",
 ]  # fmt: skip
 

@@ -64,6 +64,9 @@ class CompiledRun(BaseModel):
     absences: dict[str, tuple[tuple[float, float], ...]] = Field(
         default_factory=dict, description="when people are not there"
     )
+    equals: tuple[tuple[tuple[str, ...], ...], ...] = Field(
+        default=(), description="equal instruments with their nests, in the same order"
+    )
 
     @property
     def protocols(self) -> tuple[AssayProtocol, ...]:

@@ -48,6 +48,14 @@ class PreheatDoc(StepDoc):
     where: Literal["nest", "reader", "incubator", "block"] = "nest"
 
 
+class PipettingDoc(StepDoc):
+    """Common to steps of a liquid handler."""
+
+    handling: str = Field(
+        default="", description="liquid class of the lab file; empty: that of the source's liquid"
+    )
+
+
 class DispenseDoc(StepDoc):
     """Bulk-dispense a liquid into whole columns."""
 
@@ -58,7 +66,7 @@ class DispenseDoc(StepDoc):
     columns: str = Field(default="1-12", pattern=r"^\d{1,2}(-\d{1,2})?$")
 
 
-class DiluteDoc(StepDoc):
+class DiluteDoc(PipettingDoc):
     """Make the compound series in vehicle, following the plate map."""
 
     do: Literal["dilute"]
@@ -78,7 +86,7 @@ class DiluteDoc(StepDoc):
     )
 
 
-class FillDoc(StepDoc):
+class FillDoc(PipettingDoc):
     """Fill a plate from a reservoir: all wells at once, or those of some roles alone.
 
     `only` and `skip` name roles of the plate map; then whole columns are filled where they can be,
@@ -94,7 +102,7 @@ class FillDoc(StepDoc):
     skip: tuple[Role, ...] = ()
 
 
-class StampDoc(StepDoc):
+class StampDoc(PipettingDoc):
     """Copy all wells of a plate into another, with all channels; `then` goes on with the same tips.
 
     `paced_by` names a later read: when its reader takes the columns one after another, they are
@@ -113,7 +121,7 @@ class StampDoc(StepDoc):
     paced_by: str | None = None
 
 
-class AliquotDoc(StepDoc):
+class AliquotDoc(PipettingDoc):
     """Copy columns of a plate into columns of another, well by well: `columns` says which."""
 
     do: Literal["aliquot"]
@@ -126,7 +134,7 @@ class AliquotDoc(StepDoc):
     volume: VolumeUl
 
 
-class StaggerDoc(StepDoc):
+class StaggerDoc(PipettingDoc):
     """Add a liquid row by row, each row so long before a later step as its time point says."""
 
     do: Literal["stagger"]

@@ -11,7 +11,14 @@ from platectl.domain.steps import Anchor
 from platectl.domain.wells import parse_well
 from platectl.planning.build import CannotBuildError, PlateBuilder
 from platectl.planning.dilution import plan_dilution, whole_column
-from platectl.planning.pipetting import FREE_MM, check_volume, full_head, on_deck, spot
+from platectl.planning.pipetting import (
+    FREE_MM,
+    check_volume,
+    full_head,
+    handling_of,
+    on_deck,
+    spot,
+)
 from platectl.steps.dispense import Dispense, Prime
 from platectl.steps.harvest import Filter, ServedHarvest
 from platectl.steps.people import Load, Manual
@@ -38,6 +45,7 @@ def _dispense(build: PlateBuilder, doc: docs.DispenseDoc, title: str) -> None:
         raise CannotBuildError(
             message, "add the liquid to the liquids of a BulkDispenser in the lab file"
         )
+    dispenser = build.seats.get(dispenser, dispenser)
     driver = build.facilities.drivers[dispenser]
     low, high = driver.volume_range_ul
     if not low <= doc.volume <= high:
@@ -91,7 +99,8 @@ def _dilute(build: PlateBuilder, doc: docs.DiluteDoc, title: str) -> None:
     for where, message, fix in plan.problems:
         build.findings.append(Finding(message, "", None, where, fix))
     build.stocks = plan.stocks
-    transfer = Transfer(handler=handler, uses=tuple(plan.uses))
+    how = handling_of(build, handler, doc.handling, doc.stocks)
+    transfer = Transfer(handler=handler, uses=tuple(plan.uses), handling=how)
     build.add(transfer, title, labware=(doc.stocks, doc.into, doc.tips), main=True)
 
 
@@ -105,7 +114,9 @@ def _fill(build: PlateBuilder, doc: docs.FillDoc, title: str) -> None:
     else:
         uses = tuple(_fill_some(build, doc, source, rack))
     touched = (doc.source, doc.into, doc.tips)
-    build.add(Transfer(handler=handler, uses=uses), title, labware=touched, main=True)
+    how = handling_of(build, handler, doc.handling, doc.source)
+    transfer = Transfer(handler=handler, uses=uses, handling=how)
+    build.add(transfer, title, labware=touched, main=True)
 
 
 def _fill_some(build: PlateBuilder, doc: docs.FillDoc, source: Spot, rack: str) -> Iterator[TipUse]:
@@ -152,7 +163,9 @@ def _stamp(build: PlateBuilder, doc: docs.StampDoc, title: str) -> None:
         target = spot(build, doc.then_into)
         moves.append(Move(source=spot(build, doc.into), target=target, volume_ul=doc.then_volume))
     uses = (full_head(build.named(doc.tips), moves),)
-    build.add(Transfer(handler=handler, uses=uses), title, labware=names, main=True)
+    how = handling_of(build, handler, doc.handling, doc.source)
+    transfer = Transfer(handler=handler, uses=uses, handling=how)
+    build.add(transfer, title, labware=names, main=True)
 
 
 def _aliquot(build: PlateBuilder, doc: docs.AliquotDoc, title: str) -> None:
@@ -172,7 +185,8 @@ def _aliquot(build: PlateBuilder, doc: docs.AliquotDoc, title: str) -> None:
         ]
         tips = {"rack": build.named(doc.tips), "tip_well": f"A{column}"}
         uses.append(TipUse(channels="column", **tips, moves=tuple(moves), finish="return"))
-    transfer = Transfer(handler=handler, uses=tuple(uses))
+    how = handling_of(build, handler, doc.handling, doc.source)
+    transfer = Transfer(handler=handler, uses=tuple(uses), handling=how)
     build.add(transfer, title, labware=(doc.source, doc.into, doc.tips), main=True)
 
 
@@ -210,7 +224,8 @@ def _one_row(build: PlateBuilder, doc: docs.StaggerDoc, handler: str, row: str) 
         stir_ul=doc.volume if doc.stir_cycles else 0.0,
     )
     use = TipUse(channels="row", rack=build.named(doc.tips), tip_well=f"{row}1", moves=(move,))
-    return Transfer(handler=handler, uses=(use,))
+    how = handling_of(build, handler, doc.handling, doc.source)
+    return Transfer(handler=handler, uses=(use,), handling=how)
 
 
 def _rinse(build: PlateBuilder, doc: docs.RinseDoc, title: str) -> None:
@@ -236,7 +251,7 @@ def _rinse(build: PlateBuilder, doc: docs.RinseDoc, title: str) -> None:
 
 
 def _harvest(build: PlateBuilder, doc: docs.HarvestDoc, title: str) -> None:
-    vacuum = build.facilities.first("VacuumFiltration")
+    vacuum = build.first("VacuumFiltration")
     if vacuum is None:
         _served(build, doc, title)
         return
@@ -262,7 +277,7 @@ def _harvest(build: PlateBuilder, doc: docs.HarvestDoc, title: str) -> None:
 
 
 def _served(build: PlateBuilder, doc: docs.HarvestDoc, title: str) -> None:
-    harvester = build.facilities.first("Harvester")
+    harvester = build.first("Harvester")
     if harvester is None:
         message = "the lab has neither a vacuum manifold nor a harvester"
         raise CannotBuildError(message, "add a VacuumFiltration or a Harvester to the lab file")

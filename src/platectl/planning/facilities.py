@@ -59,6 +59,14 @@ class Facilities:
         """Positions of a use (deck, hotel, dryer, lid_park), in the order of the lab file."""
         return tuple(n for n, p in self.lab.positions.items() if p.use == use)
 
+    def hotels(self, *, radioactive: bool) -> tuple[str, ...]:
+        """Hotel positions for a plate: those of the zone if it is radioactive and there is one."""
+        places = self.positions_for("hotel")
+        zone = tuple(name for name in places if self.lab.positions[name].radioactive)
+        if radioactive:
+            return zone or places
+        return tuple(name for name in places if name not in zone)
+
     def instruments_at(self, positions: Sequence[str]) -> tuple[str, ...]:
         """Instruments whose nest is one of the positions."""
         return tuple(n for n, e in self.lab.instruments.items() if e.position in positions)
