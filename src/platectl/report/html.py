@@ -12,7 +12,7 @@ from platectl.report.model import PlateReport, RunReport
 from platectl.report.picture import Picture
 from platectl.report.rows import result_rows
 from platectl.report.svg import to_svg
-from platectl.report.text import marks, tables, windows_table
+from platectl.report.text import INTERVALS, marks, tables, windows_table
 from platectl.report.views import view_of
 
 
@@ -30,9 +30,10 @@ def render(report: RunReport) -> str:
         template("report.html.j2").render(
             report=report,
             marks=marks([report]),
+            intervals=INTERVALS,
             tables=tables(rows),
             plates=[_plate(report, plate) for plate in report.plates],
-            methods=[v.methods for v in map(view_of, report.plates) if v][:1],
+            methods=dict.fromkeys(v.methods for v in map(view_of, report.plates) if v),
             windows=windows_table(report.windows),
             provenance=provenance_rows(report),
             timeline=_svg(timeline(report.steps), salt=f"{report.run}-timeline"),

@@ -17,6 +17,11 @@ RESPONSE_HEAD = ("compound", "constant", "value", "95 % interval", "status", "ef
 CONSTANT_HEAD = ("constant", "of", "site", "value", "95 % interval", "status", "tissue", "temperature", "plate", "review", "flags")  # fmt: skip
 IC50_HEAD = ("compound", "site", "IC50", "95 % interval", "Hill slope", "status", "plate", "review")
 
+INTERVALS = (
+    "Intervals are 95 %, from the profile of the fit widened by the measured radioligand and by the preparation of "
+    "the dilutions; the uncertainty of Kd is not in them."
+)
+
 
 def molar(value: float | None) -> str:
     """A concentration with its unit, or a dash."""
