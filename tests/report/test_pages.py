@@ -52,7 +52,8 @@ def write_pages(folder: Path) -> dict[str, str]:
         run_night(store, "fura2-calcium", "c"),
     )
     report, _ = reanalyse(binding)
-    write_comparison(folder / "compare.html", [report, replace(report, run="again")])
+    response, _ = reanalyse(calcium)
+    write_comparison(folder / "compare.html", [report, replace(report, run="again"), response])
     write_chart(folder / "chart.html", chart.of, chart.chart, chart.left_out, chart.rules)
     write_replicate(folder / "replicate.html", study.of, study.study, study.left_out)
     write_plan(folder / "plan.html", night.compiled, overview(night.compiled), zone=night.zone)
