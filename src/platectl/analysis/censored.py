@@ -96,8 +96,8 @@ def censored_mean(values: Sequence[float], sides: Sequence[Side]) -> CensoredMea
 
 def _of_measured(known: np.ndarray) -> CensoredMean:
     n, mean = int(known.size), float(known.mean())
-    if n == 1:
-        return CensoredMean("=", mean, None, None, None, 1, 0)
+    if n == 1 or np.ptp(known) == 0.0:  # no spread can be had from one value, or one value copied
+        return CensoredMean("=", mean, None, None, None, n, 0)
     sd = float(known.std(ddof=1))
     half = float(student.ppf(0.975, n - 1)) * sd / math.sqrt(n)
     return CensoredMean("=", mean, mean - half, mean + half, sd, n, 0)

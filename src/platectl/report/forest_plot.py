@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 NANO = 9.0
 WIDTH_IN, ROW_IN, HEAD_IN, FOOT_IN = 9.6, 0.21, 0.5, 0.75
 MOST_ROWS = 24
-NARROW_DECADES = 1.6
+#: span in decades below which the axis has these steps in a decade
+STEPS = (
+    (0.8, (1.0, 1.2, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)),
+    (1.6, (1.0, 2.0, 5.0)),
+    (math.inf, (1.0,)),
+)
 Row = tuple[str, str, "Value | Line | None"]
 
 
@@ -118,11 +123,11 @@ def _mark(
 
 def _ticks(axes: Axes, ends: Sequence[float]) -> None:
     low, high = min(ends) - 0.15, max(ends) + 0.15
-    steps = (1.0, 2.0, 5.0) if high - low < NARROW_DECADES else (1.0,)
+    steps = next(s for most, s in STEPS if high - low < most)
     decades = range(math.floor(low) - 1, math.ceil(high) + 2)
     decades = decades[:: 1 + len(decades) // 9]
     ticks = [d + math.log10(step) for d in decades for step in steps]
     kept = [t for t in ticks if low <= t <= high]
     axes.set_xlim(low, high)
-    axes.set_xticks(kept, [f"{10.0**t:.3g}" for t in kept])
+    axes.set_xticks(kept, [f"{10.0**t:g}" for t in kept])
     axes.grid(axis="x", color=GREY, linewidth=0.3, linestyle=":")
