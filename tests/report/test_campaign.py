@@ -42,6 +42,10 @@ def at(plate: PlateReport, molar: float, qualifier: str = "=", site: str = "sigm
 
 @pytest.fixture(scope="module")
 def runs(plate: PlateReport, run: RunReport) -> list[RunReport]:
+    return campaign_of(plate, run)
+
+
+def campaign_of(plate: PlateReport, run: RunReport) -> list[RunReport]:
     """Three runs at sigma-1, two at sigma-2, of which the last is a failed plate; one is signed."""
     assert isinstance(plate.result, PlateResult)
     found = [

@@ -74,10 +74,10 @@ def censored_mean(values: Sequence[float], sides: Sequence[Side]) -> CensoredMea
         z = (y - mean) / math.exp(log_sd)
         measured = z[side == "="]
         beyond = log_ndtr(z[side == "<"]).sum() + log_ndtr(-z[side == ">"]).sum()
-        return float(0.5 * measured @ measured + measured.size * log_sd - beyond)
+        return 0.5 * float(measured @ measured) + measured.size * log_sd - float(beyond)
 
     start = (float(y.mean()), math.log(float(y.std())))
-    found = minimize(lambda p: loss(*p), start, method="Nelder-Mead",
+    found = minimize(lambda p: loss(float(p[0]), float(p[1])), start, method="Nelder-Mead",
                      options={"xatol": 1e-9, "fatol": 1e-12, "maxiter": 4000})  # fmt: skip
     mean, log_sd = (float(v) for v in found.x)
     df = known.size - 1
@@ -106,7 +106,7 @@ def _of_measured(known: np.ndarray) -> CensoredMean:
 def _bound(y: np.ndarray, side: np.ndarray) -> CensoredMean:
     """What can be said without a spread: the loosest bound, if all bounds are on one side."""
     n, censored = int(y.size), int((side != "=").sum())
-    kinds: set[Side] = {s for s in ("<", ">") if (side == s).any()}  # type: ignore[assignment, misc]
+    kinds: set[Side] = {s for s in ("<", ">") if (side == s).any()}
     if len(kinds) > 1:
         return CensoredMean("=", None, None, None, None, n, censored)
     (kind,) = kinds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from platectl.report.campaign import Line, Value
 from platectl.report.picture import GREY, INK, PALE, Picture
@@ -81,11 +81,11 @@ def _forest(name: str, rows: Sequence[Row]) -> Picture | None:
 
     def draw(figure: FigureBase) -> None:
         axes = figure.add_axes((0.27, FOOT_IN / height, 0.38, 1.0 - (HEAD_IN + FOOT_IN) / height))
-        for place, span, what in shown:
-            _mark(axes, place, span, what)
+        for place, span, marked in shown:
+            _mark(axes, place, span, marked)
         for place, (label, said, what) in enumerate(rows):
             bold = "bold" if (not said or isinstance(what, Line)) else "normal"
-            at = {
+            at: dict[str, Any] = {
                 "xycoords": ("axes fraction", "data"),
                 "va": "center",
                 "annotation_clip": False,
