@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from scipy.optimize import brentq, minimize, minimize_scalar
@@ -74,11 +74,11 @@ def censored_mean(values: Sequence[float], sides: Sequence[Side]) -> CensoredMea
         z = (y - mean) / math.exp(log_sd)
         measured = z[side == "="]
         beyond = log_ndtr(z[side == "<"]).sum() + log_ndtr(-z[side == ">"]).sum()
-        return 0.5 * float(measured @ measured) + measured.size * log_sd - float(beyond)
+        return float(0.5 * (measured @ measured) + measured.size * log_sd - beyond)
 
-    start = (float(y.mean()), math.log(float(y.std())))
-    found = minimize(lambda p: loss(float(p[0]), float(p[1])), start, method="Nelder-Mead",
-                     options={"xatol": 1e-9, "fatol": 1e-12, "maxiter": 4000})  # fmt: skip
+    start = np.array((float(y.mean()), math.log(float(y.std()))))
+    precise: Any = {"xatol": 1e-9, "fatol": 1e-12, "maxiter": 4000}
+    found = minimize(lambda p: loss(p[0], p[1]), start, method="Nelder-Mead", options=precise)
     mean, log_sd = (float(v) for v in found.x)
     df = known.size - 1
     rise = 0.5 * known.size * math.log1p(float(student.ppf(0.975, df)) ** 2 / df)
@@ -86,7 +86,7 @@ def censored_mean(values: Sequence[float], sides: Sequence[Side]) -> CensoredMea
     def above(at: float) -> float:
         near = (log_sd - 1.0, log_sd + 12.0)
         best = minimize_scalar(lambda s: loss(at, s), bounds=near, method="bounded", options={"xatol": 1e-8})  # fmt: skip
-        return float(best.fun) - float(found.fun) - rise
+        return float(best.fun - found.fun - rise)
 
     far = _SPAN * math.exp(log_sd)
     ends = [brentq(above, mean, mean + step, xtol=1e-9) if above(mean + step) > 0.0 else math.copysign(math.inf, step)

@@ -13,6 +13,8 @@ from platectl.report.rows import result_rows
 from platectl.report.values import Row
 
 QUANTITIES = ("Ki", "EC50", "IC50")
+#: beyond these a concentration says no more than that an interval is open
+LEAST_MOLAR, MOST_MOLAR = 1e-18, 10.0
 _SIDES: dict[str, Side] = {"=": "=", "<": "<", ">": ">"}
 
 
@@ -186,6 +188,15 @@ def mean_molar(mean: CensoredMean | None) -> tuple[float | None, float | None, f
         (None, None, None)
         if mean is None
         else (_power(mean.mean), _power(mean.lower), _power(mean.upper))
+    )
+
+
+def shown_ends(mean: CensoredMean | None) -> tuple[float | None, float | None]:
+    """Ends of an interval in molar for people: one that no solution can have is open."""
+    _, lower, upper = mean_molar(mean)
+    return (
+        lower if lower is not None and lower > LEAST_MOLAR else None,
+        upper if upper is not None and upper < MOST_MOLAR else None,
     )
 
 

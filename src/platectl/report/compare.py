@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.results import CompoundResult, PlateResult
 from platectl.analysis.selectivity import selectivity
-from platectl.report.campaign import Line, csv_rows, lines_of, mean_molar, ratios
+from platectl.report.campaign import Line, csv_rows, lines_of, mean_molar, ratios, shown_ends
 from platectl.report.export import write_csv
 from platectl.report.forest_plot import forests
 from platectl.report.html import template
@@ -76,6 +77,7 @@ def write_comparison(path: Path, reports: Sequence[RunReport]) -> None:
         marks=marks(reports),
         reports=reports,
         parts=_parts(reports, lines),
+        details=_details(reports),
         forests=[to_svg(p, salt=f"forest-{n}") for n, p in enumerate(forests(lines))],
         methods=METHODS,
     )
@@ -104,6 +106,9 @@ def comparison_pages(reports: Sequence[RunReport]) -> Pages:
     pages.heading("Forest plots", room_in=3.0)
     for picture in forests(lines):
         pages.picture(picture)
+    for title, table in _details(reports):
+        pages.heading(f"Each run: {title}")
+        pages.table(table)
     pages.heading("Methods")
     pages.paragraph(METHODS)
     pages.heading("Provenance")
@@ -126,20 +131,24 @@ def _parts(
     reports: Sequence[RunReport], lines: Sequence[Line]
 ) -> list[tuple[str, list[list[str]]]]:
     """Titles and tables, those without rows left out."""
+    found = [
+        ("Side by side", _side_by_side(lines)),
+        ("Means over runs", _means(lines)),
+        ("Selectivity (ratio of mean Ki)", _selectivity(lines)),
+        ("Selectivity (ratio of Ki) of two runs", _run_by_run(reports)),
+        ("In no mean", _left_out(lines)),
+    ]
+    return [(title, table) for title, table in found if len(table) > 1]
+
+
+def _details(reports: Sequence[RunReport]) -> list[tuple[str, list[list[str]]]]:
+    """The tables of each run in one, with its name before each plate."""
     rows = [
         {**row, "plate": f"{report.run} {row['plate']}"}
         for report in reports
         for row in result_rows(report.plates)
     ]
-    found = [
-        ("Side by side", _side_by_side(lines)),
-        ("Means over runs", _means(lines)),
-        ("Selectivity (ratio of mean Ki)", _selectivity(lines)),
-        ("Selectivity (ratio of Ki), run by run", _run_by_run(reports)),
-        ("In no mean", _left_out(lines)),
-        *tables(rows),
-    ]
-    return [(title, table) for title, table in found if len(table) > 1]
+    return tables(rows)
 
 
 def _side_by_side(lines: Sequence[Line]) -> list[list[str]]:
@@ -168,7 +177,7 @@ def _side_by_side(lines: Sequence[Line]) -> list[list[str]]:
 def _short(line: Line) -> str:
     if line.mean is None:
         return "no usable value"
-    value, lower, upper = mean_molar(line.mean)
+    value, (lower, upper) = mean_molar(line.mean)[0], shown_ends(line.mean)
     between = f" ({interval(lower, upper)})" if lower or upper else ""
     effect = (
         ""
@@ -187,7 +196,7 @@ def _signed(lines: Sequence[Line]) -> str:
 def _means(lines: Sequence[Line]) -> list[list[str]]:
     table = [["compound", "constant", "geometric mean", "95 % interval", "SD, log10", "runs", "bounds", "effect", "left out", "quality", "review"]]  # fmt: skip
     for line in lines:
-        value, lower, upper = mean_molar(line.mean)
+        value, (lower, upper) = mean_molar(line.mean)[0], shown_ends(line.mean)
         mean, effect = line.mean, line.effect
         percent = NOTHING if effect is None or effect.mean is None else f"{effect.mean:.0f} %"
         if effect is not None and effect.lower is not None and effect.upper is not None:
@@ -210,8 +219,11 @@ def _selectivity(lines: Sequence[Line]) -> list[list[str]]:
 
 
 def _run_by_run(reports: Sequence[RunReport]) -> list[list[str]]:
+    """What two runs alone say, with the intervals of their fits; more of them are in the means."""
     table = [["compound", "sites", "ratio", "95 % interval"]]
-    for row in compare_rows(reports):
+    rows = compare_rows(reports)
+    pairs = Counter((row["compound"], row["sites"]) for row in rows)
+    for row in (r for r in rows if pairs[r["compound"], r["sites"]] == 1):
         if row["problem"]:
             table.append([str(row["compound"]), str(row["sites"]), str(row["problem"]), ""])
             continue

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from platectl.report.campaign import Line, Value
+from platectl.report.campaign import Line, Value, shown_ends
 from platectl.report.picture import GREY, INK, PALE, Picture
 from platectl.report.text import interval, qualified
 
@@ -54,8 +54,7 @@ def _rows(line: Line) -> list[Row]:
 
 
 def _between(line: Line) -> str:
-    ends = (line.mean.lower, line.mean.upper) if line.mean else (None, None)
-    return interval(*(None if e is None or math.isinf(e) else 10.0**e for e in ends))
+    return interval(*shown_ends(line.mean))
 
 
 def _span(what: Value | Line) -> tuple[float, float, float, str]:
@@ -64,12 +63,12 @@ def _span(what: Value | Line) -> tuple[float, float, float, str]:
         mean = what.mean
         assert mean is not None  # noqa: S101 rows of lines have one
         assert mean.mean is not None  # noqa: S101
-        at, ends, side = mean.mean, (mean.lower, mean.upper), str(mean.qualifier)
+        at, side = mean.mean, str(mean.qualifier)
+        molar: Sequence[float | None] = shown_ends(mean)
     else:
         at, side = what.log10, str(what.row["qualifier"])
         molar = (what.row["lower_molar"], what.row["upper_molar"])
-        ends = tuple(math.log10(e) if e and side == "=" else None for e in molar)  # type: ignore[assignment]
-    low, high = (at if e is None or math.isinf(e) else e for e in ends)
+    low, high = (math.log10(e) if e and side == "=" else at for e in molar)
     return at + NANO, low + NANO, high + NANO, side
 
 

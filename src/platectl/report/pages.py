@@ -24,7 +24,7 @@ LINE = 1.35
 CELL_GAP_IN = 0.12
 ROOM_IN = 0.9
 
-Paint = Callable[["Figure"], None]
+Paint = Callable[["Figure"], object]
 
 
 class Pages:
