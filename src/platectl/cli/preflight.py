@@ -46,7 +46,15 @@ def preflight(
     """
     name = new_run_name(store, Path(night).stem, WallClock().now().astimezone(UTC))
     options = Options(
-        night, lab, samples, truth, layout, parse_overrides(overrides), run=name, stock=stock
+        night,
+        lab,
+        samples,
+        truth,
+        layout,
+        parse_overrides(overrides),
+        run=name,
+        stock=stock,
+        store=store,
     )
     try:
         prepared = prepare(options, now=WallClock().now())

@@ -32,6 +32,9 @@ class InstrumentEntry(BaseModel):
     liquids: tuple[str, ...] = Field(default=(), description="liquids that a dispenser may carry")
     settings: dict[str, Any] = Field(default_factory=dict)
     simulator: dict[str, Any] = Field(default_factory=dict)
+    serial_number: str = Field(
+        default="", description="from its label, for an instrument that does not state it itself"
+    )
     allow_paper: bool = Field(
         default=False, description="allow a driver that was never verified on a real instrument"
     )

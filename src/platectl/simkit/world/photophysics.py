@@ -67,12 +67,13 @@ def counts(
     signal = np.where(shaken, signal * cells.jolt[wells], signal)
     cells.dye[wells] *= 1.0 - dye.bleaching
     background = dye.background_340 if channel == 0 else dye.background_380
-    return np.asarray(signal + background + _glow(held, wells, channel, truth, components))
+    return np.asarray(signal + background + glow(held, wells, channel, truth, components))
 
 
-def _glow(held: Held, wells: Indices, channel: int, truth: Truth, components: Components) -> Array:
+def glow(held: Held, wells: Indices, channel: int, truth: Truth, components: Components) -> Array:
+    """Counts of compounds that shine themselves."""
     total = np.zeros(wells.size)
-    for name, glow in truth.autofluorescence.items():
-        per_um = glow.at_340 if channel == 0 else glow.at_380
+    for name, shine in truth.autofluorescence.items():
+        per_um = shine.at_340 if channel == 0 else shine.at_380
         total += per_um * concentration_nm(held, components, name)[wells] * 1e-3
     return total
