@@ -1,9 +1,10 @@
-"""`platectl analyse`: counts from a file, no run needed."""
+"""`platectl analyse`: counts or fluorescence from a file, no run needed."""
 
 from __future__ import annotations
 
 from datetime import date, datetime
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -19,8 +20,16 @@ from platectl.cli.render import console, results_tables, say
 @click.option(
     "--layout", help="Name of a layout of the protocol, or a plate map (.csv, .xlsx, .yaml)."
 )
-@click.option("--samples", type=FILE, help="Sample sheet (default: (+)-igmesine and SA4503).")
-@click.option("--standards", type=FILE, help="Counts of the aliquots, in the same form.")
+@click.option(
+    "--samples",
+    type=FILE,
+    help="Sample sheet (default: the protocol's own, or (+)-igmesine and SA4503).",
+)
+@click.option(
+    "--standards",
+    type=FILE,
+    help="Counts of the aliquots, or the read of the calibrators, in the same form.",
+)
 @click.option(
     "--age",
     "age_min",
@@ -32,6 +41,28 @@ from platectl.cli.render import console, results_tables, say
     "--counted-on",
     type=click.DateTime(["%Y-%m-%d"]),
     help="Day of counting (default: as the file says, or today).",
+)
+@click.option("--plate", metavar="NAME", help="Which plate of a file of several.")
+@click.option("--lab", type=FILE, help="Lab file that declares the layout of --counter.")
+@click.option(
+    "--counter", metavar="NAME", help="FILE has the layout of this counter of the lab file."
+)
+@click.option(
+    "--vendor",
+    metavar="NAME",
+    help="Have allotropy read FILE as this vendor's, such as AGILENT_GEN5.",
+)
+@click.option(
+    "--rate",
+    type=click.Choice(["cps", "cpm"]),
+    help="What a luminescence is that states no rate (files of --vendor).",
+)
+@click.option(
+    "--added-at",
+    "added_s",
+    type=click.FloatRange(min=0),
+    metavar="S",
+    help="When the compound came, since a well's first point (default: the protocol's baseline).",
 )
 @click.option(
     "--set",
@@ -48,15 +79,23 @@ from platectl.cli.render import console, results_tables, say
 @json_option
 def analyse(
     counts: Path, protocol: str, layout: str | None, samples: Path | None, standards: Path | None,
-    age_min: float | None, counted_on: datetime | None, overrides: tuple[str, ...], out: Path | None, as_json: bool,
+    age_min: float | None, counted_on: datetime | None, plate: str | None, lab: Path | None, counter: str | None, vendor: str | None,
+    rate: Literal["cps", "cpm"] | None, added_s: float | None,
+    overrides: tuple[str, ...], out: Path | None, as_json: bool,
 ) -> int:  # fmt: skip
-    """Analyse counts in FILE: a Hidex 300 SL export, or a CSV with the columns well and cpm."""
+    """Analyse counts or fluorescence over time in FILE.
+
+    Counts are a Hidex 300 SL, EnVision or Kaleido export, or a CSV with the columns well and cpm; fluorescence is a
+    SoftMax Pro export. Files of other readers are read by allotropy, if it is installed
+    (pip install 'platectl[vendors]').
+    """
     from platectl.app.analyse import AnalyseOptions, analyse_file  # heavy
     from platectl.app.runs import write_results  # heavy
 
     day: date | None = counted_on.date() if counted_on else None
     report = analyse_file(AnalyseOptions(
-        counts, protocol, layout, samples, standards, day, age_min, parse_overrides(overrides)))  # fmt: skip
+        counts, protocol, layout, samples, standards, day, age_min, plate, lab, counter, vendor, rate, added_s,
+        parse_overrides(overrides)))  # fmt: skip
     folder = out or counts.with_name(f"{counts.stem}-analysis")
     rows = write_results(folder, report)
     if as_json:

@@ -57,6 +57,10 @@ class Liquid(Doc):
     temperature: TemperatureC | None = None
     excess: Fraction = 0.1
     radioactive: bool = False
+    handling: str = Field(default="", description="liquid class of the lab file; empty: water")
+    light: DurationS | None = Field(
+        default=None, description="plates that got it may stand in light so long at a time"
+    )
     prime: VolumeUl = Field(default=0.0, description="volume to fill a dispenser's tubing")
     help: str = ""
 
@@ -79,6 +83,10 @@ class LabwareUse(Doc):
     prefill: dict[ControlRole, Prefill] = Field(
         default_factory=dict, description="what a person puts into the wells of a role beforehand"
     )
+    clean: bool = Field(
+        default=False, description="nothing that handled radioactive plates may handle it"
+    )
+    radioactive: bool = Field(default=False, description="holds activity when it is loaded")
     prepared: Literal["radioligand", "agonist"] | None = Field(
         default=None, description="a plate that a person prepares well by well from the plate map"
     )
@@ -168,6 +176,14 @@ class AssayProtocol(Doc):
     def is_binding(self) -> bool:
         """Whether wells are counted, not read."""
         return self.mode in BINDING_MODES
+
+    @property
+    def is_radioactive(self) -> bool:
+        """Whether plates of this assay hold activity at some time."""
+        liquids, labware = self.liquids.values(), self.labware.values()
+        return any(x.radioactive for x in liquids) or any(
+            x.radioactive or x.prepared == "radioligand" for x in labware
+        )
 
     @property
     def of_binding(self) -> BindingDoc:

@@ -68,6 +68,9 @@ class CompiledRun(BaseModel):
         default_factory=dict,
         description="units of instruments that may answer, because their hardware tests passed",
     )
+    equals: tuple[tuple[tuple[str, ...], ...], ...] = Field(
+        default=(), description="equal instruments with their nests, in the same order"
+    )
 
     @property
     def protocols(self) -> tuple[AssayProtocol, ...]:

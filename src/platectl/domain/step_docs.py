@@ -11,6 +11,7 @@ from platectl.domain.layout import ControlRole, Role
 from platectl.domain.steps import Edge
 from platectl.domain.units import (
     DurationS,
+    Fraction,
     PressureMbar,
     SpeedRpm,
     TemperatureC,
@@ -32,19 +33,27 @@ class LoadDoc(StepDoc):
 
 
 class PlaceDoc(StepDoc):
-    """Carry a labware to a place: `manifold`, `dryer`, `hotel`, `home`."""
+    """Carry a labware to a place: `manifold`, `dryer`, `hotel`, `block` (heated or cooled), `home`."""
 
     do: Literal["place"]
     labware: str
-    to: Literal["manifold", "dryer", "hotel", "home"]
+    to: Literal["manifold", "dryer", "hotel", "block", "home"]
 
 
 class PreheatDoc(StepDoc):
-    """Bring the incubation nest, the reader or the incubator to temperature."""
+    """Bring the incubation nest, the reader, the incubator or a cold block to temperature."""
 
     do: Literal["preheat"]
     temperature: TemperatureC
-    where: Literal["nest", "reader", "incubator"] = "nest"
+    where: Literal["nest", "reader", "incubator", "block"] = "nest"
+
+
+class PipettingDoc(StepDoc):
+    """Common to steps of a liquid handler."""
+
+    handling: str = Field(
+        default="", description="liquid class of the lab file; empty: that of the source's liquid"
+    )
 
 
 class DispenseDoc(StepDoc):
@@ -57,7 +66,17 @@ class DispenseDoc(StepDoc):
     columns: str = Field(default="1-12", pattern=r"^\d{1,2}(-\d{1,2})?$")
 
 
-class DiluteDoc(StepDoc):
+class RefillDoc(StepDoc):
+    """Pump a liquid into a one-well reservoir that stands at a syringe pump."""
+
+    do: Literal["refill"]
+    liquid: str
+    into: str
+    volume: VolumeUl
+    flow_ul_per_s: float = Field(default=200.0, gt=0)
+
+
+class DiluteDoc(PipettingDoc):
     """Make the compound series in vehicle, following the plate map."""
 
     do: Literal["dilute"]
@@ -77,7 +96,7 @@ class DiluteDoc(StepDoc):
     )
 
 
-class FillDoc(StepDoc):
+class FillDoc(PipettingDoc):
     """Fill a plate from a reservoir: all wells at once, or those of some roles alone.
 
     `only` and `skip` name roles of the plate map; then whole columns are filled where they can be,
@@ -93,7 +112,7 @@ class FillDoc(StepDoc):
     skip: tuple[Role, ...] = ()
 
 
-class StampDoc(StepDoc):
+class StampDoc(PipettingDoc):
     """Copy all wells of a plate into another, with all channels; `then` goes on with the same tips.
 
     `paced_by` names a later read: when its reader takes the columns one after another, they are
@@ -112,7 +131,7 @@ class StampDoc(StepDoc):
     paced_by: str | None = None
 
 
-class AliquotDoc(StepDoc):
+class AliquotDoc(PipettingDoc):
     """Copy columns of a plate into columns of another, well by well: `columns` says which."""
 
     do: Literal["aliquot"]
@@ -125,7 +144,7 @@ class AliquotDoc(StepDoc):
     volume: VolumeUl
 
 
-class StaggerDoc(StepDoc):
+class StaggerDoc(PipettingDoc):
     """Add a liquid row by row, each row so long before a later step as its time point says."""
 
     do: Literal["stagger"]
@@ -196,7 +215,7 @@ class RestDoc(StepDoc):
 
     do: Literal["rest"]
     labware: str
-    to: Literal["dryer", "hotel", "incubator", "reader"]
+    to: Literal["dryer", "hotel", "incubator", "reader", "block"]
     duration: DurationS
 
 
@@ -274,6 +293,45 @@ class SealDoc(StepDoc):
     duration: DurationS
 
 
+class PeelDoc(StepDoc):
+    """Take the seal off a plate; the peeler's times and places are those of its maker."""
+
+    do: Literal["peel"]
+    labware: str
+    adhere: DurationS = Field(default=2.5, description="tape on the seal before it is pulled")
+    begin_mm: float = Field(default=0.0, description="from the maker's default, along the plate")
+    fast: bool = False
+
+
+class ScanDoc(StepDoc):
+    """Read the barcode of a plate: nothing more is done to it unless it is the plate of the run."""
+
+    do: Literal["scan"]
+    labware: str
+
+
+class WeighDoc(StepDoc):
+    """Weigh a plate; with `since`, an earlier weighing, judge what was poured into it meanwhile.
+
+    What it should have gained is known from the steps between. Weigh it without lid, sealed both times or
+    neither, close to the pouring: what evaporates is missing.
+    """
+
+    do: Literal["weigh"]
+    labware: str
+    since: str | None = None
+    tolerance: Fraction = Field(default=0.05, gt=0, lt=1, description="of what should be gained")
+    temperature: TemperatureC = Field(default=22.0, description="of the liquid")
+    density: float = Field(
+        default=1.0, gt=0.5, lt=3, description="of the liquid over that of water"
+    )
+    outside: Literal["note", "hold", "fault"] = Field(
+        default="hold",
+        description="note: write it down; hold: plates that have not begun wait for a decision "
+        "(night orders: quality); fault: decide about this plate (night orders: code volume)",
+    )
+
+
 class CountDoc(StepDoc):
     """Count wells; `wells` `map` means every well that the plate map uses."""
 
@@ -285,8 +343,8 @@ class CountDoc(StepDoc):
 
 
 AnyStepDoc = Annotated[
-    LoadDoc | PlaceDoc | PreheatDoc | DispenseDoc | DiluteDoc | FillDoc | StampDoc | AliquotDoc
+    LoadDoc | PlaceDoc | PreheatDoc | DispenseDoc | RefillDoc | DiluteDoc | FillDoc | StampDoc | AliquotDoc
     | StaggerDoc | LidDoc | ShakeDoc | IncubateDoc | RinseDoc | HarvestDoc | RestDoc | ManualDoc
-    | SealDoc | CountDoc | AspirateDoc | WashDoc | ReadDoc,
+    | SealDoc | PeelDoc | ScanDoc | WeighDoc | CountDoc | AspirateDoc | WashDoc | ReadDoc,
     Field(discriminator="do"),
 ]  # fmt: skip

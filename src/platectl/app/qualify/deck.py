@@ -90,13 +90,18 @@ class Deck:
         await bench.subject.load_deck(items)
         await bench.subject.use_channels(self.channels)
 
-    async def transfer(self, number: int) -> None:
-        """One stroke into the next wells of the plate, with the first tips."""
+    async def transfer(self, number: int, *, finish: bool = False) -> None:
+        """One stroke into the next wells of the plate, with the first tips; `finish` gets the drop off."""
         terms, subject = self.bench.terms, self.bench.subject
         how = {
             "volume_ul": terms.volume, "flow_ul_per_s": terms.flow_ul_per_s, "height_mm": HEIGHT_MM,
         }  # fmt: skip
         await subject.pick_up_tips(TIPS, "A1")
         await subject.aspirate(SOURCE, "A1", **how)
-        await subject.dispense(PLATE, self.firsts[number % len(self.firsts)], **how)
+        well = self.firsts[number % len(self.firsts)]
+        await subject.dispense(PLATE, well, **how)
+        if finish:
+            flow_ul_per_s = terms.flow_ul_per_s
+            await subject.blow_out(PLATE, well, flow_ul_per_s=flow_ul_per_s, height_mm=HEIGHT_MM)
+            await subject.touch_tip(PLATE, well)
         await subject.return_tips(TIPS, "A1")

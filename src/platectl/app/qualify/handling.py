@@ -16,23 +16,8 @@ JOURNEYS: Final = 3
 READS: Final = 3
 
 
-def shaker(bench: Bench) -> list[Step]:
-    """Shakes empty at two speeds, heats, shakes water."""
-    slowest, fastest = bench.subject.speed_range_rpm
-    middle = (slowest + fastest) / 2.0
-
-    async def move() -> Outcome:
-        begun_s = bench.clock.monotonic_s()
-        for speed_rpm in (slowest, middle):
-            await bench.subject.shake(speed_rpm=speed_rpm, duration_s=SHORT_S)
-        took_s = bench.clock.monotonic_s() - begun_s
-        seen = bench.judge(
-            "Did it shake slowly, then faster, and stop at home with the clamp open?"
-        )
-        return Outcome.of(
-            seen and took_s >= 2 * SHORT_S, measured={"took_s": took_s},
-            limits={"took_s": f"at least {2 * SHORT_S:g}"},
-        )  # fmt: skip
+def thermal(bench: Bench) -> list[Step]:
+    """Reaches a setpoint."""
 
     async def heat() -> Outcome:
         target_c, within_c = bench.terms.temperature, bench.terms.within_c
@@ -55,6 +40,28 @@ def shaker(bench: Bench) -> list[Step]:
             limits={"within_c": within_c, "heat_s": bench.terms.heat_s},
         )
 
+    asks = f"May {bench.name} go to {bench.terms.temperature:g} C?"
+    return [Step("heat", "measurement", asks, heat)]
+
+
+def shaker(bench: Bench) -> list[Step]:
+    """Shakes empty at two speeds, heats, shakes water."""
+    slowest, fastest = bench.subject.speed_range_rpm
+    middle = (slowest + fastest) / 2.0
+
+    async def move() -> Outcome:
+        begun_s = bench.clock.monotonic_s()
+        for speed_rpm in (slowest, middle):
+            await bench.subject.shake(speed_rpm=speed_rpm, duration_s=SHORT_S)
+        took_s = bench.clock.monotonic_s() - begun_s
+        seen = bench.judge(
+            "Did it shake slowly, then faster, and stop at home with the clamp open?"
+        )
+        return Outcome.of(
+            seen and took_s >= 2 * SHORT_S, measured={"took_s": took_s},
+            limits={"took_s": f"at least {2 * SHORT_S:g}"},
+        )  # fmt: skip
+
     async def water() -> Outcome:
         wells = dict.fromkeys(bench.kind.format.by_row(), WATER_UL)
         await bench.place(
@@ -67,7 +74,7 @@ def shaker(bench: Bench) -> list[Step]:
 
     return [
         Step("shake without a plate", "movement", f"Is the nest of {bench.name} empty and may it shake?", move),
-        Step("heat", "measurement", f"May it heat to {bench.terms.temperature:g} C?", heat),
+        *thermal(bench),
         Step("shake water", "water", "Is a plate with water at hand, and may it be shaken?", water),
     ]  # fmt: skip
 

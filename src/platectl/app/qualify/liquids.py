@@ -93,7 +93,10 @@ def handler(bench: Bench) -> list[Step]:
         await bench.place("a new empty plate", on.plate_at)
         for number in range(len(on.firsts)):
             await on.transfer(number)
-        return await _read_dye(bench, bench.kind.format.by_row(), on.plate_at)
+        try:
+            return await _read_dye(bench, bench.kind.format.by_row(), on.plate_at)
+        finally:
+            await bench.clear(SOURCE)
 
     return [
         Step("fit and return tips", "movement", f"Is the deck of {name} empty, is the door closed, and may it move?", move),
@@ -101,6 +104,22 @@ def handler(bench: Bench) -> list[Step]:
         Step("weigh transfers", "gravimetric", f"Is the balance levelled and zeroed, and may {name} transfer {terms.repeats} times?", weigh),
         _dye_step(bench, dye),
     ]  # fmt: skip
+
+
+def finisher(bench: Bench) -> list[Step]:
+    """Gets the last drop off its tips."""
+    on = Deck.of(bench)
+
+    async def finish() -> Outcome:
+        await on.fill("water")
+        await bench.place("an empty plate", on.plate_at)
+        await on.transfer(0, finish=True)
+        good = bench.judge("Did it blow out and touch the wall, and does no drop hang at a tip?")
+        await bench.clear(PLATE, SOURCE)
+        return Outcome.of(good)
+
+    asks = f"Does the rack of the test still stand on {on.tips_at}, and may it move?"
+    return [Step("blow out and touch", "water", asks, finish)]
 
 
 def washer(bench: Bench) -> list[Step]:

@@ -36,6 +36,7 @@ PROGRAMMES: Final[Mapping[str, Callable[[Bench], list[Step]]]] = {
     "BarcodeReader": handling.barcode_reader,
     "BulkDispenser": liquids.dispenser,
     "Counter": sensors.counter,
+    "EndpointReader": sensors.endpoint_reader,
     "Incubator": handling.incubator,
     "LiquidHandler": liquids.handler,
     "Peeler": handling.peeler,
@@ -45,6 +46,8 @@ PROGRAMMES: Final[Mapping[str, Callable[[Bench], list[Step]]]] = {
     "Sealer": handling.sealer,
     "Shaker": handling.shaker,
     "SyringePump": liquids.pump,
+    "ThermalNest": handling.thermal,
+    "TipFinisher": liquids.finisher,
     "VacuumFiltration": liquids.filtration,
 }
 DISPENSING: Final = {"BulkDispenser", "LiquidHandler", "PlateWasher", "SyringePump"}

@@ -9,9 +9,13 @@ from typing import Any, Final
 from platectl.app.qualify.bench import PLATE, Bench
 from platectl.app.qualify.model import Outcome, Step
 from platectl.domain.errors import RefusedError
-from platectl.hal.reading import Channel, Frame, KineticRead
+from platectl.hal.reading import Channel, EndpointRead, Frame, KineticRead
 
 WELL_UL: Final = 100.0
+WATER_NM: Final = 600.0
+INTEGRATION_S: Final = 0.1
+#: how far two reads of one plate may be apart, as a share of the first and in units
+AGAIN: Final = (0.05, 0.02)
 
 
 def balance(bench: Bench) -> list[Step]:
@@ -121,6 +125,39 @@ def reader(bench: Bench) -> list[Step]:
         Step("carriage", "movement", f"Is {bench.name} empty and its door free, and may the carriage move?", move),
         Step("read water and dye", "dye", f"Are plates with water and with {terms.dye} at hand?", read),
     ]  # fmt: skip
+
+
+def endpoint_reader(bench: Bench) -> list[Step]:
+    """Reads one plate of water twice alike, in its first mode."""
+    wells, features = tuple(bench.kind.format.by_row()), bench.subject.endpoints
+    mode, terms = features.modes[0], bench.terms
+
+    async def once(number: int) -> tuple[float, ...]:
+        title = f"qualify {bench.name} {number} {bench.clock.now():%Y%m%d-%H%M%S}"
+        if features.started_by == "operator":
+            bench.allow(f"Start {bench.name}: {mode}, title {title!r}. Started?")
+        wavelengths = {
+            "absorbance": {"excitation_nm": WATER_NM}, "luminescence": {"integration_s": INTEGRATION_S},
+            "fluorescence": {"excitation_nm": terms.excitation_nm, "emission_nm": terms.emission_nm},
+        }[mode]  # fmt: skip
+        read = EndpointRead(title, PLATE, wells, mode, **wavelengths)
+        return (await bench.subject.read_endpoint(read)).values
+
+    async def twice() -> Outcome:
+        bench.allow(
+            f"Put a plate with {WELL_UL:g} uL water in each well into {bench.name}. Is it in?"
+        )
+        first, second = await once(1), await once(2)
+        share, units = AGAIN
+        apart = [
+            abs(a - b) - max(units, share * abs(a)) for a, b in zip(first, second, strict=True)
+        ]
+        good = all(math.isfinite(away) and away <= 0 for away in apart)
+        return Outcome.of(
+            good, f"{mode}, {len(wells)} wells", limits={"apart": f"{share:.0%} or {units:g}"}
+        )
+
+    return [Step("read water twice", "measurement", f"May {bench.name} read?", twice)]
 
 
 def counter(bench: Bench) -> list[Step]:
