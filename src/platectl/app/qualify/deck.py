@@ -54,7 +54,8 @@ class Deck:
             "full": wells[:1], "column": wells[: len(wells) // len(column)], "row": column, "single": wells,
         }[channels]  # fmt: skip
         bench.room_for(terms.repeats / len(firsts) + 1)
-        return cls(bench, *places, channels=channels, firsts=tuple(firsts))
+        tips_at, source_at, plate_at = places
+        return cls(bench, tips_at, source_at, plate_at, channels, tuple(firsts))
 
     @property
     def served(self) -> int:

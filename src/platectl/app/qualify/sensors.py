@@ -9,7 +9,7 @@ from typing import Any, Final
 from platectl.app.qualify.bench import PLATE, Bench
 from platectl.app.qualify.model import Outcome, Step
 from platectl.domain.errors import RefusedError
-from platectl.hal.reading import Channel, EndpointRead, Frame, KineticRead
+from platectl.hal.reading import Channel, EndpointRead, EndpointReading, Frame, KineticRead
 
 WELL_UL: Final = 100.0
 WATER_NM: Final = 600.0
@@ -141,7 +141,8 @@ def endpoint_reader(bench: Bench) -> list[Step]:
             "fluorescence": {"excitation_nm": terms.excitation_nm, "emission_nm": terms.emission_nm},
         }[mode]  # fmt: skip
         read = EndpointRead(title, PLATE, wells, mode, **wavelengths)
-        return (await bench.subject.read_endpoint(read)).values
+        found: EndpointReading = await bench.subject.read_endpoint(read)
+        return found.values
 
     async def twice() -> Outcome:
         bench.allow(
