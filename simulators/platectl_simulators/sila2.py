@@ -27,6 +27,8 @@ from platectl.simkit.world import WorldError
 
 BEAT_S: Final = 2.0
 SPACE: Final = uuid.UUID("b5b2ff9a-9f0c-4d55-8a0e-6a0f7f6c2b11")
+#: how an execution ended, until it ends otherwise
+STOPPED: Final = ("fault", "Stopped", "it was stopped", None)
 OPTIONS: Final = (("retry", "do it again"), ("skip", "leave it as it is"))
 
 
@@ -147,7 +149,7 @@ class SilaServerSimulator:
             return self._ends[key][3]
         if key not in self._doing:
             self._begin(key, command, parameters)
-        while (doing := self._doing.get(key)) is not None:
+        while (doing := self._doing.get(key)) is not None and not doing.done():
             await say(**self._told[key])
             await asyncio.wait({doing}, timeout=BEAT_S)
         kind, code, says, ok = self._ends[key]
@@ -160,9 +162,10 @@ class SilaServerSimulator:
             raise _ServerError("refused", "not_accepted", "busy with something else")
         self._begun += 1
         execution = str(uuid.uuid5(SPACE, f"{self._setup.name}.{self._begun}"))
-        self._ends.pop(key, None)
         self._told[key] = {"execution": execution, "state": "running", "progress": 0.0}
-        self._doing[key] = asyncio.create_task(self._execute(key, command, parameters))
+        self._ends[key] = STOPPED
+        task = self._doing[key] = asyncio.create_task(self._execute(key, command, parameters))
+        task.add_done_callback(lambda _: self._doing.pop(key, None))
 
     async def _execute(self, key: str, command: str, parameters: Mapping[str, Any]) -> None:
         """Do it and keep how it ended; an abort is a defined error."""
@@ -176,9 +179,8 @@ class SilaServerSimulator:
             self._setup.world.notices.setdefault(f"{self._setup.name}.mishap", []).append(note)
             end = ("fault", error.reason, str(error), None)
         except asyncio.CancelledError:
-            end = ("fault", "Stopped", "it was stopped", None)
+            end = STOPPED
         self._ends[key] = end
-        del self._doing[key]
 
     async def _carry_out(self, key: str, command: str, parameters: Mapping[str, Any]) -> None:
         verb, number, mapped = self._calls[command]
