@@ -15,7 +15,7 @@ from tests.nights.lives import TWO_PLATES
 from platectl.app.drive import Finished
 from platectl.app.night import execute
 from platectl.app.prepare import Night, Options, prepare
-from platectl.app.runs import build_report
+from platectl.app.run_report import build_report
 from platectl.app.truth import default_truth_path
 from platectl.domain.findings import InputRefusedError
 from platectl.files.protocol import bundled
