@@ -226,3 +226,19 @@ def test_a_nest_that_cannot_hold_the_temperature_is_refused(tmp_path: Path) -> N
 
     with pytest.raises(InputRefusedError, match="shaker1 cannot hold 25 C"):
         prepare(Options(given["subject"], lab=given["lab"], overrides=cool))
+
+
+def test_modules_may_share_the_address_of_the_robot_that_they_use(tmp_path: Path) -> None:
+    given = files(tmp_path)
+    lab = yaml.safe_load(given["lab"].read_text())
+    robot = {"address": "tcp:flex.lab:31950", "allow_paper": True}
+    lab["instruments"]["flex"] |= robot
+    lab["instruments"]["shaker1"] |= robot | {"uses": {"robot": "flex"}}
+    lab["instruments"]["shaker2"] |= robot | lab["instruments"]["shaker1"]
+    lab["instruments"]["shaker2"]["position"] = "shaker2"
+    lab["instruments"]["gripper"]["address"] = "none:"
+    given["lab"].write_text(yaml.safe_dump(lab, sort_keys=False))
+
+    night = prepare(Options(given["subject"], lab=given["lab"]))
+
+    assert night.compiled.lab.instruments["shaker1"].uses == {"robot": "flex"}
