@@ -139,7 +139,8 @@ def _zones(run: CompiledRun, events: Sequence[Event]) -> Iterator[str]:
     """Plates without activity in a radioactive zone, and clean labware handled after activity."""
     active = {p.name for p in run.plates if run.protocols[p.assay].is_radioactive}
     lab, steps = run.lab, {step.id: step for step in run.steps}
-    zone = {n for n, e in (lab.positions | lab.instruments).items() if e.radioactive}
+    zone = {name for name, entry in lab.positions.items() if entry.radioactive}
+    zone |= {name for name, entry in lab.instruments.items() if entry.radioactive}
     carries = unclean(lab, people_of(run))
     met: dict[str, str] = {}
     for event in events:
