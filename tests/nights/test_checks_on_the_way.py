@@ -143,6 +143,7 @@ def test_the_checks_are_planned_done_and_told_in_ledger_and_report(tmp_path: Pat
     assert not windows
 
 
+LOW = {"instrument": "peeler", "kind": "low_tape"}
 WORN = {"instrument": "combi_membranes", "kind": "worn_tubing", "data": {"share": 0.9}}
 
 
@@ -150,7 +151,7 @@ def test_a_dispenser_that_gives_too_little_holds_the_plates_that_have_not_begun(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "two.csv").write_text(TWO_PLATES)
-    night = with_faults(tmp_path, WORN, samples=tmp_path / "two.csv")
+    night = with_faults(tmp_path, WORN, LOW, samples=tmp_path / "two.csv")
 
     finished = run(night, tmp_path)
 
@@ -160,6 +161,7 @@ def test_a_dispenser_that_gives_too_little_holds_the_plates_that_have_not_begun(
     assert set(finished.outcome.dropped) == {"P2"}
     report = build_report("worn", night.compiled, finished.events, finished.plates)
     assert any(text.startswith("P1: Full: fail: 19.") for text in report.warnings)
+    assert "P1: Open the standards: fewer than 30 seals left" in report.warnings
 
 
 @pytest.mark.long
