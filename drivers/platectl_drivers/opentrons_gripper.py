@@ -36,7 +36,7 @@ class OpentronsGripper:
         name="opentrons_gripper",
         makes="Opentrons Flex Gripper, through the handler",
         interfaces=("PlateMover",),
-        wire="http",
+        wire="none",
         source="robot server 8.1.0 run in simulation; schemas of opentrons 8.8.2 and 10.1.0 (handlers 1.5)",
         unattested=("codes of a failed grip", "time of a move"),
         transcripts=("opentrons_gripper_moves",),
