@@ -166,6 +166,8 @@ def deviations(run: CompiledRun, events: Sequence[Event]) -> list[str]:
                 f"preflight: {check['name']}: {check['needed']} needed, {check['there']} there; "
                 f"{data['by']} started nevertheless: {data['reason']}"
             )
+        elif event.kind == "step.done" and data["evidence"].get("warnings"):
+            lines.append(f"{titles[event.step]}: {', '.join(data['evidence']['warnings'])}")
         elif event.kind == "step.done" and data["evidence"].get("verdict") == "fail":
             lines.append(f"{titles[event.step]}: {_finding(data['evidence'])}")
         elif event.kind == "run.resumed":
