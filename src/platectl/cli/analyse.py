@@ -28,7 +28,11 @@ from platectl.files.result_rules import load_result_rules, rules_file
 @click.option(
     "--layout", help="Name of a layout of the protocol, or a plate map (.csv, .xlsx, .yaml)."
 )
-@click.option("--samples", type=FILE, help="Sample sheet (default: (+)-igmesine and SA4503).")
+@click.option(
+    "--samples",
+    type=FILE,
+    help="Sample sheet (default: the protocol's own, or (+)-igmesine and SA4503).",
+)
 @click.option(
     "--standards",
     type=FILE,
@@ -47,6 +51,10 @@ from platectl.files.result_rules import load_result_rules, rules_file
     help="Day of counting (default: as the file says, or today).",
 )
 @click.option("--plate", metavar="NAME", help="Which plate of a file of several.")
+@click.option("--lab", type=FILE, help="Lab file that declares the layout of --counter.")
+@click.option(
+    "--counter", metavar="NAME", help="FILE has the layout of this counter of the lab file."
+)
 @click.option(
     "--vendor",
     metavar="NAME",
@@ -84,7 +92,7 @@ from platectl.files.result_rules import load_result_rules, rules_file
 @json_option
 def analyse(
     subject: str, protocol: str, layout: str | None, samples: Path | None, standards: Path | None,
-    age_min: float | None, counted_on: datetime | None, plate: str | None, vendor: str | None,
+    age_min: float | None, counted_on: datetime | None, plate: str | None, lab: Path | None, counter: str | None, vendor: str | None,
     rate: Literal["cps", "cpm"] | None, added_s: float | None,
     overrides: tuple[str, ...], out: Path | None,
     base: int | None, by: str | None, reason: str | None, rules: Path | None, store: Path, as_json: bool,
@@ -106,7 +114,7 @@ def analyse(
 
     day: date | None = counted_on.date() if counted_on else None
     report = analyse_file(AnalyseOptions(
-        counts, protocol, layout, samples, standards, day, age_min, plate, vendor, rate, added_s,
+        counts, protocol, layout, samples, standards, day, age_min, plate, lab, counter, vendor, rate, added_s,
         parse_overrides(overrides), load_result_rules(rules_file(rules, store))))  # fmt: skip
     folder = out or counts.with_name(f"{counts.stem}-analysis")
     rows = write_results(folder, report)

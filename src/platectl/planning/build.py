@@ -290,7 +290,7 @@ class PlateBuilder:
         return "lid" in {self.kind(labware).role, self.kind(below).role}
 
     def _mover(self, labware: str, *positions: str) -> str:
-        """The first mover of the lab file that reaches all the positions.
+        """The first mover of the lab file that reaches all the positions, or its like of this plate.
 
         Raises:
             CannotBuildError: None does.
@@ -307,7 +307,7 @@ class PlateBuilder:
             stations = getattr(self.facilities.drivers[mover].settings, "stations", {})
             missing = [position for position in positions if position not in stations]
             if not missing:
-                return mover
+                return self.seats.get(mover, mover)
             unknown.append((mover, missing[0]))
         mover, position = unknown[-1]
         message = f"{mover} has no taught station for {position}"

@@ -80,7 +80,7 @@ def _alike(facilities: Facilities, first: str, other: str) -> bool:
         return False
     if (a.radioactive, a.stays_clean) != (b.radioactive, b.stays_clean):
         return False
-    if a.liquids != b.liquids or set(a.nests) != set(b.nests) or set(a.uses) != set(b.uses):
+    if a.liquids != b.liquids or set(a.nests) != set(b.nests) or a.uses != b.uses:
         return False
     if set(a.settings.get("stations", ())) != set(b.settings.get("stations", ())):
         return False

@@ -179,14 +179,17 @@ def _reseated(case: _Case, effort: int) -> _Case:
 
 
 def _orders(case: _Case) -> list[list[int]]:
-    """Orders of groups: as in the plan so far, and as written."""
+    """Orders of groups: as in the plan so far, as written, and the longest plates first."""
     groups, draft = case.question.groups, case.draft
     written = list(range(len(groups)))
-    if draft is None:
-        return [written]
-    begins = [min((draft.points[p] for p in group.points if p), default=0.0) for group in groups]
-    planned = sorted(written, key=lambda g: begins[g])
-    return [planned] if planned == written else [planned, written]
+    lengths = [
+        max((float(g.longest[0, i]) + off for i, off in g.last), default=0.0) for g in groups
+    ]
+    orders = [written, sorted(written, key=lambda g: -lengths[g])]
+    if draft is not None:
+        begins = [min((draft.points[p] for p in g.points if p), default=0.0) for g in groups]
+        orders.insert(0, sorted(written, key=begins.__getitem__))
+    return [order for k, order in enumerate(orders) if order not in orders[:k]]
 
 
 def plan_of(
