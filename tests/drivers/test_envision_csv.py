@@ -110,6 +110,17 @@ def test_raw_results_of_envision_are_read_and_calculated_ones_passed_over() -> N
     assert table.source == "x.csv:17"
 
 
+def test_the_time_is_that_of_the_same_label() -> None:
+    line = "1,0_1 US LUM 96,0,4,0.1,00:00:00.000,De=USLum Ex=N/A Em=N/A Wdw=N/A (12),\n"
+    other = line.replace("0_1 US", "second").replace("0.1,00", "5,00")
+    two = ENVISION.replace(line, other + line)
+    unclear = ENVISION.replace(line, line + line.replace("0.1,00", "5,00"))
+
+    assert parsed(two)[0].integration_s == 0.1
+    assert parsed(ENVISION.replace(line, other))[0].integration_s is None
+    assert parsed(unclear)[0].integration_s is None
+
+
 def test_results_of_kaleido_are_counts_per_second_of_the_stated_time() -> None:
     (table,) = parsed(KALEIDO)
 
@@ -278,6 +289,8 @@ async def test_of_several_tables_the_label_chooses_one(tmp_path: Path) -> None:
     begin, end = ENVISION.index("Results for"), ENVISION.index("\n\nBasic")
     second = ENVISION[begin:end].replace("0_1 US LUM", "second LUM").replace("A,0,40", "A,7,40")
     text = f"{ENVISION[:end]}\n{second}{ENVISION[end:]}"
+    row = next(line for line in ENVISION.splitlines() if line.startswith("1,0_1 US LUM 96,0"))
+    text = text.replace(row, f"{row}\n{row.replace('0_1 US LUM', 'second LUM')}", 1)
     (tmp_path / "a.csv").write_text(text)
     how = {"title": TITLE, "wells": READ, "count_s": 0.1}
 

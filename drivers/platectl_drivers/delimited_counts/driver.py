@@ -27,6 +27,7 @@ from platectl_drivers.delimited_counts.layout import (
     in_order,
     look,
     parse_lines,
+    read_file,
     take,
 )
 
@@ -50,6 +51,7 @@ class DelimitedCounts:
     )
     Settings = Settings
     parse_lines = staticmethod(parse_lines)
+    read_file = staticmethod(read_file)
 
     def __init__(self, setup: DriverSetup) -> None:
         assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings

@@ -307,6 +307,25 @@ def _time(field: str, layout: Settings) -> str:
     return ended.isoformat()
 
 
+def read_file(
+    data: bytes, name: str, layout: Settings, *, count_s: float, plate: str | None
+) -> tuple[CountReading, ...]:
+    """Read the counts of one plate of a whole file, in the order of the file.
+
+    Raises:
+        MalformedReplyError: Anything that is not as declared, a well twice, or several plates of which none is named.
+    """
+    counted = parse_lines(data, name, layout, count_s)
+    plates = list(dict.fromkeys(item.plate for item in counted))
+    wanted = plate if plate is not None else plates[0] if len(plates) == 1 else None
+    if wanted not in plates:
+        raise MalformedReplyError(
+            f"{name} is of {', '.join(map(repr, plates)) or 'no plate'}; name one of them"
+        )
+    mine = [item for item in counted if item.plate == wanted]
+    return in_order(mine, list(dict.fromkeys(item.reading.well for item in mine)), name)
+
+
 def in_order(
     counted: Iterable[Counted], wells: Sequence[str], name: str
 ) -> tuple[CountReading, ...]:

@@ -15,6 +15,7 @@ from platectl.app import vendor_files
 from platectl.app.evaluation.binding import analyse_counts, well_counts
 from platectl.app.evaluation.calcium import baseline_s, evaluate_export
 from platectl.app.exported import (
+    as_declared,
     by_allotropy,
     content_of,
     of_own_readers,
@@ -49,6 +50,7 @@ class AnalyseOptions:
     """What is analysed, and as what.
 
     `counted_on` None takes the day that the file states. `plate` chooses a plate of a file of several,
+    `counter` is an instrument of the lab file whose declared layout the file has,
     `vendor` what allotropy takes the file for, `rate` what a luminescence without a unit is. `added_s`
     is when the compound came, since a well's first point.
     """
@@ -61,6 +63,8 @@ class AnalyseOptions:
     counted_on: date | None = None
     age_min: float | None = None
     plate: str | None = None
+    lab: Path | None = None
+    counter: str | None = None
     vendor: str | None = None
     rate: Rate | None = None
     added_s: float | None = None
@@ -118,7 +122,7 @@ def _counted(
     counted_on = options.counted_on or _stated_day(readings)
     result, problem = _result(options, protocol, plate, readings, standards, counted_on)
     report = PlateReport(plate.name, plate.barcode, plate.wells, readings, result, problem)
-    return report, counted_on, _cautions(options)
+    return report, counted_on, [*_cautions(options), *_gaps(plate, readings)]
 
 
 def _read(
@@ -179,17 +183,34 @@ def _missing(path: Path, plate: Any, readings: Readings) -> list[Finding]:
     return found
 
 
-def read_counts(path: Path, protocol: AssayProtocol, options: AnalyseOptions) -> Readings:
+def _gaps(plate: Any, readings: Readings) -> list[str]:
+    absent = [w.well for w in plate.wells if w.role != "empty" and w.well not in readings]
+    return [f"Wells without a value in the file: {', '.join(absent)}."] if absent else []
+
+
+def read_counts(
+    path: Path, protocol: AssayProtocol, options: AnalyseOptions | None = None
+) -> Readings:
     """Readings by well from a counter's export or a CSV; the content tells which it is.
 
     Raises:
         InputRefusedError: Neither, or damaged.
     """
+    options = options or AnalyseOptions(path)
     data = content_of(path)
     first = data.split(b"\n", 1)[0].lower()
-    if b"well" in first and b"cpm" in first:
+    if b"well" in first and b"cpm" in first and not options.counter:
         return _from_csv(data, path, protocol)
-    found, problems = of_own_readers(registry.EXPORTS, data, path, options.vendor)
+    found, problems = (
+        (
+            as_declared(
+                data, path, options.lab, options.counter, _count_s(protocol), options.plate
+            ),
+            [],
+        )
+        if options.counter
+        else of_own_readers(registry.EXPORTS, data, path, options.vendor)
+    )
     if found is None:
         return _of_vendor(path, protocol, options, problems)
     return {
@@ -212,10 +233,10 @@ def _of_vendor(
     ]
     refuse_doubled(path, [r.well for r in chosen])
     return {
-        r.well: {"well": r.well, "cpm": r.cpm, "counts": None,
-                 "live_s": r.live_s or _count_s(protocol), "flags": [] if r.cpm is not None else ["missing"],
-                 "source": r.source, "ended_at": r.ended_at}
+        r.well: {"well": r.well, "cpm": r.cpm, "counts": None, "live_s": r.live_s or _count_s(protocol),
+                 "flags": [], "source": r.source, "ended_at": r.ended_at}
         for r in chosen
+        if r.cpm is not None
     }  # fmt: skip
 
 

@@ -7,11 +7,15 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from platectl import registry
 from platectl.app import vendor_files
 from platectl.app.vendor_files import VendorsMissingError
 from platectl.domain.errors import MalformedReplyError, UserInputError
 from platectl.domain.findings import Finding, InputRefusedError
+from platectl.files.lab import load_lab
+from platectl.hal.counting import CountReading
 from platectl.hal.reading import ExportedTrace
 
 T = TypeVar("T")
@@ -42,6 +46,41 @@ def of_own_readers(
         except MalformedReplyError as error:
             problems.append(f"{name}: {error}")
     return None, problems
+
+
+def as_declared(
+    data: bytes, path: Path, lab_file: Path | None, counter: str, count_s: float, plate: str | None
+) -> Sequence[CountReading]:
+    """Counts in the layout that a lab file declares for one of its counters.
+
+    Raises:
+        InputRefusedError: No such counter, or the file is not of its layout.
+    """
+    lab, document = load_lab(lab_file)
+    drivers = {
+        name: registry.load(registry.DRIVERS, entry.driver)
+        for name, entry in lab.instruments.items()
+    }
+    readers = {name: driver for name, driver in drivers.items() if hasattr(driver, "read_file")}
+    if counter not in readers:
+        message = f"declares no layout of files for {counter!r}"
+        fix = (
+            f"use one of: {', '.join(readers)}" if readers else "add a counter of delimited_counts"
+        )
+        raise InputRefusedError([document.finding(("instruments",), message, fix)])
+    driver, declared = readers[counter], lab.instruments[counter].settings
+    try:
+        settings = driver.Settings.model_validate(declared)
+        found: Sequence[CountReading] = driver.read_file(
+            data, path.name, settings, count_s=count_s, plate=plate
+        )
+    except ValidationError as error:
+        where = ("instruments", counter, "settings")
+        raise InputRefusedError([document.finding(where, str(error.errors()[0]["msg"]))]) from error
+    except MalformedReplyError as error:
+        fix = f"correct the settings of {counter}, or the file (--plate)"
+        raise InputRefusedError([Finding(str(error), str(path), fix=fix)]) from error
+    return found
 
 
 def by_allotropy(read: Callable[[], T], path: Path, problems: list[str], fix: str) -> T:

@@ -20,7 +20,11 @@ from platectl.cli.render import console, results_tables, say
 @click.option(
     "--layout", help="Name of a layout of the protocol, or a plate map (.csv, .xlsx, .yaml)."
 )
-@click.option("--samples", type=FILE, help="Sample sheet (default: (+)-igmesine and SA4503).")
+@click.option(
+    "--samples",
+    type=FILE,
+    help="Sample sheet (default: the protocol's own, or (+)-igmesine and SA4503).",
+)
 @click.option(
     "--standards",
     type=FILE,
@@ -39,6 +43,10 @@ from platectl.cli.render import console, results_tables, say
     help="Day of counting (default: as the file says, or today).",
 )
 @click.option("--plate", metavar="NAME", help="Which plate of a file of several.")
+@click.option("--lab", type=FILE, help="Lab file that declares the layout of --counter.")
+@click.option(
+    "--counter", metavar="NAME", help="FILE has the layout of this counter of the lab file."
+)
 @click.option(
     "--vendor",
     metavar="NAME",
@@ -71,7 +79,7 @@ from platectl.cli.render import console, results_tables, say
 @json_option
 def analyse(
     counts: Path, protocol: str, layout: str | None, samples: Path | None, standards: Path | None,
-    age_min: float | None, counted_on: datetime | None, plate: str | None, vendor: str | None,
+    age_min: float | None, counted_on: datetime | None, plate: str | None, lab: Path | None, counter: str | None, vendor: str | None,
     rate: Literal["cps", "cpm"] | None, added_s: float | None,
     overrides: tuple[str, ...], out: Path | None, as_json: bool,
 ) -> int:  # fmt: skip
@@ -86,7 +94,7 @@ def analyse(
 
     day: date | None = counted_on.date() if counted_on else None
     report = analyse_file(AnalyseOptions(
-        counts, protocol, layout, samples, standards, day, age_min, plate, vendor, rate, added_s,
+        counts, protocol, layout, samples, standards, day, age_min, plate, lab, counter, vendor, rate, added_s,
         parse_overrides(overrides)))  # fmt: skip
     folder = out or counts.with_name(f"{counts.stem}-analysis")
     rows = write_results(folder, report)

@@ -57,10 +57,10 @@ class Liquid(Doc):
     temperature: TemperatureC | None = None
     excess: Fraction = 0.1
     radioactive: bool = False
+    handling: str = Field(default="", description="liquid class of the lab file; empty: water")
     light: DurationS | None = Field(
         default=None, description="plates that got it may stand in light so long at a time"
     )
-    handling: str = Field(default="", description="liquid class of the lab file; empty: water")
     prime: VolumeUl = Field(default=0.0, description="volume to fill a dispenser's tubing")
     help: str = ""
 

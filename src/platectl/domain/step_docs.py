@@ -66,6 +66,16 @@ class DispenseDoc(StepDoc):
     columns: str = Field(default="1-12", pattern=r"^\d{1,2}(-\d{1,2})?$")
 
 
+class RefillDoc(StepDoc):
+    """Pump a liquid into a one-well reservoir that stands at a syringe pump."""
+
+    do: Literal["refill"]
+    liquid: str
+    into: str
+    volume: VolumeUl
+    flow_ul_per_s: float = Field(default=200.0, gt=0)
+
+
 class DiluteDoc(PipettingDoc):
     """Make the compound series in vehicle, following the plate map."""
 
@@ -333,7 +343,7 @@ class CountDoc(StepDoc):
 
 
 AnyStepDoc = Annotated[
-    LoadDoc | PlaceDoc | PreheatDoc | DispenseDoc | DiluteDoc | FillDoc | StampDoc | AliquotDoc
+    LoadDoc | PlaceDoc | PreheatDoc | DispenseDoc | RefillDoc | DiluteDoc | FillDoc | StampDoc | AliquotDoc
     | StaggerDoc | LidDoc | ShakeDoc | IncubateDoc | RinseDoc | HarvestDoc | RestDoc | ManualDoc
     | SealDoc | PeelDoc | ScanDoc | WeighDoc | CountDoc | AspirateDoc | WashDoc | ReadDoc,
     Field(discriminator="do"),

@@ -19,10 +19,14 @@ from platectl.planning.pipetting import (
     on_deck,
     spot,
 )
-from platectl.steps.dispense import Dispense, Prime
+from platectl.steps.dispense import Dispense, Prime, Refill
 from platectl.steps.harvest import Filter, ServedHarvest
 from platectl.steps.people import Load, Manual
 from platectl.steps.transfer import Move, Spot, TipUse, Transfer
+
+#: parts of a stroke that every syringe pump resolves
+PORTIONS = 1000
+ROUNDING = 1e-6
 
 
 def _load(build: PlateBuilder, _doc: docs.LoadDoc, title: str) -> None:
@@ -63,6 +67,29 @@ def _dispense(build: PlateBuilder, doc: docs.DispenseDoc, title: str) -> None:
         height_mm=kind.height_mm,
     )
     build.add(dispense, title, labware=(doc.into,), main=True)
+
+
+def _refill(build: PlateBuilder, doc: docs.RefillDoc, title: str) -> None:
+    pump = build.facilities.dispenser_of(doc.liquid, "SyringePump")
+    if pump is None:
+        raise CannotBuildError(
+            f"no syringe pump of the lab carries {doc.liquid!r}",
+            "add the liquid to the liquids of a SyringePump in the lab file",
+        )
+    if build.kind(doc.into).wells != 1:
+        raise CannotBuildError(f"{doc.into!r} is no reservoir of one well", "use one")
+    full_ul = build.facilities.drivers[pump].capacity_ul
+    whole, rest_ul = divmod(doc.volume, full_ul)
+    if abs(rest_ul / full_ul * PORTIONS - round(rest_ul / full_ul * PORTIONS)) > ROUNDING:
+        least = f"use a multiple of {full_ul / PORTIONS:g} uL"
+        raise CannotBuildError(f"{pump} cannot pump {doc.volume:g} uL", least)
+    build.bring(doc.into, build.facilities.position_of(pump))
+    strokes = [full_ul] * int(whole) + ([rest_ul] if rest_ul > ROUNDING else [])
+    refill = Refill(
+        pump=pump, liquid=doc.liquid, labware=build.named(doc.into), strokes_ul=tuple(strokes),
+        flow_ul_per_s=doc.flow_ul_per_s,
+    )  # fmt: skip
+    build.add(refill, title, labware=(doc.into,), main=True)
 
 
 def _change_line(build: PlateBuilder, dispenser: str, liquid: str) -> None:
@@ -290,6 +317,7 @@ def _served(build: PlateBuilder, doc: docs.HarvestDoc, title: str) -> None:
 EXPAND_LIQUID: dict[str, Callable[[PlateBuilder, Any, str], None]] = {
     "load": _load,
     "dispense": _dispense,
+    "refill": _refill,
     "dilute": _dilute,
     "fill": _fill,
     "stamp": _stamp,

@@ -44,11 +44,9 @@ class Facilities:
         """First instrument of an interface."""
         return next(iter(self.having(interface)), None)
 
-    def dispenser_of(self, liquid: str) -> str | None:
+    def dispenser_of(self, liquid: str, interface: str = "BulkDispenser") -> str | None:
         """The dispenser that carries a liquid."""
-        names = (
-            n for n in self.having("BulkDispenser") if liquid in self.lab.instruments[n].liquids
-        )
+        names = (n for n in self.having(interface) if liquid in self.lab.instruments[n].liquids)
         return next(names, None)
 
     def position_of(self, instrument: str) -> str:

@@ -11,6 +11,7 @@ from platectl.report.model import PlateReport, RunReport
 from platectl.report.rows import result_rows
 from platectl.report.text import tables
 from platectl.report.views import view_of
+from platectl.report.views.view import GROSS_CPM
 
 
 def write_html(path: Path, report: RunReport) -> None:
@@ -62,6 +63,8 @@ def _plate(report: RunReport, plate: PlateReport) -> dict[str, Any]:
         "plate": plate,
         "view": view,
         "sections": view.sections(salt) if view else [],
-        "map": heat_map(plate, salt=f"{salt}-map") if plate.counts else "",
+        "map": heat_map(plate, salt=f"{salt}-map", measured=view.measured if view else GROSS_CPM)
+        if plate.counts
+        else "",
         "counts": count_rows([plate]),
     }

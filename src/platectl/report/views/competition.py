@@ -19,7 +19,7 @@ from platectl.report.values import (
     plate_remarks,
     positive,
 )
-from platectl.report.views.view import Section
+from platectl.report.views.view import GROSS_CPM, Section
 
 ROUTES = ("compound", "exact mass action (reported)", "Munson-Rodbard", "Goldstein-Barrett", "Cheng-Prusoff")  # fmt: skip
 _USABLE = {"ok", "bound", "converged"}
@@ -41,6 +41,11 @@ class CompetitionView:
 
     plate: PlateReport
     result: PlateResult
+
+    @property
+    def measured(self) -> str:
+        """What the map of the plate shows."""
+        return GROSS_CPM
 
     @property
     def methods(self) -> str:
