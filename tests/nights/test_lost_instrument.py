@@ -13,6 +13,7 @@ from platectl.app.audit import audit
 from platectl.app.drive import Finished
 from platectl.app.night import execute
 from platectl.app.prepare import Night, prepare
+from platectl.app.runs import deviations
 from platectl.app.truth import default_truth_path
 from platectl.domain.events import Event
 from platectl.engine.stand_ins import seated
@@ -62,6 +63,10 @@ def test_the_ledger_says_why_and_holds_what_always_holds(ended: tuple[Night, Fin
     assert [data["instrument"] for data in lost] == ["counter"]
     assert lost[0]["seats"] == {"P3": {"counter": "counter2"}}
     assert audit(night.compiled, finished.events) == []
+    assert any(
+        "counter was given up" in line and "instead P3 to counter2" in line
+        for line in deviations(night.compiled, finished.events)
+    )
 
 
 def test_a_restart_knows_where_plates_go(ended: tuple[Night, Finished]) -> None:
