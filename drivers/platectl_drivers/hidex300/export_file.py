@@ -11,7 +11,7 @@ from statistics import median
 from typing import Final
 
 from platectl.domain.errors import MalformedReplyError
-from platectl.hal.counting import CountReading
+from platectl.hal.counting import CountReading, ForeignExportError
 from platectl.transport.codec import integer, number
 
 HEADER_LINES: Final = 4
@@ -102,9 +102,12 @@ def parse_file(data: bytes, name: str) -> tuple[CountReading, ...]:
     `tdcr_low` (less than half of what is usual in this file, beyond chance), `no_counts`.
 
     Raises:
-        MalformedReplyError: Not this format, not whole, or a relation that the format guarantees
-            is broken; names file, line and relation.
+        ForeignExportError: Not this format.
+        MalformedReplyError: Not whole, or a relation that the format guarantees is broken; names
+            file, line and relation.
     """
+    if _ROI not in data and b"Sample start" not in data:
+        raise ForeignExportError(f"{name}: no export of a Hidex 300 SL")
     lines = _lines(data, name)
     _check_header(lines, name)
     if len(lines) == HEADER_LINES or (len(lines) - HEADER_LINES) % BLOCK_LINES:

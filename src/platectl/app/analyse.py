@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import Any
 
-from platectl import __version__, registry
+from platectl import __version__
 from platectl.analysis.errors import AnalysisError
 from platectl.app.evaluation.binding import analyse_counts, well_counts
+from platectl.app.imports import Imported, Readings, read_counts
+from platectl.app.plausible import above_added, aliquots, caution, wells_of
 from platectl.app.runs import conditions_of_protocol
 from platectl.domain.assay import AssayProtocol
-from platectl.domain.errors import MalformedReplyError
+from platectl.domain.codes import Code
 from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
 from platectl.domain.layout import Layout
-from platectl.domain.step_docs import CountDoc
-from platectl.files.counts import parse_counts_csv
+from platectl.domain.run import PlatePlan
+from platectl.domain.samples import Sample
 from platectl.files.plate_map import load_layout
 from platectl.files.protocol import file_hash, load_protocol
 from platectl.files.samples import load_samples
 from platectl.planning.plates import plan_plates
 from platectl.report.model import AnyResult, PlateReport, RunReport
 from platectl.report.views import view_of
-
-Readings = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +42,45 @@ class AnalyseOptions:
     overrides: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class CountedPlate:
+    """One plate as its files describe it, before any analysis."""
+
+    protocol: AssayProtocol
+    plate: PlatePlan
+    readings: Readings
+    standards: Readings
+    counted_on: date
+    findings: tuple[Finding, ...]
+    """What has to be said beside any result."""
+
+
+def read_plate(options: AnalyseOptions) -> CountedPlate:
+    """Read protocol, plate map, sample sheet, counts and aliquots, and hold them against one another.
+
+    Raises:
+        InputRefusedError: One of them cannot be used, or they do not belong together; every finding.
+    """
+    protocol, layout = _assay(options)
+    counts = read_counts(options.counts, protocol)
+    standards = read_counts(options.standards, protocol) if options.standards else Imported({})
+    plate, findings = _plate(options, protocol, layout)
+    findings += [*counts.cautions, *standards.cautions]
+    findings += wells_of(options.counts, plate, counts.readings)
+    counted_on = options.counted_on or counts.stated_day
+    if counted_on is None:
+        counted_on = date.today()  # noqa: DTZ011  # the operator's day
+        message = f"does not say when it was counted; {counted_on} is taken for the decay"
+        findings.append(caution(Code.DAY_ASSUMED, message, options.counts, "", "give --counted-on"))
+    findings += above_added(options.counts, protocol, plate, counts.readings, counted_on)
+    if options.standards:
+        findings += aliquots(options.standards, protocol, standards.readings, counted_on)
+    refuse_if_any(findings)
+    return CountedPlate(
+        protocol, plate, counts.readings, standards.readings, counted_on, tuple(findings)
+    )
+
+
 def analyse_file(options: AnalyseOptions) -> RunReport:
     """Analyse one counted plate as the protocol says.
 
@@ -51,28 +89,14 @@ def analyse_file(options: AnalyseOptions) -> RunReport:
     Raises:
         InputRefusedError: The protocol, map, sheet or counts cannot be used; every finding.
     """
-    as_file = Path(options.layout) if options.layout and Path(options.layout).suffix else None
-    protocol, document = load_protocol(
-        options.protocol,
-        overrides=options.overrides,
-        layout=None if as_file else options.layout,
-    )
-    layout = load_layout(as_file) if as_file else protocol.layouts.get(protocol.layout)
-    if layout is None:
-        fix = f"use one of: {', '.join(protocol.layouts)}"
-        message = f"{protocol.layout!r} is no layout"
-        raise InputRefusedError([document.finding(("layout",), message, fix)])
-    if not protocol.is_binding:
-        raise InputRefusedError(
-            [document.finding(("mode",), "is not counted", "name a binding assay")]
-        )
-    readings = read_counts(options.counts, protocol)
-    standards = read_counts(options.standards, protocol) if options.standards else {}
-    plate, findings = _plate(options, protocol, layout)
-    refuse_if_any([*findings, *_missing(options.counts, plate, readings)])
-    counted_on = options.counted_on or _stated_day(readings)
-    result, problem = _result(options, protocol, plate, readings, standards, counted_on)
-    done = PlateReport(plate.name, plate.barcode, plate.wells, readings, result, problem)
+    counted = read_plate(options)
+    protocol, plate, findings = counted.protocol, counted.plate, counted.findings
+    result, problem = _result(options, counted)
+    if problem is not None:
+        findings = (*findings, problem)
+    said = "" if problem is None else problem.message
+    done = PlateReport(plate.name, plate.barcode, plate.wells, counted.readings, result, said)
+    as_file = layout_file(options)
     files = [p for p in (options.counts, options.standards, options.samples, as_file) if p]
     view = view_of(done)
     return RunReport(
@@ -81,108 +105,83 @@ def analyse_file(options: AnalyseOptions) -> RunReport:
         protocol=protocol.name,
         lab="",
         simulated=False,
-        started=counted_on.isoformat(),
-        finished=counted_on.isoformat(),
+        started=counted.counted_on.isoformat(),
+        finished=counted.counted_on.isoformat(),
         status="analysed from a file",
         plates=(done,),
         conditions=conditions_of_protocol(protocol),
         files={str(path): file_hash(path) for path in files},
-        warnings=(*_cautions(options), *(view.warnings if view else ()), *([problem] if problem else [])),
+        warnings=(*_cautions(options), *(f.coded for f in findings), *(view.warnings if view else ())),
+        findings=findings,
         versions={"platectl": __version__, "python": platform.python_version()},
     )  # fmt: skip
 
 
+def layout_file(options: AnalyseOptions) -> Path | None:
+    """The plate map, if the layout is a file and no name."""
+    return Path(options.layout) if options.layout and Path(options.layout).suffix else None
+
+
+def _assay(options: AnalyseOptions) -> tuple[AssayProtocol, Layout]:
+    as_file = layout_file(options)
+    protocol, document = load_protocol(
+        options.protocol, overrides=options.overrides, layout=None if as_file else options.layout
+    )
+    layout = load_layout(as_file) if as_file else protocol.layouts.get(protocol.layout)
+    if layout is None:
+        fix = f"use one of: {', '.join(protocol.layouts)}"
+        message = f"{protocol.layout!r} is no layout"
+        raise InputRefusedError([document.finding(("layout",), message, fix, Code.NAME_UNKNOWN)])
+    if not protocol.is_binding:
+        fix = "name a binding assay"
+        raise InputRefusedError(
+            [document.finding(("mode",), "is not counted", fix, Code.NOT_THIS_ASSAY)]
+        )
+    return protocol, layout
+
+
 def _result(
-    options: AnalyseOptions, protocol: AssayProtocol, plate: Any, readings: Readings,
-    standards: Readings, counted_on: date,
-) -> tuple[AnyResult | None, str]:  # fmt: skip
+    options: AnalyseOptions, counted: CountedPlate
+) -> tuple[AnyResult | None, Finding | None]:
+    protocol, readings = counted.protocol, counted.readings
     age = options.age_min or protocol.of_binding.incubation / 60.0
     ages = {} if protocol.mode == "kinetics" else dict.fromkeys(readings, age)
     try:
-        wells = well_counts(plate, readings, ages, {})
-        return analyse_counts(protocol, wells, list(standards.values()), counted_on), ""
+        wells = well_counts(counted.plate, readings, ages, {})
+        standards = list(counted.standards.values())
+        return analyse_counts(protocol, wells, standards, counted.counted_on), None
     except AnalysisError as error:
-        return None, str(error)
+        return None, Finding(str(error), str(options.counts), code=error.code)
 
 
 def _plate(
     options: AnalyseOptions, protocol: AssayProtocol, layout: Layout
-) -> tuple[Any, list[Finding]]:
+) -> tuple[PlatePlan, list[Finding]]:
     samples = load_samples(options.samples) if layout.slots else ()
     sheet = str(options.samples or "samples.csv")
     plates, findings = plan_plates(protocol, layout, samples, sheet=sheet, run=options.counts.stem)
     if len(plates) > 1:
         message = f"the samples fill {len(plates)} plates, and the counts are of one"
-        findings.append(Finding(message, sheet, None, "", "list the compounds of this plate"))
+        fix = "list the compounds of this plate"
+        findings.append(Finding(message, sheet, None, "", fix, code=Code.NO_PLACE))
     refuse_if_any(findings)
-    return plates[0], findings
+    return plates[0], [*findings, *_by_order(options, samples, plates[0])]
 
 
-def _missing(path: Path, plate: Any, readings: Readings) -> list[Finding]:
-    absent = [w.well for w in plate.wells if w.role != "empty" and w.well not in readings]
-    known = {w.well for w in plate.wells}
-    strange = [well for well in readings if well not in known]
-    fix = "choose the layout with --layout, or give a plate map"
-    found = []
-    if len(absent) == sum(w.role != "empty" for w in plate.wells):
-        found.append(Finding("holds none of the wells of the plate map", str(path), None, "", fix))
-    if strange:
-        message = f"has wells that the plate map does not know: {', '.join(strange[:6])}"
-        found.append(Finding(message, str(path), None, strange[0], fix))
-    return found
-
-
-def read_counts(path: Path, protocol: AssayProtocol) -> Readings:
-    """Readings by well from a counter's export or a CSV; the content tells which it is.
-
-    Raises:
-        InputRefusedError: Neither, or damaged.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputRefusedError(
-            [Finding(f"cannot be read: {error.strerror}", str(path))]
-        ) from error
-    first = data.split(b"\n", 1)[0].lower()
-    if b"well" in first and b"cpm" in first:
-        return _from_csv(data, path, protocol)
-    problems = []
-    for name in registry.names(registry.EXPORTS):
-        try:
-            found = registry.load(registry.EXPORTS, name)(data, path.name)
-        except MalformedReplyError as error:
-            problems.append(f"{name}: {error}")
-            continue
-        return {
-            r.well: {"well": r.well, "cpm": r.cpm, "counts": r.counts, "live_s": r.live_s,
-                     "flags": list(r.flags), "source": r.source, "ended_at": r.ended_at}
-            for r in found
-        }  # fmt: skip
-    fix = "give an export of one of these counters, or a CSV with the columns well and cpm"
-    raise InputRefusedError(
-        [Finding(f"is no export that can be read ({'; '.join(problems)})", str(path), fix=fix)]
-    )
-
-
-def _from_csv(data: bytes, path: Path, protocol: AssayProtocol) -> Readings:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputRefusedError([Finding("is not UTF-8 text", str(path))]) from error
-    times = [doc.duration for doc in protocol.steps.values() if isinstance(doc, CountDoc)]
-    wells = parse_counts_csv(text, name=str(path), count_s=times[0] if times else 60.0)
-    return {
-        w.well: {"well": w.well, "cpm": w.cpm, "counts": w.counts, "live_s": w.count_s,
-                 "flags": [], "source": f"{path.name}:{w.line}"}
-        for w in wells
-    }  # fmt: skip
-
-
-def _stated_day(readings: Readings) -> date:
-    """Day on which counting ended, if the file says it, else today: tritium loses 0.5 % a month."""
-    days = [str(r.get("ended_at", ""))[:10] for r in readings.values() if r.get("ended_at")]
-    return date.fromisoformat(max(days)) if days else date.today()  # noqa: DTZ011  # the operator's day
+def _by_order(
+    options: AnalyseOptions, samples: Sequence[Sample], plate: PlatePlan
+) -> list[Finding]:
+    """Compounds that got their slots from the order of the sheet, which may not be that of the plate."""
+    slots = {w.compound: str(w.series).partition(".")[0] for w in plate.wells if w.role == "test"}
+    placed = [s for s in samples if not s.slot]
+    if not placed or (options.samples and len(samples) == 1):
+        return []
+    order = ", ".join(f"{slots[s.compound]} is {s.compound}" for s in placed)
+    if options.samples is None:
+        message, fix = f"no sample sheet was given, so {order}", "give --samples"
+        return [caution(Code.PLACED_BY_ORDER, message, options.counts, "", fix)]
+    message = f"{order}, by the order of the sheet"
+    return [caution(Code.PLACED_BY_ORDER, message, options.samples, "slot", "give the column slot")]
 
 
 def _cautions(options: AnalyseOptions) -> list[str]:

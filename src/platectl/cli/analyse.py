@@ -9,6 +9,7 @@ import click
 
 from platectl.cli.options import FILE, emit_json, json_option, parse_overrides
 from platectl.cli.render import console, results_tables, say
+from platectl.domain.findings import InputRefusedError
 
 
 @click.command()
@@ -50,19 +51,33 @@ def analyse(
     counts: Path, protocol: str, layout: str | None, samples: Path | None, standards: Path | None,
     age_min: float | None, counted_on: datetime | None, overrides: tuple[str, ...], out: Path | None, as_json: bool,
 ) -> int:  # fmt: skip
-    """Analyse counts in FILE: a Hidex 300 SL export, or a CSV with the columns well and cpm."""
+    """Analyse FILE: counts of one plate.
+
+    An export of a counter (Hidex 300 SL, Hidex Sense), or a table (CSV, workbook) with the columns
+    well and cpm, or a plate as a grid of cpm.
+    """
     from platectl.app.analyse import AnalyseOptions, analyse_file  # heavy
     from platectl.app.runs import write_results  # heavy
 
     day: date | None = counted_on.date() if counted_on else None
-    report = analyse_file(AnalyseOptions(
-        counts, protocol, layout, samples, standards, day, age_min, parse_overrides(overrides)))  # fmt: skip
+    options = AnalyseOptions(
+        counts, protocol, layout, samples, standards, day, age_min, parse_overrides(overrides))  # fmt: skip
+    try:
+        report = analyse_file(options)
+    except InputRefusedError as error:
+        if as_json:
+            findings = [finding.plain() for finding in error.findings]
+            emit_json(
+                {"file": str(counts), "status": "refused", "findings": findings, "results": []}
+            )
+            return 2
+        raise
     folder = out or counts.with_name(f"{counts.stem}-analysis")
     rows = write_results(folder, report)
     if as_json:
-        emit_json(
-            {"file": str(counts), "folder": str(folder), "status": "analysed", "results": rows}
-        )
+        findings = [finding.plain() for finding in report.findings]
+        emit_json({"file": str(counts), "folder": str(folder), "status": "analysed",
+                   "findings": findings, "results": rows})  # fmt: skip
     else:
         for table in results_tables(rows, simulated=False):
             console().print(table)

@@ -21,13 +21,22 @@
 
 from __future__ import annotations
 
+from platectl.domain.codes import Code
+
 
 class PlatectlError(Exception):
     """Root of every error that platectl raises on purpose."""
 
 
 class UserInputError(PlatectlError):
-    """A file, option or layout is wrong; nothing was attempted."""
+    """A file, option or layout is wrong; nothing was attempted.
+
+    `code` names the finding where it is one of data.
+    """
+
+    def __init__(self, message: str, *, code: Code | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class NoPlanError(UserInputError):

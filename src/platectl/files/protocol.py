@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from platectl.domain.assay import AssayProtocol
+from platectl.domain.codes import Code
 from platectl.domain.findings import Finding, InputRefusedError
 from platectl.files.parameters import check_parameters, override, substitute
 from platectl.files.yaml_lines import Document, Place, findings_of, read_yaml
@@ -45,7 +46,9 @@ def find_protocol(reference: str) -> Path:
     if reference in protocol_names():
         return bundled(f"{reference}.yaml")
     fix = f"give a .yaml file or one of: {', '.join(protocol_names())}"
-    raise InputRefusedError([Finding("no such protocol", "", None, reference, fix)])
+    raise InputRefusedError(
+        [Finding("no such protocol", "", None, reference, fix, code=Code.NAME_UNKNOWN)]
+    )
 
 
 def load_protocol(

@@ -73,6 +73,7 @@ def results_json(report: RunReport) -> str:
         "files": dict(report.files),
         "conditions": [list(row) for row in report.conditions],
         "warnings": list(report.warnings),
+        "findings": [finding.plain() for finding in report.findings],
         "results": result_rows(report.plates),
         "plates": [_plate(plate) for plate in report.plates],
         "windows": [plain(row) for row in report.windows],
