@@ -18,6 +18,7 @@ from platectl.analysis.preparation import PreparationErrors
 from platectl.analysis.qualifiers import Flag
 from platectl.analysis.results import CompoundResult, PlateResult
 from platectl.analysis.weighting import Kind, Weighting
+from platectl.domain.codes import Code
 
 FEWEST_CONTROLS = 2
 
@@ -98,24 +99,24 @@ def _view(wells: Sequence[WellCount], conditions: BindingConditions) -> PlateVie
                 f"The plate has {len(group)} usable {name} binding wells; at least "
                 f"{FEWEST_CONTROLS} are needed."
             )
-            raise AnalysisError(message)
+            raise AnalysisError(message, Code.CONTROLS_FEW)
     high, low = (float(np.mean([w.gross_cpm for w in group])) for group in (totals, nonspecific))
     if high <= low:
         message = (
             f"Total binding ({high:.0f} cpm) does not exceed nonspecific binding ({low:.0f} cpm), "
             "so there is no window: check the plate's orientation and reagents."
         )
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.NO_WINDOW)
     if high - conditions.background_cpm >= conditions.added_cpm:
         message = (
             f"Total binding ({high:.0f} cpm) exceeds the radioactivity added "
             f"({conditions.added_cpm:.0f} cpm): check concentration, specific activity, "
             "efficiency and volume."
         )
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.COUNT_ABOVE_ADDED)
     if not any(w.used and w.role in {"test", "reference"} for w in wells):
         message = "The plate has no usable compound wells."
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.POINTS_FEW)
     return PlateView(tuple(wells), totals, nonspecific, conditions)
 
 

@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
+from platectl.analysis.errors import AnalysisError
 from platectl.analysis.model import FloatArray, Model, stack_columns
+from platectl.domain.codes import Code
 
 LN10 = math.log(10.0)
 ONE_SITE_HILL = -1.0
@@ -203,6 +205,9 @@ def log_logistic(*, lower: bool = True, asymmetric: bool = False) -> Model:
         return _log_logistic_curve(dose, np.stack(np.broadcast_arrays(*complete(theta))))
 
     def guess(dose: FloatArray, y: FloatArray) -> FloatArray:
+        if (dose < 0.0).any() or not (dose > 0.0).any():
+            message = "Log-logistic curves take doses from zero up, not their logarithms."
+            raise AnalysisError(message, Code.DOSE_IMPOSSIBLE)
         smallest = float(dose[dose > 0.0].min())
         x = np.log10(np.where(dose > 0.0, dose, smallest * 1e-3))
         rows = []

@@ -12,6 +12,7 @@ import numpy as np
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.kinetic_models import motulsky_mahan
 from platectl.analysis.plate import BindingConditions, WellCount
+from platectl.domain.codes import Code
 
 HALF_LIVES_TO_EQUILIBRIUM = 5.0
 LEAST_FRACTION = 0.97
@@ -133,7 +134,7 @@ def check_equilibrium(
     for name, age in recorded:
         if not math.isfinite(age) or age <= 0.0:
             message = f"Well {name} has an impossible incubation age ({age!r} min)."
-            raise AnalysisError(message)
+            raise AnalysisError(message, Code.CONDITIONS_IMPOSSIBLE)
     ages = [age for _, age in recorded] or [conditions.incubation_min]
     rate = observed_rate(conditions)
     if rate is None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from platectl.analysis.errors import AnalysisError
+from platectl.domain.codes import Code
 
 FloatArray: TypeAlias = NDArray[np.float64]
 Curve: TypeAlias = Callable[[FloatArray, Any], FloatArray]
@@ -58,7 +59,7 @@ class Model:
         if parameter not in self.parameters:
             known = ", ".join(self.parameters)
             message = f"Model '{self.name}' has no parameter '{parameter}' (it has {known})."
-            raise AnalysisError(message)
+            raise AnalysisError(message, Code.NAME_UNKNOWN)
         return self.parameters.index(parameter)
 
 

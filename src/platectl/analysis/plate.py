@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from platectl.analysis.counting import FEMTOMOL_PER_MOLAR_UL, cpm_per_molar
 from platectl.analysis.errors import AnalysisError
+from platectl.domain.codes import Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +180,10 @@ def check_conditions(conditions: BindingConditions) -> None:
         lowest_ok = value >= 0.0 if name in _NOT_NEGATIVE else value > 0.0
         if not math.isfinite(value) or not lowest_ok:
             message = f"The plate's {name} must be finite and above zero, not {value!r}."
-            raise AnalysisError(message)
+            raise AnalysisError(message, Code.CONDITIONS_IMPOSSIBLE)
     if conditions.efficiency > 1.0:
         message = f"Counting efficiency {conditions.efficiency!r} is above 1."
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.CONDITIONS_IMPOSSIBLE)
 
 
 def check_wells(wells: Sequence[WellCount]) -> None:
@@ -194,28 +195,30 @@ def check_wells(wells: Sequence[WellCount]) -> None:
     """
     if not wells:
         message = "There are no wells to analyse."
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.POINTS_FEW)
     seen: set[str] = set()
     for well in wells:
         if well.well in seen:
             message = f"Well {well.well} is given twice."
-            raise AnalysisError(message)
+            raise AnalysisError(message, Code.WELL_TWICE)
         seen.add(well.well)
         if well.used:
             _check_well(well)
 
 
 def _check_well(well: WellCount) -> None:
-    problem = None
+    problem, code = None, Code.DOSE_IMPOSSIBLE
     if not math.isfinite(well.gross_cpm) or well.gross_cpm < 0.0:
         problem = f"has an impossible count ({well.gross_cpm!r} cpm)"
+        code = Code.COUNT_NEGATIVE if well.gross_cpm < 0.0 else Code.NOT_FINITE
     elif not math.isfinite(well.count_min) or well.count_min <= 0.0:
         problem = f"has an impossible counting time ({well.count_min!r} min)"
+        code = Code.COUNT_TIME
     elif well.role in {"test", "reference"}:
         problem = _dose_problem(well)
     if problem is not None:
         message = f"Well {well.well} {problem}: correct it or exclude it with a reason."
-        raise AnalysisError(message)
+        raise AnalysisError(message, code)
 
 
 def _dose_problem(well: WellCount) -> str | None:

@@ -21,6 +21,7 @@ from platectl.analysis.profile import Interval, profile_interval
 from platectl.analysis.qualifiers import Flag
 from platectl.analysis.report import FitReport, report
 from platectl.analysis.weighting import Kind, Weighting, given_weights
+from platectl.domain.codes import Code
 
 FEWEST_CONCENTRATIONS = 4
 NANO = 1e9
@@ -135,7 +136,7 @@ def _added_molar(used: Sequence[WellCount], conditions: BindingConditions) -> Fl
         given = well.radioligand_molar
         if given is None or not math.isfinite(given) or given <= 0.0:
             message = f"Well {well.well} has no usable radioligand concentration ({given!r} M)."
-            raise AnalysisError(message)
+            raise AnalysisError(message, Code.DOSE_IMPOSSIBLE)
         values.append(given * scale)
     return np.array(values, dtype=np.float64)
 
@@ -151,7 +152,7 @@ def _check_design(used: Sequence[WellCount], molar: FloatArray) -> None:
                 f"Saturation needs {name} binding at {least} or more radioligand concentrations, "
                 f"not {len(doses)}."
             )
-            raise AnalysisError(message)
+            raise AnalysisError(message, Code.POINTS_FEW)
 
 
 def _options(

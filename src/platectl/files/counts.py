@@ -19,7 +19,9 @@ from platectl.files.table import (
     records,
 )
 
-COLUMNS = Columns(("well", "cpm", "counts", "count_s"), ("well", "cpm"), "holds no counts", exact=True)
+COLUMNS = Columns(
+    ("well", "cpm", "counts", "count_s"), ("well", "cpm"), "holds no counts", exact=True
+)
 SECONDS = 60.0
 _SAME_TIME = 0.01
 

@@ -22,7 +22,9 @@ from platectl.domain.layout import ControlRole, Layout
 from platectl.files.table import Columns, Sheet, grid_of, parse_well_cell, read_sheet, records
 from platectl.files.yaml_lines import findings_of, read_yaml
 
-COLUMNS = Columns(("well", "role", "slot", "point", "replicate"), ("well", "role"), "holds no wells")
+COLUMNS = Columns(
+    ("well", "role", "slot", "point", "replicate"), ("well", "role"), "holds no wells"
+)
 CONTROLS: tuple[str, ...] = get_args(ControlRole)
 _ROLES = ("test", "reference", *CONTROLS, "empty")
 _SERIES = re.compile(r"(reference|test[1-9]\d?)(?:\.([1-9]\d?))?/([1-9]\d?)")

@@ -8,6 +8,7 @@ import numpy as np
 
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.model import FloatArray
+from platectl.domain.codes import Code
 
 FEWEST_POINTS = 4
 
@@ -83,16 +84,21 @@ def check_traces(wells: tuple[WellTrace, ...]) -> None:
         AnalysisError: No wells, a well twice, arrays that do not belong together.
     """
     if not wells:
-        raise AnalysisError("There are no wells to analyse.")
+        raise AnalysisError("There are no wells to analyse.", Code.POINTS_FEW)
     seen: set[str] = set()
     for well in wells:
         if well.well in seen:
-            raise AnalysisError(f"Well {well.well} is given twice.")
+            raise AnalysisError(f"Well {well.well} is given twice.", Code.WELL_TWICE)
         seen.add(well.well)
         if well.t340_s.shape != well.f340.shape or well.t380_s.shape != well.f380.shape:
-            raise AnalysisError(f"Well {well.well} has other numbers of times than of readings.")
+            raise AnalysisError(
+                f"Well {well.well} has other numbers of times than of readings.", Code.ARRAY_SHAPE
+            )
         if well.role in {"test", "reference"} and not (well.concentration_molar or 0.0) > 0.0:
-            raise AnalysisError(f"Well {well.well} has no usable concentration of {well.compound}.")
+            raise AnalysisError(
+                f"Well {well.well} has no usable concentration of {well.compound}.",
+                Code.DOSE_IMPOSSIBLE,
+            )
         for times in (well.t340_s, well.t380_s):
             if times.size > 1 and not (np.diff(times) > 0).all():
-                raise AnalysisError(f"The times of well {well.well} do not rise.")
+                raise AnalysisError(f"The times of well {well.well} do not rise.", Code.ARRAY_SHAPE)
