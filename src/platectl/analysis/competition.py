@@ -21,6 +21,8 @@ from platectl.analysis.weighting import Kind, Weighting
 from platectl.domain.codes import Code
 
 FEWEST_CONTROLS = 2
+ABOVE_ADDED = 1.5
+"""More counts than this times the radioactivity that was added cannot be pipetting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ def analyse_competition_plate(
     compounds = tuple(
         analysis.analyse(name, own) for name, own in _by_compound(wells).items() if own
     )
+    compounds = tuple(_possible(result, wells, conditions) for result in compounds)
     qc = (*control_metrics(view, limits), *curve_metrics(view, compounds, limits))
     qc = (*qc, _equilibrium_metric(equilibrium))
     state = worst(tuple(metric.state for metric in qc))
@@ -143,10 +146,31 @@ def _equilibrium_metric(check: EquilibriumCheck) -> QcMetric:
     )
 
 
+def _possible(
+    result: CompoundResult, wells: Sequence[WellCount], conditions: BindingConditions
+) -> CompoundResult:
+    """No result of a compound with a well that shows more counts than were ever added."""
+    most = conditions.background_cpm + ABOVE_ADDED * conditions.added_cpm
+    above = [
+        w.well for w in wells if w.used and w.compound == result.compound and w.gross_cpm > most
+    ]
+    if not above:
+        return result
+    sentence = (
+        f"{', '.join(above[:6])} shows more counts than the radioactivity that was added: correct it "
+        "or exclude it with a reason."
+    )
+    return _without_value(result, Flag("count_above_added", sentence))
+
+
 def _withdrawn(result: CompoundResult, qc: tuple[QcMetric, ...]) -> CompoundResult:
     """No result from a failed plate; what was fitted stays visible."""
     failed = ", ".join(metric.name for metric in qc if metric.state == "fail")
     flag = Flag("plate_failed", f"The plate failed ({failed}), so no value is reported.")
+    return _without_value(result, flag)
+
+
+def _without_value(result: CompoundResult, flag: Flag) -> CompoundResult:
     return replace(
         result,
         value_molar=None,

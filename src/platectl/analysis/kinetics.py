@@ -20,7 +20,13 @@ from platectl.analysis.kinetic_models import (
 )
 from platectl.analysis.limits import QcLimits, QcMetric, State, worst
 from platectl.analysis.model import FloatArray
-from platectl.analysis.plate import BindingConditions, WellCount, check_conditions, check_wells
+from platectl.analysis.plate import (
+    BindingConditions,
+    WellCount,
+    check_conditions,
+    check_wells,
+    is_number,
+)
 from platectl.analysis.profile import Interval, profile_interval
 from platectl.analysis.qualifiers import Flag
 from platectl.analysis.report import FitReport, report
@@ -164,10 +170,10 @@ def _design(used: Sequence[WellCount], conditions: BindingConditions) -> FloatAr
     rows = []
     for well in used:
         ligand, time_min = well.radioligand_molar, well.time_min
-        if ligand is None or not math.isfinite(ligand) or ligand <= 0.0:
+        if ligand is None or not is_number(ligand) or ligand <= 0.0:
             message = f"Well {well.well} has no usable radioligand concentration ({ligand!r} M)."
             raise AnalysisError(message, Code.DOSE_IMPOSSIBLE)
-        if time_min is None or not math.isfinite(time_min) or time_min < 0.0:
+        if time_min is None or not is_number(time_min) or time_min < 0.0:
             message = f"Well {well.well} has no usable time ({time_min!r} min)."
             raise AnalysisError(message, Code.DOSE_IMPOSSIBLE)
         rows.append((ligand * scale * NANO, time_min, float(well.role == "total")))

@@ -16,7 +16,13 @@ from platectl.analysis.errors import AnalysisError
 from platectl.analysis.fit import Fit, FitOptions, fit
 from platectl.analysis.limits import QcLimits, QcMetric, State, worst
 from platectl.analysis.model import FloatArray
-from platectl.analysis.plate import BindingConditions, WellCount, check_conditions, check_wells
+from platectl.analysis.plate import (
+    BindingConditions,
+    WellCount,
+    check_conditions,
+    check_wells,
+    is_number,
+)
 from platectl.analysis.profile import Interval, profile_interval
 from platectl.analysis.qualifiers import Flag
 from platectl.analysis.report import FitReport, report
@@ -134,7 +140,7 @@ def _added_molar(used: Sequence[WellCount], conditions: BindingConditions) -> Fl
     values = []
     for well in used:
         given = well.radioligand_molar
-        if given is None or not math.isfinite(given) or given <= 0.0:
+        if given is None or not is_number(given) or given <= 0.0:
             message = f"Well {well.well} has no usable radioligand concentration ({given!r} M)."
             raise AnalysisError(message, Code.DOSE_IMPOSSIBLE)
         values.append(given * scale)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 
+from platectl.analysis.competition import ABOVE_ADDED
 from platectl.app.evaluation.binding import (
     FEWEST_ALIQUOTS,
     conditions_of,
@@ -20,8 +21,6 @@ from platectl.domain.run import PlatePlan
 from platectl.domain.wells import expand_wells
 
 _SHOWN = 8
-_MARGIN = 1.5
-"""More counts than this times the radioactivity added cannot be pipetting."""
 
 
 def caution(code: Code, message: str, file: Path, where: str, fix: str) -> Finding:
@@ -64,7 +63,7 @@ def above_added(
         for plan in plate.wells
         if plan.well in readings
         and readings[plan.well]["cpm"] - conditions.background_cpm
-        > _MARGIN * (plan.radioligand_molar or conditions.radioligand_molar) * conditions.cpm_per_molar
+        > ABOVE_ADDED * (plan.radioligand_molar or conditions.radioligand_molar) * conditions.cpm_per_molar
     ]  # fmt: skip
     if not found:
         return []
