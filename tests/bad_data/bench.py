@@ -108,8 +108,24 @@ def platectl(*arguments: str) -> Outcome:
     return Outcome(code, told, out.getvalue(), err.getvalue())
 
 
-def analyse(folder: Path, *, counts: str = "counts.csv", **files: bytes) -> Outcome:
-    """`platectl analyse` on the clean files of a plate, some of them replaced."""
-    arguments = ["analyse", str(folder / counts), "--json", "--counted-on", "2026-01-06"]
-    del files
-    return platectl(*arguments)
+CLEAN = {"counts.csv": counts_csv, "map.csv": map_csv, "samples.csv": lambda: SAMPLES}
+
+
+def write(folder: Path, files: Mapping[str, str | bytes]) -> None:
+    """The clean files, some of them replaced or added."""
+    for name, content in ({n: make() for n, make in CLEAN.items()} | dict(files)).items():
+        data = content if isinstance(content, bytes) else content.encode("utf-8")
+        (folder / name).write_bytes(data)
+
+
+def arguments(folder: Path, **options: str) -> list[str]:
+    """`platectl analyse` on the files of a folder; an option of "" is left out."""
+    chosen = {"counts": "counts.csv", "layout": "map.csv", "samples": "samples.csv",
+              "counted_on": "2026-01-06"} | options  # fmt: skip
+    words = ["analyse", str(folder / chosen.pop("counts")), "--json"]
+    for name, value in chosen.items():
+        if value:
+            place = name in {"layout", "samples", "standards"} and "." in value
+            text = str(folder / value) if place else value
+            words += [f"--{name.replace('_', '-')}", text]
+    return words

@@ -152,7 +152,10 @@ def parse_file(data: bytes, name: str) -> tuple[CountReading, ...]:
         MalformedReplyError: A well for a second time, or numbers that contradict each other.
     """
     columns = Columns()
-    rows = first_sheet(data) if data.startswith(b"PK") else []
+    try:
+        rows = first_sheet(data) if data.startswith(b"PK") else []
+    except MalformedReplyError as error:
+        raise ForeignExportError(f"{name}: {error}") from error
     if not rows or rows[0] != list(columns.headings):
         raise ForeignExportError(f"{name}: no workbook with the columns {columns.headings}")
     readings: dict[str, CountReading] = {}

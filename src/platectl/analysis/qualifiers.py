@@ -18,6 +18,7 @@ FEWEST_CONCENTRATIONS = 5
 FEWEST_ON_PLATEAU = 2
 HALF = 50.0
 POINTS = 20.0
+FLAT_POINTS = 10.0
 SIGMAS = 3.0
 BEND_FOLD = 4.68
 HILL_RANGE = (0.5, 2.0)
@@ -55,7 +56,7 @@ class Screening:
 
     Attributes:
         qualifier: ">" or "<" when no half response lies within the range; else None.
-        enough: False when there are too few concentrations for any result.
+        enough: False when there are too few concentrations, or no dependence on them, for any result.
         hook_above_molar: Concentrations above this one are masked; None without a hook.
         flags: Remarks.
     """
@@ -89,6 +90,8 @@ def screen(levels: Levels) -> Screening:
             f"{FEWEST_CONCENTRATIONS}."
         )
         return Screening(enough=False, flags=(Flag("too_few_concentrations", sentence),))
+    if flat := _flat(levels):
+        return Screening(enough=False, flags=(flat,))
     if levels.percent[-1] > HALF:
         return Screening(">", flags=_inactive(levels))
     if levels.percent[0] < HALF:
@@ -98,6 +101,19 @@ def screen(levels: Levels) -> Screening:
         return Screening()
     sentence = f"Binding rises again above {hook:.2e} M; the points above it are not fitted."
     return Screening(hook_above_molar=hook, flags=(Flag("hook", sentence),))
+
+
+def _flat(levels: Levels) -> Flag | None:
+    """The same response at all concentrations, far from both controls: neither side is a bound."""
+    low, high = float(levels.percent.min()), float(levels.percent.max())
+    same = high - low <= max(FLAT_POINTS, SIGMAS * levels.sd_percent)
+    if not (same and low > POINTS and high < 100.0 - POINTS):
+        return None
+    sentence = (
+        f"The response is {low:.0f} to {high:.0f} % of control at all concentrations and does not depend "
+        "on them: there is no potency, nor a bound of one."
+    )
+    return Flag("flat", sentence)
 
 
 def _inactive(levels: Levels) -> tuple[Flag, ...]:

@@ -16,6 +16,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 from xml.etree.ElementTree import ParseError
@@ -190,7 +191,7 @@ class Columns:
 
 
 def records(sheet: Sheet, columns: Columns) -> Iterator[tuple[int, dict[str, str]]]:
-    """Lines below the head as cells by column; columns that are not there are absent.
+    """Lines below the head as cells by column; cells that a line lacks are empty.
 
     Raises:
         InputRefusedError: Columns missing, unknown or twice, lines that do not fit; every finding.
@@ -214,8 +215,10 @@ def records(sheet: Sheet, columns: Columns) -> Iterator[tuple[int, dict[str, str
             findings.append(Finding(message, sheet.name, line, cells[0], fix, code=Code.ROW_LENGTH))
     if findings:
         raise InputRefusedError(findings)
-    return ((line, {n: cell for n, cell in zip(names, cells, strict=False) if n})
-            for line, cells in sheet.rows[1:])  # fmt: skip
+    return (
+        (line, {n: cell for n, cell in zip_longest(names, cells[: len(names)], fillvalue="") if n})
+        for line, cells in sheet.rows[1:]
+    )
 
 
 def _head_findings(file: str, at: int, names: Sequence[str], columns: Columns) -> list[Finding]:
