@@ -233,7 +233,7 @@ def damaged(folder: Path, name: str, each: list[Damage]) -> None:
 
 
 @given(name=st.sampled_from(sorted(CLEAN)), each=damages)
-@settings(max_examples=40, **UNLIMITED)
+@settings(max_examples=25, **UNLIMITED)
 def test_damage_never_changes_a_number_silently(
     folder: Path, name: str, each: list[Damage]
 ) -> None:
@@ -241,8 +241,9 @@ def test_damage_never_changes_a_number_silently(
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 @given(name=st.sampled_from(sorted(CLEAN)), each=damages)
-@settings(max_examples=5000, **UNLIMITED)
+@settings(max_examples=2000, **UNLIMITED)
 def test_much_damage_never_changes_a_number_silently(
     folder: Path, name: str, each: list[Damage]
 ) -> None:
@@ -270,6 +271,7 @@ def test_a_damaged_export_is_refused_or_read_alike(folder: Path, damage: Damage)
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1800)
 @given(damage=bytes_changed())
 @settings(max_examples=1000, **UNLIMITED)
 def test_a_much_damaged_export_is_refused_or_read_alike(folder: Path, damage: Damage) -> None:

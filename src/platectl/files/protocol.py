@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ def bundled(name: str) -> Path:
     return Path(str(files(BUNDLE).joinpath(name)))
 
 
+@cache
 def protocol_names() -> tuple[str, ...]:
     """Names of the bundled protocols that can be run."""
     names = []
