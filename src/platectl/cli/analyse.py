@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from platectl.cli.options import FILE, emit_json, json_option, parse_overrides
-from platectl.cli.render import console, results_tables, say
+from platectl.cli.render import console, print_table, results_tables, say
 from platectl.domain.findings import InputRefusedError
 
 
@@ -46,16 +46,23 @@ from platectl.domain.findings import InputRefusedError
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder to write (default: FILE with -analysis).",
 )
+@click.option(
+    "--model", default="4PL", show_default=True, help="Curve of a Prism file: 4PL, one-site, 5PL."
+)
+@click.option("--dose", help="What X of a Prism file is, like log[M] or nM (default: its title).")
 @json_option
 def analyse(
     counts: Path, protocol: str, layout: str | None, samples: Path | None, standards: Path | None,
-    age_min: float | None, counted_on: datetime | None, overrides: tuple[str, ...], out: Path | None, as_json: bool,
+    age_min: float | None, counted_on: datetime | None, overrides: tuple[str, ...], out: Path | None,
+    model: str, dose: str | None, as_json: bool,
 ) -> int:  # fmt: skip
-    """Analyse FILE: counts of one plate.
+    """Analyse FILE: counts of one plate, or the curves of a Prism file.
 
     An export of a counter (Hidex 300 SL, Hidex Sense), or a table (CSV, workbook) with the columns
-    well and cpm, or a plate as a grid of cpm.
+    well and cpm, or a plate as a grid of cpm; or a .pzfx file, whose XY tables are fitted.
     """
+    if counts.suffix.lower() == ".pzfx":
+        return _prism(counts, out, model, dose, as_json=as_json)
     from platectl.app.analyse import AnalyseOptions, analyse_file  # heavy
     from platectl.app.runs import write_results  # heavy
 
@@ -85,3 +92,29 @@ def analyse(
             say(f"warning: {text}")
         say(f"report: {folder / 'report.html'}")
     return 4 if any(row["status"] == "fail" for row in rows) else 0
+
+
+def _prism(path: Path, out: Path | None, model: str, dose: str | None, *, as_json: bool) -> int:
+    from platectl.app.curves import analyse_prism, write_curves  # heavy
+    from platectl.report.curve_tables import HEAD, text_table  # heavy
+
+    try:
+        found = analyse_prism(path, model=model, dose=dose)
+    except InputRefusedError as error:
+        if as_json:
+            findings = [finding.plain() for finding in error.findings]
+            emit_json({"file": str(path), "status": "refused", "findings": findings, "results": []})
+            return 2
+        raise
+    folder = out or path.with_name(f"{path.stem}-analysis")
+    rows = write_curves(folder, found)
+    if as_json:
+        findings = [finding.plain() for finding in found.findings]
+        emit_json({"file": str(path), "folder": str(folder), "status": "analysed",
+                   "findings": findings, "results": rows})  # fmt: skip
+    else:
+        print_table(HEAD, text_table(rows), title=f"{path.name}, {model}")
+        for finding in found.findings:
+            say(f"{finding.severity}: {finding.coded}")
+        say(f"report: {folder / 'report.html'}")
+    return 4 if any(finding.severity == "error" for finding in found.findings) else 0
