@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks import data_findings
 from tests.bad_data.bench import arguments, platectl, write
 from tests.bad_data.catalogue import CAUTIONED, EVERY, REFUSED, UNANSWERED, WITHOUT_VALUE, Case
 
@@ -125,6 +126,12 @@ def test_a_refusal_on_the_terminal_has_place_message_remedy_and_name(tmp_path: P
     assert got.code == 2
     assert got.err == (
         f"{tmp_path}/counts.csv:2: A1: cpm '-3.5' cannot be; write a number of zero or more [count-negative]\n"
+    )
+
+
+def test_the_page_of_findings_is_what_the_code_says() -> None:
+    assert data_findings.PAGE.read_text() == data_findings.page(), (
+        "run python -m benchmarks.data_findings --write"
     )
 
 
