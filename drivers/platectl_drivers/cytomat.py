@@ -47,7 +47,7 @@ from platectl.transport.handed import Handed
 from platectl.transport.line import LineLink
 
 REPLY_S: Final = 5.0
-POLL_S: Final = 0.5
+POLL_S: Final = 1.0
 PAUSE_S: Final = 0.1
 QUIET_S: Final = 0.2
 #: half of what a setpoint can differ by

@@ -11,6 +11,7 @@ import contextlib
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
+from itertools import groupby
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
@@ -200,13 +201,9 @@ class OperatorSimulator:
             self._world.add_labware(
                 item["labware"], item["kind"], position, barcode=item.get("barcode", "")
             )
-            for fill in item.get("fills", ()):
-                self._world.fill(
-                    item["labware"],
-                    fill["well"],
-                    volume_ul=fill["volume_ul"],
-                    contents=fill["contents"],
-                )
+            for what, fills in groupby(item.get("fills", ()), key=_poured):
+                wells = (fill["well"] for fill in fills)
+                self._world.fill(item["labware"], *wells, **what)
         connected = set[str]()
         for bottle in data.get("bottles", ()):
             await self._takes(self._options.per_item_s)
@@ -316,6 +313,11 @@ class _Carried:
             self._world.set_down(self._labware, self._home)
             for lid in reversed(self._lids):
                 self._world.set_down(lid, self._home)
+
+
+def _poured(fill: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a fill is the same for many wells."""
+    return {"volume_ul": fill["volume_ul"], "contents": fill["contents"]}
 
 
 def _misplaced(fault: Fault | None, places: Any) -> str:

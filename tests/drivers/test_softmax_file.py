@@ -203,7 +203,7 @@ class Rewritten:
     async def names(self) -> list[str]:
         return ["x.txt"]
 
-    async def read(self, name: str) -> bytes:
+    async def read(self, name: str, *, longest: int = -1) -> bytes:
         return self._versions.pop(0) if len(self._versions) > 1 else self._versions[0]
 
 

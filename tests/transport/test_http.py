@@ -139,6 +139,48 @@ async def test_a_connection_that_breaks_before_the_end_is_not_used_to_send_again
     await server.aclose()
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n",
+        OK + OK,
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n{}",
+    ],
+)
+async def test_what_is_not_one_answer_is_no_answer(answer: bytes) -> None:
+    server = Server(answering(answer), answering(OK))
+    link = HttpLink(server.connect, host="robot")
+
+    with pytest.raises(MalformedReplyError, match="not HTTP"):
+        await link.request("GET", "/", timeout_s=5)
+
+    assert (await link.request("GET", "/", timeout_s=5)).json() == {}
+    await link.aclose()
+    await server.aclose()
+
+
+async def test_an_announcement_before_the_answer_is_passed_over() -> None:
+    server = Server(answering(b"HTTP/1.1 102 Processing\r\nX-A: b\r\n\r\n" + OK))
+    link = HttpLink(server.connect, host="robot")
+
+    answer = await link.request("GET", "/", timeout_s=5)
+
+    assert (answer.status, answer.json(), "x-a" in answer.headers) == (200, {}, False)
+    await link.aclose()
+    await server.aclose()
+
+
+@pytest.mark.parametrize("target", ["/a b", "/a\r\nX: y", "a"])
+async def test_a_request_that_is_none_is_not_sent(target: str) -> None:
+    server = Server(answering(OK))
+    link = HttpLink(server.connect, host="robot")
+
+    with pytest.raises(ValueError, match="cannot be written"):
+        await link.request("GET", target, timeout_s=5)
+
+    assert not server.tasks
+
+
 async def test_no_answer_ends_in_time_and_a_late_one_is_never_taken_for_the_next() -> None:
     late = b'HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n"late"'
     server = Server(answering(late, late_s=8), answering(OK))

@@ -12,6 +12,6 @@ class Settings(BaseModel):
 
     bottom_z: int = Field(default=26, ge=1, le=200)
     dispense_z: int = Field(default=121, ge=1, le=210)
-    poll_s: float = Field(default=0.1, gt=0, le=5)
+    poll_s: float = Field(default=0.5, gt=0, le=5)
     step_s: float = Field(default=120.0, gt=0, description="time granted to a step")
     cycle_s: float = Field(default=60.0, gt=0, description="time granted to a wash cycle")

@@ -35,6 +35,8 @@ from platectl.transport.codec import number
 
 TITLE: Final = "FLIPR time sequence\t1"
 ENDS: Final = ("End", "Stopped")
+#: of a file, within which its last line lies
+LAST_BYTES: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +66,14 @@ class TimeSequence:
 
 def is_whole(data: bytes) -> bool:
     """Whether a file has its last line."""
-    lines = data.replace(b"\r\n", b"\n").split(b"\n")
+    lines = data[-LAST_BYTES:].replace(b"\r\n", b"\n").rsplit(b"\n", 2)
     return len(lines) > 1 and not lines[-1] and lines[-2] in {end.encode() for end in ENDS}
 
 
 def data_file_of(data: bytes) -> str | None:
     """The data file that a growing export belongs to; None as long as that is not there."""
-    lines = data.replace(b"\r\n", b"\n").split(b"\n")[:-1]
-    for line in lines[:3]:
-        key, tab, value = line.partition(b"\t")
+    for line in data.split(b"\n", 3)[:-1]:
+        key, tab, value = line.removesuffix(b"\r").partition(b"\t")
         if key == b"Data file" and tab:
             return value.decode("latin-1")
     return None

@@ -14,6 +14,8 @@ from platectl_drivers.flipr.export_file import data_file_of, is_whole
 
 #: what a run that broke off may take to leave its export
 GRACE_S: Final = 15.0
+#: at the beginning of a file, within which its first lines end
+HEAD_BYTES: Final = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Found:
 
 
 class ExportWatch:
-    """Looks for the export that names a data file; reads whole foreign files only once.
+    """Looks for the export that names a data file; reads of foreign files no more than the head, once.
 
     `seen` names what belongs to the data file, whole or not, and `unreadable` says why nothing
     could be looked at; both are of the last look.
@@ -70,11 +72,10 @@ class ExportWatch:
             for name in await self._folder.names():
                 if name in self._foreign:
                     continue
-                data = await self._folder.read(name)
-                found = data_file_of(data)
+                found = data_file_of(await self._folder.read(name, longest=HEAD_BYTES))
                 if found == self._data_file:
-                    ours[name] = data
-                elif found is not None and is_whole(data):
+                    ours[name] = await self._folder.read(name)
+                elif found is not None:
                     self._foreign.add(name)
         except DisconnectedError as error:
             self.unreadable = str(error)

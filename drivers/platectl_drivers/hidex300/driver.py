@@ -26,6 +26,8 @@ from platectl_drivers.hidex300.export_file import Progress, parse_file, progress
 
 MODEL: Final = "Hidex 300 SL"
 LEAST_LIVE_FRACTION: Final = 0.9
+#: at the beginning of a file, within which its title line ends
+HEAD_BYTES: Final = 4096
 
 
 class Settings(BaseModel):
@@ -177,7 +179,7 @@ class Hidex300:
 
 
 class _Watch:
-    """Looks for one title in a folder; remembers enough to read foreign files only once.
+    """Looks for one title in a folder; reads of foreign files no more than the head, once.
 
     `missing` is the number of readings that the file with the title still lacks, by which the
     next look can wait: a reading never takes less than its counting time.
@@ -225,10 +227,9 @@ class _Watch:
             for name in await self._folder.names():
                 if name in self._foreign:
                     continue
-                data = await self._folder.read(name)
-                title = progress(data).title
+                title = progress(await self._folder.read(name, longest=HEAD_BYTES)).title
                 if title == self._title:
-                    ours[name] = data
+                    ours[name] = await self._folder.read(name)
                 elif title is not None:
                     self._foreign[name] = title
         except DisconnectedError as error:

@@ -30,7 +30,8 @@ _FIELDS_END: Final = 1 + len(_KEYS)
 _SPECTRUM_END: Final = _FIELDS_END + 1 + CHANNELS
 _SPECTRUM_TITLE: Final = b"Spectrum:;Alpha;Beta;Alpha Triple;Beta Triple"
 _SPECTRUM_COLUMNS: Final = 5
-_EMPTY_CHANNELS: Final = tuple(b"%d;0;0;0;0" % channel for channel in range(1, CHANNELS + 1))
+_CHANNEL_NUMBERS: Final = tuple(b"%d" % channel for channel in range(1, CHANNELS + 1))
+_EMPTY_CHANNELS: Final = tuple(b"%s;0;0;0;0" % channel for channel in _CHANNEL_NUMBERS)
 _PLOT_COLUMNS: Final = 64
 _EMPTY_PLOT_LINE: Final = b";".join([b"0"] * _PLOT_COLUMNS)
 _WELL: Final = re.compile(r"([A-P])(0[1-9]|[1-9]\d)")
@@ -189,17 +190,32 @@ def _fields(lines: Sequence[bytes], first: int, name: str) -> Mapping[bytes, byt
 
 def _spectrum_sums(lines: Sequence[bytes], first: int, name: str) -> tuple[int, int]:
     """Sums of the columns `Beta` and `Beta Triple`; most channels are empty and skipped."""
-    beta = triple = 0
     rows = lines[first : first + CHANNELS]
-    for channel, (row, empty) in enumerate(zip(rows, _EMPTY_CHANNELS, strict=True), start=1):
-        if row == empty:
-            continue
-        values = _integers(row, _SPECTRUM_COLUMNS, _Place(name, first + channel - 1))
-        if values[0] != channel:
-            raise _Place(name, first + channel - 1).error(f"expected channel {channel}")
-        beta += values[2]
-        triple += values[4]
-    return beta, triple
+    full = [n for n, empty in enumerate(_EMPTY_CHANNELS) if rows[n] != empty]
+    if not full:
+        return 0, 0
+    text = b";|;".join([rows[n] for n in full])
+    fields = text.split(b";")
+    apart = _SPECTRUM_COLUMNS + 1
+    in_columns = fields[_SPECTRUM_COLUMNS::apart] == [b"|"] * (len(full) - 1)
+    in_order = fields[::apart] == [_CHANNEL_NUMBERS[n] for n in full]
+    digits = text.translate(None, b";|").isdigit() and b"" not in fields
+    if not (in_columns and in_order and digits):
+        raise _wrong_channel(rows, first, name)
+    return sum(map(int, fields[2::apart])), sum(map(int, fields[4::apart]))
+
+
+def _wrong_channel(rows: Sequence[bytes], first: int, name: str) -> MalformedReplyError:
+    """Say which line of a spectrum is not as it must be."""
+    for index, row in enumerate(rows):
+        place = _Place(name, first + index)
+        try:
+            channel = _integers(row, _SPECTRUM_COLUMNS, place)[0]
+        except MalformedReplyError as error:
+            return error
+        if channel != index + 1:
+            return place.error(f"expected channel {index + 1}")
+    return _Place(name, first).error("the spectrum is not in its columns")
 
 
 def _integers(row: bytes, columns: int, place: _Place) -> list[int]:

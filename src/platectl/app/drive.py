@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -72,7 +73,8 @@ class Drive:
     def run(self, run: CompiledRun, policy: Policy, state: RunState | None = None) -> Finished:
         """Run from the start, or from a state, to the end; then evaluate the plates."""
         try:
-            outcome = self.site.run(self._run(run, policy, state))
+            with _rare_collections():
+                outcome = self.site.run(self._run(run, policy, state))
         except FencedError:
             raise
         except StoreError as error:
@@ -175,6 +177,19 @@ class Drive:
             questions=len(engine.questions.open),
             steps=engine.under_way(),
         )
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Look for cyclic garbage rarely: a run makes little, and what it was made from stays."""
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 async def _until(starts: datetime, clock: Clock) -> None:

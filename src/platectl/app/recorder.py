@@ -26,6 +26,7 @@ class WireRecorder:
         self._folder = folder
         self._clock = clock
         self._files: list[TextIO] = []
+        self._conversations: dict[str, int] = {}
         self._sent: dict[str, Any] = {}
 
     def writer(self, wire: str) -> Callable[[Side, bytes], None]:
@@ -54,10 +55,13 @@ class WireRecorder:
 
     def _open(self, folder: Path, wire: str) -> TextIO:
         folder.mkdir(parents=True, exist_ok=True)
-        path, number = folder / f"{wire}.txt", 1
-        while path.exists():
+        number = self._conversations.get(wire, 0)
+        while True:
             number += 1
-            path = folder / f"{wire}~{number}.txt"
+            path = folder / (f"{wire}.txt" if number == 1 else f"{wire}~{number}.txt")
+            if not path.exists():
+                break
+        self._conversations[wire] = number
         file = path.open("w", encoding="ascii")
         file.write(f"# {wire}; source: recorded by platectl during the run\n")
         self._files.append(file)

@@ -31,6 +31,8 @@ from platectl.hal.recovery import ACTION_ID, Verdict
 from platectl.steps import kind_of
 
 Do = Callable[[], Awaitable[Any]]
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 #: pieces of a result that cannot be had again
 DURABLE = frozenset({"addition.seen", "frame.taken"})
 
@@ -92,7 +94,7 @@ class StepBench:
         """Do one action at most once; see `platectl.steps.bench.Bench`."""
         self.instrument_in_use = instrument
         base = f"{self.step_id}:{next(self._numbers)}"
-        arguments = json.loads(json.dumps(arguments))
+        arguments = json.loads(_encode(arguments))
         effect = effect or self._step.effect
         known = self._latest(base)
         _check_same(known, instrument, verb)
@@ -197,8 +199,7 @@ class StepBench:
     ) -> Any:  # fmt: skip
         await self._gate.pass_action(self._step)
         sent = {"instrument": instrument, "verb": verb, "arguments": arguments, "effect": effect}
-        text = json.dumps(sent, sort_keys=True, separators=(",", ":"))
-        digest = hashlib.sha256(text.encode()).hexdigest()
+        digest = hashlib.sha256(_encode(sent).encode()).hexdigest()
         self._bytes_sent(instrument)
         self._record("action.sent", {"action": action_id, **sent, "hash": digest})
         self.action = self._journal.state.action(self.step_id, action_id)

@@ -54,8 +54,10 @@ class DropFolder(Protocol):
         """Return the names of the files that are there now, sorted."""
         ...
 
-    async def read(self, name: str) -> bytes:
+    async def read(self, name: str, *, longest: int = -1) -> bytes:
         """Return the present content of one file, which may still be growing.
+
+        With `longest` no more than its first bytes.
 
         Raises:
             DisconnectedError: The folder or the file cannot be read.

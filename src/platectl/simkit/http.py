@@ -1,7 +1,6 @@
 """The server side of HTTP/1.1 over any byte stream, for simulated instruments.
 
-Bodies have a content-length. What `h11` would refuse is refused here; on the other side of the
-stream it reads what is written here.
+Bodies have a content-length. Names, values and lengths that RFC 9112 does not allow are refused.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ class PipeEnd:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._arrived = asyncio.Event()
+        self._waiter: asyncio.Future[bool] | None = None
         self._closed = False
         self._peer: PipeEnd = self
 
@@ -23,7 +23,7 @@ class PipeEnd:
         if self._closed or self._peer._closed:
             raise DisconnectedError("the other side closed the conversation")
         self._peer._buffer += data
-        self._peer._arrived.set()
+        self._peer._wake()
 
     async def receive(self, *, timeout_s: float | None = None) -> bytes:
         """Return all bytes that have arrived, waiting for the first."""
@@ -33,7 +33,6 @@ class PipeEnd:
             raise DisconnectedError("the other side closed the conversation")
         data = bytes(self._buffer)
         self._buffer.clear()
-        self._arrived.clear()
         return data
 
     async def _wait(self, timeout_s: float | None) -> None:
@@ -41,21 +40,30 @@ class PipeEnd:
             return
         if timeout_s is not None and timeout_s <= 0:
             raise ReplyTimeoutError("nothing has come")
-        self._arrived.clear()
-        if timeout_s is None:
-            await self._arrived.wait()
-            return
+        loop = asyncio.get_running_loop()
+        self._waiter = waiter = loop.create_future()
+        timer = None if timeout_s is None else loop.call_later(timeout_s, _expire, waiter)
         try:
-            async with asyncio.timeout(timeout_s):
-                await self._arrived.wait()
-        except TimeoutError:
-            raise ReplyTimeoutError(f"nothing came within {timeout_s:g} s") from None
+            if not await waiter:
+                raise ReplyTimeoutError(f"nothing came within {timeout_s:g} s")
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(True)
 
     async def aclose(self) -> None:
         """Close; a waiting other end wakes up and sees the end."""
         self._closed = True
-        self._arrived.set()
-        self._peer._arrived.set()
+        self._wake()
+        self._peer._wake()
+
+
+def _expire(waiter: asyncio.Future[bool]) -> None:
+    if not waiter.done():
+        waiter.set_result(False)
 
 
 def pipe() -> tuple[PipeEnd, PipeEnd]:

@@ -41,16 +41,6 @@ class Move(Params):
     stir_ul: float = Field(default=0.0, ge=0)
 
 
-class TipUse(Params):
-    """Pick tips up, make moves, and drop the tips or put them back."""
-
-    channels: ChannelSet
-    rack: str
-    tip_well: str
-    moves: tuple[Move, ...] = Field(min_length=1)
-    finish: Literal["drop", "return"] = "drop"
-
-
 def covered(channels: ChannelSet, well: str) -> tuple[str, ...]:
     """Wells that a set of channels covers when its first channel is at `well`."""
     row, column = parse_well(well)
@@ -63,18 +53,33 @@ def covered(channels: ChannelSet, well: str) -> tuple[str, ...]:
     return (well,)
 
 
-def spread(channels: ChannelSet, spot: Spot) -> tuple[tuple[str, str], ...]:
-    """(labware, well) of each channel at a spot."""
-    wells = covered(channels, spot.well)
-    return tuple((spot.labware, spot.well if spot.trough else well) for well in wells)
+class TipUse(Params):
+    """Pick tips up, make moves, and drop the tips or put them back.
+
+    Channels that are `idle`, counted from 0, meet empty wells only: they draw and deliver air.
+    """
+
+    channels: ChannelSet
+    rack: str
+    tip_well: str
+    moves: tuple[Move, ...] = Field(min_length=1)
+    finish: Literal["drop", "return"] = "drop"
+    idle: frozenset[int] = frozenset()
+
+    def wells(self, spot: Spot) -> tuple[tuple[str, str], ...]:
+        """(labware, well) of each channel that works at a spot."""
+        wells = enumerate(covered(self.channels, spot.well))
+        return tuple(
+            (spot.labware, spot.well if spot.trough else well)
+            for channel, well in wells
+            if channel not in self.idle
+        )
 
 
 def use_moves(use: TipUse) -> Iterable[LiquidMove]:
     """Liquid moves of one tip use, channel by channel."""
     for move in use.moves:
-        sources = spread(use.channels, move.source)
-        targets = spread(use.channels, move.target)
-        for source, target in zip(sources, targets, strict=True):
+        for source, target in zip(use.wells(move.source), use.wells(move.target), strict=True):
             yield LiquidMove(source, target, move.volume_ul)
 
 

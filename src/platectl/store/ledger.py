@@ -36,6 +36,8 @@ WHERE coalesce(? = (SELECT max(epoch) FROM owners), TRUE)
 """
 GENESIS = "0" * 64
 
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
 
 def chain_hash(previous: str, event: Event, data: str) -> str:
     """SHA-256 of an entry and its predecessor, hexadecimal."""
@@ -168,7 +170,7 @@ class Ledger:
             StoreError: The disk refused; nothing that depends on this entry may be sent.
             FencedError: Another process has claimed the ledger since.
         """
-        data = json.dumps(dict(event.data), sort_keys=True, separators=(",", ":"))
+        data = _encode(dict(event.data))
         digest = chain_hash(self._hash, event, data)
         with self._mapped():
             self._set_sync(sync=sync)
@@ -193,12 +195,11 @@ class Ledger:
 
     def events(self, *, plate: str | None = None) -> Iterator[Event]:
         """All entries in order, or those of the steps of one plate and of no step."""
-        of_plate = "" if plate is None else "WHERE step = '' OR substr(step, 1, ?) = ?"
-        prefix = f"{plate}."
+        of_plate = "" if plate is None else "WHERE step = '' OR step >= ? AND step < ?"
         with self._mapped():
             rows = self._db.execute(
                 f"SELECT kind, step, wall, monotonic_s, data FROM events {of_plate} ORDER BY number",  # noqa: S608  # one of two constants
-                () if plate is None else (len(prefix), prefix),
+                () if plate is None else (f"{plate}.", f"{plate}/"),  # a slash follows a point
             ).fetchall()
         for kind, step, wall, monotonic_s, data in rows:
             yield Event(_kind(kind), step, wall, monotonic_s, json.loads(data))

@@ -32,14 +32,14 @@ class DropDirectory:
         """
         return await self._do(self._names)
 
-    async def read(self, name: str) -> bytes:
-        """Return the present content of one file.
+    async def read(self, name: str, *, longest: int = -1) -> bytes:
+        """Return the present content of one file, or its first `longest` bytes.
 
         Raises:
             UserInputError: The name leads out of the directory.
             DisconnectedError: The file cannot be read.
         """
-        return await self._do(lambda: self._read(name))
+        return await self._do(lambda: self._read(name, longest))
 
     async def _do(self, work: Callable[[], T]) -> T:
         return await asyncio.to_thread(work) if self._in_thread else work()
@@ -52,14 +52,15 @@ class DropDirectory:
                 if entry.is_file() and not entry.name.startswith(".")
             )
 
-    def _read(self, name: str) -> bytes:
+    def _read(self, name: str, longest: int) -> bytes:
         if not name or name in {".", ".."} or "/" in name or "\\" in name or "\0" in name:
             raise UserInputError(f"{name!r} is not the name of a file in {self._path}")
         with _file_errors(self._path / name):
             path = (self._path / name).resolve()
             if path.parent != self._path.resolve():
                 raise UserInputError(f"{name!r} is a link that leads out of {self._path}")
-            return path.read_bytes()
+            with path.open("rb") as file:
+                return file.read(longest)
 
 
 @contextmanager

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import h11
+import httptools
 
 from platectl.domain.errors import DisconnectedError, MalformedReplyError, ReplyTimeoutError
 from platectl.hal.stream import ByteStream, Connector
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+_REQUEST_LINE = re.compile(r"[A-Z]+ /[!-~]* HTTP/1\.1")
+_FIELD = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+: [^\x00-\x08\x0a-\x1f\x7f]*")
+FIRST_FINAL_STATUS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,6 @@ class HttpLink:
         self._host = host
         self._idle_s = idle_s
         self._stream: ByteStream | None = None
-        self._connection = h11.Connection(h11.CLIENT)
         self._used_at_s = 0.0
 
     async def request(
@@ -73,27 +76,26 @@ class HttpLink:
             DisconnectedError: The connection broke; the server may have acted.
             MalformedReplyError: The answer is not HTTP.
         """
-        head, data = self._request(method, target, headers or {}, body)
-        whole = False
+        data = self._bytes_of(method, target, headers or {}, body)
+        reply = None
         try:
             async with asyncio.timeout(timeout_s):
                 stream = await self._ready()
-                await stream.send(self._bytes_of(head, data))
-                answer = await self._answer(stream)
-            whole = True
+                await stream.send(data)
+                reply = await _reply(stream)
         except TimeoutError:
             raise ReplyTimeoutError(
                 f"{method} {target}: no answer within {timeout_s:g} s"
             ) from None
-        except h11.RemoteProtocolError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             raise MalformedReplyError(f"{method} {target}: not HTTP: {error}") from error
         except DisconnectedError as error:
             raise DisconnectedError(f"{method} {target}: {error}") from error
         finally:
-            if not whole:  # also when the caller was cancelled: a late answer must find no reader
+            if reply is None or not reply.goes_on:  # a late answer must find no reader
                 await self.aclose()
-        await self._keep()
-        return answer
+        self._used_at_s = asyncio.get_running_loop().time()
+        return reply.answer
 
     async def aclose(self) -> None:
         """Close the connection; the next request opens a new one."""
@@ -101,69 +103,86 @@ class HttpLink:
         if stream is not None:
             await stream.aclose()
 
-    async def _keep(self) -> None:
-        """Keep the connection for the next request if both sides may go on."""
-        self._used_at_s = asyncio.get_running_loop().time()
-        if (
-            self._connection.our_state is not h11.DONE
-            or self._connection.their_state is not h11.DONE
-        ):
-            await self.aclose()
+    def _bytes_of(self, method: str, target: str, headers: Mapping[str, str], body: Any) -> bytes:
+        """One request as it goes out.
 
-    def _request(
-        self, method: str, target: str, headers: Mapping[str, str], body: Any
-    ) -> tuple[h11.Request, bytes]:
+        Raises:
+            ValueError: A blank or a line end where HTTP allows none.
+        """
         data = b"" if body is None else _encode(body).encode()
         fields = [("host", self._host), ("accept", "application/json"), *headers.items()]
         if body is not None:
             fields += [("content-type", "application/json"), ("content-length", str(len(data)))]
-        return h11.Request(method=method, target=target, headers=fields), data
-
-    def _bytes_of(self, head: h11.Request, data: bytes) -> bytes:
-        out = self._connection.send(head) or b""
-        if data:
-            out += self._connection.send(h11.Data(data)) or b""
-        return out + (self._connection.send(h11.EndOfMessage()) or b"")
+        lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields)]
+        if not _REQUEST_LINE.fullmatch(lines[0]) or not all(map(_FIELD.fullmatch, lines[1:])):
+            raise ValueError(f"{method} {target!r} cannot be written with {dict(headers)}")
+        return "\r\n".join([*lines, "", ""]).encode("latin-1") + data
 
     async def _ready(self) -> ByteStream:
         idle_s = asyncio.get_running_loop().time() - self._used_at_s
         if self._stream is not None and idle_s < self._idle_s:
-            self._connection.start_next_cycle()
             return self._stream
         await self.aclose()
         self._stream = stream = await self._connect()
-        self._connection = h11.Connection(h11.CLIENT)
         return stream
 
-    async def _answer(self, stream: ByteStream) -> HttpAnswer:
-        head: h11.Response | None = None
-        body = bytearray()
-        ended = False
-        while True:
-            try:
-                event = self._connection.next_event()
-            except h11.RemoteProtocolError as error:
-                if ended:
-                    raise DisconnectedError("closed before the answer was whole") from error
-                raise
-            if event is h11.NEED_DATA:
-                data = await _bytes(stream)
-                ended = not data
-                self._connection.receive_data(data)
-            elif isinstance(event, h11.Response):
-                head = event
-            elif isinstance(event, h11.Data):
-                body += event.data
-            elif isinstance(event, h11.EndOfMessage) and head is not None:
-                headers = {name.decode(): value.decode("latin-1") for name, value in head.headers}
-                if ended:
-                    await self.aclose()
-                return HttpAnswer(head.status_code, headers, bytes(body))
+
+class _Reply:
+    """Takes one reply from the parser; an announcement (1xx) before it is passed over."""
+
+    def __init__(self) -> None:
+        self.parser = httptools.HttpResponseParser(self)
+        self.whole = False
+        self.goes_on = False
+        self._status = 0
+        self._headers: dict[str, str] = {}
+        self._body = bytearray()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers[name.decode("ascii").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        self._status = self.parser.get_status_code()
+
+    def on_body(self, body: bytes) -> None:
+        self._body += body
+
+    def on_message_begin(self) -> None:
+        if self.whole:
+            raise ValueError("more than one reply to one request")
+
+    def on_message_complete(self) -> None:
+        if self._status < FIRST_FINAL_STATUS:
+            self._headers.clear()
+            return
+        self.whole, self.goes_on = True, self.parser.should_keep_alive()
+
+    def end(self) -> None:
+        """The connection has ended: so has a reply that announces no length.
+
+        Raises:
+            DisconnectedError: The reply has not.
+        """
+        if not self._status or {"content-length", "transfer-encoding"} & self._headers.keys():
+            raise DisconnectedError("closed before the answer was whole")
+        self.whole = True
+
+    @property
+    def answer(self) -> HttpAnswer:
+        """What came."""
+        return HttpAnswer(self._status, self._headers, bytes(self._body))
 
 
-async def _bytes(stream: ByteStream) -> bytes:
-    """Receive; an end of the stream is the empty piece that h11 expects."""
-    try:
-        return await stream.receive()
-    except DisconnectedError:
-        return b""
+async def _reply(stream: ByteStream) -> _Reply:
+    """Receive one whole reply."""
+    reply = _Reply()
+    while not reply.whole:
+        try:
+            data = await stream.receive()
+        except DisconnectedError:
+            data = b""
+        if data:
+            reply.parser.feed_data(data)
+        else:
+            reply.end()
+    return reply

@@ -13,7 +13,7 @@ from platectl.domain.steps import Step
 from platectl.domain.wells import parse_well
 from platectl.steps import kind_of
 from platectl.steps.dispense import Dispense
-from platectl.steps.transfer import Transfer, covered
+from platectl.steps.transfer import Transfer
 
 
 def well_ages_min(run: CompiledRun, plate: PlatePlan, events: Sequence[Event]) -> dict[str, float]:
@@ -99,6 +99,6 @@ def _starts(step: Step, events: Sequence[Event]) -> dict[str, float]:
     starts = {}
     moves = [(use, move) for use in kind.uses for move in use.moves]
     for (use, move), start, after in zip(moves, moments, [*moments[1:], ended], strict=False):
-        for well in covered(use.channels, move.target.well):
+        for _, well in use.wells(move.target):
             starts[well] = 0.5 * (start + after)
     return starts

@@ -24,7 +24,7 @@ from platectl.domain.events import Event
 from platectl.domain.run import CompiledRun, PlatePlan
 from platectl.domain.step_docs import ReadDoc
 from platectl.steps import kind_of
-from platectl.steps.transfer import Transfer, covered
+from platectl.steps.transfer import Transfer
 
 
 @dataclass(slots=True)
@@ -166,7 +166,7 @@ def _by_handler(
         for use in kind.uses:
             for move in use.moves:
                 if delivered == f"{move.target.labware}/{move.target.well}":
-                    wells = covered(use.channels, move.target.well)
+                    wells = (well for _, well in use.wells(move.target))
                     found |= dict.fromkeys(wells, event.monotonic_s + offset)
     return found
 

@@ -62,38 +62,45 @@ def carry_forward(
 def _extrapolated(
     bound: Array, ligand: Array, receptor: Array, rates: Rates, minutes: float
 ) -> tuple[Array, Array]:
-    """Take one step of fourth order; returns the state and the error estimate."""
+    """Take one step of fourth order; returns the state and the error estimate.
+
+    Rows of the table are independent, so that the n-th parts of all rows are taken together.
+    """
+    parts = np.arange(1, ORDER + 1)
+    part_min = (minutes / parts)[:, None, None, None]
+    states = np.broadcast_to(bound, (ORDER, *bound.shape)).copy()
+    for taken in range(ORDER):  # the first `taken` rows are over
+        states[taken:] = _implicit_step(states[taken:], ligand, receptor, rates, part_min[taken:])
     previous: list[Array] = []
     row: list[Array] = []
-    for parts in range(1, ORDER + 1):
-        state = bound
-        for _ in range(parts):
-            state = _implicit_step(state, ligand, receptor, rates, minutes / parts)
+    for number, state in zip(parts.tolist(), states, strict=True):
         row = [state]
         for k, coarser in enumerate(previous, start=1):
-            row.append(row[-1] + (row[-1] - coarser) * ((parts - k) / k))
+            row.append(row[-1] + (row[-1] - coarser) * ((number - k) / k))
         previous = row
     return row[-1], np.abs(row[-1] - row[-2])
 
 
 def _implicit_step(
-    bound: Array, ligand: Array, receptor: Array, rates: Rates, minutes: float
+    bound: Array, ligand: Array, receptor: Array, rates: Rates, minutes: Array
 ) -> Array:
+    """One step from each state; shapes: bound (states, sites, ligands, wells), minutes (states, 1, 1, 1)."""
     # What other sites hold is taken from the start of the step; the extrapolation corrects it.
-    elsewhere = bound.sum(axis=0) - bound if len(bound) > 1 else 0.0
+    several = bound.shape[1] > 1
+    elsewhere = bound.sum(axis=1, keepdims=True) - bound if several else 0.0
     grown = minutes * rates.kon
     decayed = 1.0 + minutes * rates.koff
     pull = grown * np.maximum(ligand - elsewhere, 0.0)
     curve = pull * decayed - bound * grown
     close = 1e-10 * receptor + 1e-15
-    free = np.maximum(receptor - bound.sum(axis=1), 0.0)
-    below = decayed + grown * free[:, None]
-    each = (bound + pull * free[:, None]) / below
+    free = np.maximum(receptor - bound.sum(axis=2), 0.0)
+    below = decayed + grown * free[:, :, None]
+    each = (bound + pull * free[:, :, None]) / below
     for _ in range(NEWTON_STEPS):
-        excess = free + each.sum(axis=1) - receptor
+        excess = free + each.sum(axis=2) - receptor
         if (np.abs(excess) <= close).all():
             break
-        free = np.maximum(free - excess / (1.0 + (curve / below**2).sum(axis=1)), 0.0)
-        below = decayed + grown * free[:, None]
-        each = (bound + pull * free[:, None]) / below
+        free = np.maximum(free - excess / (1.0 + (curve / below**2).sum(axis=2)), 0.0)
+        below = decayed + grown * free[:, :, None]
+        each = (bound + pull * free[:, :, None]) / below
     return np.asarray(each)

@@ -10,6 +10,7 @@ equations, driven by IP3 in proportion to the same amplitude.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 
@@ -94,8 +95,7 @@ class CellPlate:
     def _modulate(self, held: Held, minutes: float, truth: Truth, components: Components) -> None:
         target, onset_s = np.zeros(self.cells.size), np.full(self.cells.size, np.inf)
         for name, modulator in truth.modulators.items():
-            row = components.known(name)
-            if row is None or row >= len(held.amounts) or not held.amounts[row].any():
+            if not components.present(name, held):
                 continue
             blocked = 1.0 + self._blocked(held, truth, components, SIGMA1)
             dose = concentration_nm(held, components, name) * 1e-9 / blocked
@@ -134,7 +134,7 @@ class CellPlate:
         blocked = 1.0 + self._blocked(held, truth, components, receptor)
         best = np.zeros(self.cells.size)
         for name, agonist in truth.agonists.items():
-            if agonist.receptor != receptor or components.known(name) is None:
+            if agonist.receptor != receptor or not components.present(name, held):
                 continue
             dose = concentration_nm(held, components, name) * 1e-9 / blocked / agonist.ec50
             scaled = np.power(dose, agonist.hill)
@@ -144,7 +144,7 @@ class CellPlate:
     def _blocked(self, held: Held, truth: Truth, components: Components, receptor: str) -> Array:
         total = np.zeros(self.cells.size)
         for name, antagonist in truth.antagonists.items():
-            if antagonist.receptor == receptor and components.known(name) is not None:
+            if antagonist.receptor == receptor and components.present(name, held):
                 total += concentration_nm(held, components, name) * 1e-9 / antagonist.kb
         return total
 
@@ -210,18 +210,24 @@ def concentration_nm(held: Held, components: Components, name: str) -> Array:
 
 def course(line: CellLine, since_s: Array) -> Array:
     """Shape of a response over the time since the addition: 0 before, 1 at its peak."""
-    return np.asarray(_raw(line, np.maximum(since_s, 0.0)) / peak(line)[1])
-
-
-def _raw(line: CellLine, t: Array) -> Array:
-    rising, falling = np.exp(-t / line.rise), np.exp(-t / line.decay)
-    return np.asarray((1.0 - line.plateau) * (falling - rising) + line.plateau * (1.0 - rising))
+    shape = line.rise, line.decay, line.plateau
+    return np.asarray(_raw(*shape, np.maximum(since_s, 0.0)) / _peak(*shape)[1])
 
 
 def peak(line: CellLine) -> tuple[float, float]:
     """Time after the addition and height of the raw shape's maximum."""
-    grid = np.linspace(0.0, 20.0 * line.rise + line.decay, 4001)
-    values = _raw(line, grid)
+    return _peak(line.rise, line.decay, line.plateau)
+
+
+def _raw(rise: float, decay: float, plateau: float, t: Array) -> Array:
+    rising, falling = np.exp(-t / rise), np.exp(-t / decay)
+    return np.asarray((1.0 - plateau) * (falling - rising) + plateau * (1.0 - rising))
+
+
+@lru_cache(maxsize=64)
+def _peak(rise: float, decay: float, plateau: float) -> tuple[float, float]:
+    grid = np.linspace(0.0, 20.0 * rise + decay, 4001)
+    values = _raw(rise, decay, plateau, grid)
     at = int(values.argmax())
     return float(grid[at]), float(values[at])
 

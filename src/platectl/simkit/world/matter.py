@@ -50,6 +50,11 @@ class Components:
         """Row of a substance if it was ever seen."""
         return self._rows.get(name.casefold())
 
+    def present(self, name: str, held: Held) -> bool:
+        """Whether a labware holds any of a substance."""
+        row = self.known(name)
+        return row is not None and row < len(held.amounts) and bool(held.amounts[row].any())
+
     def fit(self, amounts: Array) -> Array:
         """Return amounts with a row for every substance known by now."""
         missing = self.capacity - len(amounts)

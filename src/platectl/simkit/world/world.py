@@ -53,9 +53,9 @@ class World(Room):
 
     # Prepared liquids -----------------------------------------------------------------------
     def fill(
-        self, labware: str, well: str, *, volume_ul: float, contents: Mapping[str, float]
+        self, labware: str, *wells: str, volume_ul: float, contents: Mapping[str, float]
     ) -> None:
-        """Pour a prepared liquid into a well.
+        """Pour a prepared liquid into wells, `volume_ul` into each.
 
         `contents` maps a component to its concentration: molar for ligands, mg/mL for
         `membranes:<name>`, per microlitre for `cells:<name>`, volume fraction for `dmso`,
@@ -67,8 +67,8 @@ class World(Room):
         prepared = pipetting.prepared(self.components, contents)
         held = self._carried(labware)
         per_ul = self.components.fit(prepared)
-        index, _ = self._wells(held, (well,))
-        volumes = np.array([volume_ul])
+        index, _ = self._wells(held, wells)
+        volumes = np.full(len(wells), volume_ul)
         self._pour(held, index, volumes, per_ul[:, None] * volumes, repeated=False)
         self._attach(held, index, contents, volume_ul)
 
