@@ -9,7 +9,7 @@ without what comes after it the world changes, without it not), half of it (`hal
 The cell is the class of what the verb raised, or `ok` if it succeeded and the world is as after
 the rehearsal. Then the driver, and one of a new process, are asked what became of it (`not_done*`: it
 remembers, doing it again finishes it); what is not done is done, otherwise a second verb follows on
-the same line. A defect is an error without a type, a verb that does not end, a
+the same line. A driver that waits for files has the faults of their folder. A defect is an error without a type, a verb that does not end, a
 success that is none, something done twice, and a verdict that is wrong. Exit code 1 if there is one.
 With `--everywhere` faults strike at every send and every answer, which takes a minute.
 """
@@ -24,7 +24,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import structlog
 
@@ -32,11 +32,6 @@ from platectl import registry
 from platectl.conformance.strikes import SHORT, Found, defects_of, row_of
 from platectl.domain.policy import ErrorKind
 from platectl.files.policy import load_policy
-
-#: drivers that hear nothing over a wire: they wait for files
-WITHOUT_WIRE: Final = tuple(
-    name for name in registry.names() if registry.load(registry.DRIVERS, name).info.wire == "files"
-)
 
 
 def decision(found: Found) -> str:
@@ -77,7 +72,6 @@ def summary(rows: Mapping[str, Mapping[str, Mapping[str, Found]]]) -> dict[str, 
         "decisions": Counter(
             decision(f) for row in rows.values() for cells in row.values() for f in cells.values()
         ),
-        "without_wire": list(WITHOUT_WIRE),
         "defects": [line for name, row in rows.items() for line in defects_of(name, row)],
         "matrix": matrix,
     }
@@ -95,8 +89,6 @@ def show(rows: Mapping[str, Mapping[str, Mapping[str, Found]]]) -> None:
                 for place, found in cells.items()
             ]
             print(f"{'':{width}}{kind:12}{', '.join(words)}")
-    for name in WITHOUT_WIRE:
-        print(f"{name}\n{'':{width}}has no wire; it waits for files")
 
 
 def main() -> None:
@@ -107,7 +99,7 @@ def main() -> None:
     given = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    without = set(registry.names()) - set(registry.names(registry.SCENES)) - set(WITHOUT_WIRE)
+    without = set(registry.names()) - set(registry.names(registry.SCENES))
     if without:
         sys.exit(
             f"no scene for {', '.join(sorted(without))}; enrol one in the group platectl.scenes"

@@ -25,6 +25,7 @@ ALSO: Final = {
     "softmax_file": ("softmax",),
     "hidex300": ("hidex",),
     "hidex_sense": ("hidex",),
+    **{name: ("pylabrobot",) for name in registry.names() if name.startswith("pylabrobot_")},
 }
 HEAD: Final = """# Instruments
 

@@ -79,11 +79,11 @@ class Told:
 class Course:
     """Nights of one assay: prepared once, and what an undisturbed one does to the world."""
 
-    def __init__(self, protocol: str, folder: Path) -> None:
+    def __init__(self, protocol: str, folder: Path, lab_file: Path | None = None) -> None:
         sheet = folder / f"{protocol}.csv"
         sheet.write_text(NIGHTS[protocol])
         self.protocol = protocol
-        self.night: Night = prepare(Options(protocol, samples=sheet))
+        self.night: Night = prepare(Options(protocol, samples=sheet, lab=lab_file))
         with Lab(self.night, folder / f"{protocol}-reference", random.Random(0)) as lab:
             code = live(self.night, lab, None, first=True, truthful=True)
             self.deeds = lab.deeds()
@@ -190,9 +190,11 @@ def one_night(number: int, folder: Path, most: int) -> Told:
     return COURSES[number % len(COURSES)].killed(folder, number, most)
 
 
-def run(kills: int, folder: Path, *, per_night: int, jobs: int) -> list[Told]:
+def run(
+    kills: int, folder: Path, *, per_night: int, jobs: int, lab: Path | None = None
+) -> list[Told]:
     """Kill until there are enough."""
-    courses = [Course(protocol, folder) for protocol in NIGHTS]
+    courses = [Course(protocol, folder, lab) for protocol in NIGHTS]
     tolds: list[Told] = []
     number = 0
     COURSES.extend(courses)
@@ -242,12 +244,15 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--per-night", type=int, default=12)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--lab", type=Path, help="a simulated lab; default: the bundled one")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="platectl-kill-") as folder:
-        tolds = run(asked.kills, Path(folder), per_night=asked.per_night, jobs=asked.jobs)
+        tolds = run(
+            asked.kills, Path(folder), per_night=asked.per_night, jobs=asked.jobs, lab=asked.lab
+        )
     found = summary(tolds, time.perf_counter() - began)
     if asked.json:
         print(json.dumps(found))

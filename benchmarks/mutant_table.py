@@ -11,9 +11,25 @@ from typing import Final
 Edit = tuple[str, str, str]
 
 BINARY: Final = "values are binary"
-HTTP: Final = "HTTP: messages end as h11 says"
+HTTP: Final = "HTTP: messages end as its parser says"
 NO_CODES: Final = "the instrument sends no codes: faults are named by the driver"
+OF_HANDLER: Final = "has no wire of its own; see opentrons"
+NO_FILE_CODES: Final = "files state no codes"
 OF_OPERATOR: Final = "has no wire of its own; see operator"
+OF_BRIDGE: Final = "what it says and hears goes through bridged.py; see pylabrobot_handler"
+#: one conversation, and so one set of bugs, for all bridged drivers; by driver, the files that are its own
+BRIDGED: Final[Mapping[str, Sequence[str]]] = {
+    "pylabrobot_arm": (),
+    "pylabrobot_handler": ("bridged.py", "handler.py"),
+    "pylabrobot_incubator": (),
+    "pylabrobot_reader": ("reader.py",),
+    "pylabrobot_sealer": (),
+    "pylabrobot_shaker": ("nests.py",),
+}
+ALL_OF_BRIDGE: Final = {
+    "wrong terminator": OF_BRIDGE, "swapped fields": OF_BRIDGE, "off by one in an error code": OF_BRIDGE,
+    "wrong prefix": OF_BRIDGE, "lenient number": OF_BRIDGE, "missing length check": OF_BRIDGE,
+}  # fmt: skip
 
 DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
     "a4s": {
@@ -23,6 +39,30 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
             ("a4s.py", "system, heater, error, warning, sensors = (integer",
              "system, heater, warning, error, sensors = (integer"),
         ],
+    },
+    "beckman_ls": {
+        "swapped fields": [
+            ("beckman_ls.py", "Message(said[1] - BLANK, text[2],", "Message(said[2] - BLANK, text[1],"),
+            ("beckman_ls.py", "(two[0] - BLANK) * DIGIT + two[1] - BLANK",
+             "(two[1] - BLANK) * DIGIT + two[0] - BLANK"),
+        ],
+        "off by one in an error code": NO_CODES,
+        "wrong prefix": [
+            ("beckman_ls.py", 'SOH, XON = b"\\x01"', 'SOH, XON = b"\\x02"'),
+            ("beckman_ls.py", 'BEGIN, END = "S", "B"', 'BEGIN, END = "S", "E"'),
+        ],
+    },
+    "biotek": {
+        "wrong terminator": [("wire.py", 'ETX: Final = b"\\x03"', 'ETX: Final = b"\\r"')],
+        "swapped fields": [
+            ("wire.py", "place = int(row), int(column)", "place = int(column), int(row)"),
+            ("settings.py", "self.first_y_mm, last_y, self.first_x_mm, last_x,",
+             "self.first_x_mm, last_x, self.first_y_mm, last_y,"),
+            ("settings.py", "pair = _whole_nm(excitation_nm, *LIGHT_NM), _whole_nm(emission_nm, *LIGHT_NM)",
+             "pair = _whole_nm(emission_nm, *LIGHT_NM), _whole_nm(excitation_nm, *LIGHT_NM)"),
+        ],
+        "wrong prefix": [("wire.py", 'ACK: Final = b"\\x06"', 'ACK: Final = b"\\x15"')],
+        "lenient number": [("wire.py", 'COUNTS: Final = re.compile(r"\\d{7}")', 'COUNTS: Final = re.compile(r"[\\d_]{7}")')],
     },
     "bioshake": {
         "swapped fields": [
@@ -78,6 +118,16 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
             ("cytomat.py", "words[0] != query[3:]", "words[0] == query[:2]"),
         ],
     },
+    "delimited_counts": {
+        "wrong terminator": [("layout.py", '{"crlf": "\\r\\n",', '{"crlf": "\\n",')],
+        "swapped fields": [
+            ("layout.py", "    return cpm, counts\n", "    return counts, round(cpm)\n"),
+            ("layout.py", 'plate.by_row() if layout.well_form == "by_row" else plate.by_column()',
+             'plate.by_column() if layout.well_form == "by_row" else plate.by_row()'),
+        ],
+        "off by one in an error code": NO_FILE_CODES,
+        "wrong prefix": [("layout.py", r'"A01": re.compile(r"([A-P])(0[1-9]', r'"A01": re.compile(r"([A-P])(1[1-9]')],
+    },
     "el406": {
         "wrong terminator": "a frame has no end: its header states its length",
         "swapped fields": [
@@ -93,6 +143,16 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
             ("frame.py", "ACK: Final = 0x06", "ACK: Final = 0x07"),
         ],
         "lenient number": BINARY,
+    },
+    "envision_csv": {
+        "wrong terminator": [
+            ("tables.py", 'ENVISION_END: Final = "Exported with', 'ENVISION_END: Final = "Exported by'),
+            ("tables.py", '"Exported with Kaleido"', '"Exported by Kaleido"'),
+        ],
+        "swapped fields": [
+            ("tables.py", "label, channel, unit = match", "channel, label, unit = match"),
+        ],
+        "off by one in an error code": NO_FILE_CODES,
     },
     "flipr": {
         "swapped fields": [
@@ -114,18 +174,37 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
             ("export_file.py", 'lines = data.split(b"\\n")', 'lines = data.split(b"\\r\\n")'),
         ],
         "swapped fields": [
-            ("export_file.py", "beta += values[2]\n        triple += values[4]",
-             "beta += values[4]\n        triple += values[2]"),
+            ("export_file.py", "sum(map(int, fields[2::apart])), sum(map(int, fields[4::apart]))",
+             "sum(map(int, fields[4::apart])), sum(map(int, fields[2::apart]))"),
             ("export_file.py", 'cpm=number(fields[b"CPM"]),\n            dpm=integer(fields[b"DPM"]),',
              'cpm=number(fields[b"DPM"]),\n            dpm=round(number(fields[b"CPM"])),'),
         ],
-        "off by one in an error code": "files state no codes",
+        "off by one in an error code": NO_FILE_CODES,
         "wrong prefix": [
             ("export_file.py", '(1, b"Start Time ")', '(1, b"Stop Time ")'),
             ("export_file.py", '!= b"Sample start"', '!= b"Sample begin"'),
         ],
     },
     "hidex_sense": {"wrong terminator": HTTP},
+    "liconic": {
+        "swapped fields": [
+            ("liconic.py", "return number, level", "return level, number"),
+            ("liconic.py", '("DM23", shape.steps), ("DM25", shape.levels)',
+             '("DM23", shape.levels), ("DM25", shape.steps)'),
+        ],
+        "wrong prefix": [
+            ("liconic.py", 'ACTIVATE, END, IMPORT, EXPORT = "ST 1801", "ST 1903", "ST 1904", "ST 1905"',
+             'ACTIVATE, END, IMPORT, EXPORT = "ST 1801", "ST 1903", "ST 1905", "ST 1904"'),
+            ("liconic.py", 'f"RD {name}"', 'f"WR {name}"'),
+        ],
+        "lenient number": [
+            ("liconic.py", 're.compile(r"\\d{5}")', 're.compile(r"[\\d_ .+-]+")'),
+        ],
+        "missing length check": [
+            ("liconic.py", 're.compile(r"\\d{5}")', 're.compile(r"\\d+")'),
+            ("liconic.py", "_WORD.fullmatch(answer)", "_WORD.match(answer)"),
+        ],
+    },
     "line_scanner": {
         "wrong terminator": [
             ("line_scanner.py", '"keyence_bl": Dialect(b"\\r",', '"keyence_bl": Dialect(b"\\r\\n",'),
@@ -174,6 +253,79 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
         "missing length check": [
             ("conversation.py", "not listed or len(found) >= wire.decode_total(answer.json(), len(found))",
              "True"),
+        ],
+    },
+    "opentrons_deck_block": {
+        "wrong terminator": HTTP,
+        "swapped fields": [
+            ("robot.py", "return Module(id_, model, serial_number,", "return Module(model, id_, serial_number,"),
+            ("robot.py", "id_, model, serial_number, firmware = map", "id_, model, firmware, serial_number = map"),
+        ],
+        "wrong prefix": [
+            ("block.py", '"temperatureModule/setTargetTemperature"', '"temperatureModules/setTargetTemperature"'),
+        ],
+        "lenient number": [
+            ("robot.py", "if isinstance(value, bool) or not isinstance(value, int | float)",
+             "if not isinstance(value, int | float | bool)"),
+        ],
+        "missing length check": [("robot.py", "if len(found) == 1:", "if found:")],
+    },
+    "opentrons_deck_shaker": {
+        "wrong terminator": HTTP,
+        "swapped fields": [
+            ("robot.py", "return Module(id_, model, serial_number,", "return Module(model, id_, serial_number,"),
+        ],
+        "wrong prefix": [("shaker.py", 'f"heaterShaker/{command}"', 'f"heatershaker/{command}"')],
+        "lenient number": [
+            ("robot.py", "if isinstance(value, bool) or not isinstance(value, int | float)",
+             "if not isinstance(value, int | float | bool)"),
+        ],
+        "missing length check": [("robot.py", "if len(found) == 1:", "if found:")],
+    },
+    "opentrons_gripper": {
+        "wrong terminator": OF_HANDLER,
+        "swapped fields": [
+            ("opentrons_gripper.py", "self.settings.stations[source], self.settings.stations[target]",
+             "self.settings.stations[target], self.settings.stations[source]"),
+        ],
+        "off by one in an error code": OF_HANDLER,
+        "wrong prefix": OF_HANDLER,
+        "lenient number": OF_HANDLER,
+        "missing length check": [
+            ("opentrons_gripper.py", 'if states == {"succeeded"}:', 'if states <= {"succeeded"}:'),
+        ],
+    },
+    "opentrons_heater_shaker": {
+        "swapped fields": [
+            ("codec.py", "Speed(actual_rpm=integer(match[1]), target_rpm=integer(match[2]))",
+             "Speed(actual_rpm=integer(match[2]), target_rpm=integer(match[1]))"),
+            ("codec.py", "serial_number=match[3], firmware=match[1]",
+             "serial_number=match[1], firmware=match[3]"),
+        ],
+        "missing length check": [
+            ("codec.py", "_ANSWER.fullmatch(line)", "_ANSWER.match(line)"),
+            ("codec.py", "_STATUS.fullmatch(fields)", "_STATUS.match(fields)"),
+            ("codec.py", "_IDENTITY.fullmatch(fields)", "_IDENTITY.match(fields)"),
+        ],
+        "wrong prefix": [
+            ("codec.py", r"(?:async )?(ERR\d{3})", r"(ERR\d{3})"),
+        ],
+    },
+    "opentrons_temperature": {
+        "swapped fields": [
+            ("opentrons_temperature.py", "return target_c, number(match[2])", "return number(match[2]), target_c"),
+            ("opentrons_temperature.py", "serial_number=match[1], firmware=match[3]",
+             "serial_number=match[3], firmware=match[1]"),
+        ],
+        "off by one in an error code": NO_CODES,
+        "wrong prefix": [
+            ("opentrons_temperature.py", '"Temperature module overheated!"', '"temperature module overheated!"'),
+        ],
+        "missing length check": [
+            ("opentrons_temperature.py", "_STATE.fullmatch(told)", "_STATE.match(told)"),
+            ("opentrons_temperature.py", "_IDENTITY.fullmatch(told)", "_IDENTITY.match(told)"),
+            ("opentrons_temperature.py", "if len(told) > 1 or (", "if (" ),
+            ("opentrons_temperature.py", "ACKS: Final = 2", "ACKS: Final = 1"),
         ],
     },
     "opentrons_vacuum": {
@@ -226,6 +378,29 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
             ("codec.py", r"(0|-[1-9]\d*)", r"(0|[1-9]\d*)"),
         ],
     },
+    "pylabrobot_arm": ALL_OF_BRIDGE,
+    "pylabrobot_handler": {
+        "swapped fields": [
+            ("bridged.py", 'Identity(str(told.get("backend")), firmware=f"PyLabRobot {told[\'version\']}")',
+             'Identity(f"PyLabRobot {told[\'version\']}", firmware=str(told.get("backend")))'),
+            ("handler.py", "PipettingLimits(s.min_volume_ul, s.max_volume_ul,",
+             "PipettingLimits(s.max_volume_ul, s.min_volume_ul,"),
+        ],
+        "wrong prefix": [
+            ("bridged.py", 'action=f"{action.id}#"', 'action=f"{action.id}/"'),
+            ("bridged.py", 'return f"{action}#{self._verb}"', 'return f"{action}/{self._verb}"'),
+        ],
+        "lenient number": "no answer to a handler has a number in it",
+        "missing length check": "lines carry a checksum, and answers are JSON objects",
+    },
+    "pylabrobot_incubator": ALL_OF_BRIDGE,
+    "pylabrobot_reader": {
+        kind: why for kind, why in ALL_OF_BRIDGE.items() if kind not in {"lenient number", "missing length check"}
+    },
+    "pylabrobot_sealer": ALL_OF_BRIDGE,
+    "pylabrobot_shaker": {
+        kind: why for kind, why in ALL_OF_BRIDGE.items() if kind != "lenient number"
+    },
     "softmax_file": {
         "wrong terminator": [
             ("export_text.py", 'lines = text.replace("\\r\\n", "\\n").split("\\n")[:-1]',
@@ -235,7 +410,7 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
         "swapped fields": [
             ("export_file.py", "Channel(x, m) for x, m", "Channel(m, x) for x, m"),
         ],
-        "off by one in an error code": "files state no codes",
+        "off by one in an error code": NO_FILE_CODES,
     },
     "spectramax": {
         "wrong terminator": [
@@ -258,13 +433,12 @@ DIGITS: Final = "the pattern before it admits digits only"
 #: bugs that change nothing, by driver: (file, kind, text of the line, why)
 EQUAL: Final[Mapping[str, Sequence[tuple[str, str, str, str]]]] = {
     "clariostar": [("watch.py", "missing length check", "record.values[channel], strict=", CHECKED)],
+    "delimited_counts": [
+        ("driver.py", "wrong terminator", 'tx_end=b""', "nothing is ever sent"),
+    ],
     "flipr": [
         ("export_file.py", "missing length check", "for well, cell in zip(wells, cells, strict=", CHECKED),
         ("export_file.py", "missing length check", "zip(wells, line.fields[1:], strict=", CHECKED),
-    ],
-    "hidex300": [
-        ("export_file.py", "missing length check", "zip(rows, _EMPTY_CHANNELS, strict=",
-         "whole blocks have as many channels"),
     ],
     "hidex_sense": [
         ("xlsx.py", "missing length check", "len(raw) > LARGEST_PART",
@@ -276,6 +450,9 @@ EQUAL: Final[Mapping[str, Sequence[tuple[str, str, str, str]]]] = {
          "every field has been read strictly before"),
     ],
     "pf400": [("driver.py", "missing length check", "zip(before, joints, strict=", CHECKED)],
+    "pylabrobot_reader": [
+        ("reader.py", "missing length check", "zip(read.wells, values, strict=True)", "the length was looked at before"),
+    ],
     "softmax_file": [
         ("export_file.py", "missing length check", "len(line.fields) < HEADER_FIELDS",
          "a field that is not there is read as empty, and each is refused when empty"),

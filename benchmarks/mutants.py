@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks.mutant_table import DECLARED, EQUAL
+from benchmarks.mutant_table import BRIDGED, DECLARED, EQUAL
 
 KINDS: Final = (
     "wrong terminator", "swapped fields", "off by one in an error code", "wrong prefix",
@@ -19,6 +19,12 @@ TERMINATOR, SWAPPED, CODE, PREFIX, LENIENT, LENGTH = KINDS
 WRONG_END: Final = {
     b"\r": b"\r\n", b"\r\n": b"\r", b"\n": b"\r\n", b" \n": b"\n", b"!": b"\r", b"": b"\r",
 }  # fmt: skip
+#: drivers whose module has another name
+STEMS: Final = {
+    "operator_harvester": "harvester",
+    "opentrons_deck_block": "opentrons_deck",
+    "opentrons_deck_shaker": "opentrons_deck",
+}
 #: what a bug calls; it raises what the right function raises for what no reader could take
 HELPERS: Final = """
 
@@ -62,7 +68,9 @@ class Mutant:
 
 def files_of(driver: str, drivers: Path) -> list[Path]:
     """The source files of a driver, by its entry point's module."""
-    stem = "harvester" if driver == "operator_harvester" else driver
+    if driver in BRIDGED:
+        return [drivers / "platectl_drivers/pylabrobot" / file for file in BRIDGED[driver]]
+    stem = STEMS.get(driver, driver)
     package = drivers / "platectl_drivers" / stem
     return sorted(package.glob("*.py")) if package.is_dir() else [package.with_suffix(".py")]
 

@@ -5,12 +5,13 @@ python -m benchmarks.night --assay sigma1-binding --plates 40 --folder /var/lib/
 
 Every plate carries invented compounds, each known to the simulated lab. `wall_s` is the execution, from
 the empty folder to the last entry: engine, drivers, bytes on the wires and their record, simulators,
-world, and the ledger on the disk of `--folder`, synced as in a real run. `cpu_s` is the processor's
-share of it; the rest is waiting for that disk, where one sync takes `sync_us` at the time. Not in it
-are `prepare_s`, which is reading, compiling and checking before it, `judge_s`, the analysis of each
-plate while others have not begun (in a real run another process does that), and `analyse_s`: the
-ledger read back afterwards and every plate analysed. `hours` are those of the virtual night,
-`exchanges` the requests that drivers sent, `transitions` the entries of the ledger.
+world, and the ledger on the disk of `--folder`; `cpu_s` is the processor's share of it. A lab that is
+simulated in the same process does not outlive a power cut, so that its ledger does not wait for the
+disk either; a real run adds about `sync_us` for each action. Not in `wall_s` are `prepare_s`, which is
+reading, compiling and checking before it, `judge_s`, the judge of each plate while others have not
+begun (in a real run that is another process), and `analyse_s`: the ledger read back afterwards and
+every plate analysed. `hours` are those of the virtual night, `exchanges` the requests that drivers
+sent, `transitions` the entries of the ledger.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,7 +38,6 @@ from platectl.app.prepare import Night, Options, own_samples, prepare
 from platectl.app.truth import default_truth_path
 from platectl.cli.run import log_to
 from platectl.domain.events import Event
-from platectl.domain.run import CompiledRun
 from platectl.domain.samples import Sample
 from platectl.files.protocol import load_protocol
 from platectl.files.samples import COLUMNS, load_samples
@@ -126,21 +126,21 @@ class Stopwatch:
     @contextmanager
     def judging(self) -> Iterator[None]:
         """Take what the judge needs out of both."""
-        real = judge.verdict
+        real = judge.JudgeHere.__call__
 
-        def timed(run: CompiledRun, plate: str, events: Sequence[Event]) -> str:
+        async def timed(here: judge.JudgeHere, plate: str) -> str:
             wall_s, cpu_s = self.read()
-            said = real(run, plate, events)
+            said = await real(here, plate)
             after_s, after_cpu_s = self.read()
             self.judged_s += after_s - wall_s
             self.judged_cpu_s += after_cpu_s - cpu_s
             return said
 
-        judge.verdict = timed
+        judge.JudgeHere.__call__ = timed  # type: ignore[method-assign]
         try:
             yield
         finally:
-            judge.verdict = real
+            judge.JudgeHere.__call__ = real  # type: ignore[method-assign]
 
 
 def measure(assay: str, plates: int, folder: Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from platectl import registry
 from platectl.conformance.journal import Journal
-from platectl.conformance.replay import answered
+from platectl.conformance.replay import TimedReplay, answered
 from platectl.domain.transcript import Turn, parse_transcript
 from platectl.hal.instrument import DriverSetup
 from platectl.hal.recovery import ACTION_ID, Action
@@ -36,6 +36,16 @@ def replaying(name: str, turns: Iterable[Turn], **settings: Any) -> Any:
         return ReplayStream(turns)
 
     return driver_on(name, connect, **settings)
+
+
+def played(name: str, turns: Sequence[Turn], **settings: Any) -> tuple[Any, TimedReplay]:
+    """The driver of a name on a recording that goes on through several conversations."""
+    recording = TimedReplay(turns)
+
+    async def connect() -> ByteStream:
+        return recording.conversation()
+
+    return driver_on(name, connect, **settings), recording
 
 
 def recorded(transcripts: Path, name: str) -> tuple[Turn, ...]:

@@ -12,8 +12,10 @@ DRIVERS = "platectl.drivers"
 SIMULATORS = "platectl.simulators"
 #: functions that put one driver on stage, for platectl.conformance
 SCENES = "platectl.scenes"
-#: functions (content, name of the file) -> readings, which raise MalformedReplyError
+#: functions (content, name of the file) -> CountReading of each well, which raise MalformedReplyError
 EXPORTS = "platectl.exports"
+#: functions (content, name of the file) -> ExportedTrace of each well and channel, likewise
+TRACES = "platectl.traces"
 
 
 @cache
@@ -32,6 +34,11 @@ def _entries(group: str) -> dict[str, EntryPoint]:
 def names(group: str = DRIVERS) -> tuple[str, ...]:
     """Names that are installed in a group, sorted."""
     return tuple(sorted(_entries(group)))
+
+
+def module_of(group: str, name: str) -> str:
+    """Module behind an installed name; imports nothing."""
+    return _entries(group)[name].module
 
 
 def load(group: str, name: str) -> Any:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from platectl.analysis.gravimetry import verify, water_kg_per_m3, z_ul_per_mg
+from platectl.analysis.gravimetry import verify
 from platectl.domain.errors import UserInputError
+from platectl.domain.water import water_kg_per_m3, z_ul_per_mg
 
 
 @pytest.mark.parametrize(

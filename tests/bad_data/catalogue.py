@@ -5,11 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from openpyxl import Workbook
 from tests.bad_data.bench import KI, SAMPLES, clean_cpm, counts_csv, map_csv
 from tests.drivers.test_hidex300 import BLANK, SAMPLE, block, export
+
+from platectl_simulators.softmax_file.export import Section, Style, write_export
 
 Content = str | bytes
 
@@ -146,7 +149,7 @@ COUNTS_REFUSED: dict[str, Case] = {
     "text in a grid": Case("wrote a remark into the plate", "not-a-number", "1234.5", {"counts.xlsx": book(plate_grid("cpm", lambda w: "lost" if w == "C3" else CPM[w]))}, {"counts": "counts.xlsx"}, "counts.xlsx", 4, "C3"),
     "damaged Hidex export": Case("the counter was stopped", "export-damaged", "export it again", {"counts.csv": export(block(SAMPLE))[:9000]}, line=750),
     "Hidex export with a wrong sum": Case("edited an export", "export-damaged", "broken relation", {"counts.csv": export(block(SAMPLE | {"Counts": "152679"}))}, line=5),
-    "Hidex export with two repetitions": Case("exported all repetitions", "well-twice", "one repetition", {"counts.csv": export(block(SAMPLE), block(SAMPLE, repetition=2, beta=252679))}, where="A8"),
+    "Hidex export with two repetitions": Case("exported all repetitions", "well-twice", "export it once", {"counts.csv": export(block(SAMPLE), block(SAMPLE, repetition=2, beta=252679))}, where="A8"),
     "Hidex export of other wells": Case("counted another plate", "well-unknown", "--layout", {"counts.csv": export(block(BLANK), block(SAMPLE | {"WName": "I13"}))}, where="I13"),
     "Hidex Sense workbook with a wrong time": Case("mixed up two columns", "export-damaged", "does not go with", {"counts.xlsx": book([["Plate", "Well", "Time", "CPM", "Counts", "EndTime"], ["P1", "A01", "2", "600", "1200", "04/12/2023 12:45:30"]])}, {"counts": "counts.xlsx"}, "counts.xlsx", 2),
     "Hidex Sense workbook with a well twice": Case("counted a well twice", "export-damaged", "second time", {"counts.xlsx": book([["Plate", "Well", "Time", "CPM", "Counts", "EndTime"], *[["P1", "A01", "120", "600", "1200", "04/12/2023 12:45:30"]] * 2])}, {"counts": "counts.xlsx"}, "counts.xlsx", 3),
@@ -154,6 +157,49 @@ COUNTS_REFUSED: dict[str, Case] = {
     "aliquots below the blanks": Case("swapped aliquots and blanks", "aliquots-few", "above the blanks", {"aliquots.csv": ALIQUOTS.replace("1,", "x,").replace("2,", "1,").replace("x,", "2,")}, {"standards": "aliquots.csv"}, "aliquots.csv", None, "A1:H1"),
     "negative aliquot": Case("subtracted the background", "count-negative", "zero or more", {"aliquots.csv": edited(ALIQUOTS, ("A2,18.5", "A2,-1"))}, {"standards": "aliquots.csv"}, "aliquots.csv", 3, "A2"),
 }  # fmt: skip
+
+CALCIUM = {"protocol": "fura2-calcium", "layout": "", "samples": ""}
+
+
+def softmax(*titles: str, wavelengths: tuple[float, ...] = (340.0, 380.0)) -> bytes:
+    """A SoftMax Pro export of three points of the first column."""
+    sections = []
+    for title in titles:
+        section = Section(
+            title,
+            tuple((nm, 510.0) for nm in wavelengths),
+            3,
+            2.0,
+            bottom=True,
+            columns=(1,),
+            temperature_c=37.0,
+        )
+        section.values |= {
+            (p, c, f"{r}1"): 900.0 + p
+            for p in range(3)
+            for c in range(len(wavelengths))
+            for r in "ABCDEFGH"
+        }
+        sections.append(section)
+    return write_export(sections, "t", datetime(2026, 1, 6, tzinfo=UTC), Style(encoding="utf-8"))
+
+
+def flipr(end: str = "End") -> str:
+    """A FLIPR time sequence of two points."""
+    wells = [f"{r}{c}" for r in "ABCDEFGH" for c in range(1, 13)]
+    lines = [
+        "FLIPR time sequence\t1",
+        "Data file\tC:\\d\\P1.fmd",
+        "Protocol\tC:\\p\\fura2.fmp",
+        "\t".join(["Wells", *wells]),
+    ]
+    for nm in ("340", "380"):
+        lines += [
+            f"Excitation (nm)\t{nm}\tEmission (nm)\t510",
+            *("\t".join([f"{t}.0", *["900.5"] * 96]) for t in (0, 2)),
+        ]
+    return "\n".join([*lines, end, ""])
+
 
 #: plate maps, sample sheets and parameters that are refused
 REST_REFUSED: dict[str, Case] = {
@@ -192,7 +238,16 @@ REST_REFUSED: dict[str, Case] = {
     "time in a unit of volume": Case("set incubation in mL", "unit-unknown", "min", options={"set": "incubation=120 mL"}, file="binding-common.yaml", line=19, where="parameters.incubation.value"),
     "parameter out of range": Case("set uM for nM", "value-out-of-range", "at most 100 nM", options={"set": "radioligand_concentration=3 uM"}, file="binding-common.yaml", line=13, where="parameters.radioligand_concentration.value"),
     "unknown parameter": Case("misspelt a parameter", "parameter-unknown", "use one of", options={"set": "temprature=37 C"}, file="--set", where="temprature"),
-    "another assay": Case("gave counts to a calcium assay", "not-this-assay", "binding assay", options={"protocol": "fura2-calcium", "layout": ""}, file="fura2-calcium.yaml", line=5, where="mode"),
+    "another assay": Case("gave counts to a calcium assay", "not-an-export", "kinetic read", options=CALCIUM),
+    "SoftMax export cut off": Case("copied while it was being written", "export-damaged", "export it again", {"counts.csv": softmax("P1")[:-120]}, CALCIUM, line=1),
+    "SoftMax export edited": Case("wrote a remark over a value", "export-damaged", "'lost.000'", {"counts.csv": softmax("P1").replace(b"901", b"lost", 1)}, CALCIUM, line=16),
+    "two plates in a file": Case("exported the whole experiment", "plate-unknown", "--plate", {"counts.csv": softmax("P1", "P2")}, CALCIUM),
+    "a plate that is not there": Case("named another plate", "plate-unknown", "'P1'", {"counts.csv": softmax("P1")}, CALCIUM | {"plate": "P7"}),
+    "a plate twice": Case("exported a section twice", "well-twice", "more than once", {"counts.csv": softmax("P1", "P1")}, CALCIUM, where="A1 at 340/510 nm"),
+    "one wavelength": Case("exported 340 nm alone", "channel-missing", "380 nm", {"counts.csv": softmax("P1", wavelengths=(340.0,))}, CALCIUM),
+    "FLIPR run that was stopped": Case("stopped the run", "export-damaged", "stopped before its end", {"counts.csv": flipr("Stopped")}, CALCIUM),
+    "FLIPR export cut off": Case("copied while it was being written", "export-damaged", "export it again", {"counts.csv": flipr()[:-30]}, CALCIUM),
+    "FLIPR export with text": Case("edited an export", "export-damaged", "export it again", {"counts.csv": flipr().replace("900.5", "many", 1)}, CALCIUM, line=6),
 }  # fmt: skip
 
 #: data that can be analysed, with something said beside the result

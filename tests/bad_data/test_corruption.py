@@ -18,7 +18,7 @@ from tests.bad_data.bench import CLEAN, write
 from tests.drivers.test_hidex300 import BLANK, SAMPLE, block, export
 
 from platectl.app.analyse import AnalyseOptions, read_plate
-from platectl.app.imports import read_counts
+from platectl.app.imports import FileChoice, read_counts
 from platectl.domain.findings import InputRefusedError
 from platectl.files.protocol import load_protocol
 
@@ -256,7 +256,7 @@ def export_damaged(folder: Path, damage: Damage) -> None:
     path.write_bytes(damage(clean))
 
     try:
-        found = read_counts(path, protocol)
+        found = read_counts(path, protocol, FileChoice())
     except InputRefusedError as error:
         names(error)
         return

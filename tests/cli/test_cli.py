@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from benchmarks.bridge_nights import bridged_lab
 
 
 def platectl(*words: str) -> subprocess.CompletedProcess[str]:
@@ -221,3 +222,24 @@ def test_two_runs_are_studied_as_replicates(tmp_path: Path) -> None:
     assert 1.0 < told["least_significant"] < 2.0
     assert uniform.returncode == 0, uniform.stderr
     assert "z_prime[" in uniform.stdout
+
+
+@pytest.mark.parametrize("protocol", ["sigma1-binding", "sigma1-kinetics"])
+def test_what_a_bridge_lacks_is_said_before_anything_is_sent(tmp_path: Path, protocol: str) -> None:
+    lab = tmp_path / "lab.yaml"
+    bridged_lab(lab)
+    other = "import platectl.bridge.library as library; library.VERSION = '9.9'; "
+    start = "from platectl.cli.main import main; main()"
+    code = (other if protocol == "sigma1-binding" else "") + start
+    command = [sys.executable, "-c", code, "plan", protocol, "--lab", str(lab)]
+
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 2
+    if protocol == "sigma1-binding":
+        assert ran.stderr == (
+            "PyLabRobot 0.2.2 is installed, the bridge needs 9.9; "
+            "install it: python -m pip install 'platectl[pylabrobot]'\n"
+        )
+    else:
+        assert "flex cannot take a row of wells at once" in ran.stderr

@@ -447,14 +447,30 @@ async def test_a_door_that_stays_open_is_named() -> None:
         assert there.world.strokes("aspirate") == []
 
 
-async def test_overpressure_is_named_and_so_is_what_follows() -> None:
+async def test_overpressure_is_named_and_the_run_takes_commands_again() -> None:
     async with lab(Fault("overpressure")) as there:
         with pytest.raises(InstrumentFaultError, match=r"overpressure.*awaiting-recovery") as first:
             await _pumping(there)
-        with pytest.raises(InstrumentFaultError, match="awaiting-recovery") as second:
-            await there.subject.aspirate("P1.source", "A1", **STROKE)
-        assert (first.value.code, second.value.code) == ("3006", "SetupCommandNotAllowed")
         assert there.world.strokes("aspirate") == []
+
+        await there.subject.aspirate("P1.source", "A1", **STROKE)
+
+        assert first.value.code == "3006"
+        assert there.said.count(b"resume-from-recovery") == 1
+        assert there.world.strokes("aspirate") == [50.0]
+
+
+async def test_who_takes_a_run_over_that_waits_for_recovery_lets_it_go_on() -> None:
+    async with lab() as there:
+        await _pumping(there)
+        next(iter(there.robot._runs.values())).state = "awaiting-recovery"
+        heir = there.new_driver()
+
+        await heir.take_over()
+        await heir.drop_tips()
+
+        assert there.said.count(b"resume-from-recovery") == 1
+        await heir.aclose()
 
 
 async def test_a_stall_ends_the_run_and_a_new_one_can_be_started() -> None:

@@ -92,7 +92,7 @@ def test_a_command_fault_names_type_detail_code_and_run() -> None:
     assert fault.code == "4000"
     assert str(fault) == (
         "loadLabware failed: PythonException: ValueError: no such thing "
-        "(the run is awaiting-recovery: recover or cancel the run at the robot)"
+        "(the run is awaiting-recovery: look at the robot; the run is told to go on)"
     )
 
 

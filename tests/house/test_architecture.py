@@ -20,7 +20,7 @@ LONGEST_MODULE = 400
 LONGEST_FUNCTION = 70
 DRIVERS = registry.names(registry.DRIVERS)
 #: no wire to transcribe: their files have tests and samples of their own
-BY_FILES = {"hidex300", "softmax_file"}
+BY_FILES = {"delimited_counts", "envision_csv", "hidex300", "softmax_file"}
 
 
 def lines(path: Path) -> int:

@@ -19,13 +19,14 @@ from platectl.app.replay import replay_run
 from platectl.app.truth import default_truth_path
 from platectl.domain.errors import LinkError
 from platectl.hal.recovery import Verdict
-from platectl.simkit.line_faults import KINDS
+from platectl.simkit.line_faults import KINDS, LineFaultKind
 from platectl_drivers.bioshake import BioShake
+from platectl_drivers.hidex300 import Hidex300
 from platectl_drivers.spectramax import SpectraMax
 
 
-def test_every_driver_has_a_scene_or_no_wire() -> None:
-    assert set(registry.names()) == {*registry.names(registry.SCENES), *faults.WITHOUT_WIRE}
+def test_every_driver_has_a_scene() -> None:
+    assert registry.names() == registry.names(registry.SCENES)
 
 
 def test_the_matrix_is_told_by_fault_and_place() -> None:
@@ -85,6 +86,38 @@ def test_a_bad_verb_is_seen(
 ) -> None:
     monkeypatch.setattr(BioShake, "shake", shake)
     assert any(defect in line for line in faults.defects_of("bioshake", faults.row_of("bioshake")))
+
+
+COUNT = Hidex300.count
+
+
+async def _makes_up(self: Any, **how: Any) -> Any:
+    try:
+        return await COUNT(self, **how)
+    except LinkError:
+        return ()
+
+
+async def _waits_for_good(self: Any, **how: Any) -> Any:
+    try:
+        return await COUNT(self, **how)
+    except LinkError:
+        await asyncio.Event().wait()
+
+
+@pytest.mark.parametrize(
+    ("count", "defect"),
+    [(_makes_up, "succeeds with another result"), (_waits_for_good, "no end within")],
+)
+@pytest.mark.parametrize("kind", ["truncate", "stall", "duplicate", "lose_reply"])
+def test_a_driver_that_takes_a_bad_file_is_seen(
+    monkeypatch: pytest.MonkeyPatch, count: Callable[..., Any], defect: str, kind: LineFaultKind
+) -> None:
+    monkeypatch.setattr(Hidex300, "count", count)
+
+    row = faults.row_of("hidex300", kinds=(kind,))
+
+    assert any(defect in line for line in faults.defects_of("hidex300", row))
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def document() -> Any:
 def test_the_bundled_file_states_the_defaults_of_the_model() -> None:
     bundled = default_truth()
     handling = LiquidHandling(pipettes=bundled.liquid_handling.pipettes)
-    named = ("cells", "agonists", "antagonists", "modulators", "autofluorescence")
+    named = ("cells", "agonists", "antagonists", "modulators", "autofluorescence", "absorbers")
     bare = Truth(
         ligands=bundled.ligands,
         membranes=bundled.membranes,

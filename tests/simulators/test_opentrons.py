@@ -15,13 +15,13 @@ import pytest
 from platectl.domain.errors import DisconnectedError
 from platectl.domain.transcript import parse_transcript
 from platectl.simkit.faults import Fault, FaultPlan
+from platectl.simkit.hands import spill
 from platectl.simkit.pipe import PipeEnd, pipe
 from platectl.simkit.replay import answers
 from platectl.simkit.simulator import SimulatorSetup
 from platectl.simkit.virtual_time import VirtualClock
 from platectl.simkit.world import Tips, WorldError
 from platectl_simulators.opentrons import OpentronsSimulator
-from platectl_simulators.opentrons.hands import spill
 from platectl_simulators.opentrons.labware import definition, nozzle_wells
 
 V = {"Opentrons-Version": "4"}

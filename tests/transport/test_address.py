@@ -17,7 +17,7 @@ from platectl.transport.replay import ReplayStream
     "address",
     [
         "serial:/dev/ttyUSB0",
-        "serial:COM3?baud=9600&bytesize=7&parity=E&stopbits=2&xonxoff=1&rtscts=0",
+        "serial:COM3?baud=9600&bytesize=7&parity=E&stopbits=2&xonxoff=1&rtscts=0&break_ms=200",
         "visa:ASRL/dev/pts/3::INSTR?baud=9600",
         "visa:ASRL3::INSTR?backend=@ivi",
         "visa:TCPIP::127.0.0.1::5000::SOCKET",
@@ -45,6 +45,8 @@ def test_good_addresses_open_nothing_yet(address: str) -> None:
         ("serial:/dev/x?parity=M", "parity must be N or E or O, not 'M'"),
         ("serial:/dev/x?stopbits=3", "stopbits must be 1 or 2"),
         ("serial:/dev/x?xonxoff=yes", "xonxoff must be 0 or 1"),
+        ("serial:/dev/x?break_ms=0", "break_ms must be a whole number"),
+        ("visa:ASRL/dev/x::INSTR?break_ms=200", "no option 'break_ms'"),
         ("serial:/dev/x?baud=1&baud=2", "stands there twice"),
         ("visa:GPIB0::5::INSTR", "no VISA resource that platectl can use raw"),
         ("visa:TCPIP::host::INSTR", "visa:TCPIP::host::port::SOCKET"),

@@ -241,6 +241,18 @@ async def test_a_missing_visa_library_is_disconnected() -> None:
         await open_connector("visa:ASRL/dev/x::INSTR?backend=/no/such/library.so")()
 
 
+async def test_a_line_may_be_opened_with_a_break(monkeypatch: pytest.MonkeyPatch) -> None:
+    breaks: list[float] = []
+    monkeypatch.setattr("serial.Serial.send_break", lambda _port, duration: breaks.append(duration))
+    async with (
+        serve_pty(Echo()) as path,
+        talking(open_connector(f"serial:{path}?break_ms=200")) as link,
+    ):
+        await link.ask(b"hello", timeout_s=5)
+
+    assert breaks == [0.2]
+
+
 async def test_a_full_line_can_be_closed() -> None:
     ours, theirs = pty.openpty()
     tty.setraw(theirs)

@@ -10,8 +10,8 @@ from math import sqrt
 from statistics import median
 from typing import Final
 
-from platectl.domain.errors import MalformedReplyError
-from platectl.hal.counting import CountReading, ForeignExportError
+from platectl.domain.errors import ForeignExportError, MalformedReplyError
+from platectl.hal.counting import CountReading
 from platectl.transport.codec import integer, number
 
 HEADER_LINES: Final = 4
@@ -30,8 +30,9 @@ _FIELDS_END: Final = 1 + len(_KEYS)
 _SPECTRUM_END: Final = _FIELDS_END + 1 + CHANNELS
 _SPECTRUM_TITLE: Final = b"Spectrum:;Alpha;Beta;Alpha Triple;Beta Triple"
 _SPECTRUM_COLUMNS: Final = 5
-_CHANNEL_NUMBERS: Final = tuple(b"%d" % channel for channel in range(1, CHANNELS + 1))
-_EMPTY_CHANNELS: Final = tuple(b"%s;0;0;0;0" % channel for channel in _CHANNEL_NUMBERS)
+_CHANNEL_NUMBERS: Final = [b"%d" % channel for channel in range(1, CHANNELS + 1)]
+_EMPTY_CHANNELS: Final = [b"%s;0;0;0;0" % channel for channel in _CHANNEL_NUMBERS]
+_PARTS: Final = [slice(start, start + 32) for start in range(0, CHANNELS, 32)]
 _PLOT_COLUMNS: Final = 64
 _EMPTY_PLOT_LINE: Final = b";".join([b"0"] * _PLOT_COLUMNS)
 _WELL: Final = re.compile(r"([A-P])(0[1-9]|[1-9]\d)")
@@ -191,14 +192,15 @@ def _fields(lines: Sequence[bytes], first: int, name: str) -> Mapping[bytes, byt
 def _spectrum_sums(lines: Sequence[bytes], first: int, name: str) -> tuple[int, int]:
     """Sums of the columns `Beta` and `Beta Triple`; most channels are empty and skipped."""
     rows = lines[first : first + CHANNELS]
-    full = [n for n, empty in enumerate(_EMPTY_CHANNELS) if rows[n] != empty]
-    if not full:
+    parts = [part for part in _PARTS if rows[part] != _EMPTY_CHANNELS[part]]
+    if not parts:
         return 0, 0
-    text = b";|;".join([rows[n] for n in full])
+    text = b";|;".join([row for part in parts for row in rows[part]])
+    channels = [channel for part in parts for channel in _CHANNEL_NUMBERS[part]]
     fields = text.split(b";")
     apart = _SPECTRUM_COLUMNS + 1
-    in_columns = fields[_SPECTRUM_COLUMNS::apart] == [b"|"] * (len(full) - 1)
-    in_order = fields[::apart] == [_CHANNEL_NUMBERS[n] for n in full]
+    in_columns = fields[_SPECTRUM_COLUMNS::apart] == [b"|"] * (len(channels) - 1)
+    in_order = fields[::apart] == channels
     digits = text.translate(None, b";|").isdigit() and b"" not in fields
     if not (in_columns and in_order and digits):
         raise _wrong_channel(rows, first, name)

@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
-from platectl.domain.errors import InstrumentFaultError, MalformedReplyError
-from platectl.hal.counting import CountReading, ForeignExportError
+from platectl.domain.errors import ForeignExportError, InstrumentFaultError, MalformedReplyError
+from platectl.hal.counting import CountReading
 from platectl.transport.codec import integer, number
 from platectl.transport.http import HttpAnswer
 from platectl_drivers.hidex_sense.settings import Columns

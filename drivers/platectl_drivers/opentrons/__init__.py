@@ -5,10 +5,13 @@ server 8.1.0 run in simulation, its OpenAPI document, and the command schemas of
 and 10.1. Maturity: paper; no robot has answered this driver.
 
 Responsible for: telling the robot what stands where, tips, nozzle layouts, aspirating and
-dispensing, reporting faults with the maker's codes, and saying afterwards what became of a
-command whose answer was lost (`find_command`). Not responsible for: modules on the deck, the
-gripper, error recovery, or whether a plate is really where the robot believes it is; the robot
-does not sense plates.
+dispensing, carrying labware for the gripper (`opentrons_gripper`), reporting faults with the maker's
+codes, and saying afterwards what became of a command whose answer was lost (`find_command`). Not
+responsible for: modules on the deck (`opentrons_deck`), or whether a plate is really
+where the robot believes it is; the robot does not sense plates.
+
+A command that fails may leave the run waiting for recovery, in which it takes no commands. Whoever sent the
+command learns what failed, and the run is told to go on, so that a retry or the next plate is not refused.
 
 Unattested: `awaiting-recovery` and the open door as seen by setup commands, the fields of
 `/instruments` on a Flex, the body of a 503 during start-up, and the error that a missing tip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -121,8 +122,22 @@ class RunConversation:
         if not command.done:
             command = await self._follow(command, deadline_s)
         if command.status == "failed":
-            raise wire.command_fault(command_type, command, await self.run_status())
+            status = await self.leave_recovery()
+            raise wire.command_fault(command_type, command, status)
         return command
+
+    async def leave_recovery(self) -> str:
+        """Let a run that waits for recovery take commands again; nothing moves. Return its state before.
+
+        Whoever sent the command that failed knows of it. A run that stays as it is, because its door is
+        open, refuses the next command and says so.
+        """
+        status = await self.run_status()
+        if status.startswith(wire.RECOVERING):
+            body = {"data": {"actionType": "resume-from-recovery"}}
+            with contextlib.suppress(InstrumentError):
+                await self._request("POST", f"/runs/{self.run_id}/actions", body=body)
+        return status
 
     async def _post(self, command_type: str, params: Mapping[str, Any], key: str) -> wire.Command:
         wait_s = min(self._settings.wait_s, self._settings.command_s)

@@ -119,6 +119,7 @@ class Opentrons:
             self._robot.run_id = known.run_id
             self._belief = before
             self._wanted = before.configured or self._limits.channels[0]
+            await self._robot.leave_recovery()
             return identity
         self._forget()
         self._stamp = f"{AFTER}{known.run_id}"
@@ -211,9 +212,8 @@ class Opentrons:
         if self._belief.tips_fitted and not self._keys.has("pickUpTip"):
             await self._discard()
         await self._configure()
-        self._belief.tips_fitted = (
-            True  # also when the answer is lost: no layout change until dropped
-        )
+        # also when the answer is lost: no layout change until dropped
+        self._belief.tips_fitted = True
         try:
             await self._robot.execute("pickUpTip", self._at(rack, well))
         except InstrumentFaultError:
@@ -265,17 +265,36 @@ class Opentrons:
         await self._note_move(labware, slot)
 
     async def _note_move(self, labware: str, slot: str | None) -> None:
+        if labware not in self._belief.slots and slot is None:
+            return
         if labware not in self._belief.slots:
-            if slot is None:
-                return
             raise RefusedError(f"the robot does not know {labware}; name it in load_deck first")
         slot = None if slot == "offDeck" else slot
         if self._belief.slots[labware] == slot:
             return
+        await self._move(labware, slot, "manualMoveWithoutPause")
+
+    async def grip(self, source: str, target: str) -> None:
+        """Carry the labware that stands on a slot to another slot with the gripper; see `PlateMover`.
+
+        Raises:
+            RefusedError: The robot knows of nothing on `source`; nothing moved.
+        """
+        self._keys.begin_verb()
+        labware = next((name for name, slot in self._belief.slots.items() if slot == source), None)
+        if labware is None:
+            raise RefusedError(f"the robot knows of nothing on {source}")
+        try:
+            await self._move(labware, target, "usingGripper")
+        except InstrumentFaultError:
+            self._belief.slots[labware] = source  # as on the robot's map
+            raise
+
+    async def _move(self, labware: str, slot: str | None, strategy: str) -> None:
         params = {
             "labwareId": labware,
             "newLocation": await self._place(slot),
-            "strategy": "manualMoveWithoutPause",
+            "strategy": strategy,
         }
         self._belief.slots[labware] = ""  # unknown until the robot has answered
         await self._robot.execute("moveLabware", params)

@@ -14,6 +14,8 @@ from platectl.transport.http import HttpAnswer
 HEADERS: Final = {"Opentrons-Version": "4"}
 DONE: Final = ("succeeded", "failed")
 OVER: Final = ("stopped", "failed", "succeeded")
+#: states of a run that takes no commands until it is told to go on
+RECOVERING: Final = "awaiting-recovery"
 STATUSES: Final = ("queued", "running", *DONE)
 _SLOT: Final = re.compile(r"[A-D][1-3]|[1-9]|1[01]")
 _STAGING: Final = re.compile(r"[A-D]4")
@@ -25,7 +27,7 @@ _STYLES: Final[dict[Channels, str]] = {
 }
 _HINTS: Final = {
     "blocked-by-open-door": "close the door of the robot",
-    "awaiting-recovery": "recover or cancel the run at the robot",
+    RECOVERING: "look at the robot; the run is told to go on",
     "stopped": "connect again to start a new run",
     "failed": "home the robot and connect again to start a new run",
 }

@@ -31,14 +31,13 @@ the text of a saturated well, and the pipettor's own times.
 
 from platectl_drivers.softmax_file.driver import Settings, SoftmaxFile
 from platectl_drivers.softmax_file.export_file import PlateSection, SoftmaxExport, parse_export
-from platectl_drivers.softmax_file.traces import WellTrace, read_traces
+from platectl_drivers.softmax_file.traces import read_traces
 
 __all__ = [
     "PlateSection",
     "Settings",
     "SoftmaxExport",
     "SoftmaxFile",
-    "WellTrace",
     "parse_export",
     "read_traces",
 ]

@@ -2,33 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-from platectl.hal.reading import Channel, ReadFlag
+from platectl.hal.reading import ExportedTrace
 from platectl_drivers.softmax_file.export_file import PlateSection, parse_export
 
 
-@dataclass(frozen=True, slots=True)
-class WellTrace:
-    """One well over time in one channel.
-
-    `times_s` are those of the file, counted from the first point of the well's own read (0 in an
-    endpoint read); both channels of a point carry the same time. `values` are NaN where `flags`,
-    by the index of the point, says why. `source` names the file and the plate section.
-    """
-
-    plate: str
-    well: str
-    channel: Channel
-    times_s: tuple[float, ...]
-    values: tuple[float, ...]
-    flags: Mapping[int, ReadFlag]
-    temperature_c: float | None
-    source: str
-
-
-def read_traces(data: bytes, name: str = "export") -> tuple[WellTrace, ...]:
+def read_traces(data: bytes, name: str = "export") -> tuple[ExportedTrace, ...]:
     """Read the fluorescence of every well of every plate section of a SoftMax Pro export.
 
     In the order of the file: plates, then wells by row, then channels. `temperature_c` is that of
@@ -45,10 +23,10 @@ def read_traces(data: bytes, name: str = "export") -> tuple[WellTrace, ...]:
     )
 
 
-def _trace(plate: PlateSection, well: str, channel: int, name: str) -> WellTrace:
+def _trace(plate: PlateSection, well: str, channel: int, name: str) -> ExportedTrace:
     readings = [reading for reading in plate.readings if reading.channel == channel]
     first_s = readings[0].time_s or 0.0
-    return WellTrace(
+    return ExportedTrace(
         plate=plate.name,
         well=well,
         channel=plate.channels[channel],

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from platectl.simkit.faults import FaultPlan
+from platectl.simkit.hands import Hands
 from platectl_simulators.opentrons.belief import Belief, CommandFailedError, LoadedLabware, Pipette
-from platectl_simulators.opentrons.hands import Hands
 from platectl_simulators.opentrons.labware import position
 from platectl_simulators.opentrons.options import Options
 
@@ -131,9 +131,34 @@ class Machine:
         return {"pipetteId": pipette.id}
 
     async def _move_labware(self, params: Params) -> dict[str, Any]:
-        await self._hands.takes(self._hands.timing.bookkeeping_s)
+        if params["strategy"] != "usingGripper":
+            await self._hands.takes(self._hands.timing.bookkeeping_s)
+            self.belief.move_labware(params)
+            return {}
+        labware = self.belief.find_labware(params["labwareId"])
+        source, before = self.belief.slot_of(labware), labware.place
+        self._need_gripper()
+        self.belief.move_labware(params)
+        target = self.belief.slot_of(labware)
+        labware.place = before  # until it is there
+        if self._faults.strike("grip_failed"):
+            raise CommandFailedError("FailedGripperPickupError", "Nothing was gripped.")
+        await self._hands.takes(self._hands.timing.grip_s)
+        self._hands.carry(source, target)
         self.belief.move_labware(params)
         return {}
+
+    def _need_gripper(self) -> None:
+        if self._options.robot_type != "flex":
+            raise CommandFailedError(
+                "NotSupportedOnRobotType",
+                "Labware movement using a gripper is not supported.",
+                code="4003",
+            )
+        if not self._options.gripper:
+            raise CommandFailedError(
+                "GripperNotAttachedError", "No gripper found for performing labware movement."
+            )
 
     async def _configure(self, params: Params) -> dict[str, Any]:
         await self._hands.takes(self._hands.timing.bookkeeping_s)

@@ -10,10 +10,10 @@ from typing import Any, Final
 import numpy as np
 
 from platectl.hal.stream import ByteStream
+from platectl.simkit.hands import Hands
 from platectl.simkit.http import HangUpError, HttpReply, HttpRequest, serve_http
 from platectl.simkit.simulator import SimulatorSetup
 from platectl_simulators.opentrons.commands import REQUIRED, Machine, completed
-from platectl_simulators.opentrons.hands import Hands
 from platectl_simulators.opentrons.options import Options
 from platectl_simulators.opentrons.replies import (
     RefusedRequestError,
@@ -39,7 +39,7 @@ class OpentronsSimulator:
     (`executes`) count posted commands; with a suffix (`reply_lost:aspirate`, `silent:health`)
     they count that command type or resource. `start_up_503` counts looks at `/health`,
     `runs_503` posted runs, `stall` moving commands, `overpressure` strokes, `door_open`
-    (`for_s`) carried-out commands. `robot_restart` (`executes`, `start_up_s`) counts posted
+    (`for_s`) carried-out commands, `grip_failed` moves of the gripper. `robot_restart` (`executes`, `start_up_s`) counts posted
     commands and forgets all runs. `wrong_pipette` (`name`) stands.
     """
 
@@ -50,7 +50,7 @@ class OpentronsSimulator:
         self._ids = _ids(setup.world.rng(setup.name).spawn(1)[0])
         self._runs: dict[str, Run] = {}
         self._up_at_s = 0.0
-        self.hands = Hands(setup, self._options)
+        self.hands = Hands(setup, self._options.slots, self._options.timing)
 
     async def serve(self, stream: ByteStream) -> None:
         """Answer one connection until it is closed; several may be open at a time."""

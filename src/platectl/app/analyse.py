@@ -1,4 +1,4 @@
-"""Analyses counts that a counter exported, or a plain CSV, without any run."""
+"""Analyses counts or fluorescence that an instrument exported, or a plain table, without any run."""
 
 from __future__ import annotations
 
@@ -11,9 +11,14 @@ from pathlib import Path
 from platectl import __version__
 from platectl.analysis.errors import AnalysisError
 from platectl.app.evaluation.binding import analyse_counts, well_counts
-from platectl.app.imports import Imported, Readings, read_counts
+from platectl.app.evaluation.calcium import baseline_s, evaluate_export, missing_channels
+from platectl.app.evaluation.plate import EvaluatedPlate
+from platectl.app.exported import traces_of
+from platectl.app.imports import FileChoice, Imported, Readings, read_counts
 from platectl.app.plausible import above_added, aliquots, caution, wells_of
+from platectl.app.prepare import own_samples
 from platectl.app.runs import conditions_of_protocol
+from platectl.app.vendor_files import Rate
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.codes import Code
 from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
@@ -24,13 +29,18 @@ from platectl.files.plate_map import load_layout
 from platectl.files.protocol import file_hash, load_protocol
 from platectl.files.samples import load_samples
 from platectl.planning.plates import plan_plates
-from platectl.report.model import AnyResult, PlateReport, RunReport
+from platectl.report.model import RunReport
 from platectl.report.views import view_of
 
 
 @dataclass(frozen=True, slots=True)
 class AnalyseOptions:
-    """What is analysed, and as what. `counted_on` None takes the day that the file states."""
+    """What is analysed, and as what.
+
+    `counted_on` None takes the day that the file states. `plate` chooses a plate of a file of several,
+    `vendor` what allotropy takes the file for, `rate` what a luminescence without a unit is. `added_s`
+    is when the compound came, since a well's first point.
+    """
 
     counts: Path
     protocol: str = "sigma1-binding"
@@ -39,7 +49,16 @@ class AnalyseOptions:
     standards: Path | None = None
     counted_on: date | None = None
     age_min: float | None = None
+    plate: str | None = None
+    vendor: str | None = None
+    rate: Rate | None = None
+    added_s: float | None = None
     overrides: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def choice(self) -> FileChoice:
+        """What is meant of the file."""
+        return FileChoice(self.plate, self.vendor, self.rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,57 +80,41 @@ def read_plate(options: AnalyseOptions) -> CountedPlate:
     Raises:
         InputRefusedError: One of them cannot be used, or they do not belong together; every finding.
     """
-    protocol, layout = _assay(options)
-    counts = read_counts(options.counts, protocol)
-    standards = read_counts(options.standards, protocol) if options.standards else Imported({})
-    plate, findings = _plate(options, protocol, layout)
-    findings += [*counts.cautions, *standards.cautions]
-    findings += wells_of(options.counts, plate, counts.readings)
-    counted_on = options.counted_on or counts.stated_day
-    if counted_on is None:
-        counted_on = date.today()  # noqa: DTZ011  # the operator's day
-        message = f"does not say when it was counted; {counted_on} is taken for the decay"
-        findings.append(caution(Code.DAY_ASSUMED, message, options.counts, "", "give --counted-on"))
-    findings += above_added(options.counts, protocol, plate, counts.readings, counted_on)
-    if options.standards:
-        findings += aliquots(options.standards, protocol, standards.readings, counted_on)
-    refuse_if_any(findings)
-    return CountedPlate(
-        protocol, plate, counts.readings, standards.readings, counted_on, tuple(findings)
-    )
+    return _counted(options, *_assay(options))
 
 
 def analyse_file(options: AnalyseOptions) -> RunReport:
-    """Analyse one counted plate as the protocol says.
+    """Analyse one plate, counted or read over time, as the protocol says.
 
     Wells are as old as `age_min`, or as the protocol's incubation, since no ledger knows better.
 
     Raises:
-        InputRefusedError: The protocol, map, sheet or counts cannot be used; every finding.
+        InputRefusedError: The protocol, map, sheet or data cannot be used; every finding.
     """
-    counted = read_plate(options)
-    protocol, plate, findings = counted.protocol, counted.plate, counted.findings
-    result, problem = _result(options, counted)
-    if problem is not None:
+    protocol, layout = _assay(options)
+    judge = _binding if protocol.is_binding else _calcium
+    done, day, findings = judge(options, protocol, layout)
+    if done.problem:
+        problem = Finding(done.problem, str(options.counts), code=done.code or Code.NO_ANSWER)
         findings = (*findings, problem)
-    said = "" if problem is None else problem.message
-    done = PlateReport(plate.name, plate.barcode, plate.wells, counted.readings, result, said)
     as_file = layout_file(options)
     files = [p for p in (options.counts, options.standards, options.samples, as_file) if p]
-    view = view_of(done)
+    cautions = _cautions(options) if protocol.is_binding else []
+    report = done.report()
+    view = view_of(report)
     return RunReport(
         run=options.counts.stem,
         title=protocol.title,
         protocol=protocol.name,
         lab="",
         simulated=False,
-        started=counted.counted_on.isoformat(),
-        finished=counted.counted_on.isoformat(),
+        started=day.isoformat(),
+        finished=day.isoformat(),
         status="analysed from a file",
-        plates=(done,),
+        plates=(report,),
         conditions=conditions_of_protocol(protocol),
         files={str(path): file_hash(path) for path in files},
-        warnings=(*_cautions(options), *(f.coded for f in findings), *(view.warnings if view else ())),
+        warnings=(*cautions, *(f.coded for f in findings), *(view.warnings if view else ())),
         findings=findings,
         versions={"platectl": __version__, "python": platform.python_version()},
     )  # fmt: skip
@@ -132,32 +135,92 @@ def _assay(options: AnalyseOptions) -> tuple[AssayProtocol, Layout]:
         fix = f"use one of: {', '.join(protocol.layouts)}"
         message = f"{protocol.layout!r} is no layout"
         raise InputRefusedError([document.finding(("layout",), message, fix, Code.NAME_UNKNOWN)])
-    if not protocol.is_binding:
-        fix = "name a binding assay"
-        raise InputRefusedError(
-            [document.finding(("mode",), "is not counted", fix, Code.NOT_THIS_ASSAY)]
-        )
     return protocol, layout
 
 
-def _result(
-    options: AnalyseOptions, counted: CountedPlate
-) -> tuple[AnyResult | None, Finding | None]:
-    protocol, readings = counted.protocol, counted.readings
+def _counted(options: AnalyseOptions, protocol: AssayProtocol, layout: Layout) -> CountedPlate:
+    counts = read_counts(options.counts, protocol, options.choice)
+    standards = (
+        read_counts(options.standards, protocol, options.choice)
+        if options.standards
+        else Imported({})
+    )
+    plate, findings = _plate(options, protocol, layout)
+    findings += [*counts.cautions, *standards.cautions]
+    findings += wells_of(options.counts, plate, counts.readings)
+    counted_on, assumed = _day(options, counts.stated_day)
+    findings += assumed
+    findings += above_added(options.counts, protocol, plate, counts.readings, counted_on)
+    if options.standards:
+        findings += aliquots(options.standards, protocol, standards.readings, counted_on)
+    refuse_if_any(findings)
+    return CountedPlate(
+        protocol, plate, counts.readings, standards.readings, counted_on, tuple(findings)
+    )
+
+
+def _day(options: AnalyseOptions, stated: date | None) -> tuple[date, list[Finding]]:
+    """The day of counting: tritium loses 0.5 % a month."""
+    known = options.counted_on or stated
+    if known is not None:
+        return known, []
+    today = date.today()  # noqa: DTZ011  # the operator's day
+    message = f"does not say when it was counted; {today} is taken for the decay"
+    return today, [caution(Code.DAY_ASSUMED, message, options.counts, "", "give --counted-on")]
+
+
+def _binding(
+    options: AnalyseOptions, protocol: AssayProtocol, layout: Layout
+) -> tuple[EvaluatedPlate, date, tuple[Finding, ...]]:
+    """A counted plate."""
+    counted = _counted(options, protocol, layout)
+    plate, readings = counted.plate, counted.readings
     age = options.age_min or protocol.of_binding.incubation / 60.0
     ages = {} if protocol.mode == "kinetics" else dict.fromkeys(readings, age)
     try:
-        wells = well_counts(counted.plate, readings, ages, {})
+        wells = well_counts(plate, readings, ages, {})
         standards = list(counted.standards.values())
-        return analyse_counts(protocol, wells, standards, counted.counted_on), None
+        result = analyse_counts(protocol, wells, standards, counted.counted_on)
+        done = EvaluatedPlate(plate, readings, result, "")
     except AnalysisError as error:
-        return None, Finding(str(error), str(options.counts), code=error.code)
+        done = EvaluatedPlate(plate, readings, None, str(error), code=error.code)
+    return done, counted.counted_on, counted.findings
+
+
+def _calcium(
+    options: AnalyseOptions, protocol: AssayProtocol, layout: Layout
+) -> tuple[EvaluatedPlate, date, tuple[Finding, ...]]:
+    """A plate that was read over time; `standards` is the later read of its calibrators."""
+    traces = traces_of(options.counts, options.plate, options.vendor)
+    late = traces_of(options.standards, options.plate, options.vendor) if options.standards else ()
+    plate, findings = _plate(options, protocol, layout)
+    findings += wells_of(options.counts, plate, {trace.well: {} for trace in traces})
+    if absent := missing_channels(protocol, traces):
+        message = f"has no fluorescence at {' and '.join(f'{nm:g}' for nm in absent)} nm excitation"
+        fix = "export all wavelengths of the read"
+        findings.append(
+            Finding(message, str(options.counts), None, "", fix, code=Code.CHANNEL_MISSING)
+        )
+    added_s = options.added_s
+    stated = all(trace.added_s is not None for trace in traces)
+    if added_s is None and not stated and (added_s := baseline_s(protocol)) is not None:
+        message = (
+            "does not say when anything was added; "
+            f"{added_s:g} s, the end of the protocol's baseline, is assumed"
+        )
+        findings.append(
+            caution(Code.ADDITION_ASSUMED, message, options.counts, "", "give --added-at")
+        )
+    refuse_if_any(findings)
+    day = options.counted_on or date.today()  # noqa: DTZ011  # the operator's day
+    return evaluate_export(protocol, plate, traces, late, added_s), day, tuple(findings)
 
 
 def _plate(
     options: AnalyseOptions, protocol: AssayProtocol, layout: Layout
 ) -> tuple[PlatePlan, list[Finding]]:
-    samples = load_samples(options.samples) if layout.slots else ()
+    own = options.samples or own_samples(protocol, options.protocol)
+    samples = load_samples(own) if layout.slots else ()
     sheet = str(options.samples or "samples.csv")
     plates, findings = plan_plates(protocol, layout, samples, sheet=sheet, run=options.counts.stem)
     if len(plates) > 1:

@@ -212,7 +212,7 @@ def open_run(
     owner = Owner.me("platectl", WallClock().now().isoformat(timespec="seconds"))
     lock = RunLock(folder, owner, force=force)
     try:
-        ledger = Ledger(ledger_path or folder / "ledger.db")
+        ledger = Ledger(ledger_path or folder / "ledger.db", for_power_cuts=site.outlives_power)
         recorder = WireRecorder(folder / "wire" if record_wire else None, site.clock)
         try:
             yield Drive(folder, site, owner, lock, ledger, recorder, watch, persons)

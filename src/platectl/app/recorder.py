@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 from platectl.domain.clock import Clock
 from platectl.domain.errors import StoreError
@@ -25,13 +25,13 @@ class WireRecorder:
     def __init__(self, folder: Path | None, clock: Clock) -> None:
         self._folder = folder
         self._clock = clock
-        self._files: list[TextIO] = []
+        self._files: list[BinaryIO] = []
         self._conversations: dict[str, int] = {}
         self._sent: dict[str, Any] = {}
 
     def writer(self, wire: str) -> Callable[[Side, bytes], None]:
         """Return the function that writes down the pieces of one conversation on a wire."""
-        file: TextIO | None = None
+        file: BinaryIO | None = None
 
         def write(side: Side, data: bytes) -> None:
             nonlocal file
@@ -41,8 +41,8 @@ class WireRecorder:
                 return
             try:
                 file = file or self._open(self._folder, wire)
-                file.write(f"@{self._clock.monotonic_s():.12f} {side} {escape(data)}\n")
-                file.flush()
+                line = f"@{self._clock.monotonic_s():.12f} {side} {escape(data)}\n"
+                file.write(line.encode("ascii"))
             except OSError as error:
                 raise StoreError(f"the black box of {wire} cannot be written: {error}") from error
 
@@ -53,7 +53,7 @@ class WireRecorder:
         digest = self._sent.pop(wire, None)
         return str(digest.hexdigest()) if digest is not None else ""
 
-    def _open(self, folder: Path, wire: str) -> TextIO:
+    def _open(self, folder: Path, wire: str) -> BinaryIO:
         folder.mkdir(parents=True, exist_ok=True)
         number = self._conversations.get(wire, 0)
         while True:
@@ -62,8 +62,8 @@ class WireRecorder:
             if not path.exists():
                 break
         self._conversations[wire] = number
-        file = path.open("w", encoding="ascii")
-        file.write(f"# {wire}; source: recorded by platectl during the run\n")
+        file = path.open("wb", buffering=0)
+        file.write(f"# {wire}; source: recorded by platectl during the run\n".encode("ascii"))
         self._files.append(file)
         return file
 

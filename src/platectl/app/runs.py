@@ -89,11 +89,37 @@ def build_report(
         plates=shown,
         steps=_timeline(run, events),
         windows=tuple(_windows(run, events)),
+        checks=checks(run, events),
         conditions=_conditions(run),
         files=run.files,
         warnings=tuple(dict.fromkeys(warnings)),
         versions={"platectl": __version__, "python": platform.python_version()},
         run_hash=run.hash(),
+    )
+
+
+def checks(run: CompiledRun, events: Sequence[Event]) -> list[tuple[str, str]]:
+    """What was looked at before a plate went on, as rows of (what, finding)."""
+    titles = {s.id: f"{s.plate}: {s.title}" for s in run.steps if s.kind in {"scan", "weigh"}}
+    return [
+        (titles[e.step], _finding(e.data["evidence"]))
+        for e in events
+        if e.kind == "step.done" and e.step in titles
+    ]
+
+
+def _finding(evidence: Mapping[str, Any]) -> str:
+    """What a scan or a weighing found, in words."""
+    if "barcode" in evidence:
+        return f"{evidence['barcode']}, as it should be"
+    mass = f"{evidence['mass_g']:.4f} g"
+    if "gained_ul" not in evidence:
+        return f"{mass}; {evidence['why']}" if "why" in evidence else mass
+    gained, expected = evidence["gained_ul"] / 1000, evidence["expected_ul"] / 1000
+    error, allowed = evidence["error_percent"], evidence["tolerance_percent"]
+    return (
+        f"{evidence['verdict']}: {gained:.3f} mL of {expected:.3f} mL ({error:+.1f} %, {allowed:g} % "
+        f"allowed) from {', '.join(evidence['poured_by'])}; {mass}"
     )
 
 
@@ -120,6 +146,8 @@ def deviations(run: CompiledRun, events: Sequence[Event]) -> list[str]:
                 f"preflight: {check['name']}: {check['needed']} needed, {check['there']} there; "
                 f"{data['by']} started nevertheless: {data['reason']}"
             )
+        elif event.kind == "step.done" and data["evidence"].get("verdict") == "fail":
+            lines.append(f"{titles[event.step]}: {_finding(data['evidence'])}")
         elif event.kind == "run.resumed":
             lines.append(f"the run was cut off for {format_duration(data['outage_s'])} and resumed")
     return lines

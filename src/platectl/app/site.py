@@ -45,6 +45,11 @@ class Site(Protocol):
         ...
 
     @property
+    def outlives_power(self) -> bool:
+        """Whether what stands there is still there after the power of this computer was cut."""
+        ...
+
+    @property
     def beats_every_s(self) -> float | None:
         """How often the engine says that it lives; None where nobody could listen."""
         ...
@@ -54,6 +59,7 @@ class RealSite:
     """Real instruments in real time."""
 
     beats_every_s: float | None = 5.0
+    outlives_power: bool = True
 
     def __init__(self) -> None:
         self.clock: Clock = WallClock()
@@ -81,6 +87,7 @@ class SimulatedSite:
     """
 
     beats_every_s: float | None = None
+    outlives_power: bool = False
 
     def __init__(
         self, run: CompiledRun, truth: Truth, *, seed: int, folder: Path,
@@ -128,6 +135,7 @@ class RemoteSite:
     """A lab simulated in another process, which goes on whatever happens to this one."""
 
     beats_every_s: float | None = None
+    outlives_power: bool = False
 
     def __init__(self, run: CompiledRun, socket: Path) -> None:
         self.clock: Clock = VirtualClock(run.starts or SIMULATED_START)

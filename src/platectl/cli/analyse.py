@@ -1,9 +1,10 @@
-"""`platectl analyse`: counts from a file, no run needed."""
+"""`platectl analyse`: counts or fluorescence from a file, no run needed."""
 
 from __future__ import annotations
 
 from datetime import date, datetime
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -21,7 +22,11 @@ from platectl.domain.findings import InputRefusedError
     "--layout", help="Name of a layout of the protocol, or a plate map (.csv, .xlsx, .yaml)."
 )
 @click.option("--samples", type=FILE, help="Sample sheet (default: (+)-igmesine and SA4503).")
-@click.option("--standards", type=FILE, help="Counts of the aliquots, in the same form.")
+@click.option(
+    "--standards",
+    type=FILE,
+    help="Counts of the aliquots, or the read of the calibrators, in the same form.",
+)
 @click.option(
     "--age",
     "age_min",
@@ -33,6 +38,24 @@ from platectl.domain.findings import InputRefusedError
     "--counted-on",
     type=click.DateTime(["%Y-%m-%d"]),
     help="Day of counting (default: as the file says, or today).",
+)
+@click.option("--plate", metavar="NAME", help="Which plate of a file of several.")
+@click.option(
+    "--vendor",
+    metavar="NAME",
+    help="Have allotropy read FILE as this vendor's, such as AGILENT_GEN5.",
+)
+@click.option(
+    "--rate",
+    type=click.Choice(["cps", "cpm"]),
+    help="What a luminescence is that states no rate (files of --vendor).",
+)
+@click.option(
+    "--added-at",
+    "added_s",
+    type=click.FloatRange(min=0),
+    metavar="S",
+    help="When the compound came, since a well's first point (default: the protocol's baseline).",
 )
 @click.option(
     "--set",
@@ -53,13 +76,15 @@ from platectl.domain.findings import InputRefusedError
 @json_option
 def analyse(
     counts: Path, protocol: str, layout: str | None, samples: Path | None, standards: Path | None,
-    age_min: float | None, counted_on: datetime | None, overrides: tuple[str, ...], out: Path | None,
+    age_min: float | None, counted_on: datetime | None, plate: str | None, vendor: str | None,
+    rate: Literal["cps", "cpm"] | None, added_s: float | None, overrides: tuple[str, ...], out: Path | None,
     model: str, dose: str | None, as_json: bool,
 ) -> int:  # fmt: skip
-    """Analyse FILE: counts of one plate, or the curves of a Prism file.
+    """Analyse counts, fluorescence over time, or the curves of a Prism file in FILE.
 
-    An export of a counter (Hidex 300 SL, Hidex Sense), or a table (CSV, workbook) with the columns
-    well and cpm, or a plate as a grid of cpm; or a .pzfx file, whose XY tables are fitted.
+    Counts are an export of a Hidex 300 SL, Hidex Sense, EnVision or Kaleido, a table (CSV, workbook) with the columns
+    well and cpm, or a plate as a grid of cpm; fluorescence is a SoftMax Pro or FLIPR export; the XY tables of a .pzfx
+    file are fitted. Files of other readers are read by allotropy, if it is installed (pip install 'platectl[vendors]').
     """
     if counts.suffix.lower() == ".pzfx":
         return _prism(counts, out, model, dose, as_json=as_json)
@@ -68,7 +93,8 @@ def analyse(
 
     day: date | None = counted_on.date() if counted_on else None
     options = AnalyseOptions(
-        counts, protocol, layout, samples, standards, day, age_min, parse_overrides(overrides))  # fmt: skip
+        counts, protocol, layout, samples, standards, day, age_min, plate, vendor, rate, added_s,
+        parse_overrides(overrides))  # fmt: skip
     try:
         report = analyse_file(options)
     except InputRefusedError as error:

@@ -19,6 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse a name that nobody installed."""
+    config.addinivalue_line("markers", "long: takes its time; leave out with -m 'not long'")
     if not (chosen := config.getoption("--driver", [])):
         return
     from platectl import registry  # a run of other tests shall not pay for it

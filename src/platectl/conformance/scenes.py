@@ -30,11 +30,38 @@ def a4s(stage: Stage) -> Scene:
     return stage.play("a4s", "seal", {"temperature_c": 170, "duration_s": 3}, position="tray")
 
 
+#: patience that ends before a trial does
+SOON: Final[dict[str, Any]] = {"margin_s": 1000.0}
+COUNTED: Final[dict[str, Any]] = {
+    "title": "P1-filter",
+    "wells": ("A1", "A2", "B1"),
+    "count_s": 60.0,
+}
+
+
+def beckman_ls(stage: Stage) -> Scene:
+    """Three vials are counted, and heard."""
+    stage.world.place("P1", "filter_plate_96_gfb", "counter")
+    datums = {"position": 912, "cpm": 920}
+    return stage.play(
+        "beckman_ls", "count", COUNTED, position="counter", simulated={"datums": datums},
+        started=COUNTED,
+        again=("observe", {}), datums=datums, **SOON,
+    )  # fmt: skip
+
+
 def bioshake(stage: Stage) -> Scene:
     """A plate is shaken."""
     stage.world.place("P1", "assay_plate_96", "nest", volume_ul=100)
     how = {"speed_rpm": 600, "duration_s": 30}
     return stage.play("bioshake", "shake", how, position="nest")
+
+
+def biotek(stage: Stage) -> Scene:
+    """A column is read three times, from above."""
+    stage.world.place("P1", "assay_plate_96", "read")
+    how = {"read": _read(bottom=False)}
+    return stage.play("biotek", "read_kinetic", how, position="read")
 
 
 def cavro(stage: Stage) -> Scene:
@@ -79,12 +106,34 @@ def cytomat(stage: Stage) -> Scene:
     )  # fmt: skip
 
 
+def delimited_counts(stage: Stage) -> Scene:
+    """Three wells are counted, and a file of their lines is dropped."""
+    stage.world.place("P1", "filter_plate_96_gfb", "counter")
+    layout: dict[str, Any] = {
+        "separator": ";", "columns": ["plate", "well", "counts", "count_s", "cpm"],
+        "header": ["Plate;Well;Counts;Time (s);CPM"], "footer": ["End"], "well_form": "A01",
+    }  # fmt: skip
+    return stage.play(
+        "delimited_counts", "count", COUNTED, position="counter", files=True, simulated=layout,
+        started=COUNTED, **SOON, **layout,
+    )  # fmt: skip
+
+
 def el406(stage: Stage) -> Scene:
     """A buffer is dispensed into the whole plate."""
     stage.world.place("P1", "assay_plate_96", "nest", volume_ul=50)
     stage.world.load_bottle("it.A", liquid="hbss", volume_ul=1e6, contents={})
     how = {"buffer": "A", "volume_ul": 90, "flow": 5}
     return stage.play("el406", "dispense", how, position="nest")
+
+
+def envision_csv(stage: Stage) -> Scene:
+    """Three wells are read, and an export is dropped."""
+    stage.world.place("P1", "filter_plate_96_gfb", "reader")
+    return stage.play(
+        "envision_csv", "count", COUNTED, position="reader", files=True,
+        started=COUNTED, **SOON,
+    )  # fmt: skip
 
 
 FMP: Final = {
@@ -110,11 +159,32 @@ def flipr(stage: Stage) -> Scene:
     )  # fmt: skip
 
 
+def hidex300(stage: Stage) -> Scene:
+    """Three wells are counted, and a growing file is dropped."""
+    stage.world.place("P1", "filter_plate_96_gfb", "counter")
+    return stage.play(
+        "hidex300", "count", COUNTED, position="counter", files=True,
+        started=COUNTED, **SOON,
+    )  # fmt: skip
+
+
 def hidex_sense(stage: Stage) -> Scene:
     """Three wells are counted."""
     stage.world.place("P1", "filter_plate_96_gfb", "counter")
     how = {"title": "P1 run 7", "wells": ("A1", "A2", "A3"), "count_s": 120.0}
     return stage.play("hidex_sense", "count", how, position="counter")
+
+
+def liconic(stage: Stage) -> Scene:
+    """A plate is fetched."""
+    slots = {str(n): f"it.{n}" for n in range(1, 45)}
+    for name in ("station", *slots.values()):
+        stage.world.add_position(name)
+    stage.world.place("P1", "assay_plate_96", "it.25")
+    return stage.play(
+        "liconic", "fetch", {"slot": 25}, position="station", simulated={"slots": slots},
+        again=("store", {"slot": 25}), repeatable=False, transfer_sensor=True,
+    )  # fmt: skip
 
 
 def line_scanner(stage: Stage) -> Scene:
@@ -208,6 +278,68 @@ def opentrons(stage: Stage) -> Scene:
     return stage.play("opentrons", "dispense", how, prepare=take_up)
 
 
+def opentrons_deck_block(stage: Stage) -> Scene:
+    """A plate is cooled."""
+    stage.world.place("P1", "assay_plate_96", "block", volume_ul=100)
+    how = {"temperature_c": 4.0}
+    return stage.play("opentrons_deck_block", "set_temperature", how, position="block")
+
+
+def opentrons_deck_shaker(stage: Stage) -> Scene:
+    """A plate is shaken."""
+    stage.world.place("P1", "assay_plate_96", "nest", volume_ul=100)
+    how = {"speed_rpm": 600, "duration_s": 30}
+    return stage.play("opentrons_deck_shaker", "shake", how, position="nest")
+
+
+def opentrons_gripper(stage: Stage) -> Scene:
+    """A plate is carried from slot to slot."""
+    world = stage.world
+    world.add_position("it.C2")
+    world.place("P1", "assay_plate_96", "it.C1")
+    robot = stage.play("opentrons", "grip", {})
+    gripper_class = registry.load(registry.DRIVERS, "opentrons_gripper")
+
+    async def no_wire() -> ByteStream:
+        raise AssertionError("the gripper has no wire of its own")
+
+    def mounted() -> tuple[Any, ...]:
+        (handler,) = robot.build()
+        settings = gripper_class.Settings(stations={"it.C1": "C1", "it.C2": "C2"})
+        extras = {"handler": handler}
+        return gripper_class(
+            DriverSetup("grip", stage.clock, no_wire, settings, extras=extras)
+        ), handler
+
+    there = {"source": "it.C1", "target": "it.C2"}
+    back = {"source": "it.C2", "target": "it.C1"}
+    scene = Scene(stage, mounted, "move_plate", there, again=("move_plate", back), repeatable=False)
+
+    async def declare(driver: Any) -> None:
+        del driver
+        handler = scene.built[1]
+        await handler.connect()
+        await handler.load_deck([DeckItem("P1", "corning_96_wellplate_360ul_flat", "C1")])
+
+    scene.prepare = declare
+    return scene
+
+
+def opentrons_heater_shaker(stage: Stage) -> Scene:
+    """A plate is shaken."""
+    stage.world.place("P1", "assay_plate_96", "nest", volume_ul=100)
+    how = {"speed_rpm": 600, "duration_s": 30}
+    return stage.play("opentrons_heater_shaker", "shake", how, position="nest")
+
+
+def opentrons_temperature(stage: Stage) -> Scene:
+    """A plate is cooled."""
+    stage.world.place("P1", "assay_plate_96", "block", volume_ul=100)
+    return stage.play(
+        "opentrons_temperature", "set_temperature", {"temperature_c": 4.0}, position="block"
+    )
+
+
 def opentrons_vacuum(stage: Stage) -> Scene:
     """A filter plate is drawn through."""
     stage.world.place("F1", "filter_plate_96_gfb", "manifold", volume_ul=100)
@@ -224,6 +356,21 @@ def pf400(stage: Stage) -> Scene:
         "pf400", "move_plate", {"source": "shaker1", "target": "combi_hot"},
         simulated={"stations": stations}, stations=stations, repeatable=False,
         again=("move_plate", {"source": "combi_hot", "target": "shaker1"}),
+    )  # fmt: skip
+
+
+def softmax_file(stage: Stage) -> Scene:
+    """Two wells of a column are read three times, and an export is dropped."""
+    stage.world.place("P1", "assay_plate_96", "read")
+    read = _read(wells=("A2", "B2"), columns=(2,))
+    pairs = [[channel.excitation_nm, channel.emission_nm] for channel in FURA2]
+    note = {
+        "title": read.title, "wells": read.wells, "columns": read.columns, "channels": pairs,
+        "interval_s": read.interval_s, "baseline_s": 0.0, "record_s": read.record_s, "pipettor": None,
+    }  # fmt: skip
+    return stage.play(
+        "softmax_file", "read_kinetic", {"read": read}, position="read", files=True,
+        again=("observe", {}), started=note, **SOON,
     )  # fmt: skip
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from platectl import registry
+from platectl.conformance.folder import FaultyFolder
 from platectl.conformance.journal import Journal
 from platectl.conformance.replay import TimedReplay
 from platectl.domain.transcript import Side, Turn
 from platectl.hal.handling import Prompt
 from platectl.hal.instrument import DriverSetup
 from platectl.hal.reading import KineticRead
-from platectl.hal.stream import ByteStream
+from platectl.hal.stream import ByteStream, DropFolder
 from platectl.simkit.line_faults import LineFaults
 from platectl.simkit.pipe import pipe
 from platectl.simkit.simulator import SimulatorSetup
@@ -26,6 +28,10 @@ from platectl.transport.record import RecordingStream
 
 async def _nothing(driver: Any) -> None:
     del driver
+
+
+def _idle() -> None:
+    """Nobody has to start it."""
 
 
 @dataclass
@@ -48,6 +54,8 @@ class Stage:
     recording: TimedReplay | None = None
     simulator: Any = None
     lines: list[ByteStream] = field(default_factory=list)
+    #: by name, the last content of files that a driver has read
+    dropped: dict[str, bytes] = field(default_factory=dict)
     #: what the instrument has besides its wire: files, other wires
     beside: tuple[str, ...] = ()
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -81,13 +89,14 @@ class Stage:
         self, name: str, verb: str, arguments: Mapping[str, Any], *,
         position: str | None = None, simulated: Mapping[str, Any] | None = None,
         files: bool = False, wires: Sequence[str] = (), acts: Sequence[str] = (),
-        prepare: Callable[[Any], Awaitable[None]] = _nothing,
+        prepare: Callable[[Any], Awaitable[None]] = _nothing, started: Mapping[str, Any] | None = None,
         again: tuple[str, Mapping[str, Any]] | None = None, repeatable: bool = True, **settings: Any,
     ) -> Scene:  # fmt: skip
         """Build simulator and driver of one name.
 
         `simulated` are settings of the simulator, `settings` those of the driver. `acts` names
-        methods of the simulator whose calls count as done, besides those of the world.
+        methods of the simulator whose calls count as done, besides those of the world. With
+        `started` a person presses start before the verb, and tells the instrument this.
         """
         simulator = registry.load(registry.SIMULATORS, name)(self.setup(position, simulated or {}))
         self.simulator = simulator
@@ -99,14 +108,23 @@ class Stage:
         extras = {
             wire: self.connector(getattr(simulator, f"serve_{wire}"), main=False) for wire in wires
         }
+        drop: DropFolder | None = DropDirectory(self.folder, in_thread=False) if files else None
+        if drop is not None and driver_class.info.wire == "files":
+            drop = FaultyFolder(drop, self)
         setup = DriverSetup(
             "it", self.clock, self.connector(simulator.serve),
-            driver_class.Settings.model_validate(settings),
-            DropDirectory(self.folder, in_thread=False) if files else None, extras,
+            driver_class.Settings.model_validate(settings), drop, extras,
         )  # fmt: skip
-        return Scene(
+        scene = Scene(
             self, lambda: (driver_class(setup),), verb, arguments, prepare, again, repeatable
         )
+        if started is not None:
+            scene.press = partial(self._press, started)
+            scene.prepare = scene.pressed
+        return scene
+
+    def _press(self, note: Mapping[str, Any]) -> None:
+        self.world.notices.setdefault("it.start", []).append(note)
 
     async def cut(self) -> None:
         """Break all conversations off, as the death of a process does."""
@@ -206,11 +224,18 @@ class Scene:
     #: verbs that set a state, and may be said twice
     states: Sequence[tuple[str, Mapping[str, Any]]] = ()
     tellings: Sequence[Telling] = ()
+    #: what a person does who starts the instrument
+    press: Callable[[], None] = _idle
 
     def __post_init__(self) -> None:
         self.built += self.build()
         self.driver = self.built[0]
         self.at_once = len(self.built)
+
+    async def pressed(self, driver: Any) -> None:
+        """Have a person start the instrument."""
+        del driver
+        self.press()
 
     async def act(self) -> Any:
         """Do the verb; what a read yields is collected."""

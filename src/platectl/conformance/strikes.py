@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from platectl import registry
+from platectl.conformance.folder import folder_places
 from platectl.conformance.journal import Act
 from platectl.conformance.stage import Scene, Stage
 from platectl.domain.errors import LinkError, PlatectlError, RefusedError
@@ -360,7 +361,8 @@ def row_of(
 ) -> dict[str, dict[str, Found]]:
     """All faults of one instrument: by kind, then by place."""
     clean: Clean = on_stage(name, rehearse)
-    clean = replace(clean, command=command_of(name, clean))
+    if clean.outs:
+        clean = replace(clean, command=command_of(name, clean))
     return {
         kind: {
             place: on_stage(name, lambda scene: strike(scene, clean), fault)
@@ -371,6 +373,8 @@ def row_of(
 
 
 def _where(clean: Clean, kind: LineFaultKind, *, all_places: bool) -> dict[str, LineFault]:
+    if not clean.outs:
+        return folder_places(kind, DELAY_S if kind == "delay" else LATE_S)
     if all_places:
         return everywhere(clean, kind)
     few = len(clean.said) <= FEW_PIECES

@@ -44,6 +44,13 @@ class Played:
     acts: list[Act]
     turns: list[Turn]
     took_s: float
+    #: what files were read, by a driver that waits for files
+    dropped: list[bytes]
+
+    @property
+    def answers(self) -> list[bytes]:
+        """What came, over the wire or by files."""
+        return [turn.data for turn in self.turns if turn.side == "<"] or self.dropped
 
     def said(self) -> bytes:
         """All that the driver said."""
@@ -76,7 +83,8 @@ async def undisturbed(scene: Scene) -> Played:
     took_s = scene.stage.clock.monotonic_s() - begun_s
     acts = list(scene.stage.world.acts[start:])
     await scene.aclose()
-    return Played(result, acts, list(scene.stage.turns), took_s)
+    dropped = list(scene.stage.dropped.values())
+    return Played(result, acts, list(scene.stage.turns), took_s, dropped)
 
 
 def died(at: float, clean: Played, *, looked: bool) -> Callable[[Scene], Any]:
@@ -109,12 +117,16 @@ def died(at: float, clean: Played, *, looked: bool) -> Callable[[Scene], Any]:
 
 
 async def looked_at(scene: Scene) -> list[str]:
-    """Look twice without ever connecting; what is asked the second time is asked of a friend."""
+    """Look twice without ever connecting; what is asked the second time is asked of a friend.
+
+    Where a person presses start, nobody knows whether it runs, and `running` is honest.
+    """
     for _ in range(2):
         await scene.observer()
     verdict = await scene.built[-scene.at_once].reconcile(action_of(scene))
     found = [f"did {act}" for act in scene.stage.world.acts]
-    if verdict.fate in {"done", "partial", "running"}:
+    started_by = getattr(getattr(scene.driver, "features", None), "started_by", "driver")
+    if verdict.fate in {"done", "partial"} or (verdict.fate, started_by) == ("running", "driver"):
         found.append(f"says {verdict.fate} of what was never begun")
     await scene.aclose()
     return found
@@ -264,8 +276,9 @@ async def succeeds(scene: Scene) -> bool:
 
 
 def _places(clean: Played) -> list[tuple[int, tuple[int, int], bytes]]:
-    answers = [turn.data for turn in clean.turns if turn.side == "<"]
-    found = [(n, m.span(), m[0]) for n, data in enumerate(answers) for m in NUMBER.finditer(data)]
+    found = [
+        (n, m.span(), m[0]) for n, data in enumerate(clean.answers) for m in NUMBER.finditer(data)
+    ]
     return found[:: max(1, len(found) // TRIED)]
 
 
@@ -279,7 +292,7 @@ def _odd(was: bytes) -> list[bytes]:
 
 def _putting(number: int, start: int, end: int, odd: bytes) -> Alter:
     def alter(n: int, data: bytes) -> bytes:
-        return data[:start] + odd + data[end:] if n == number else data
+        return data[:start] + odd + data[end:] if n == number and len(data) >= end else data
 
     return alter
 
@@ -324,7 +337,8 @@ async def replayed(scene: Scene, turns: Sequence[Turn], ask: Ask | None = None) 
 
 
 async def simulated(scene: Scene, turns: Sequence[Turn]) -> list[str]:
-    """Say a recording to the simulator."""
+    """Say a recording to the simulator, which a person starts if that is how it is started."""
+    scene.press()
     heard = await answered(scene.stage.simulator.serve, turns)
     await scene.aclose()
     return [

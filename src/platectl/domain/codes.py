@@ -41,6 +41,7 @@ class Code(StrEnum):
     NOT_A_TABLE = "not-a-table", "Neither a head line nor a grid of columns 1 to 12 and rows A to H.", "Add the head line, or the numbers and letters of the grid."
     NO_ROWS = "no-rows", "A head line and nothing below it.", "Write one line for each well, compound or point."
     CUT_OFF = "cut-off", "The last line has no end, so the file may have been cut off within a number.", "Compare the last line with the source; a whole file ends with a line end."
+    PLATE_UNKNOWN = "plate-unknown", "A file of several plates and none was named, or another.", "Choose with --plate."
     # Tables
     COLUMN_MISSING = "column-missing", "A column that is needed is not there.", "Use the columns that the message lists."
     COLUMN_UNKNOWN = "column-unknown", "A column that is not known, or is misspelt.", "Use the columns that the message lists."
@@ -88,7 +89,6 @@ class Code(StrEnum):
     FIELD_MISSING = "field-missing", "A field that is needed is not there.", "Add it."
     FIELD_UNKNOWN = "field-unknown", "A field that is not known.", "Remove it or correct its spelling."
     FIELD_TWICE = "field-twice", "A field that is given twice.", "Keep one."
-    NOT_THIS_ASSAY = "not-this-assay", "Data that this assay does not have.", "Name the protocol of the data."
     # What an analysis says
     NO_ANSWER = "no-answer", "The data, or a question asked of them, cannot give an answer.", "The message says why."
     ARRAY_SHAPE = "array-shape", "Arrays that do not belong together, or are not of the shape that is needed.", "Give one value for each point."
@@ -104,5 +104,7 @@ class Code(StrEnum):
     CONTROLS_FEW = "controls-few", "Too few control wells with a count.", "Count two or more of each kind."
     NO_WINDOW = "no-window", "Total binding not above nonspecific binding, so nothing can be seen between.", "Check the orientation of the plate, and the reagents."
     ALIQUOTS_FEW = "aliquots-few", "Aliquots of the radioligand that cannot tell its concentration.", "Count three or more of each level and the blanks, or leave --standards out."
+    CHANNEL_MISSING = "channel-missing", "An export without one of the wavelengths of the dye.", "Export all wavelengths of the read."
+    ADDITION_ASSUMED = "addition-assumed", "The file does not say when the compound was added; the end of the protocol's baseline was taken.", "Give --added-at."
     DAY_ASSUMED = "day-assumed", "The file does not say when it was counted; today was taken for the decay.", "Give --counted-on."
     # fmt: on

@@ -11,6 +11,7 @@
     │   └── LinkError                      the conversation broke; state UNKNOWN
     │       ├── ReplyTimeoutError
     │       ├── MalformedReplyError
+    │       │   └── ForeignExportError  the file is no export of this instrument at all
     │       ├── DisconnectedError
     │       └── OutcomeUnknownError        nobody can say whether an action took place
     ├── RunAbortedError              an operator or an interlock stopped the run
@@ -86,6 +87,10 @@ class ReplyTimeoutError(LinkError):
 
 class MalformedReplyError(LinkError):
     """An answer arrived that the published format does not allow."""
+
+
+class ForeignExportError(MalformedReplyError):
+    """The file is no export of this instrument at all, rather than a damaged one."""
 
 
 class DisconnectedError(LinkError):

@@ -11,6 +11,7 @@ from platectl.domain.layout import ControlRole, Role
 from platectl.domain.steps import Edge
 from platectl.domain.units import (
     DurationS,
+    Fraction,
     PressureMbar,
     SpeedRpm,
     TemperatureC,
@@ -32,19 +33,19 @@ class LoadDoc(StepDoc):
 
 
 class PlaceDoc(StepDoc):
-    """Carry a labware to a place: `manifold`, `dryer`, `hotel`, `home`."""
+    """Carry a labware to a place: `manifold`, `dryer`, `hotel`, `block` (heated or cooled), `home`."""
 
     do: Literal["place"]
     labware: str
-    to: Literal["manifold", "dryer", "hotel", "home"]
+    to: Literal["manifold", "dryer", "hotel", "block", "home"]
 
 
 class PreheatDoc(StepDoc):
-    """Bring the incubation nest, the reader or the incubator to temperature."""
+    """Bring the incubation nest, the reader, the incubator or a cold block to temperature."""
 
     do: Literal["preheat"]
     temperature: TemperatureC
-    where: Literal["nest", "reader", "incubator"] = "nest"
+    where: Literal["nest", "reader", "incubator", "block"] = "nest"
 
 
 class DispenseDoc(StepDoc):
@@ -196,7 +197,7 @@ class RestDoc(StepDoc):
 
     do: Literal["rest"]
     labware: str
-    to: Literal["dryer", "hotel", "incubator", "reader"]
+    to: Literal["dryer", "hotel", "incubator", "reader", "block"]
     duration: DurationS
 
 
@@ -274,6 +275,45 @@ class SealDoc(StepDoc):
     duration: DurationS
 
 
+class PeelDoc(StepDoc):
+    """Take the seal off a plate; the peeler's times and places are those of its maker."""
+
+    do: Literal["peel"]
+    labware: str
+    adhere: DurationS = Field(default=2.5, description="tape on the seal before it is pulled")
+    begin_mm: float = Field(default=0.0, description="from the maker's default, along the plate")
+    fast: bool = False
+
+
+class ScanDoc(StepDoc):
+    """Read the barcode of a plate: nothing more is done to it unless it is the plate of the run."""
+
+    do: Literal["scan"]
+    labware: str
+
+
+class WeighDoc(StepDoc):
+    """Weigh a plate; with `since`, an earlier weighing, judge what was poured into it meanwhile.
+
+    What it should have gained is known from the steps between. Weigh it without lid, sealed both times or
+    neither, close to the pouring: what evaporates is missing.
+    """
+
+    do: Literal["weigh"]
+    labware: str
+    since: str | None = None
+    tolerance: Fraction = Field(default=0.05, gt=0, lt=1, description="of what should be gained")
+    temperature: TemperatureC = Field(default=22.0, description="of the liquid")
+    density: float = Field(
+        default=1.0, gt=0.5, lt=3, description="of the liquid over that of water"
+    )
+    outside: Literal["note", "hold", "fault"] = Field(
+        default="hold",
+        description="note: write it down; hold: plates that have not begun wait for a decision "
+        "(night orders: quality); fault: decide about this plate (night orders: code volume)",
+    )
+
+
 class CountDoc(StepDoc):
     """Count wells; `wells` `map` means every well that the plate map uses."""
 
@@ -287,6 +327,6 @@ class CountDoc(StepDoc):
 AnyStepDoc = Annotated[
     LoadDoc | PlaceDoc | PreheatDoc | DispenseDoc | DiluteDoc | FillDoc | StampDoc | AliquotDoc
     | StaggerDoc | LidDoc | ShakeDoc | IncubateDoc | RinseDoc | HarvestDoc | RestDoc | ManualDoc
-    | SealDoc | CountDoc | AspirateDoc | WashDoc | ReadDoc,
+    | SealDoc | PeelDoc | ScanDoc | WeighDoc | CountDoc | AspirateDoc | WashDoc | ReadDoc,
     Field(discriminator="do"),
 ]  # fmt: skip

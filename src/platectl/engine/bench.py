@@ -146,6 +146,13 @@ class StepBench:
                 "reason": f"left out by {by} in {self._step.title}"}  # fmt: skip
         self._journal.record("wells.dropped", self.step_id, data)
 
+    def told(self, step: str, verb: str) -> Any:
+        """What the last action of a verb gave in an earlier step."""
+        known = self._journal.state.steps.get(step)
+        actions = known.actions.values() if known is not None else ()
+        found = [a.result for a in actions if a.verb == verb and a.status == "acked"]
+        return found[-1] if found else None
+
     def seen(self, piece: tuple[int, int, str]) -> float | None:
         """Time of a frame's first well if the ledger has it already."""
         return self._journal.state.steps[self.step_id].frames.get(piece)

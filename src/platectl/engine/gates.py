@@ -1,4 +1,7 @@
-"""Quality gates: a plate is judged as soon as it is read; a bad one holds those that have not begun."""
+"""Quality gates: a plate is judged as soon as it is read; a bad one holds those that have not begun.
+
+A step can say by itself that there is a doubt, such as a weighing of what a dispenser gave.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ class QualityGates:
     queues: ResourceQueues
     timetable: Timetable
     judge: Judge | None
-    _read: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    _found: asyncio.Queue[tuple[str, str]] = field(default_factory=asyncio.Queue)
     _held: set[str] = field(default_factory=set)
     _opened: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -46,13 +49,21 @@ class QualityGates:
         done = self.journal.state.steps
         mine = [s.id for s in self.run.steps if s.plate == step.plate and s.kind in MEASURING]
         if all(name in done and done[name].over for name in mine):
-            self._read.put_nowait(step.plate)
+            self._found.put_nowait((step.plate, ""))
+
+    def doubt(self, plate: str, why: str) -> None:
+        """Take in what a step says against a plate and those that come after it."""
+        self._found.put_nowait((plate, why))
 
     async def keep(self) -> None:
-        """Judge plates as they are read, until cancelled."""
-        while self.judge is not None:
-            plate = await self._read.get()
-            if plate not in self.journal.state.dropped_plates and (bad := await self.judge(plate)):
+        """Judge plates as they are read or doubted, until cancelled."""
+        while True:
+            plate, bad = await self._found.get()
+            if plate in self.journal.state.dropped_plates:
+                continue
+            if not bad and self.judge is not None:
+                bad = await self.judge(plate)
+            if bad:
                 await self._hold(plate, bad)
 
     async def pass_step(self, step: Step) -> None:

@@ -303,6 +303,8 @@ class Engine:
             self._journal.record("reading.taken", step.id, dict(reading), sync=False)
         self._journal.record("step.done", step.id, {"evidence": dict(outcome.evidence)})
         self._judge(step, "end")
+        if outcome.doubt:
+            self._gates.doubt(step.plate, outcome.doubt)
         log.info("step.run.completed", step=step.id, title=step.title)
 
     def _bench(self, step: Step) -> StepBench:

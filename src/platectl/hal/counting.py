@@ -6,12 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from platectl.domain.errors import MalformedReplyError
 from platectl.hal.instrument import Instrument
-
-
-class ForeignExportError(MalformedReplyError):
-    """The file is no export of this counter at all, rather than a damaged one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,16 +9,11 @@ from typing import Any, Protocol
 from platectl.hal.instrument import Instrument
 
 
-class Shaker(Instrument, Protocol):
-    """A heated shaking nest for one plate."""
-
-    @property
-    def speed_range_rpm(self) -> tuple[float, float]:
-        """Slowest and fastest speed."""
-        ...
+class ThermalNest(Instrument, Protocol):
+    """A nest for one plate that is held at a temperature."""
 
     async def set_temperature(self, temperature_c: float) -> None:
-        """Switch heating on to a setpoint; returns at once, repeating is harmless.
+        """Switch on to a setpoint; returns at once, repeating is harmless.
 
         Raises:
             RefusedError: Outside the instrument's range; nothing changed.
@@ -31,7 +26,16 @@ class Shaker(Instrument, Protocol):
         ...
 
     async def stop_heating(self) -> None:
-        """Switch heating off; harmless when it is off."""
+        """Switch off; harmless when it is off."""
+        ...
+
+
+class Shaker(ThermalNest, Protocol):
+    """A heated shaking nest for one plate."""
+
+    @property
+    def speed_range_rpm(self) -> tuple[float, float]:
+        """Slowest and fastest speed."""
         ...
 
     async def shake(self, *, speed_rpm: float, duration_s: float) -> None:

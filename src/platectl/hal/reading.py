@@ -1,4 +1,4 @@
-"""Interface of plate readers that follow fluorescence over time, with or without a pipettor."""
+"""Interfaces of plate readers: fluorescence over time, with or without a pipettor, and single reads."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from platectl.hal.instrument import Instrument
 
 Geometry = Literal["plate", "column", "well"]
 ReadFlag = Literal["saturated", "below_range", "missing"]
+Mode = Literal["absorbance", "fluorescence", "luminescence"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,27 @@ class Addition:
 
 
 @dataclass(frozen=True, slots=True)
+class ExportedTrace:
+    """One well over time in one channel, as an export of a reader's software states it.
+
+    `times_s` are those of the file, counted from the first point of the well's own read (0 in an
+    endpoint read); both channels of a point may carry the same time. `values` are NaN where
+    `flags`, by the index of the point, says why. `source` names the file and the plate section.
+    `added_s` is when something was added to the well, by the same clock; None if the file does not say.
+    """
+
+    plate: str
+    well: str
+    channel: Channel
+    times_s: tuple[float, ...]
+    values: tuple[float, ...]
+    flags: Mapping[int, ReadFlag]
+    temperature_c: float | None
+    source: str
+    added_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class InjectionLimits:
     """What a reader's pipettor can do; it draws from a plate that stands at its source nest."""
 
@@ -103,6 +125,7 @@ class InjectionLimits:
 class ReaderFeatures:
     """What a reader can do.
 
+    `bottom` says whether it reads from below; one that does not reads from above only.
     `injection` is None for a reader that cannot add during a read; `no_injection` says why in
     one sentence. `clock` says who sets the cadence: the instrument, or the host read by read.
     `delivery` says whether frames come during the read or all after it.
@@ -116,6 +139,7 @@ class ReaderFeatures:
     clock: Literal["instrument", "host"]
     delivery: Literal["during", "after"]
     started_by: Literal["driver", "operator"] = "driver"
+    bottom: bool = True
     injection: InjectionLimits | None = None
     no_injection: str = ""
     plate_formats: tuple[int, ...] = (96,)
@@ -185,5 +209,71 @@ class PlateReader(Instrument, Protocol):
         Raises:
             RefusedError: The instrument keeps nothing of a read, or none of this title.
             InstrumentFaultError, LinkError: As for `read_kinetic`.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointRead:
+    """Each well once. `title` identifies the result.
+
+    `excitation_nm` is also the wavelength of an absorbance; a luminescence has none, and is
+    collected for `integration_s`. Fluorescence has both wavelengths.
+    """
+
+    title: str
+    plate: str
+    wells: tuple[str, ...]
+    mode: Mode
+    excitation_nm: float = 0.0
+    emission_nm: float = 0.0
+    integration_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointReading:
+    """What each well gave, in the order of the wells asked for; NaN where `flags` says why.
+
+    `unit` is AU, RFU, RLU (counts of one integration) or CPS (counts per second). `ended_at` is
+    the instrument's own local time, empty if it states none.
+    """
+
+    wells: tuple[str, ...]
+    values: tuple[float, ...]
+    unit: Literal["AU", "RFU", "RLU", "CPS"]
+    flags: Mapping[str, ReadFlag] = field(default_factory=dict)
+    temperature_c: float | None = None
+    ended_at: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointFeatures:
+    """What can be read once; `well_s` is the time of one well without integration, for planning."""
+
+    modes: tuple[Mode, ...]
+    wavelengths_nm: tuple[float, float]
+    integration_s: tuple[float, float]
+    well_s: float
+    started_by: Literal["driver", "operator"] = "driver"
+    plate_formats: tuple[int, ...] = (96,)
+
+
+class EndpointReader(Instrument, Protocol):
+    """A reader that reads a plate once. Reading changes nothing that counts; it may be repeated."""
+
+    @property
+    def endpoints(self) -> EndpointFeatures:
+        """What it can read."""
+        ...
+
+    async def read_endpoint(self, read: EndpointRead) -> EndpointReading:
+        """Read each well once, or collect the result of a read that was started by hand.
+
+        Raises:
+            RefusedError: Outside `endpoints`; nothing was sent.
+            InstrumentFaultError: Refused or broken off, with the maker's code.
+            ReplyTimeoutError: No whole result in the expected time plus its margin.
+            MalformedReplyError: The result breaks its format, or is of another plate.
         """
         ...

@@ -191,12 +191,12 @@ class PlateBuilder:
         if in_the_way:
             message = f"{labware!r} cannot go to {target}: {in_the_way[0]!r} stands there"
             raise CannotBuildError(message, "give them different positions in the lab file")
-        mover = self.need("PlateMover", f"to carry {labware} from {source} to {target}")
-        self._check_stations(mover, source, target)
+        mover = self._mover(labware, source, target)
+        through = self.facilities.lab.instruments[mover].uses.get("handler")
         notes = [
             n
             for p, here in ((source, False), (target, True))
-            if (n := self._note(labware, p, here=here))
+            if (n := self._note(labware, p, here=here)) and n.handler != through
         ]
         readers = self._readers_at(source, target)
         for reader in readers:
@@ -207,6 +207,7 @@ class PlateBuilder:
             source=source,
             target=target,
             notes=tuple(notes),
+            through=through,
         )
         self.spot[labware] = target
         step = self.add(move, f"{labware} to {target}", labware=(labware,))
@@ -267,12 +268,29 @@ class PlateBuilder:
     def _stacks(self, labware: str, below: str) -> bool:
         return "lid" in {self.kind(labware).role, self.kind(below).role}
 
-    def _check_stations(self, mover: str, *positions: str) -> None:
-        stations = getattr(self.facilities.drivers[mover].settings, "stations", {})
-        for position in positions:
-            if position not in stations:
-                message = f"{mover} has no taught station for {position}"
-                raise CannotBuildError(message, f"add it to instruments.{mover}.settings.stations")
+    def _mover(self, labware: str, *positions: str) -> str:
+        """The first mover of the lab file that reaches all the positions.
+
+        Raises:
+            CannotBuildError: None does.
+        """
+        self.need("PlateMover", f"to carry {labware} from {' to '.join(positions)}")
+        movers = self.facilities.having("PlateMover")
+        if (
+            self.kind(labware).role == "lid"
+        ):  # a handler knows of no lids, so its gripper cannot find them
+            instruments = self.facilities.lab.instruments
+            movers = tuple(m for m in movers if "handler" not in instruments[m].uses) or movers
+        unknown: list[tuple[str, str]] = []
+        for mover in movers:
+            stations = getattr(self.facilities.drivers[mover].settings, "stations", {})
+            missing = [position for position in positions if position not in stations]
+            if not missing:
+                return mover
+            unknown.append((mover, missing[0]))
+        mover, position = unknown[-1]
+        message = f"{mover} has no taught station for {position}"
+        raise CannotBuildError(message, f"add it to instruments.{mover}.settings.stations")
 
     def _note(self, labware: str, position: str, *, here: bool) -> DeckNote | None:
         entry = self.facilities.lab.positions[position]

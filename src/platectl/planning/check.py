@@ -78,7 +78,7 @@ def _step_names(
     after = fields.get("after")
     pointers = [
         *(after if isinstance(after, (tuple, list)) else ()),
-        *([fields["since"]] if "since" in fields else []),
+        *([fields["since"]] if fields.get("since") else []),
     ]
     findings += [document.finding(("steps", name, "after"), f"{other!r} is no earlier step", "name a step that is written before")
                  for other in pointers if other not in earlier]  # fmt: skip

@@ -76,14 +76,16 @@ def plan_dilution(
     *,
     min_ul: float,
     max_ul: float,
+    by_rows: bool = True,
 ) -> DilutionPlan:
     """Plan diluent, tops, controls and serial steps for one plate.
 
-    `problems` lists (where, message, fix) for what cannot be pipetted.
+    `by_rows` says whether the handler can take a row of tips. `problems` lists (where, message, fix)
+    for what cannot be pipetted.
     """
     series = [w for w in plate.wells if w.role in doc.series]
     diluent_ul = min(doc.transfer * (protocol.compounds.dilution_factor - 1.0), max_ul)
-    if _begins_empty(protocol, doc) and (rows := rows_in_lockstep(series)):
+    if by_rows and _begins_empty(protocol, doc) and (rows := rows_in_lockstep(series)):
         plan = _by_rows(
             doc, protocol, plate, samples, rows, diluent_ul, min_ul=min_ul, max_ul=max_ul
         )

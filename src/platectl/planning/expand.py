@@ -10,12 +10,15 @@ from platectl.domain.steps import Anchor
 from platectl.domain.wells import expand_wells
 from platectl.planning.build import CannotBuildError, PlateBuilder
 from platectl.planning.expand_cells import EXPAND_CELLS, pace_of, reader_of, stamp_in_turn, warm
+from platectl.planning.expand_checks import EXPAND_CHECKS
 from platectl.planning.expand_liquid import EXPAND_LIQUID
 from platectl.steps.climate import Preheat, Shake, Wait
 from platectl.steps.people import Manual
-from platectl.steps.plates import Count, Seal
+from platectl.steps.plates import Count, Peel, Seal
 
 LEAD_MARGIN_S = 25.0
+#: a block of aluminium from room temperature to a few degrees above zero
+BLOCK_S = 600.0
 
 
 def shaker_of(build: PlateBuilder) -> str:
@@ -28,17 +31,23 @@ def shaker_of(build: PlateBuilder) -> str:
     return shakers[(build.number - 1) % len(shakers)]
 
 
-def _position(build: PlateBuilder, to: str, labware: str) -> str:
+def _nest(build: PlateBuilder, to: str) -> str | None:
+    """The nest of the instrument that a place is, if it is one."""
     if to == "manifold":
-        if build.facilities.first("VacuumFiltration") is None and build.facilities.first(
-            "Harvester"
-        ):
-            return build.spot[labware]  # the person takes it from there
-        return build.facilities.position_of(build.need("VacuumFiltration", "for the filter plate"))
+        return build.need("VacuumFiltration", "for the filter plate")
+    if to == "block":
+        return build.need("ThermalNest", "to hold labware at a temperature")
+    return reader_of(build) if to == "reader" else None
+
+
+def _position(build: PlateBuilder, to: str, labware: str) -> str:
+    served = build.facilities.first("Harvester") and not build.facilities.first("VacuumFiltration")
+    if to == "manifold" and served:
+        return build.spot[labware]  # the person takes it from there
     if to == "home":
         return build.home(labware)
-    if to == "reader":
-        return build.facilities.position_of(reader_of(build))
+    if (nest := _nest(build, to)) is not None:
+        return build.facilities.position_of(nest)
     taken = set(build.spot.values())
     places = build.hotel() if to == "hotel" else build.facilities.positions_for(to)
     free = [p for p in places if p not in taken]
@@ -56,6 +65,11 @@ def _place(build: PlateBuilder, doc: docs.PlaceDoc, _title: str) -> None:
 
 
 def _preheat(build: PlateBuilder, doc: docs.PreheatDoc, title: str) -> None:
+    if doc.where == "block":
+        block = build.need("ThermalNest", "to hold labware at a temperature")
+        heat = Preheat(shaker=block, temperature_c=doc.temperature, expected_s=BLOCK_S)
+        build.add(heat, title, main=True)
+        return
     if doc.where != "nest":
         warm(build, doc, title)
         return
@@ -122,6 +136,13 @@ def _seal(build: PlateBuilder, doc: docs.SealDoc, title: str) -> None:
     build.add(seal, title, labware=(doc.labware,), main=True)
 
 
+def _peel(build: PlateBuilder, doc: docs.PeelDoc, title: str) -> None:
+    peeler = build.need("Peeler", "to take seals off")
+    build.bring(doc.labware, build.facilities.position_of(peeler))
+    peel = Peel(peeler=peeler, adhere_s=doc.adhere, begin_mm=doc.begin_mm, fast=doc.fast)
+    build.add(peel, title, labware=(doc.labware,), main=True)
+
+
 def _count(build: PlateBuilder, doc: docs.CountDoc, title: str) -> None:
     counter = build.need("Counter", "to count")
     features = build.facilities.drivers[counter].features
@@ -166,6 +187,7 @@ def _stamp(build: PlateBuilder, doc: docs.StampDoc, title: str) -> None:
 EXPAND: dict[str, Callable[[PlateBuilder, Any, str], None]] = {
     **EXPAND_LIQUID,
     **EXPAND_CELLS,
+    **EXPAND_CHECKS,
     "stamp": _stamp,
     "place": _place,
     "preheat": _preheat,
@@ -176,6 +198,7 @@ EXPAND: dict[str, Callable[[PlateBuilder, Any, str], None]] = {
     "rest": _rest,
     "manual": _manual,
     "seal": _seal,
+    "peel": _peel,
     "count": _count,
 }
 

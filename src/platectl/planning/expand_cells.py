@@ -174,6 +174,7 @@ def _described(
         record_s=record_s,
         pipettor=pipettor,
         columns=doc.columns if features.geometry == "column" else (),
+        bottom=features.bottom,
         expected_s=0.0,
     )
 

@@ -82,12 +82,12 @@ def _change_line(build: PlateBuilder, dispenser: str, liquid: str) -> None:
 
 def _dilute(build: PlateBuilder, doc: docs.DiluteDoc, title: str) -> None:
     handler = on_deck(build, doc.stocks, doc.into, doc.tips)
-    low, high = (
-        build.facilities.drivers[handler].limits.min_volume_ul,
-        build.kind(doc.tips).tip_volume,
-    )
+    limits, high = build.facilities.drivers[handler].limits, build.kind(doc.tips).tip_volume
     check_volume(build, handler, doc.transfer, doc.tips)
-    plan = plan_dilution(doc, build.protocol, build.plate, build.samples, min_ul=low, max_ul=high)
+    plan = plan_dilution(
+        doc, build.protocol, build.plate, build.samples, min_ul=limits.min_volume_ul, max_ul=high,
+        by_rows="row" in limits.channels,
+    )  # fmt: skip
     for where, message, fix in plan.problems:
         build.findings.append(Finding(message, "", None, where, fix))
     build.stocks = plan.stocks
@@ -197,6 +197,11 @@ def _stagger(build: PlateBuilder, doc: docs.StaggerDoc, title: str) -> None:
 
 
 def _one_row(build: PlateBuilder, doc: docs.StaggerDoc, handler: str, row: str) -> Transfer:
+    if "row" not in build.facilities.drivers[handler].limits.channels:
+        message = f"{handler} cannot take a row of wells at once"
+        raise CannotBuildError(
+            message, "use a handler that can, such as an Opentrons Flex with 96 channels"
+        )
     move = Move(
         source=spot(build, doc.source),
         target=Spot(labware=build.named(doc.into), well=f"{row}1", height_mm=FREE_MM),

@@ -86,6 +86,7 @@ class RunReport:
         plates: In order of the run.
         steps: What was done when.
         windows: Time windows and whether they were kept.
+        checks: Rows of (what, finding): barcodes that were compared, plates that were weighed.
         conditions: Rows of (what, value) for people.
         files: File -> SHA-256.
         warnings: Sentences that a reader has to see before any number.
@@ -105,6 +106,7 @@ class RunReport:
     plates: tuple[PlateReport, ...]
     steps: tuple[TimelineRow, ...] = ()
     windows: tuple[WindowRow, ...] = ()
+    checks: Sequence[tuple[str, str]] = ()
     conditions: Sequence[tuple[str, str]] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()

@@ -14,19 +14,20 @@ from platectl.steps.cells import (
     WarmIncubator,
     WashPlate,
 )
+from platectl.steps.checks import Scan, Weigh
 from platectl.steps.climate import Preheat, Shake, Wait
 from platectl.steps.dispense import Dispense, Prime
 from platectl.steps.harvest import Filter, ServedHarvest
 from platectl.steps.kind import StepKind
 from platectl.steps.people import Load, Manual
-from platectl.steps.plates import Count, MovePlate, Seal
+from platectl.steps.plates import Count, MovePlate, Peel, Seal
 from platectl.steps.reading import Carriage, Read, WarmReader
 from platectl.steps.transfer import Transfer
 
 _KINDS = (
-    Aspirate, Carriage, Count, Dispense, FetchPlate, Filter, Load, Manual, MovePlate, Preheat, Prime,
-    PrimeWasher, Read, Seal, ServedHarvest, Shake, StorePlate, Transfer, Wait, WarmIncubator,
-    WarmReader, WashPlate,
+    Aspirate, Carriage, Count, Dispense, FetchPlate, Filter, Load, Manual, MovePlate, Peel, Preheat, Prime,
+    PrimeWasher, Read, Scan, Seal, ServedHarvest, Shake, StorePlate, Transfer, Wait, WarmIncubator,
+    WarmReader, WashPlate, Weigh,
 )  # fmt: skip
 KINDS = {kind.name: kind for kind in _KINDS}
 #: what is still done with a plate that was given up, so that it does not stand in the way

@@ -13,10 +13,14 @@ from platectl.domain.steps import Anchor, Effect
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a finished step knows: evidence for the ledger, and readings for the analysis."""
+    """What a finished step knows: evidence for the ledger, and readings for the analysis.
+
+    `doubt` says why plates that have not begun should wait for a decision; empty: no reason.
+    """
 
     evidence: Mapping[str, Any] = field(default_factory=dict)
     readings: tuple[Mapping[str, Any], ...] = ()
+    doubt: str = ""
 
 
 class Bench(Protocol):
@@ -60,6 +64,10 @@ class Bench(Protocol):
             InstrumentError, RefusedError: As from `do`.
             OutcomeUnknownError: It was sent before, and nobody can say what became of it.
         """
+        ...
+
+    def told(self, step: str, verb: str) -> Any:
+        """Return what the last action of a verb gave in an earlier step; None if it gave nothing."""
         ...
 
     def seen(self, piece: tuple[int, int, str]) -> float | None:

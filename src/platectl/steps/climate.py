@@ -11,7 +11,7 @@ from pydantic import Field
 
 from platectl.domain.errors import InstrumentFaultError
 from platectl.domain.steps import Anchor, Effect
-from platectl.hal.handling import Shaker
+from platectl.hal.handling import Shaker, ThermalNest
 from platectl.steps.bench import Bench, Outcome
 from platectl.steps.kind import LiquidMove, Params
 
@@ -55,15 +55,16 @@ class Preheat(Params):
     name: ClassVar[str] = "preheat"
     effect: ClassVar[Effect] = "set"
 
-    shaker: str
+    shaker: str = Field(description="a shaker, or another nest with a temperature")
     temperature_c: float
+    expected_s: float = Field(default=300.0, ge=0)
     tolerance_c: float = Field(default=0.5, gt=0)
     limit_s: float = Field(default=1800.0, gt=0)
 
     @property
     def duration_s(self) -> float:
         """From room temperature."""
-        return 300.0
+        return self.expected_s
 
     def instruments(self) -> tuple[str, ...]:
         """The shaker."""
@@ -75,7 +76,7 @@ class Preheat(Params):
 
     async def execute(self, bench: Bench) -> Outcome:
         """Set and poll."""
-        shaker: Shaker = bench.instrument(self.shaker)
+        shaker: ThermalNest = bench.instrument(self.shaker)
         heat = partial(shaker.set_temperature, self.temperature_c)
         await bench.act(self.shaker, "set_temperature", heat, temperature_c=self.temperature_c)
         limit_s = bench.clock.monotonic_s() + self.limit_s

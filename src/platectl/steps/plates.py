@@ -11,7 +11,7 @@ from pydantic import Field
 
 from platectl.domain.steps import Effect
 from platectl.hal.counting import Counter
-from platectl.hal.handling import PlateMover, Prompt, Sealer
+from platectl.hal.handling import Peeler, PlateMover, Prompt, Sealer
 from platectl.hal.liquids import LiquidHandler
 from platectl.steps.bench import Bench, Outcome
 from platectl.steps.kind import LiquidMove, Params
@@ -37,6 +37,7 @@ class MovePlate(Params):
     source: str
     target: str
     notes: tuple[DeckNote, ...] = ()
+    through: str | None = Field(default=None, description="handler whose gripper the mover is")
 
     @property
     def duration_s(self) -> float:
@@ -45,7 +46,8 @@ class MovePlate(Params):
 
     def instruments(self) -> tuple[str, ...]:
         """The mover, and handlers whose deck it reaches into."""
-        return (self.mover, *dict.fromkeys(note.handler for note in self.notes))
+        handlers = [note.handler for note in self.notes]
+        return (self.mover, *dict.fromkeys([self.through, *handlers] if self.through else handlers))
 
     def liquid_moves(self) -> Iterable[LiquidMove]:
         """None."""
@@ -98,6 +100,45 @@ class Seal(Params):
             self.sealer, "seal", seal, temperature_c=self.temperature_c, duration_s=self.seal_s
         )
         return Outcome({})
+
+
+class Peel(Params):
+    """Take the seal off the plate in the peeler."""
+
+    name: ClassVar[str] = "peel"
+    effect: ClassVar[Effect] = "consume"
+
+    peeler: str
+    adhere_s: float = Field(gt=0)
+    begin_mm: float = 0.0
+    fast: bool = False
+
+    @property
+    def duration_s(self) -> float:
+        """Tray, tape and elevator."""
+        return 25.0 + self.adhere_s
+
+    def instruments(self) -> tuple[str, ...]:
+        """The peeler."""
+        return (self.peeler,)
+
+    def liquid_moves(self) -> Iterable[LiquidMove]:
+        """None."""
+        return ()
+
+    async def execute(self, bench: Bench) -> Outcome:
+        """Peel once; what the peeler warns of is kept."""
+        peeler: Peeler = bench.instrument(self.peeler)
+        peel = partial(peeler.peel, adhere_s=self.adhere_s, begin_mm=self.begin_mm, fast=self.fast)
+        warnings = await bench.act(
+            self.peeler,
+            "peel",
+            peel,
+            adhere_s=self.adhere_s,
+            begin_mm=self.begin_mm,
+            fast=self.fast,
+        )
+        return Outcome({"warnings": list(warnings or ())})
 
 
 class Count(Params):

@@ -123,6 +123,7 @@ class Read(Params):
     record_s: float = Field(ge=0)
     pipettor: Pipettor | None = None
     columns: tuple[int, ...] = ()
+    bottom: bool = True
     expected_s: float = Field(ge=0)
 
     @property
@@ -157,6 +158,7 @@ class Read(Params):
             if added is None
             else Injection(added.source, added.volume_ul, added.speed_ul_per_s, added.height_mm),
             columns=self.columns,
+            bottom=self.bottom,
         )
 
     async def execute(self, bench: Bench) -> Outcome:

@@ -60,15 +60,17 @@ class Ledger:
     from then on an earlier owner's entries are refused (fenced).
     Concurrency: one thread. `append` makes an entry durable at once unless `sync` is False; an
     entry without sync survives the death of the process, and a power cut only together with the
-    next synced one, or after `settle`.
+    next synced one, or after `settle`. When nothing that it tells of outlives a power cut either
+    (`for_power_cuts` is False), no entry waits for the disk.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, for_power_cuts: bool = True) -> None:
         self._path = path
+        self._for_power_cuts = for_power_cuts
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute(f"PRAGMA synchronous={'FULL' if for_power_cuts else 'NORMAL'}")
             self._db.executescript(_SCHEMA)
             row = self._db.execute(
                 "SELECT number, hash FROM events ORDER BY number DESC LIMIT 1"
@@ -78,7 +80,7 @@ class Ledger:
         self._number: int = row[0] if row else 0
         self._hash: str = row[1] if row else GENESIS
         self._epoch: int | None = None
-        self._synced = True
+        self._synced = for_power_cuts
 
     @classmethod
     @contextmanager
@@ -191,7 +193,8 @@ class Ledger:
         """
         with self._mapped():
             self._set_sync(sync=True)
-            self._db.execute("PRAGMA user_version = 0")  # a commit, and with it a sync
+            if self._synced:
+                self._db.execute("PRAGMA user_version = 0")  # a commit, and with it a sync
 
     def events(self, *, plate: str | None = None) -> Iterator[Event]:
         """All entries in order, or those of the steps of one plate and of no step."""
@@ -240,7 +243,7 @@ class Ledger:
         self._db.close()
 
     def _set_sync(self, *, sync: bool) -> None:
-        if sync is not self._synced:
+        if self._for_power_cuts and sync is not self._synced:
             self._db.execute(f"PRAGMA synchronous={'FULL' if sync else 'NORMAL'}")
             self._synced = sync
 

@@ -2,12 +2,14 @@
 
 ::
 
-    serial:/dev/ttyUSB0?baud=9600&bytesize=8&parity=N&stopbits=1&xonxoff=1&rtscts=1
+    serial:/dev/ttyUSB0?baud=9600&bytesize=8&parity=N&stopbits=1&xonxoff=1&rtscts=1&break_ms=200
     visa:ASRL/dev/ttyUSB0::INSTR?baud=9600&backend=@py
     visa:TCPIP::192.168.0.7::5000::SOCKET
     tcp:hidex.lab:2005
     replay:recordings/combi.txt
+    pylabrobot:STARlet-4711
 
+The last one is a child process; its name is free, and is what the device is locked under.
 `sim:`, `drop:` and `console:` are no ports; whoever builds a lab deals with them.
 """
 
@@ -60,6 +62,7 @@ _LINE_OPTIONS: Final[Mapping[str, Callable[[str], Any]]] = {
     "xonxoff": _switch,
     "rtscts": _switch,
 }
+_BREAK: Final[Mapping[str, Callable[[str], Any]]] = {"break_ms": _whole_number}
 _BACKEND: Final[Mapping[str, Callable[[str], Any]]] = {"backend": str}
 
 
@@ -70,18 +73,20 @@ def open_connector(address: str) -> Connector:
         UserInputError: Malformed; says what would be right.
     """
     scheme, colon, rest = address.partition(":")
-    makers = {"serial": _serial, "visa": _visa, "tcp": _tcp, "replay": _replay}
+    makers = {
+        "serial": _serial, "visa": _visa, "tcp": _tcp, "replay": _replay, "pylabrobot": _child,
+    }  # fmt: skip
     if not colon or scheme not in makers:
         raise UserInputError(
             f"{address!r} is no address of a port; write serial:/dev/ttyUSB0?baud=9600, "
-            "visa:ASRL/dev/ttyUSB0::INSTR, visa:TCPIP::host::port::SOCKET, tcp:host:port or "
-            "replay:file"
+            "visa:ASRL/dev/ttyUSB0::INSTR, visa:TCPIP::host::port::SOCKET, tcp:host:port, "
+            "replay:file or pylabrobot:name"
         )
     return makers[scheme](address, rest)
 
 
 def _serial(address: str, rest: str) -> Connector:
-    path, options = _split(address, rest, _LINE_OPTIONS)
+    path, options = _split(address, rest, {**_LINE_OPTIONS, **_BREAK})
     if not path:
         raise UserInputError(f"{address!r} names no port; write serial:/dev/ttyUSB0?baud=9600")
     line = SerialLine(**options)
@@ -141,6 +146,18 @@ def _replay(address: str, rest: str) -> Connector:
         from platectl.transport.replay import ReplayStream  # fast start-up
 
         return ReplayStream.from_file(path)
+
+    return connect
+
+
+def _child(address: str, rest: str) -> Connector:
+    if not rest:
+        raise UserInputError(f"{address!r} names no device; write pylabrobot:name-of-the-device")
+
+    async def connect() -> ByteStream:
+        from platectl.transport.child import ChildStream  # fast start-up
+
+        return await ChildStream.start(rest)
 
     return connect
 

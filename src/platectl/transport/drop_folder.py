@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,19 +46,15 @@ class DropDirectory:
         return await asyncio.to_thread(work) if self._in_thread else work()
 
     def _names(self) -> list[str]:
-        with _file_errors(self._path):
-            return sorted(
-                entry.name
-                for entry in self._path.iterdir()
-                if entry.is_file() and not entry.name.startswith(".")
-            )
+        with _file_errors(self._path), os.scandir(self._path) as entries:
+            return sorted(e.name for e in entries if e.is_file() and not e.name.startswith("."))
 
     def _read(self, name: str, longest: int) -> bytes:
         if not name or name in {".", ".."} or "/" in name or "\\" in name or "\0" in name:
             raise UserInputError(f"{name!r} is not the name of a file in {self._path}")
-        with _file_errors(self._path / name):
-            path = (self._path / name).resolve()
-            if path.parent != self._path.resolve():
+        path = self._path / name
+        with _file_errors(path):
+            if path.is_symlink() and path.resolve().parent != self._path.resolve():
                 raise UserInputError(f"{name!r} is a link that leads out of {self._path}")
             with path.open("rb") as file:
                 return file.read(longest)

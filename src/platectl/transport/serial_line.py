@@ -8,7 +8,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class SerialLine:
-    """Speed, frame and flow control; the names are those of an address."""
+    """Speed, frame, flow control and a break when it is opened; the names are those of an address."""
 
     baud: int = 9600
     bytesize: Literal[5, 6, 7, 8] = 8
@@ -16,3 +16,4 @@ class SerialLine:
     stopbits: Literal[1, 2] = 1
     xonxoff: bool = False
     rtscts: bool = False
+    break_ms: int = 0

@@ -48,6 +48,9 @@ class SerialPort:
                 exclusive=True,
                 timeout=READ_S,
             )
+            if line.break_ms:
+                self._serial.send_break(line.break_ms / 1000.0)
+                self._serial.reset_input_buffer()
 
     def read(self) -> bytes:
         """Wait for a byte and take what came with it."""

@@ -14,6 +14,7 @@ from platectl.analysis.calcium import (
     CalciumConditions,
     CalciumLimits,
     CalciumOptions,
+    CalciumPlateResult,
     WellTrace,
     analyse_calcium_plate,
 )
@@ -23,8 +24,12 @@ from platectl.domain.assay import AssayProtocol
 from platectl.domain.events import Event
 from platectl.domain.run import CompiledRun, PlatePlan
 from platectl.domain.step_docs import ReadDoc
+from platectl.hal.reading import ExportedTrace
 from platectl.steps import kind_of
 from platectl.steps.transfer import Transfer
+
+#: how far the excitation of an export may be from that of the dye
+SAME_NM = 5.0
 
 
 @dataclass(slots=True)
@@ -58,18 +63,77 @@ def evaluate_calcium(run: CompiledRun, plate: PlatePlan, events: Sequence[Event]
         for plan in plate.wells
         if plan.well in readings
     ]
-    conditions = conditions_of(run.protocol, events, plate)
+    result, error = _analysed(run.protocol, wells, _temperature_c(events, plate))
+    return EvaluatedPlate(plate, shown, result, str(error or ""), broken)
+
+
+def evaluate_export(
+    protocol: AssayProtocol, plate: PlatePlan, traces: Sequence[ExportedTrace],
+    late: Sequence[ExportedTrace], added_s: float | None,
+) -> EvaluatedPlate:  # fmt: skip
+    """Analyse one plate from an export: `late` are the calibrators.
+
+    `added_s` is when the compound came, since each first point; None takes what the export states.
+    """
+    readings, later = _of_export(protocol, traces), _of_export(protocol, late)
+    added = {t.well: t.added_s for t in traces if t.added_s is not None}
+    if added_s is not None:
+        added = dict.fromkeys(readings, added_s)
+    wells = [
+        _trace(plan, readings, later, added, lost=False)
+        for plan in plate.wells
+        if plan.well in readings
+    ]
+    stated = [t.temperature_c for t in traces if t.temperature_c is not None]
+    result, error = _analysed(protocol, wells, float(np.mean(stated)) if stated else None)
+    code = error.code if error else None
+    return EvaluatedPlate(plate, _rest(readings), result, str(error or ""), code=code)
+
+
+def missing_channels(protocol: AssayProtocol, traces: Sequence[ExportedTrace]) -> list[float]:
+    """Excitations of the dye that an export lacks, nm."""
+    there = {trace.channel.excitation_nm for trace in traces}
+    return [nm for nm in protocol.of_calcium.excitation_nm if min(abs(nm - t) for t in there) > SAME_NM]  # fmt: skip
+
+
+def baseline_s(protocol: AssayProtocol) -> float | None:
+    """Baseline of the read with the addition; None if nothing is added."""
+    doc = protocol.steps[_reads(protocol)[0]]
+    return doc.baseline if isinstance(doc, ReadDoc) and doc.addition else None
+
+
+def _of_export(protocol: AssayProtocol, traces: Sequence[ExportedTrace]) -> dict[str, _Readings]:
+    """Traces by well; their channels are those of the dye, by the nearest excitation."""
+    known = protocol.of_calcium.excitation_nm
+    found: dict[str, _Readings] = defaultdict(_Readings)
+    for trace in traces:
+        distances = [abs(trace.channel.excitation_nm - wavelength) for wavelength in known]
+        if min(distances) > SAME_NM:
+            continue
+        channel, reading = distances.index(min(distances)), found[trace.well]
+        reading.flags.update(trace.flags.values())
+        reading.at_s[channel] += trace.times_s
+        reading.values[channel] += [
+            math.nan if index in trace.flags else value for index, value in enumerate(trace.values)
+        ]
+    return dict(found)
+
+
+def _analysed(
+    protocol: AssayProtocol, wells: Sequence[WellTrace], temperature_c: float | None
+) -> tuple[CalciumPlateResult | None, AnalysisError | None]:
+    """The result, or why there is none."""
     options = CalciumOptions(
-        well_cv=run.protocol.of_calcium.well_cv,
-        dilution_step_sd_log10=run.protocol.analysis.dilution_step_sd_log10,
-        series_top_sd_log10=run.protocol.analysis.series_top_sd_log10,
+        well_cv=protocol.of_calcium.well_cv,
+        dilution_step_sd_log10=protocol.analysis.dilution_step_sd_log10,
+        series_top_sd_log10=protocol.analysis.series_top_sd_log10,
     )
     try:
-        limits = CalciumLimits.named(dict(run.protocol.qc))
-        result = analyse_calcium_plate(wells, conditions, options, limits)
+        limits = CalciumLimits.named(dict(protocol.qc))
+        conditions = _conditions(protocol, temperature_c)
+        return analyse_calcium_plate(wells, conditions, options, limits), None
     except AnalysisError as error:
-        return EvaluatedPlate(plate, shown, None, str(error), broken)
-    return EvaluatedPlate(plate, shown, result, "", broken)
+        return None, error
 
 
 def _reads(protocol: AssayProtocol) -> tuple[str, str | None]:
@@ -177,11 +241,8 @@ def _clock_offset_s(events: Sequence[Event]) -> float:
     return float(begun.data.get("clock_s", 0.0))
 
 
-def conditions_of(
-    protocol: AssayProtocol, events: Sequence[Event], plate: PlatePlan
-) -> CalciumConditions:
-    """Conditions of a plate; the temperature is that of its frames."""
-    calcium = protocol.of_calcium
+def _temperature_c(events: Sequence[Event], plate: PlatePlan) -> float | None:
+    """Mean temperature of the frames of a plate."""
     temperatures = [
         float(e.data["temperature_c"])
         for e in events
@@ -189,6 +250,11 @@ def conditions_of(
         and e.step.startswith(f"{plate.name}.")
         and e.data.get("temperature_c") is not None
     ]
+    return float(np.mean(temperatures)) if temperatures else None
+
+
+def _conditions(protocol: AssayProtocol, temperature_c: float | None) -> CalciumConditions:
+    calcium = protocol.of_calcium
     return CalciumConditions(
         mode=protocol.mode,
         cells=calcium.cells,
@@ -196,5 +262,5 @@ def conditions_of(
         stimulus_molar=calcium.stimulus,
         kd_molar=calcium.kd,
         temperature_c=calcium.temperature,
-        actual_temperature_c=float(np.mean(temperatures)) if temperatures else None,
+        actual_temperature_c=temperature_c,
     )

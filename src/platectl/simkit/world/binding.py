@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
-FIRST_STEP_MIN = 0.01
+FIRST_STEP_MIN = 0.05
 LEAST_STEP_MIN = 1e-6
 ORDER = 4
 NEWTON_STEPS = 40
+NEWTON_CLOSE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def _implicit_step(
     decayed = 1.0 + minutes * rates.koff
     pull = grown * np.maximum(ligand - elsewhere, 0.0)
     curve = pull * decayed - bound * grown
-    close = 1e-10 * receptor + 1e-15
+    close = NEWTON_CLOSE * receptor + 1e-15
     free = np.maximum(receptor - bound.sum(axis=2), 0.0)
     below = decayed + grown * free[:, :, None]
     each = (bound + pull * free[:, :, None]) / below
@@ -100,7 +101,7 @@ def _implicit_step(
         excess = free + each.sum(axis=2) - receptor
         if (np.abs(excess) <= close).all():
             break
-        free = np.maximum(free - excess / (1.0 + (curve / below**2).sum(axis=2)), 0.0)
+        free = np.maximum(free - excess / (1.0 + (curve / (below * below)).sum(axis=2)), 0.0)
         below = decayed + grown * free[:, :, None]
         each = (bound + pull * free[:, :, None]) / below
     return np.asarray(each)

@@ -55,7 +55,9 @@ def rates_cpm(
     counting = truth.counting
     cpm = tritium_dpm(held, chemistry, clock) * efficiencies(held, truth, components)
     if cpm.size > 1:
-        grid = np.pad(cpm.reshape(held.kind.format.rows, held.kind.format.columns), 1)
+        rows, columns = held.kind.format.rows, held.kind.format.columns
+        grid = np.zeros((rows + 2, columns + 2))
+        grid[1:-1, 1:-1] = cpm.reshape(rows, columns)
         near = grid[:-2, 1:-1] + grid[2:, 1:-1] + grid[1:-1, :-2] + grid[1:-1, 2:]
         cpm = cpm + counting.crosstalk * near.ravel()
     faded = math.exp(-60.0 * held.cocktail_dark_min / counting.luminescence_decay)

@@ -1,4 +1,4 @@
-"""From ratio and dye to counts at 340 and 380 nm, and back to calcium."""
+"""From ratio and dye to counts at 340 and 380 nm, and back to calcium; what dissolved dyes absorb."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ CHANNELS_NM = (340.0, 380.0)
 TOLERANCE_NM = 5.0
 COLUMN_UL = 100.0
 JOLT_S = 1.5
+WELL_MM2, WELLS = 32.0, 96  # floor of a well; smaller on plates of more wells
+PLASTIC = 0.042
+# the band by which the height of water is measured
+WATER_NM, WATER_WIDTH_NM, WATER_PER_CM = 977.0, 25.0, 0.18
 
 
 def channel_of(excitation_nm: float) -> int:
@@ -68,6 +72,23 @@ def counts(
     cells.dye[wells] *= 1.0 - dye.bleaching
     background = dye.background_340 if channel == 0 else dye.background_380
     return np.asarray(signal + background + _glow(held, wells, channel, truth, components))
+
+
+def absorbance(
+    held: Held, wells: Indices, wavelength_nm: float, truth: Truth, components: Components
+) -> Array:
+    """Absorbance of wells read from above: plastic, and what is dissolved along the liquid's height."""
+    area_mm2 = WELL_MM2 * WELLS / held.volume_ul.size
+    path_cm = held.volume_ul[wells] / area_mm2 / 10.0
+    per_cm = np.full(wells.size, WATER_PER_CM * _band(wavelength_nm, WATER_NM, WATER_WIDTH_NM))
+    for name, dye in truth.absorbers.items():
+        molar = concentration_nm(held, components, name)[wells] * 1e-9
+        per_cm += molar * dye.per_molar_cm * _band(wavelength_nm, dye.peak_nm, dye.width_nm)
+    return np.asarray(PLASTIC + per_cm * path_cm)
+
+
+def _band(wavelength_nm: float, peak_nm: float, width_nm: float) -> float:
+    return float(np.exp(-0.5 * ((wavelength_nm - peak_nm) / width_nm) ** 2))
 
 
 def _glow(held: Held, wells: Indices, channel: int, truth: Truth, components: Components) -> Array:

@@ -22,6 +22,7 @@ from platectl.domain.units import (
 from platectl.simkit.faults import Fault, FaultPlan
 from platectl.simkit.line_faults import LineFault, LineFaults
 from platectl.simkit.world.truth_cells import (
+    Absorber,
     Agonist,
     Antagonist,
     CellLine,
@@ -267,6 +268,9 @@ class Truth(_Part):
     fura2: Fura2 = Fura2()
     autofluorescence: dict[str, Glow] = Field(
         default_factory=dict, description="compounds that shine themselves"
+    )
+    absorbers: dict[str, Absorber] = Field(
+        default_factory=dict, description="compounds that absorb light, for absorbance reads"
     )
     faults: tuple[FaultEntry, ...] = ()
 

@@ -94,3 +94,11 @@ class Glow(_Part):
 
     at_340: float = Field(default=0.0, ge=0, description="excited at 340 nm")
     at_380: float = Field(default=0.0, ge=0, description="excited at 380 nm")
+
+
+class Absorber(_Part):
+    """A band of absorption of a dissolved compound."""
+
+    peak_nm: float = Field(gt=0, description="wavelength of the peak")
+    width_nm: float = Field(gt=0, description="standard deviation of the band")
+    per_molar_cm: float = Field(gt=0, description="molar absorbance at the peak, per cm")

@@ -165,6 +165,8 @@ class World(Room):
     ) -> None:
         """Dispense columns (1-based) of the plate at a position from the instrument's bottle.
 
+        The standing fault `worn_tubing` (`share`) gives only that share of each volume.
+
         Raises:
             WorldError: nothing_there, sealed, overflow, empty (bottle), no_such_well; columns
                 before the one that failed are done.
@@ -174,10 +176,12 @@ class World(Room):
         rng, per_ul = self.rng(instrument), self.components.fit(bottle.per_ul)
         if self.faults(instrument).standing("stirrer_stopped") is not None:
             per_ul = per_ul * self._afloat(bottle.connected_s)
+        worn = self.faults(instrument).standing("worn_tubing")
+        share = 1.0 if worn is None else float(worn.data.get("share", 0.8))
         for column, volume_ul in volumes_ul.items():
             index, _ = self._wells(held, held.kind.format.column(column))
             noise = 1.0 + handling.bulk_cv * rng.standard_normal(len(index))
-            volumes = np.maximum(volume_ul * (1.0 + bottle.bias) * noise, 0.0)
+            volumes = np.maximum(share * volume_ul * (1.0 + bottle.bias) * noise, 0.0)
             pipetting.check_room(held, index, volumes, repeated=False)
             bottle.take(float(volumes.sum()))
             self._pour(held, index, volumes, per_ul[:, None] * volumes, repeated=False)
@@ -222,9 +226,7 @@ class World(Room):
         Raises:
             WorldError: nothing_there, no_such_well, no_such_channel.
         """
-        held = self._standing(position)
-        self._carry(held)
-        index, _ = self._wells(held, wells)
+        held, index = self._seen(position, wells)
         channel = photophysics.channel_of(excitation_nm)
         when = np.full(len(index), self.clock.monotonic_s()) if at_s is None else np.asarray(at_s)
         if held.cells is None:
@@ -233,6 +235,11 @@ class World(Room):
         return photophysics.counts(
             held, held.cells, index, when, channel, self.truth, self.components
         )
+
+    def absorbance(self, position: str, wells: Sequence[str], *, wavelength_nm: float) -> Array:
+        """Expected absorbance of each well from above, shape (n,). Errors as for `count_rates`."""
+        held, index = self._seen(position, wells)
+        return photophysics.absorbance(held, index, wavelength_nm, self.truth, self.components)
 
     def true_ratio(self, labware: str, at_s: float | None = None) -> Array:
         """Ratio of the cells of all wells at a time (None: now), row-major."""
@@ -279,23 +286,20 @@ class World(Room):
         Raises:
             WorldError: nothing_there, no_such_well.
         """
-        held = self._standing(position)
-        self._carry(held)
-        index, _ = self._wells(held, wells)
+        held, index = self._seen(position, wells)
         return counting.rates_cpm(held, self.truth, self.chemistry, self.components, self.clock)[
             index
         ]
 
     def efficiency(self, position: str, wells: Sequence[str]) -> Array:
-        """Counting efficiency of each well, shape (n,).
+        """Counting efficiency of each well, shape (n,). Errors as for `count_rates`."""
+        held, index = self._seen(position, wells)
+        return counting.efficiencies(held, self.truth, self.components)[index]
 
-        Raises:
-            WorldError: nothing_there, no_such_well.
-        """
+    def _seen(self, position: str, wells: Sequence[str]) -> tuple[Held, Indices]:
         held = self._standing(position)
         self._carry(held)
-        index, _ = self._wells(held, wells)
-        return counting.efficiencies(held, self.truth, self.components)[index]
+        return held, self._wells(held, wells)[0]
 
     # Looking inside, for tests --------------------------------------------------------------
     def total(self, component: str) -> float:

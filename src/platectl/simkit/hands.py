@@ -1,27 +1,46 @@
-"""What the robot's hands meet: tips, liquids and time in the world, whatever the robot believes."""
+"""What a handler's hands meet: tips, liquids and time in the world, whatever the robot believes."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.simkit.simulator import SimulatorSetup
 from platectl.simkit.world import Tips, WorldError
-from platectl_simulators.opentrons.options import Options
+
+
+class Timing(BaseModel):
+    """Durations in seconds; pumping adds volume divided by flow."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    move_s: float = Field(default=2.0, description="to another well, rack or the waste")
+    pick_up_s: float = 8.0
+    drop_s: float = 4.0
+    return_s: float = 6.0
+    stroke_s: float = Field(default=1.5, description="down, settle and up again")
+    blow_out_s: float = 1.0
+    touch_tip_s: float = 2.0
+    home_s: float = 12.0
+    grip_s: float = Field(default=20.0, description="to take a labware and set it down")
+    bookkeeping_s: float = Field(default=0.05, description="loading, map and nozzle layout")
 
 
 class Hands:
     """The gantry and the head; survives runs, and keeps its tips through a restart.
 
-    `mishaps` lists what the robot did not notice (nothing there, overflow), for tests.
+    `slots` maps slots to world positions; a slot without an entry is `<instrument>.<slot>`. `mishaps`
+    lists what the robot did not notice (nothing there, overflow), for tests.
     """
 
-    def __init__(self, setup: SimulatorSetup, options: Options) -> None:
+    def __init__(self, setup: SimulatorSetup, slots: Mapping[str, str], timing: Timing) -> None:
         self._name = setup.name
         self._world = setup.world
         self._clock = setup.clock
-        self._slots = options.slots
-        self.timing = options.timing
+        self._slots = slots
+        self.timing = timing
         self.tips: Tips | None = None
         self.mishaps: list[str] = []
         self._at: tuple[str, str] = ("", "")
@@ -54,6 +73,18 @@ class Hands:
                 self._world.put_back_tips(tips, rack=rack, wells=wells)
             except WorldError as error:
                 self.mishaps.append(f"return to {slot}: {error}")
+
+    def carry(self, source: str, target: str) -> None:
+        """Take what stands on a slot with the gripper, and set it down on another."""
+        here, there = (self._slots.get(slot, f"{self._name}.{slot}") for slot in (source, target))
+        labware = self._world.lift(here)
+        if labware is None:
+            self.mishaps.append(f"nothing to grip at {source}")
+            return
+        try:
+            self._world.set_down(labware, there)
+        except WorldError as error:
+            self.mishaps.append(f"set down at {target}: {error}")
 
     async def takes(self, nominal_s: float) -> None:
         """Be busy for about so long."""

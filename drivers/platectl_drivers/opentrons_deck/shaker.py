@@ -1,0 +1,223 @@
+"""The Heater-Shaker on the deck."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from datetime import datetime
+from typing import Any, ClassVar, Final
+
+from platectl.domain.errors import InstrumentError, InstrumentFaultError, RefusedError
+from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
+from platectl.hal.recovery import ACTION_ID, Action, Verdict
+from platectl.transport.handed import Handed
+from platectl_drivers.opentrons_deck.block import compare, temperature_of
+from platectl_drivers.opentrons_deck.robot import Robot
+from platectl_drivers.opentrons_deck.robot import Settings as _Settings
+
+MODELS: Final = ("heaterShakerModuleV1",)
+RANGE_C: Final = (37.0, 95.0)
+RANGE_RPM: Final = (200.0, 3000.0)
+WATCH_S: Final = 10.0
+
+
+class DeckShaker:
+    """Drives one Heater-Shaker; satisfies `platectl.hal.handling.Shaker`."""
+
+    info: ClassVar[DriverInfo] = DriverInfo(
+        name="opentrons_deck_shaker",
+        makes="Opentrons Heater-Shaker Module on the deck of a Flex or OT-2",
+        interfaces=("Shaker",),
+        wire="http",
+        source="maker's robot server 8.x (commands, modules) and its tests; schemas of opentrons 8.8 and 10.1",
+        unattested=(
+            "that commands outside a run are taken while a handler's run executes its own",
+            "that deactivateShaker ends when the nest stands at home",
+        ),
+        transcripts=("opentrons_deck_shaker_latch", "opentrons_deck_shaker_shake"),
+    )
+    Settings = _Settings
+
+    def __init__(self, setup: DriverSetup) -> None:
+        assert isinstance(setup.settings, _Settings)  # noqa: S101  # the registry built it from Settings
+        self._robot = Robot(setup.open_stream, setup.settings, MODELS)
+        self._clock = setup.clock
+        self._module = ""
+        self._aborted = asyncio.Event()
+        self._handed = Handed()
+        self._begun: dict[str, datetime] = {}
+        self._braked: set[str] = set()
+        self._to_finish: dict[str, datetime] = {}
+
+    @property
+    def speed_range_rpm(self) -> tuple[float, float]:
+        """Slowest and fastest speed."""
+        return RANGE_RPM
+
+    async def connect(self) -> Identity:
+        """Find the module, and see that a plate can be brought; nothing moves.
+
+        Raises:
+            InstrumentFaultError: `no_module`, `which_module`, or `latch`: it is not open.
+            LinkError: No usable answer.
+        """
+        await self.aclose()
+        identity = await self.observe()
+        if (
+            latch := str((await self._robot.module()).data.get("labwareLatchStatus"))
+        ) != "idle_open":
+            raise InstrumentFaultError(
+                f"the latch is {latch}; open it in the app or with its button", code="latch"
+            )
+        return identity
+
+    async def observe(self) -> Identity:
+        """Find the module; it stays as it is."""
+        module = await self._robot.module()
+        self._module = module.id
+        return module.identity
+
+    async def take_over(self) -> Identity:
+        """As `observe`; what shakes and heats goes on."""
+        return await self.observe()
+
+    async def reconcile(self, action: Action) -> Verdict:
+        """Read speed, latch and setpoint back; what still shakes can be finished by `shake`.
+
+        Raises:
+            LinkError: No usable answer.
+        """
+        module = await self._robot.module()
+        self._module = module.id
+        if action.verb in {"set_temperature", "stop_heating"}:
+            return compare(action, module)
+        if self._handed.never(action):
+            return Verdict("not_done", {"sent": "the latch was closed at most"})
+        target_rpm, latch = module.number("targetSpeed"), module.data.get("labwareLatchStatus")
+        evidence = {"target_rpm": target_rpm, "latch": latch}
+        if action.verb != "shake":
+            return Verdict("unknown", {**evidence, "verb": action.verb})
+        if target_rpm:
+            self._to_finish[action.id] = self._begun.get(action.id, action.sent_at)
+            return Verdict("not_done", {**evidence, "shakes": True}, remembered=True)
+        return self._judge_standing(action, latch, evidence)
+
+    async def set_temperature(self, temperature_c: float) -> None:
+        """Set the target and switch the heater on.
+
+        Raises:
+            RefusedError: Outside 37 to 95 C; nothing changed.
+            InstrumentFaultError: The robot refused; nothing changed.
+            LinkError: The setpoint may have been taken.
+        """
+        low, high = RANGE_C
+        if not low <= temperature_c <= high:
+            raise RefusedError(f"cannot hold {temperature_c:g} C; {low:g} to {high:g} C")
+        await self._do("setTargetTemperature", celsius=temperature_c)
+
+    async def read_temperature_c(self) -> float:
+        """Return the actual nest temperature."""
+        return temperature_of(await self._robot.module())
+
+    async def stop_heating(self) -> None:
+        """Switch the heater off."""
+        await self._do("deactivateHeater")
+
+    async def shake(self, *, speed_rpm: float, duration_s: float) -> None:
+        """Close the latch, shake for the duration, stop at home, open the latch.
+
+        Raises:
+            RefusedError: Speed outside the range, or no duration; nothing moved.
+            InstrumentFaultError: The plate may be shaken for part of the time and is told to stop;
+                it may be latched. `code` is the robot's, `stopped` or "aborted".
+            LinkError: The plate may still be shaking.
+        """
+        low, high = RANGE_RPM
+        if not low <= speed_rpm <= high or speed_rpm != int(speed_rpm):
+            raise RefusedError(
+                f"cannot shake at {speed_rpm:g} rpm; whole numbers from {low:g} to {high:g}"
+            )
+        if not (math.isfinite(duration_s) and duration_s > 0):
+            raise RefusedError(f"cannot shake for {duration_s:g} s")
+        self._aborted.clear()
+        self._handed.begin()
+        begun = self._to_finish.pop(ACTION_ID.get(), None)
+        try:
+            left_s = duration_s
+            if begun is None:
+                await self._do("closeLabwareLatch")
+            else:
+                left_s -= (self._clock.now() - begun).total_seconds()
+            await self._turn(None if begun else int(speed_rpm), left_s)
+            await self._do("openLabwareLatch")
+        except InstrumentFaultError:
+            self._stop_if_aborted()
+            raise
+        self._stop_if_aborted()
+
+    async def abort(self) -> None:
+        """Stop the nest beside what is under way; the plate stays latched."""
+        self._aborted.set()
+        if self._module:
+            await self._robot.post_aside("heaterShaker/deactivateShaker", moduleId=self._module)
+
+    async def aclose(self) -> None:
+        """Close; heater and motor stay as they are."""
+        await self._robot.aclose()
+
+    def _judge_standing(self, action: Action, latch: Any, evidence: dict[str, Any]) -> Verdict:
+        """Judge a nest that does not turn, by what this life sent."""
+        ours = self._handed.did(action) and not self._aborted.is_set()
+        if not ours:
+            return Verdict("unknown", {**evidence, "sent_in_this_life": self._handed.did(action)})
+        if action.id not in self._braked:  # nobody stopped it, so it never began
+            return Verdict("not_done", evidence)
+        if latch == "idle_open":
+            return Verdict("done", evidence)
+        self._to_finish[action.id] = self._begun.get(action.id, action.sent_at)
+        return Verdict("not_done", {**evidence, "time_is_over": True}, remembered=True)
+
+    async def _turn(self, speed_rpm: int | None, left_s: float) -> None:
+        """Shake for what is left of the time, and stop at home; None: it turns already."""
+        try:
+            if speed_rpm is not None:
+                self._stop_if_aborted()
+                self._handed.hand()
+                self._braked.discard(ACTION_ID.get())
+                self._begun[ACTION_ID.get()] = self._clock.now()
+                await self._do("setAndWaitForShakeSpeed", rpm=speed_rpm)
+            await self._watch(left_s)
+        except InstrumentFaultError:
+            if not self._aborted.is_set():
+                with contextlib.suppress(InstrumentError):
+                    await self._do("deactivateShaker")
+            raise
+        self._braked.add(ACTION_ID.get())
+        await self._do("deactivateShaker")
+
+    async def _watch(self, left_s: float) -> None:
+        """Let it shake, and see that it does."""
+        end_s = asyncio.get_running_loop().time() + left_s
+        while (left_s := end_s - asyncio.get_running_loop().time()) > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left_s, WATCH_S)):
+                    await self._aborted.wait()
+            self._stop_if_aborted()
+            if not (await self._robot.module()).number("targetSpeed"):
+                self._stop_if_aborted()
+                raise InstrumentFaultError("the nest stopped by itself", code="stopped")
+        self._stop_if_aborted()
+
+    def _stop_if_aborted(self) -> None:
+        if self._aborted.is_set():
+            raise InstrumentFaultError(
+                "the Heater-Shaker was aborted; the plate stays latched", code="aborted"
+            )
+
+    async def _do(self, command: str, **params: Any) -> None:
+        if command in {"closeLabwareLatch", "openLabwareLatch"}:
+            self._stop_if_aborted()
+        if not self._module:
+            self._module = (await self._robot.module()).id
+        await self._robot.execute(f"heaterShaker/{command}", moduleId=self._module, **params)

@@ -1,0 +1,226 @@
+"""PyLabRobot's heaters and shakers, sealers, incubators and arms."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from platectl.domain.errors import RefusedError
+from platectl.hal.cells import Climate
+from platectl.hal.instrument import DriverInfo, DriverSetup
+from platectl_drivers.pylabrobot.bridged import (
+    SOURCE,
+    UNATTESTED,
+    Bridged,
+    BridgeSettings,
+    number,
+)
+
+PLATE = "pylabrobot.resources.cor_96_wellplate_360uL_Fb"
+
+
+def _within(value: float, limits: tuple[float, float], what: str, unit: str) -> None:
+    """Refuse a value outside its limits, and what is no number."""
+    low, high = limits
+    if not low <= value <= high:
+        raise RefusedError(f"cannot {what} {value:g} {unit}; {low:g} to {high:g} {unit}")
+
+
+class ShakerSettings(BridgeSettings):
+    """Ranges of the model at hand; PyLabRobot does not state them."""
+
+    speed_rpm: tuple[float, float] = (200.0, 1200.0)
+    temperature_c: tuple[float, float] = (4.0, 70.0)
+
+
+class PyLabRobotShaker(Bridged):
+    """Drives one heated shaker; satisfies `platectl.hal.handling.Shaker`.
+
+    The child waits for the end of the shaking itself, so that a plate that shakes when the engine
+    dies is stopped and released in time.
+    """
+
+    info: ClassVar[DriverInfo] = DriverInfo(
+        name="pylabrobot_shaker",
+        makes="Inheco Thermoshake, Hamilton Heater Shaker and others, through PyLabRobot 0.2.2",
+        interfaces=("Shaker",),
+        wire="child",
+        source=SOURCE,
+        unattested=UNATTESTED,
+        transcripts=("pylabrobot_shaker_shake",),
+    )
+    Settings = ShakerSettings
+    device = "shaker"
+
+    def __init__(self, setup: DriverSetup) -> None:
+        super().__init__(setup)
+        assert isinstance(setup.settings, ShakerSettings)  # noqa: S101  # the registry built it from Settings
+        self.settings = setup.settings
+
+    @property
+    def speed_range_rpm(self) -> tuple[float, float]:
+        """Slowest and fastest speed of the settings."""
+        return self.settings.speed_rpm
+
+    async def set_temperature(self, temperature_c: float) -> None:
+        """Set the target; a nest that cannot cool is left to cool down. Errors as `Shaker`."""
+        _within(temperature_c, self.settings.temperature_c, "hold", "C")
+        await self._act("heat", temperature_c=temperature_c)
+
+    async def read_temperature_c(self) -> float:
+        """Return the actual nest temperature."""
+        return number(await self._query("temperature"))
+
+    async def stop_heating(self) -> None:
+        """Switch heating off."""
+        await self._act("stop_heating")
+
+    async def shake(self, *, speed_rpm: float, duration_s: float) -> None:
+        """Clamp, shake for the duration, stop, release; errors as `Shaker`."""
+        _within(speed_rpm, self.settings.speed_rpm, "shake at", "rpm")
+        if not (math.isfinite(duration_s) and duration_s > 0):
+            raise RefusedError(f"cannot shake for {duration_s:g} s")
+        await self._act("shake", takes_s=duration_s, speed_rpm=speed_rpm, duration_s=duration_s)
+
+
+class SealerSettings(BridgeSettings):
+    """Ranges of the model at hand."""
+
+    temperature_c: tuple[float, float] = (50.0, 200.0)
+    duration_s: tuple[float, float] = (0.5, 10.0)
+
+
+class PyLabRobotSealer(Bridged):
+    """Drives one heat sealer; satisfies `platectl.hal.handling.Sealer`."""
+
+    info: ClassVar[DriverInfo] = DriverInfo(
+        name="pylabrobot_sealer",
+        makes="Azenta a4S and other sealers, through PyLabRobot 0.2.2",
+        interfaces=("Sealer",),
+        wire="child",
+        source=SOURCE,
+        unattested=UNATTESTED,
+        transcripts=("pylabrobot_sealer_seal",),
+    )
+    Settings = SealerSettings
+    device = "sealer"
+
+    def __init__(self, setup: DriverSetup) -> None:
+        super().__init__(setup)
+        assert isinstance(setup.settings, SealerSettings)  # noqa: S101  # the registry built it from Settings
+        self.settings = setup.settings
+
+    async def seal(self, *, temperature_c: float, duration_s: float) -> None:
+        """Seal at whole degrees; errors as `Sealer`."""
+        _within(temperature_c, self.settings.temperature_c, "seal at", "C")
+        _within(duration_s, self.settings.duration_s, "seal for", "s")
+        if temperature_c != int(temperature_c):
+            raise RefusedError(f"cannot seal at {temperature_c:g} C; whole degrees only")
+        await self._act(
+            "seal", takes_s=duration_s, temperature_c=temperature_c, duration_s=duration_s
+        )
+
+
+class IncubatorSettings(BridgeSettings):
+    """Racks of the incubator, by what makes them, and the kind of plate that it stores."""
+
+    racks: tuple[str, ...] = Field(min_length=1)
+    plate: str = PLATE
+    slots: int = Field(default=0, ge=0, description="sites of all racks together")
+    temperature_c: tuple[float, float] = (4.0, 50.0)
+
+
+class PyLabRobotIncubator(Bridged):
+    """Drives one incubator; satisfies `platectl.hal.cells.Incubator`."""
+
+    info: ClassVar[DriverInfo] = DriverInfo(
+        name="pylabrobot_incubator",
+        makes="Liconic STX, Thermo and Heraeus Cytomat, Inheco incubators, through PyLabRobot 0.2.2",
+        interfaces=("Incubator",),
+        wire="child",
+        source=SOURCE,
+        unattested=UNATTESTED,
+        transcripts=("pylabrobot_incubator_fetch",),
+    )
+    Settings = IncubatorSettings
+    device = "incubator"
+
+    def __init__(self, setup: DriverSetup) -> None:
+        super().__init__(setup)
+        assert isinstance(setup.settings, IncubatorSettings)  # noqa: S101  # the registry built it from Settings
+        self.settings = setup.settings
+
+    @property
+    def slots(self) -> int:
+        """Number of slots of the settings."""
+        return self.settings.slots
+
+    async def set_temperature(self, temperature_c: float) -> None:
+        """Set the temperature; errors as `Incubator`."""
+        _within(temperature_c, self.settings.temperature_c, "hold", "C")
+        await self._act("heat", temperature_c=temperature_c)
+
+    async def read_climate(self) -> Climate:
+        """The temperature; PyLabRobot reads nothing else."""
+        return Climate(number(await self._query("temperature")))
+
+    async def store(self, slot: int) -> None:
+        """Take the plate from the transfer station into a slot; errors as `Incubator`."""
+        await self._carry("store", slot)
+
+    async def fetch(self, slot: int) -> None:
+        """Put the plate of a slot onto the transfer station; errors as `Incubator`."""
+        await self._carry("fetch", slot)
+
+    async def _carry(self, do: str, slot: int) -> None:
+        if not 1 <= slot <= self.settings.slots:
+            raise RefusedError(f"there is no slot {slot}; 1 to {self.settings.slots}")
+        await self._act(do, slot=slot)
+
+
+class Station(BaseModel):
+    """A taught place: `joints` by axis number, or `at` x, y, z in mm and yaw, pitch, roll in degrees."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    joints: dict[str, float] | None = None
+    at: tuple[float, float, float, float, float, float] | None = None
+    access: Literal["vertical", "horizontal"] = "vertical"
+
+
+class ArmSettings(BridgeSettings):
+    """Stations, the width at which a plate is gripped, and whether the gripper feels that it has none."""
+
+    stations: dict[str, Station]
+    grip_mm: float = Field(default=85.5, gt=0)
+    checks_grip: bool = Field(default=True, description="off for grippers that cannot tell")
+
+
+class PyLabRobotArm(Bridged):
+    """Drives one arm; satisfies `platectl.hal.handling.PlateMover`."""
+
+    info: ClassVar[DriverInfo] = DriverInfo(
+        name="pylabrobot_arm",
+        makes="Brooks PreciseFlex 400 and 3400, through PyLabRobot 0.2.2",
+        interfaces=("PlateMover",),
+        wire="child",
+        source=SOURCE,
+        unattested=UNATTESTED,
+        transcripts=("pylabrobot_arm_move",),
+    )
+    Settings = ArmSettings
+    device = "arm"
+
+    def __init__(self, setup: DriverSetup) -> None:
+        super().__init__(setup)
+        assert isinstance(setup.settings, ArmSettings)  # noqa: S101  # the registry built it from Settings
+        self.settings = setup.settings
+
+    async def move_plate(self, source: str, target: str) -> None:
+        """Take the topmost plate at `source` to `target`; errors as `PlateMover`."""
+        missing: Any = {source, target} - set(self.settings.stations)
+        if missing:
+            raise RefusedError(f"no station is taught as {', '.join(sorted(missing))}")
+        await self._act("move_plate", source=source, target=target)

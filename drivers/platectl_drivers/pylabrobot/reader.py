@@ -1,0 +1,200 @@
+"""A PyLabRobot `PlateReader`: kinetic reads pass by pass, paced by the host's clock."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from platectl.domain.errors import InstrumentFaultError, MalformedReplyError, RefusedError
+from platectl.hal.instrument import DriverInfo, DriverSetup
+from platectl.hal.reading import Addition, Frame, KineticRead, ReaderFeatures, ReadFlag
+from platectl.hal.recovery import Action, Fate, Verdict
+from platectl.transport.handed import Handed
+from platectl_drivers.pylabrobot.bridged import (
+    SOURCE,
+    UNATTESTED,
+    Bridged,
+    BridgeSettings,
+    number,
+)
+
+
+class ReaderSettings(BridgeSettings):
+    """What the reader can do; PyLabRobot does not state it.
+
+    `plate` is what makes the kind of plate that it reads, `pass_s` the time of one pass over a plate
+    in one channel, `focal_mm` the focal height, `keywords` further arguments of `read_fluorescence`.
+    """
+
+    plate: str = "pylabrobot.resources.cor_96_wellplate_360uL_Fb"
+    focal_mm: float = Field(default=4.5, gt=0)
+    pass_s: float = Field(default=20.0, gt=0)
+    excitation_nm: tuple[float, float] = (230.0, 999.0)
+    emission_nm: tuple[float, float] = (230.0, 999.0)
+    keywords: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+
+class PyLabRobotReader(Bridged):
+    """Drives one reader; satisfies `platectl.hal.reading.PlateReader`.
+
+    It has no pipettor and no thermostat through PyLabRobot. A read changes nothing, and the child
+    keeps nothing of it: after a broken line it is read anew.
+    """
+
+    info: ClassVar[DriverInfo] = DriverInfo(
+        name="pylabrobot_reader",
+        makes="BMG, BioTek, Tecan and Molecular Devices readers, through PyLabRobot 0.2.2",
+        interfaces=("PlateReader",),
+        wire="child",
+        source=SOURCE,
+        unattested=UNATTESTED,
+        transcripts=("pylabrobot_reader_read",),
+    )
+    Settings = ReaderSettings
+    device = "reader"
+
+    def __init__(self, setup: DriverSetup) -> None:
+        super().__init__(setup)
+        assert isinstance(setup.settings, ReaderSettings)  # noqa: S101  # the registry built it from Settings
+        self.settings = setup.settings
+        self._stop = asyncio.Event()
+        self._handed = Handed()
+
+    @property
+    def features(self) -> ReaderFeatures:
+        """What the settings say; whole plates, no addition, no thermostat."""
+        s = self.settings
+        return ReaderFeatures(
+            geometry="plate", excitation_nm=s.excitation_nm, emission_nm=s.emission_nm,
+            least_interval_s=s.pass_s, temperature_c=(math.nan, math.nan), clock="host",
+            delivery="during", no_injection="PyLabRobot 0.2.2 offers no addition during a read",
+        )  # fmt: skip
+
+    def read_duration_s(self, read: KineticRead) -> float:
+        """Time of all passes."""
+        return (read.passes - 1) * read.interval_s + self._pass_s(read)
+
+    def _pass_s(self, read: KineticRead) -> float:
+        return len(read.channels) * self.settings.pass_s
+
+    async def set_temperature(self, temperature_c: float | None) -> None:
+        """Off is all that it can be.
+
+        Raises:
+            RefusedError: Any temperature.
+        """
+        if temperature_c is not None:
+            raise RefusedError("PyLabRobot 0.2.2 cannot heat a reader")
+
+    async def read_temperature_c(self) -> float:
+        """Not known through PyLabRobot.
+
+        Raises:
+            InstrumentFaultError: `unsupported`, always.
+        """
+        raise InstrumentFaultError("PyLabRobot 0.2.2 does not read it", code="unsupported")
+
+    async def reconcile(self, action: Action) -> Verdict:
+        """As of all; of a read only whether its first pass was not asked for.
+
+        Raises:
+            LinkError: No usable answer now.
+        """
+        if action.verb != "read_kinetic":
+            return await super().reconcile(action)
+        await self.observe()
+        fate: Fate = "not_done" if self._handed.never(action) else "unknown"
+        return Verdict(fate, {"a pass was asked for in this life": self._handed.did(action)})
+
+    async def open_drawer(self) -> None:
+        """Put the carriage out; errors as `PlateReader`."""
+        await self._act("open")
+
+    async def close_drawer(self) -> None:
+        """Take the carriage in; errors as `PlateReader`."""
+        await self._act("close")
+
+    async def abort(self) -> None:
+        """Stop after the pass under way, which the child is told to cancel."""
+        self._stop.set()
+        await super().abort()
+
+    async def read_kinetic(self, read: KineticRead) -> AsyncIterator[Frame | Addition]:
+        """Read pass by pass; errors as `PlateReader`."""
+        self._check(read)
+        self._stop.clear()
+        self._handed.begin()
+        await self._resume()
+        loop = asyncio.get_running_loop()
+        begun_s = loop.time()
+        for index in range(read.passes):
+            late_s = begun_s + index * read.interval_s - loop.time()
+            if late_s > 0:
+                await self._wait(late_s)
+            for channel in range(len(read.channels)):
+                self._stop_if_aborted()
+                yield await self._pass(read, index, channel)
+
+    def reattach(self, read: KineticRead) -> AsyncIterator[Frame | Addition]:
+        """Nothing is kept of a read.
+
+        Raises:
+            RefusedError: Always.
+        """
+        raise RefusedError(f"the bridge keeps nothing of {read.title!r}; it can be read anew")
+
+    def _check(self, read: KineticRead) -> None:
+        if read.injection is not None:
+            raise RefusedError(self.features.no_injection)
+        if not read.wells or not read.channels or read.passes < 1:
+            raise RefusedError("there is nothing to read")
+        if read.passes > 1 and read.interval_s < self._pass_s(read):
+            raise RefusedError(
+                f"every {read.interval_s:g} s is too fast; a pass takes {self._pass_s(read):g} s"
+            )
+        for nm, limits in (
+            (nm, limits)
+            for c in read.channels
+            for nm, limits in (
+                (c.excitation_nm, self.settings.excitation_nm),
+                (c.emission_nm, self.settings.emission_nm),
+            )
+        ):
+            if not limits[0] <= nm <= limits[1] or nm != int(nm):
+                raise RefusedError(f"no filter of {nm:g} nm; {limits[0]:g} to {limits[1]:g} nm")
+
+    async def _wait(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
+        except TimeoutError:
+            return
+
+    def _stop_if_aborted(self) -> None:
+        if self._stop.is_set():
+            raise InstrumentFaultError("the read was aborted", code="aborted")
+
+    async def _pass(self, read: KineticRead, index: int, channel: int) -> Frame:
+        what = read.channels[channel]
+        began_s = self._setup.clock.monotonic_s()
+        self._handed.hand()
+        told = await self._query(
+            "fluorescence", wells=read.wells, excitation_nm=what.excitation_nm,
+            emission_nm=what.emission_nm,
+        )  # fmt: skip
+        values = told.get("values") if isinstance(told, dict) else None
+        if not isinstance(values, list) or len(values) != len(read.wells):
+            raise MalformedReplyError(f"not {len(read.wells)} values: {str(told)[:80]}")
+        middle_s = (began_s + self._setup.clock.monotonic_s()) / 2
+        flags: dict[str, ReadFlag] = {
+            well: "missing" for well, v in zip(read.wells, values, strict=True) if v is None
+        }
+        return Frame(
+            index, channel, read.wells, (middle_s,) * len(read.wells),
+            tuple(math.nan if value is None else number(value) for value in values), flags,
+            told.get("temperature_c"), source=f"pass {index} of {read.title}, channel {channel}",
+        )  # fmt: skip
