@@ -67,12 +67,13 @@ def fit_curve(
         shared=tuple(shared),
         confidence=confidence,
     )
-    points = as_points(x, "x"), as_points(y, "y")
+    own = model not in MODELS.values()
+    points = as_points(x, "x", infinite=own), as_points(y, "y")
     check_groups(groups, points[1].size)
     layout = parameter_layout(model, groups, options.shared, options.fixed)
     check_fit(model, *points, layout, options.bounds)
     check_design(points[0])
-    if model in MODELS.values() and constant(points[1]):
+    if not own and constant(points[1]):
         message = f"All responses are {points[1][0]:g}, so nothing is known of a curve."
         raise AnalysisError(message, Code.RESPONSE_CONSTANT)
     try:

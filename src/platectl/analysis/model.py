@@ -35,6 +35,7 @@ class Model:
         curve: Values.
         derivatives: d curve / d theta, shape (points, parameters); central differences if None.
         guess: Candidate starts from x and y, shape (starts, parameters).
+        source: Where the equation comes from.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Model:
     curve: Curve
     derivatives: Derivatives | None = None
     guess: Guess | None = None
+    source: str = ""
 
     def jacobian(self, x: FloatArray, theta: FloatArray) -> FloatArray:
         """Derivatives by parameter, shape (points, parameters)."""

@@ -18,13 +18,16 @@ LARGEST, SMALLEST = 1e100, 1e-100
 """Sizes whose squares, and products with weights, neither overflow nor vanish."""
 
 
-def as_points(values: ArrayLike, what: str, *, missing: bool = False) -> FloatArray:
+def as_points(
+    values: ArrayLike, what: str, *, missing: bool = False, infinite: bool = False
+) -> FloatArray:
     """Real numbers as an array of floats; a masked entry or None is not a number.
 
     Args:
         values: Numbers, in whatever holds them; text is refused even where it looks like a number.
         what: How errors call them.
         missing: Whether not-a-number is allowed, as a point that was not measured.
+        infinite: Whether infinity is allowed, as a dose that displaces everything.
 
     Raises:
         AnalysisError: Ragged, no real numbers, not finite, or beyond what can be squared.
@@ -40,7 +43,7 @@ def as_points(values: ArrayLike, what: str, *, missing: bool = False) -> FloatAr
         raise AnalysisError(message, Code.NOT_A_NUMBER)
     found: FloatArray = np.array(array, dtype=np.float64)
     found[mask] = np.nan
-    usable = np.isfinite(found) | (np.isnan(found) if missing else False)
+    usable = np.isfinite(found) | (missing & np.isnan(found)) | (infinite & np.isinf(found))
     if not usable.all():
         place = ", ".join(str(int(i)) for i in np.argwhere(~usable)[0])
         kind = "infinite" if np.isinf(found[~usable][0]) else "not a number"
@@ -111,7 +114,7 @@ def check_design(x: FloatArray, what: str = "x") -> None:
         AnalysisError: x does not vary.
     """
     columns = x.reshape(-1, x.shape[-1]) if x.size else np.empty((1, 0))
-    if columns.shape[1] and not (np.ptp(columns, axis=1) > 0.0).any():
+    if columns.shape[1] and not (columns != columns[:, :1]).any():
         message = f"{what} does not vary: a curve needs several doses or times."
         raise AnalysisError(message, Code.DOSE_IMPOSSIBLE)
 
