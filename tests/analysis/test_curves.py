@@ -80,7 +80,10 @@ def test_a_competitor_may_be_absent_or_displace_everything() -> None:
     with np.errstate(all="ignore"):  # an infinite dose is meant
         clean = model.curve(molar, np.array((-8.0, math.log10(1500.0), 0.01)))
 
-    found = fit_curve(model, molar, clean + np.random.default_rng(2).normal(0.0, 5.0, clean.size))
+    noisy_cpm = clean + np.random.default_rng(2).normal(0.0, 5.0, clean.size)
+    start = {"LogKi": -7.0, "LogBmax": 3.5, "NS": 0.02}
+
+    found = fit_curve(model, molar, noisy_cpm, start=start)
 
     assert found["LogKi"].value == pytest.approx(-8.0, abs=0.05)
 
