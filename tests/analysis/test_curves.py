@@ -78,10 +78,10 @@ def test_a_competitor_may_be_absent_or_displace_everything() -> None:
         ([0.0] * 4, np.repeat(10.0 ** np.linspace(-10.0, -5.0, 8), 3), [np.inf] * 4)
     )
     with np.errstate(all="ignore"):  # an infinite dose is meant
-        clean = model.curve(molar, np.array((-8.0, math.log10(1500.0), 0.01)))
+        clean = model.curve(molar, np.array((-8.0, -9.5, 0.005)))
 
     noisy_cpm = clean + np.random.default_rng(2).normal(0.0, 5.0, clean.size)
-    start = {"LogKi": -7.0, "LogBmax": 3.5, "NS": 0.02}
+    start = {"LogKi": -7.0, "LogBmax": -9.0, "NS": 0.01}
 
     found = fit_curve(model, molar, noisy_cpm, start=start)
 

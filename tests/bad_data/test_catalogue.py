@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from datetime import date
 from pathlib import Path
@@ -9,8 +10,22 @@ from typing import Any
 
 import pytest
 from benchmarks import data_findings
-from tests.bad_data.bench import arguments, platectl, write
-from tests.bad_data.catalogue import CAUTIONED, EVERY, REFUSED, UNANSWERED, WITHOUT_VALUE, Case
+from tests.bad_data.bench import SAMPLES, arguments, platectl, write
+from tests.bad_data.catalogue import (
+    CAUTIONED,
+    CPM,
+    EVERY,
+    MAP,
+    PLAIN,
+    REFUSED,
+    UNANSWERED,
+    WITHOUT_VALUE,
+    Case,
+    book,
+    plate_grid,
+    rows,
+    text_of,
+)
 
 from platectl.app.analyse import AnalyseOptions, analyse_file, read_plate
 from platectl.domain.codes import Code
@@ -112,6 +127,37 @@ def test_a_compound_of_which_nothing_is_known_has_no_value_or_a_bound(
     assert rows["SA4503"]["qualifier"] in qualifiers
     assert rows["SA4503"]["value"] is None or rows["SA4503"]["qualifier"] in "<>"
     assert rows["SA4503"]["remarks"]
+
+
+UNITS = "compound,stock_concentration [mM],top_concentration (\u03bcM),slot\n(+)-igmesine,10,10,test1\nSA4503,10 mM,10,test2\n"
+LONG, GRIDDED = rows(PLAIN), plate_grid("cpm", CPM.__getitem__)
+#: the same plate in other forms: files, options
+FORMS: dict[str, tuple[dict[str, str | bytes], dict[str, str]]] = {
+    "workbook": ({"c.xlsx": book(LONG)}, {"counts": "c.xlsx"}),
+    "grid": ({"counts.csv": text_of(GRIDDED)}, {}),
+    "grid of a workbook below a title": ({"c.xlsx": book([["Monday"], [], *GRIDDED])}, {"counts": "c.xlsx"}),
+    "semicolons and UTF-16": ({"counts.csv": PLAIN.replace(",", ";").encode("utf-16")}, {}),
+    "tabs and zero-padded wells": ({"counts.csv": re.sub(r"^([A-H])(\d),", r"\g<1>0\2,", PLAIN, flags=re.MULTILINE).replace(",", "\t")}, {}),
+    "map of a workbook": ({"m.xlsx": book(rows(MAP))}, {"layout": "m.xlsx"}),
+    "units in the heads": ({"samples.csv": UNITS}, {}),
+    "sheet of a workbook": ({"s.xlsx": book(rows(SAMPLES))}, {"samples": "s.xlsx"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_the_same_data_in_another_form_are_the_same_plate(name: str, tmp_path: Path) -> None:
+    files, options = FORMS[name]
+    write(tmp_path, files)
+
+    found = read_plate(options_of(tmp_path, Case("", "", "", options=options)))
+
+    write(tmp_path, {"counts.csv": PLAIN})
+    clean = read_plate(options_of(tmp_path, Case("", "", "")))
+    assert found.findings == clean.findings == ()
+    assert {w: r["cpm"] for w, r in found.readings.items()} == pytest.approx(
+        {w: r["cpm"] for w, r in clean.readings.items()}
+    )
+    assert {w.well: w for w in found.plate.wells} == {w.well: w for w in clean.plate.wells}
 
 
 def test_an_operator_sees_finding_place_and_remedy_and_no_value_that_is_not_known(

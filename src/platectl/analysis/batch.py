@@ -308,14 +308,15 @@ def _errors(
     error, dependency = np.zeros_like(theta), np.zeros_like(theta)
     df = problem.levels.points - len(free)
     with np.errstate(all="ignore"):
-        inverse, tied = inverse_diagonal(problem.normal_matrix(theta))
+        normal = problem.normal_matrix(theta)
+        inverse, tied = inverse_diagonal(normal)
         whole = ss + problem.levels.scatter.sum(axis=0)
         error[free] = np.sqrt(np.where(df > 0, whole / df, np.nan) * inverse)
         size = np.maximum(np.abs(theta[free]), 1.0)
-        moved = np.sqrt(np.einsum("iij->ij", problem.normal_matrix(theta))) * size
+        moved = np.sqrt(np.einsum("iij->ij", normal)) * size
         levels = problem.levels
-        seen = np.sqrt((levels.weight * np.square(levels.mean)).sum(axis=0))
-        unseen = moved < NO_INFLUENCE * seen
+        square = (levels.weight * np.square(levels.mean)).sum(axis=0)
+        unseen = moved < NO_INFLUENCE * np.sqrt(square)
         dependency[free] = np.where(np.isfinite(tied) & ~unseen, tied, 1.0)
         error[free] = np.where(unseen, np.inf, error[free])
     return error, dependency
