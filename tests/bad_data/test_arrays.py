@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.analysis.calcium_plates import agonist_plate
+from tests.analysis.calcium_plates import conditions as calcium_conditions
 from tests.bad_data.bench import bundled_layout, clean_cpm
 
 from platectl.analysis import (
@@ -32,6 +34,7 @@ from platectl.analysis import (
     profile_curves,
     profile_interval,
 )
+from platectl.analysis.calcium import analyse_calcium_plate
 from platectl.app.evaluation.binding import conditions_of, well_counts
 from platectl.domain.codes import Code
 from platectl.files.protocol import load_protocol
@@ -244,6 +247,63 @@ def test_every_well_excluded_leaves_no_value() -> None:
 
     assert code_of(lambda: analyse_competition_plate(none, conditions)) == "controls-few"
     assert (found.value_molar, found.qualifier, found.status) == (None, "~", "no result")
+
+
+def trace(**change: Any) -> list[Any]:
+    """A calcium plate with one well of a compound changed, or all wells if `every`."""
+    every = change.pop("every", False)
+    wells = agonist_plate(1).wells
+    place = next(i for i, w in enumerate(wells) if w.role == "test")
+    return [replace(w, **{k: f(w) for k, f in change.items()}) if every or i == place else w for i, w in enumerate(wells)]  # fmt: skip
+
+
+#: calcium plates that are refused
+TRACES: dict[str, tuple[str, Callable[[], list[Any]]]] = {
+    "no wells": ("points-few", list),
+    "a well twice": ("well-twice", lambda: [*trace(), trace()[0]]),
+    "other numbers of times": ("array-shape", lambda: trace(f340=lambda w: w.f340[:-1])),
+    "times that run back": ("array-shape", lambda: trace(t380_s=lambda w: w.t380_s[::-1])),
+    "times that are not numbers": ("array-shape", lambda: trace(t340_s=lambda w: w.t340_s * math.nan)),
+    "an infinite reading": ("not-finite", lambda: trace(f340=lambda w: w.f340 + math.inf)),
+    "a reading beyond reckoning": ("not-finite", lambda: trace(f380=lambda w: w.f380 * 1e300)),
+    "readings as text": ("not-a-number", lambda: trace(f340=lambda w: w.f340.astype(str))),
+    "readings as a list": ("not-a-number", lambda: trace(f340=lambda w: w.f340.tolist())),
+    "background subtracted": ("count-negative", lambda: trace(f340=lambda w: w.f340 - 1e5)),
+    "an addition at no time": ("not-finite", lambda: trace(addition_s=lambda _: math.nan)),
+    "a concentration of zero": ("dose-impossible", lambda: trace(concentration_molar=lambda _: 0.0)),
+    "a concentration as text": ("dose-impossible", lambda: trace(concentration_molar=lambda _: "1 uM")),
+    "no unloaded cells": ("controls-few", lambda: [w for w in trace() if w.role != "unloaded"]),
+    "all excluded": ("controls-few", lambda: trace(every=True, excluded=lambda _: "lost")),
+}  # fmt: skip
+#: calcium plates of which nothing is known
+BLANK: dict[str, dict[str, Any]] = {
+    "no light": {"f340": lambda w: w.f340 * 0.0, "f380": lambda w: w.f380 * 0.0},
+    "the same light": {"f340": lambda w: w.f340 * 0.0 + 900.0, "f380": lambda w: w.f380 * 0.0 + 900.0},
+    "one point": {"f340": lambda w: w.f340[:1], "t340_s": lambda w: w.t340_s[:1]},
+    "nothing added": {"addition_s": lambda _: None},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TRACES)
+def test_traces_that_cannot_be_are_refused_by_name(name: str) -> None:
+    code, wells = TRACES[name]
+
+    assert code_of(lambda: analyse_calcium_plate(wells(), calcium_conditions())) == code
+
+
+@pytest.mark.parametrize("name", BLANK)
+def test_a_calcium_plate_without_a_signal_has_no_value(name: str) -> None:
+    found = analyse_calcium_plate(trace(every=True, **BLANK[name]), calcium_conditions())
+
+    assert found.compounds
+    assert {c.value_molar for c in found.compounds} == {None}
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, math.nan, math.inf, "224 nM"])
+def test_a_kd_of_the_dye_that_cannot_be_is_refused(value: Any) -> None:
+    broken = replace(calcium_conditions(), kd_molar=value)
+
+    assert code_of(lambda: analyse_calcium_plate(trace(), broken)) == "conditions-impossible"
 
 
 odd = st.one_of(
