@@ -25,6 +25,7 @@ BRIDGED: Final[Mapping[str, Sequence[str]]] = {
     "pylabrobot_reader": ("reader.py",),
     "pylabrobot_sealer": (),
     "pylabrobot_shaker": ("nests.py",),
+    "pylabrobot_thermostat": (),
 }
 ALL_OF_BRIDGE: Final = {
     "wrong terminator": OF_BRIDGE, "swapped fields": OF_BRIDGE, "off by one in an error code": OF_BRIDGE,
@@ -289,10 +290,10 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
              "self.settings.stations[target], self.settings.stations[source]"),
         ],
         "off by one in an error code": OF_HANDLER,
-        "wrong prefix": OF_HANDLER,
+        "wrong prefix": [("opentrons_gripper.py", '"-moveLabware-" in key', '"-moveLid-" in key')],
         "lenient number": OF_HANDLER,
         "missing length check": [
-            ("opentrons_gripper.py", 'if states == {"succeeded"}:', 'if states <= {"succeeded"}:'),
+            ("opentrons_gripper.py", 'if moves == ["succeeded"]:', 'if set(moves) <= {"succeeded"}:'),
         ],
     },
     "opentrons_heater_shaker": {
@@ -401,6 +402,7 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
     "pylabrobot_shaker": {
         kind: why for kind, why in ALL_OF_BRIDGE.items() if kind != "lenient number"
     },
+    "pylabrobot_thermostat": ALL_OF_BRIDGE,
     "softmax_file": {
         "wrong terminator": [
             ("export_text.py", 'lines = text.replace("\\r\\n", "\\n").split("\\n")[:-1]',

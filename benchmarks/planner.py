@@ -22,6 +22,7 @@ from benchmarks.rivals import dispatch, fixed_cycle
 from platectl.app.prepare import Options, prepare
 from platectl.domain.findings import InputRefusedError
 from platectl.planning.problem import Interval, Lag, Moment, Occupation, Plan, Plate, Problem, Task
+from platectl.planning.seating import reseated
 from platectl.planning.solve import solve
 from platectl.planning.verify import broken_windows, violations
 
@@ -73,6 +74,7 @@ def measured(
     began = time.perf_counter()
     plan = solve(problem, template=template, limit_s=limit_s)
     wall_s = time.perf_counter() - began
+    problem = reseated(problem, plan.seats)
     found = violations(problem, plan.times)
     return {
         "night": name, "plates": plates, "wall_s": round(wall_s, 2),

@@ -18,7 +18,8 @@ from typing import Any
 from benchmarks.abstract_nights import named
 from benchmarks.planner import ASSAYS, night_of
 from platectl.planning.problem import Interval, Problem
-from platectl.planning.replan import repair, replan, softened
+from platectl.planning.repair import repair
+from platectl.planning.replan import replan, softened
 from platectl.planning.solve import solve
 from platectl.planning.verify import broken_windows, violations
 
@@ -55,7 +56,7 @@ def measured(kind: str, plates: int, late_s: float, limit_s: float) -> dict[str,
     broken = [b for b in broken_windows(half, plan.times) if b[3].hard]
     return {
         "night": kind, "plates": plates, "late_s": late_s, "begun": len(half.fixed),
-        "first_s": round(first_s, 3), "first_makespan_s": first and round(first.makespan_s, 1),
+        "first_s": round(first_s, 3), "first_makespan_s": None if first.broken else round(first.makespan_s, 1),
         "wall_s": round(wall_s, 2), "makespan_s": round(plan.makespan_s, 1),
         "bound_s": round(plan.bound_s, 1), "gap": round(plan.gap, 5), "method": plan.method,
         "broken_windows": len(broken), "plates_hit": sorted({b[0] for b in broken}),

@@ -47,7 +47,7 @@ LONGEST: Final = 96
 #: length, sequence, type and two characters of the checksum
 SHORTEST: Final = 5
 DIGIT, BYTE = 64, 256
-LISTEN_S: Final = 1.0
+LISTEN_S: Final = 5.0
 MINUTE_S: Final = 60.0
 TIME_WITHIN_S: Final = 0.6
 NOT_PUBLIC: Final = (

@@ -111,6 +111,11 @@ class BioShake:
         """Slowest and fastest speed."""
         return self.settings.min_speed_rpm, self.settings.max_speed_rpm
 
+    @property
+    def temperature_range_c(self) -> tuple[float, float]:
+        """Lowest and highest setpoint."""
+        return self.settings.min_temperature_c, self.settings.max_temperature_c
+
     async def connect(self) -> Identity:
         """Ask version and description; nothing moves.
 
@@ -171,7 +176,7 @@ class BioShake:
             InstrumentFaultError: Heating is as it was, perhaps with the new target.
             LinkError: The setpoint may have been taken.
         """
-        low, high = self.settings.min_temperature_c, self.settings.max_temperature_c
+        low, high = self.temperature_range_c
         if not low <= temperature_c <= high:
             raise RefusedError(f"cannot hold {temperature_c:g} C; {low:g} to {high:g} C")
         await self._do(f"setTempTarget{encode_temperature(temperature_c)}")

@@ -77,8 +77,9 @@ class OpentronsGripper:
         """
         await self.connect()
         verdict: Verdict = await self._handler.reconcile(action)
-        states = set(verdict.evidence.get("commands", {}).values())
-        if states == {"succeeded"}:  # a move is one command
+        commands = verdict.evidence.get("commands", {})
+        moves = [state for key, state in commands.items() if "-moveLabware-" in key]
+        if moves == ["succeeded"]:
             return Verdict("done", verdict.evidence)
         return verdict
 

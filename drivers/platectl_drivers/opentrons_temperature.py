@@ -79,6 +79,11 @@ class OpentronsTemperature:
         self._out_of_step = False
         self._overheated = False
 
+    @property
+    def temperature_range_c(self) -> tuple[float, float]:
+        """Lowest and highest setpoint."""
+        return self.settings.min_temperature_c, self.settings.max_temperature_c
+
     async def connect(self) -> Identity:
         """Ask who is there; the block stays as it is.
 
@@ -136,7 +141,7 @@ class OpentronsTemperature:
             InstrumentFaultError: "overheated", or "not_taken": it tells another target.
             LinkError: The setpoint may have been taken.
         """
-        low, high = self.settings.min_temperature_c, self.settings.max_temperature_c
+        low, high = self.temperature_range_c
         if not low <= temperature_c <= high or round(temperature_c, 1) != temperature_c:
             raise RefusedError(
                 f"cannot hold {temperature_c!r} C; {low:g} to {high:g} C in steps of 0.1"

@@ -11,6 +11,8 @@ import contextlib
 import functools
 import operator
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from platectl.domain.errors import DisconnectedError
@@ -35,7 +37,7 @@ START: Final = re.compile(r"[ZYW](\d?)R")
 class CavroSimulator:
     """Draws from its bottle through the input, gives through any other port.
 
-    What it gives goes to waste: no well stands below it. Settings: `syringe_ul` (1000), `switch` (0). A stroke is
+    What it gives goes into the reservoir at its position, or to waste if it has none. Settings: `syringe_ul` (1000), `switch` (0). A stroke is
     computed from the clock and takes effect when the pump is next spoken to.
 
     Faults: `init_error` (at each initialisation), `plunger_overload` (at each stroke: it stops half-way and
@@ -71,16 +73,24 @@ class CavroSimulator:
                         await send_reply(stream, reply, self._setup.faults)
 
     def draw(self, volume_ul: float) -> None:
-        """Take a volume out of the bottle."""
-        try:
-            self._setup.world.bulk_prime(self._setup.name, volume_ul)
-        except (WorldError, KeyError) as error:
-            note = {"reason": "empty", "message": str(error)}
-            self._setup.world.notices.setdefault(f"{self._setup.name}.mishap", []).append(note)
+        """Take a volume out of the bottle; what a reservoir will get is taken when it gets it."""
+        if self._setup.position is None:
+            self._try(partial(self._setup.world.bulk_prime, self._setup.name, volume_ul))
 
     def push(self, volume_ul: float) -> float:
         """Give a volume through a port."""
+        position = self._setup.position
+        if position is not None and self._valve == "O":
+            given = {1: volume_ul}
+            self._try(partial(self._setup.world.bulk_dispense, self._setup.name, position, given))
         return volume_ul
+
+    def _try(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except (WorldError, KeyError) as error:
+            note = {"reason": "empty", "message": str(error)}
+            self._setup.world.notices.setdefault(f"{self._setup.name}.mishap", []).append(note)
 
     # The two protocols ----------------------------------------------------------------------
     def _take(self, buffer: bytearray) -> bytes | None:

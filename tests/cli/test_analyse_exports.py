@@ -6,6 +6,7 @@ import math
 import sys
 from datetime import UTC, datetime
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from platectl.app import exported, vendor_files
 from platectl.app.analyse import AnalyseOptions, analyse_file
 from platectl.app.imports import FileChoice, read_counts
 from platectl.app.prepare import own_samples
+from platectl.domain.errors import MalformedReplyError
 from platectl.domain.findings import InputRefusedError
 from platectl.domain.wells import PlateFormat
 from platectl.files.protocol import load_protocol
@@ -174,6 +176,49 @@ def test_counts_per_second_of_a_reader_are_counts(tmp_path: Path, write: Any) ->
     assert readings["A2"]["ended_at"] == "2026-03-14T10:22:31"
 
 
+DECLARED = """
+  topcount:
+    driver: delimited_counts
+    address: "drop:topcount"
+    position: counter
+    settings: {separator: ";", columns: [plate, well, cpm], line_end: lf}
+"""
+
+
+def counted(tmp_path: Path, text: str, counter: str = "topcount", plate: str | None = None) -> Any:
+    bundled = files("platectl_protocols").joinpath("simulated-lab.yaml").read_text()
+    (tmp_path / "lab.yaml").write_text(bundled.replace("\n  person:\n", f"{DECLARED}  person:\n"))
+    (tmp_path / "p.txt").write_text(text)
+    protocol, _ = load_protocol("sigma1-binding")
+    choice = FileChoice(plate, lab=tmp_path / "lab.yaml", counter=counter)
+    return read_counts(tmp_path / "p.txt", protocol, choice).readings
+
+
+def test_a_file_in_a_declared_layout_is_read_by_it(tmp_path: Path) -> None:
+    one = counted(tmp_path, "P1;A1;12\nP1;B2;13.5\n")
+    chosen = counted(tmp_path, "P1;A1;12\nP2;A1;99\n", plate="P2")
+
+    assert {well: row["cpm"] for well, row in one.items()} == {"A1": 12.0, "B2": 13.5}
+    assert chosen["A1"]["cpm"] == 99.0
+
+
+@pytest.mark.parametrize(
+    ("text", "counter", "message"),
+    [
+        ("P1,A1,12\n", "topcount", "p.txt:1: 1 items between ';'"),
+        ("P1;A1;12\nP2;A1;99\n", "topcount", "is of 'P1', 'P2'; name one of them"),
+        ("P1;A1;12\nP1;A1;13\n", "topcount", "A1 is there already"),
+        ("P1;A1;12\n", "counter", "declares no layout of files for 'counter'"),
+        ("P1;A1;12\n", "nobody", "declares no layout of files for 'nobody'"),
+    ],
+)
+def test_a_file_that_is_not_as_declared_is_refused(
+    tmp_path: Path, text: str, counter: str, message: str
+) -> None:
+    with pytest.raises(InputRefusedError, match=message):
+        counted(tmp_path, text, counter)
+
+
 # What allotropy reads -----------------------------------------------------------------------
 @SLOW
 def test_allotropy_reads_the_same_traces_as_our_own_reader(tmp_path: Path) -> None:
@@ -284,6 +329,65 @@ def test_a_document_that_says_too_little_is_refused(
 
     with pytest.raises(Exception, match=message):
         vendor_files.read_counts(Path("x.csv"), None, None)
+
+
+CUBE: dict[str, Any] = {
+    "cube-structure": {"dimensions": [{"unit": "s"}], "measures": [{"unit": "RFU"}]},
+    "data": {"dimensions": [[3.0, 5.0]], "measures": [[10.0, -0.0]]},
+}
+GLOWS: dict[str, Any] = {
+    **MEASURED, vendor_files.CUBE: CUBE, "error aggregate document": {"error document": [{"error": "nan"}]},
+    "device control aggregate document": {"device control document": [
+        {"excitation wavelength setting": {"value": 340}, "detector wavelength setting": {"value": 510}}
+    ]},
+}  # fmt: skip
+
+
+def test_a_trace_that_is_an_error_in_a_point_is_missing_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(vendor_files, "_as_model", Vendors(GLOWS))
+
+    (trace,) = vendor_files.read_traces(Path("x.txt"), None)
+
+    assert (trace.well, trace.times_s, trace.flags) == ("A1", (0.0, 2.0), {1: "missing"})
+    assert trace.values[0] == 10.0
+    assert math.isnan(trace.values[1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cube-structure": {}}, "without 'dimensions'"),
+        ({"data": {"dimensions": [], "measures": []}}, "without list index"),
+        ({"data": {"dimensions": [[1.0]], "measures": [[]]}}, "1 times and 0 values"),
+        (
+            {"cube-structure": {"dimensions": [{"unit": "min"}], "measures": [{"unit": "RFU"}]}},
+            "over min",
+        ),
+        (
+            {"cube-structure": {"dimensions": [{"unit": "s"}], "measures": [{"unit": "mAU"}]}},
+            "mAU over s",
+        ),
+    ],
+)
+def test_values_over_time_that_are_no_trace_are_refused(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], message: str
+) -> None:
+    given = {**GLOWS, vendor_files.CUBE: {**CUBE, **changes}}
+    monkeypatch.setattr(vendor_files, "_as_model", Vendors(given))
+
+    with pytest.raises(MalformedReplyError, match=message):
+        vendor_files.read_traces(Path("x.txt"), None)
+
+
+def test_wells_without_a_value_are_named_in_the_report(tmp_path: Path) -> None:
+    whole = light(kaleido)
+    (tmp_path / "p.csv").write_bytes(whole.replace(b"\nC,49,", b"\nC,,"))
+
+    report = analysed(tmp_path / "p.csv", "sigma1-binding")
+
+    assert any("has no counts of C1; they are left out" in text for text in report.warnings)
 
 
 def test_a_value_that_is_an_error_is_missing_and_a_time_is_kept(

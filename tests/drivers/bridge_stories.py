@@ -11,9 +11,7 @@ from tests.drivers.bridge_bench import SHAKER, STROKE, describe
 from platectl.conformance import bridge_scenes
 from platectl.conformance.bridge_scenes import BENCH, RACK
 from platectl.domain.errors import RefusedError
-from platectl.hal.reading import Channel, KineticRead
-
-ACTS: Final = {"at": [300.0, 0.0, 100.0, 0.0, 90.0, 180.0]}
+from platectl.hal.reading import Channel, EndpointRead, KineticRead
 
 
 async def transfer(driver: Any) -> None:
@@ -55,14 +53,24 @@ async def read(driver: Any) -> None:
     """Two passes of two wells."""
     asked = KineticRead(
         title="P1", plate="P1", wells=("A1", "B2"), channels=(Channel(340.0, 510.0),),
-        interval_s=60.0, baseline_s=0.0, record_s=60.0,
+        interval_s=60.0, baseline_s=0.0, record_s=60.0, bottom=False,
     )  # fmt: skip
     await driver.open_drawer()
     await driver.close_drawer()
     assert len([frame async for frame in driver.read_kinetic(asked)]) == 2
+    await driver.read_endpoint(EndpointRead("P1", "P1", ("A1", "B2"), "absorbance", 405.0))
+
+
+async def heat(driver: Any) -> None:
+    """Warm, and off."""
+    await driver.set_temperature(37.0)
+    await driver.stop_heating()
 
 
 Story = tuple[Mapping[str, Any], Callable[[Any], Awaitable[None]]]
+THERMOSTAT: Final = {
+    "backend": "pylabrobot.temperature_controlling.TemperatureControllerChatterboxBackend"
+}
 INCUBATOR: Final = {
     "backend": "pylabrobot.storage.IncubatorChatterboxBackend", "racks": [RACK], "slots": 17,
 }  # fmt: skip
@@ -70,6 +78,7 @@ INCUBATOR: Final = {
 STORIES: Final[Mapping[str, Story]] = {
     "pylabrobot_handler_transfer": (BENCH, transfer),
     "pylabrobot_shaker_shake": (SHAKER, shake),
+    "pylabrobot_thermostat_heat": (THERMOSTAT, heat),
     "pylabrobot_incubator_fetch": (INCUBATOR, fetch),
     "pylabrobot_sealer_seal": ({}, seal),
     "pylabrobot_arm_move": ({}, move),
@@ -90,6 +99,10 @@ SOURCES: Final = {
     "pylabrobot_shaker_shake": CHILD.format(
         what="HeaterShaker: heat, shake, cool", backend="HeaterShakerChatterboxBackend"
     ),
+    "pylabrobot_thermostat_heat": CHILD.format(
+        what="TemperatureController: warm, and off",
+        backend="TemperatureControllerChatterboxBackend",
+    ),
     "pylabrobot_incubator_fetch": CHILD.format(
         what="Incubator: out and in", backend="IncubatorChatterboxBackend"
     ),
@@ -100,7 +113,8 @@ SOURCES: Final = {
         what="ExperimentalSCARA: there and back", why="because PyLabRobot simulates no arm"
     ),
     "pylabrobot_reader_read": SIMULATED.format(
-        what="PlateReader: two passes", why="because PyLabRobot's simulated reader reads zeros"
+        what="PlateReader: two passes, and an absorbance",
+        why="because PyLabRobot's simulated reader reads zeros",
     ),
 }
 SCENES: Final = {

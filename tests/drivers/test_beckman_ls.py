@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.line_bench import LineLab, action, chopped, driver_on, recorded, replaying
 
@@ -117,6 +117,7 @@ def test_a_damaged_message_is_refused(line: bytes, error: str) -> None:
         parse_message(line)
 
 
+@settings(max_examples=40)
 @given(
     st.integers(0, 94),
     st.lists(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.line_bench import LineLab, action, chopped, driver_on, recorded, replaying
 
@@ -24,6 +24,7 @@ from platectl.domain.wells import PlateFormat
 from platectl.hal.instrument import Identity
 from platectl.hal.reading import Channel, EndpointRead, Frame, Injection, KineticRead
 from platectl.simkit.faults import Fault
+from platectl.steps.reading import Read
 from platectl_drivers.biotek import wire
 from platectl_drivers.biotek.settings import Plate, Settings, endpoint_orders
 
@@ -120,6 +121,7 @@ def test_a_status_at_the_end_of_data_is_a_fault() -> None:
     assert caught.value.code == "2D06"
 
 
+@settings(max_examples=40)
 @given(st.sets(st.tuples(st.integers(1, 8), st.integers(1, 12)), min_size=1))
 def test_rectangles_cover_the_wells_once_and_nothing_else(cells: set[tuple[int, int]]) -> None:
     covered = [
@@ -132,6 +134,7 @@ def test_rectangles_cover_the_wells_once_and_nothing_else(cells: set[tuple[int, 
     assert sorted(covered) == sorted(cells)
 
 
+@settings(max_examples=40)
 @given(st.text(st.characters(min_codepoint=48, max_codepoint=90), min_size=1, max_size=200))
 def test_a_definition_says_its_length_and_the_sum_of_its_characters(body: str) -> None:
     said = wire.definition(body)
@@ -292,6 +295,20 @@ async def test_what_the_line_does_not_take_is_refused_before_anything_is_said(
 
     assert len(lab.said) == said
     await lab.close()
+
+
+async def test_a_planned_read_of_a_reader_without_bottom_optics_is_from_above() -> None:
+    lab = yellow_lab()
+    await lab.driver.connect()
+    planned = Read(
+        reader="it", labware="P1", title="t", wells=("A1",), channels=((340.0, 510.0),), interval_s=2.0,
+        baseline_s=0.0, record_s=0.0, bottom=lab.driver.features.bottom, expected_s=0.0,
+    )  # fmt: skip
+
+    (frame,) = await frames(lab.driver, planned.as_read())
+    await lab.close()
+
+    assert frame.wells == ("A1",)
 
 
 @pytest.mark.parametrize("integration_s", [0.0, 0.3, 20.0])

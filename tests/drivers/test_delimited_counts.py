@@ -198,8 +198,8 @@ def test_no_beginning_of_a_file_passes_for_the_whole(data: Any) -> None:
     whole = b"".join(b"P0007,%s,%d.5\r\n" % (w.encode(), n) for n, w in enumerate(PLATE.column(1)))
     length = data.draw(st.integers(0, len(whole) - 1))
 
-    assert not look(whole[:length], layout(), 8).whole
-    assert look(whole, layout(), 8).whole
+    assert not look(whole[:length], layout(), PLATE.column(1)).whole
+    assert look(whole, layout(), PLATE.column(1)).whole
 
 
 # Waiting for a file -------------------------------------------------------------------------
@@ -254,6 +254,31 @@ async def test_what_lay_there_before_is_passed_over_and_what_comes_wrong_is_told
 
     with pytest.raises(MalformedReplyError, match=r"new.csv: line:1: 1 items"):
         await counting
+
+
+async def test_a_file_of_other_wells_is_another_labware_of_the_same_bar_code(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "filter.csv").write_bytes(b"P0007,A1,12\r\nP0007,A2,13\r\nP0007,A3,14\r\n")
+    subject = collector("delimited_counts", tmp_path, **TOPCOUNT)
+    one = {"title": "P0007-standards", "wells": ["A1", "A2"], "count_s": 60.0}
+
+    with pytest.raises(ReplyTimeoutError, match=r"filter.csv \(of other wells\)"):
+        await subject.count(**one)
+    (tmp_path / "standards.csv").write_bytes(b"P0007,A1,52\r\nP0007,A2,53\r\n")
+    readings = await subject.count(**one)
+
+    assert [reading.cpm for reading in readings] == [52.0, 53.0]
+
+
+async def test_wells_that_were_not_asked_for_are_refused_where_the_title_is_stated(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a.csv").write_bytes(b"P7,A1,12\r\nP7,A2,13\r\n")
+    subject = collector("delimited_counts", tmp_path, **{**TOPCOUNT, "states": "title"})
+
+    with pytest.raises(MalformedReplyError, match="not asked for: A2"):
+        await subject.count(title="P7", wells=["A1"], count_s=60.0)
 
 
 async def test_a_file_of_two_plates_or_two_files_of_one_are_refused(tmp_path: Path) -> None:

@@ -88,6 +88,10 @@ Exported with Kaleido 3.0.3067.117
 """
 
 
+#: the wells of both
+READ = ("A1", "A2", "A3", "B1", "B3")
+
+
 def parsed(text: str) -> Any:
     return parse_export(text.replace("\n", "\r\n").encode(), "x.csv")
 
@@ -104,6 +108,17 @@ def test_raw_results_of_envision_are_read_and_calculated_ones_passed_over() -> N
     assert table.values == {"A1": 0.0, "A2": 40.0, "A3": 120.0, "B1": 40.0, "B3": 0.0}
     assert (table.ended_at, table.temperature_c) == ("2023-08-22T12:16:31", 23.56)
     assert table.source == "x.csv:17"
+
+
+def test_the_time_is_that_of_the_same_label() -> None:
+    line = "1,0_1 US LUM 96,0,4,0.1,00:00:00.000,De=USLum Ex=N/A Em=N/A Wdw=N/A (12),\n"
+    other = line.replace("0_1 US", "second").replace("0.1,00", "5,00")
+    two = ENVISION.replace(line, other + line)
+    unclear = ENVISION.replace(line, line + line.replace("0.1,00", "5,00"))
+
+    assert parsed(two)[0].integration_s == 0.1
+    assert parsed(ENVISION.replace(line, other))[0].integration_s is None
+    assert parsed(unclear)[0].integration_s is None
 
 
 def test_results_of_kaleido_are_counts_per_second_of_the_stated_time() -> None:
@@ -273,18 +288,20 @@ async def test_another_time_than_the_one_asked_for_is_flagged(tmp_path: Path) ->
 async def test_of_several_tables_the_label_chooses_one(tmp_path: Path) -> None:
     begin, end = ENVISION.index("Results for"), ENVISION.index("\n\nBasic")
     second = ENVISION[begin:end].replace("0_1 US LUM", "second LUM").replace("A,0,40", "A,7,40")
-    text = f"{ENVISION[:end]}\n{second}{ENVISION[end:]}".replace(",40,,0,", ",40,5,0,")
+    text = f"{ENVISION[:end]}\n{second}{ENVISION[end:]}"
+    row = next(line for line in ENVISION.splitlines() if line.startswith("1,0_1 US LUM 96,0"))
+    text = text.replace(row, f"{row}\n{row.replace('0_1 US LUM', 'second LUM')}", 1)
     (tmp_path / "a.csv").write_text(text)
-    how = {"title": TITLE, "wells": ["A1"], "count_s": 0.1}
+    how = {"title": TITLE, "wells": READ, "count_s": 0.1}
 
     with pytest.raises(
         MalformedReplyError, match="2 tables of luminescence of 'P0007', not one; set `label`"
     ):
         await collector("envision_csv", tmp_path, states="barcode").count(**how)
     chosen = collector("envision_csv", tmp_path, states="barcode", label="second LUM")
-    (reading,) = await chosen.count(**how)
+    readings = await chosen.count(**how)
 
-    assert reading.cpm == 420.0
+    assert readings[0].cpm == 420.0
 
 
 @pytest.mark.parametrize(
@@ -301,7 +318,43 @@ async def test_a_table_that_gives_no_counts_is_refused(
 
     with pytest.raises(MalformedReplyError, match=message):
         await collector("envision_csv", tmp_path, states="barcode").count(
-            title=TITLE, wells=["A1"], count_s=0.1
+            title=TITLE, wells=READ, count_s=0.1
+        )
+
+
+async def test_a_table_of_other_wells_is_another_labware_of_the_same_bar_code(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "filter.csv").write_text(ENVISION)
+    one = {"title": "P0007-standards", "wells": ["A1", "B3"], "count_s": 0.1}
+    subject = collector("envision_csv", tmp_path, states="barcode")
+
+    with pytest.raises(ReplyTimeoutError, match=r"filter.csv \(of other wells\)"):
+        await subject.count(**one)
+    fewer = ENVISION.replace("A,0,40,120,", "A,5,,,").replace("B,40,,0,", "B,,,7,")
+    (tmp_path / "standards.csv").write_text(fewer)
+    readings = await subject.count(**one)
+
+    assert [reading.cpm for reading in readings] == [300.0, 420.0]
+
+
+async def test_wells_that_were_not_asked_for_are_refused_where_the_title_is_stated(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a.csv").write_text(ENVISION)
+
+    with pytest.raises(MalformedReplyError, match="not asked for: A2, A3, B1, B3"):
+        await collector("envision_csv", tmp_path).count(title="P0007", wells=["A1"], count_s=0.1)
+
+
+async def test_a_damaged_file_of_the_right_name_is_told_though_it_lay_there_before(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / f"{TITLE}.csv").write_text(ENVISION.replace("A,0,40,120", "A,0,4#0,120"))
+
+    with pytest.raises(MalformedReplyError, match="'4#0' is not a number"):
+        await collector("envision_csv", tmp_path, states="file").count(
+            title=TITLE, wells=READ, count_s=0.1
         )
 
 
@@ -335,7 +388,7 @@ async def test_what_cannot_be_awaited_is_refused(tmp_path: Path) -> None:
 
 async def test_after_a_restart_an_export_that_is_there_is_collected(tmp_path: Path) -> None:
     subject = collector("envision_csv", tmp_path, states="barcode")
-    asked = action("count", title=TITLE, wells=["A1"], count_s=0.1)
+    asked = action("count", title=TITLE, wells=READ, count_s=0.1)
 
     before = await subject.reconcile(asked)
     (tmp_path / "a.csv").write_text(ENVISION)

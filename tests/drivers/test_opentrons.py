@@ -229,6 +229,19 @@ async def test_the_map_follows_foreign_hands() -> None:
         assert there.posted("loadPipette") == 1
 
 
+async def test_the_last_drop_is_blown_out_and_wiped_off() -> None:
+    async with lab() as there:
+        await _pumping(there)
+
+        await there.subject.blow_out("P1.assay", "A1", flow_ul_per_s=40.0, height_mm=2.0)
+        await there.subject.touch_tip("P1.assay", "A1")
+
+        assert (
+            b'"flowRate":40.0,"wellLocation":{"origin":"bottom","offset":{"z":2.0}}' in there.said
+        )
+        assert (there.posted("blowout"), there.posted("touchTip")) == (1, 1)
+
+
 async def test_a_rack_on_an_adapter_is_loaded_onto_it() -> None:
     adapter = "opentrons_flex_96_tiprack_adapter"
     async with lab(adapters={"A1": adapter}) as there:

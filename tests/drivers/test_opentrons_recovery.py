@@ -158,4 +158,5 @@ async def test_a_run_that_was_stopped_is_followed_by_one_with_the_same_deck() ->
         await do(heir, "P1.B6:4", pick_up)
         await do(heir, "P1.B6:5", transfer)
         assert there.world.strokes("dispense")
+        assert there.posted("home") == 1
         await heir.aclose()

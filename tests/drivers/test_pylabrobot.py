@@ -26,7 +26,7 @@ from platectl.domain.errors import (
 )
 from platectl.domain.transcript import parse_transcript
 from platectl.hal.liquids import DeckItem
-from platectl.hal.reading import Channel, Injection, KineticRead
+from platectl.hal.reading import Channel, EndpointRead, Injection, KineticRead
 from platectl.simkit.faults import Fault
 from platectl_drivers.pylabrobot.bridged import number
 
@@ -222,6 +222,43 @@ async def test_all_channels_draw_from_a_trough_and_reach_their_wells() -> None:
         assert volumes[:, 1:] == pytest.approx(50.0, rel=0.15)
 
 
+async def test_a_tecan_evo_is_described_by_its_own_deck_and_carriers() -> None:
+    tecan = "pylabrobot.resources.tecan"
+    settings = {
+        "backend": "pylabrobot.liquid_handling.backends.tecan.EVO_backend.EVOBackend",
+        "arguments": {"diti_count": 4},
+        "deck": f"{tecan}.EVO100Deck",
+        "carriers": {
+            "tips": {"resource": f"{tecan}.DiTi_3Pos", "rails": 9},
+            "plates": {"resource": f"{tecan}.MP_3Pos", "rails": 15},
+        },
+        "sites": {"A1": "tips.0", "C1": "plates.0", "C2": "plates.1"},
+        "labware": {
+            "tips": f"{tecan}.DiTi_1000ul_LiHa",
+            "plate": "pylabrobot.resources.cor_96_wellplate_360uL_Fb",
+        },
+        "channels": ["column", "single"],
+    }
+    bench = Bench("pylabrobot_handler", simulated={"sites": settings["sites"]}, **settings)
+    bench.world.place("tips", "tips_1000", "it.A1")
+    bench.world.place("S1", "assay_plate_96", "it.C1", volume_ul=150)
+    bench.world.place("P1", "assay_plate_96", "it.C2")
+    async with bench:
+        driver = await bench.connected()
+        await driver.load_deck(
+            [DeckItem("tips", "tips", "A1"), DeckItem("S1", "plate", "C1"), DeckItem("P1", "plate", "C2")]
+        )  # fmt: skip
+        await driver.use_channels("column")
+        await driver.pick_up_tips("tips", "A1")
+        await driver.aspirate("S1", "A1", **STROKE)
+        await driver.dispense("P1", "A1", **STROKE)
+        await driver.return_tips("tips", "A1")
+
+        volumes = bench.world.volumes_ul("P1").reshape(8, 12)
+        assert volumes[:, 0] == pytest.approx([50.0] * 8, rel=0.1)
+        assert (await driver.observe()).model == "EVOBackend"
+
+
 # Once, and what is remembered ----------------------------------------------------------------------
 async def test_what_was_done_is_not_done_again() -> None:
     async with handler_bench() as bench:
@@ -239,6 +276,39 @@ async def test_what_was_done_is_not_done_again() -> None:
         assert verdict.fate == "partial"
         assert verdict.remembered
         assert acts(bench).count("dispense") == 1
+
+
+async def test_what_sets_a_state_is_set_whenever_it_is_said() -> None:
+    async with Bench("pylabrobot_shaker", position="nest", **SHAKER) as bench:
+        bench.world.add_position("nest")
+        driver = await bench.connected()
+        with acting("a-1"):
+            await driver.set_temperature(37.0)
+        await driver.stop_heating()
+        verdict = await driver.reconcile(bench.action("a-1", "set_temperature"))
+
+        with acting("a-1"):
+            await driver.set_temperature(37.0)
+        await asyncio.sleep(600)
+
+        assert verdict.remembered
+        assert await driver.read_temperature_c() == pytest.approx(37.0, abs=0.2)
+
+
+async def test_a_set_up_that_switches_a_heater_off_is_made_good() -> None:
+    async with Bench("pylabrobot_shaker", position="nest", **SHAKER) as bench:
+        bench.world.add_position("nest")
+        driver = await bench.connected()
+        await driver.set_temperature(37.0)
+        await bench.cut()
+        bench.simulator.device._head_for(None)
+        heir = bench.driver()
+        await heir.take_over()
+
+        await heir.read_temperature_c()
+        await asyncio.sleep(600)
+
+        assert await heir.read_temperature_c() == pytest.approx(37.0, abs=0.2)
 
 
 async def test_a_new_process_goes_on_with_deck_and_tips() -> None:
@@ -624,7 +694,7 @@ READER = {"backend": "pylabrobot.plate_reading.chatterbox.PlateReaderChatterboxB
 def read_of(**changed: Any) -> KineticRead:
     given: dict[str, Any] = {
         "title": "P1", "plate": "P1", "wells": ("A1", "B2"), "channels": (Channel(340.0, 510.0),),
-        "interval_s": 60.0, "baseline_s": 0.0, "record_s": 120.0, **changed,
+        "interval_s": 60.0, "baseline_s": 0.0, "record_s": 120.0, "bottom": False, **changed,
     }  # fmt: skip
     return KineticRead(**given)
 
@@ -644,8 +714,39 @@ async def test_passes_come_at_their_times() -> None:
 
 
 @pytest.mark.parametrize(
+    ("mode", "given", "unit"),
+    [("absorbance", {"excitation_nm": 405.0}, "AU"), ("luminescence", {}, "RLU"),
+     ("fluorescence", {"excitation_nm": 340.0, "emission_nm": 510.0}, "RFU")],
+)  # fmt: skip
+async def test_each_well_is_read_once(mode: Any, given: dict[str, float], unit: str) -> None:
+    async with Bench("pylabrobot_reader", position="read", **READER) as bench:
+        bench.world.place("P1", "assay_plate_96", "read", volume_ul=100)
+        driver = await bench.connected()
+
+        found = await driver.read_endpoint(EndpointRead("P1", "P1", ("A1", "B2"), mode, **given))
+
+        assert (found.wells, found.unit, found.flags) == (("A1", "B2"), unit, {})
+        assert all(math.isfinite(value) for value in found.values)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"mode": "absorbance", "excitation_nm": 100.0}, {"mode": "absorbance", "excitation_nm": 405.5},
+     {"mode": "luminescence", "integration_s": 1.0}, {"mode": "luminescence", "wells": ()},
+     {"mode": "fluorescence", "excitation_nm": 340.0}],
+)  # fmt: skip
+async def test_a_single_read_that_pylabrobot_does_not_offer_is_refused(given: Any) -> None:
+    async with Bench("pylabrobot_reader", position="read", **READER) as bench:
+        driver = await bench.connected()
+        asked = {"title": "P1", "plate": "P1", "wells": ("A1",), **given}
+
+        with pytest.raises(RefusedError):
+            await driver.read_endpoint(EndpointRead(**asked))
+
+
+@pytest.mark.parametrize(
     "changed",
-    [{"interval_s": 10.0}, {"wells": ()}, {"channels": (Channel(100.0, 510.0),)},
+    [{"interval_s": 10.0}, {"bottom": True}, {"wells": ()}, {"channels": (Channel(100.0, 510.0),)},
      {"channels": (Channel(340.5, 510.0),)},
      {"injection": Injection("C1", volume_ul=25.0, speed_ul_per_s=20.0, height_mm=3.0)}],
 )  # fmt: skip
@@ -696,7 +797,7 @@ def test_a_line_with_one_wrong_byte_is_no_line(place: int, flip: int) -> None:
     "name",
     [
         "pylabrobot_handler_transfer", "pylabrobot_shaker_shake", "pylabrobot_incubator_fetch",
-        "pylabrobot_sealer_seal", "pylabrobot_arm_move", "pylabrobot_reader_read",
+        "pylabrobot_sealer_seal", "pylabrobot_arm_move", "pylabrobot_reader_read", "pylabrobot_thermostat_heat",
     ],
 )  # fmt: skip
 def test_driver_and_bridge_say_what_was_recorded(name: str, transcripts: Path) -> None:

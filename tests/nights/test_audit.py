@@ -105,3 +105,35 @@ def test_a_chance_without_a_miss_is_not_certain() -> None:
 def test_quantiles_lie_between_the_values() -> None:
     assert quantile([3.0, 1.0, 2.0], 0.5) == 2.0
     assert quantile([0.0, 1.0], 0.25) == 0.25
+
+
+def test_activity_outside_its_zone_is_seen(night: Night, finished: Finished) -> None:
+    run = night.compiled
+    washer = run.lab.positions["washer"].model_copy(update={"radioactive": True})
+    arm = run.lab.instruments["arm"].model_copy(update={"stays_clean": False})
+    lab = run.lab.model_copy(
+        update={
+            "positions": {**run.lab.positions, "washer": washer},
+            "instruments": {**run.lab.instruments, "arm": arm},
+        }
+    )
+    first = next(s for s in run.steps if "arm" in s.resources)
+    steps = tuple(
+        s.model_copy(update={"radioactive": True}) if s.id == first.id else s for s in run.steps
+    )
+
+    found = audit(run.model_copy(update={"lab": lab, "steps": steps}), finished.events)
+
+    assert any("washer is for radioactive plates only and was used by P1" in text for text in found)
+    assert any("arm handled clean labware in" in text for text in found)
+
+
+def test_time_in_light_that_nobody_judged_is_seen(night: Night, finished: Finished) -> None:
+    run = night.compiled
+    short = tuple(
+        w.model_copy(update={"at_most_s": 1.0}) if "in light" in w.name else w for w in run.windows
+    )
+
+    found = audit(run.model_copy(update={"windows": short}), finished.events)
+
+    assert any("window cells in light of P1 broke unseen" in text for text in found)

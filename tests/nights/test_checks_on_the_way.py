@@ -1,4 +1,4 @@
-"""A plate is looked at before it goes on: its barcode, what it gained on a balance, its seal; and a cold block of the deck."""
+"""A plate is looked at before it goes on: barcode, mass, seal; also a cold block, a gripper, a pump and a liquid class."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.nights.lives import TWO_PLATES
 from platectl.app.drive import Finished
 from platectl.app.night import execute
 from platectl.app.prepare import Night, Options, prepare
-from platectl.app.runs import build_report
+from platectl.app.run_report import build_report
 from platectl.app.truth import default_truth_path
 from platectl.domain.findings import InputRefusedError
 from platectl.files.protocol import bundled
 from platectl.report.html import write_html
 
-STATIONS = {"gate": 41, "balance": 42, "peeler": 43}
+STATIONS = {"gate": 41, "balance": 42, "peeler": 43, "pump": 44}
 GRIPPER = {
     "driver": "opentrons_gripper", "address": "sim:", "uses": {"handler": "flex"},
     "settings": {"stations": {"flex.C2": "C2", "flex.A4": "A4"}},
@@ -30,12 +30,24 @@ MORE = {
     "gate": {"driver": "line_scanner", "address": "sim:", "position": "gate"},
     "balance": {"driver": "mt_sics", "address": "sim:", "position": "balance"},
     "block": {"driver": "opentrons_temperature", "address": "sim:", "position": "flex.A4"},
+    "pump": {
+        "driver": "cavro",
+        "address": "sim:",
+        "position": "pump",
+        "liquids": ["wash_buffer"],
+        "settings": {"syringe_ul": 5000.0},
+    },
     "peeler": {"driver": "xpeel", "address": "sim:", "position": "peeler"},
 }
+VISCOUS = {
+    "aspirate_ul_per_s": 20, "dispense_ul_per_s": 40, "settle": "1 s", "blow_out": True, "touch_tip": True,
+}  # fmt: skip
 #: a step of the bundled protocol, and what is written in its place
 EDITS = {
     "  B2: {do": "  K0: {do: preheat, title: Cold block, temperature: 4 C, where: block, after: [B0]}\n  B2: {do",
     "  B5a: {do": "  K1: {do: place, title: Keep it cold, labware: tenx, to: block, after: [B4, K0]}\n  B5a: {do",
+    "{do: stamp, title: Compounds": "{do: stamp, handling: viscous, title: Compounds",
+    "  B3b: {do": "  R1: {do: refill, title: Wash buffer, liquid: wash_buffer, into: wash_a, volume: 12 mL}\n  B3b: {do",
     "  B5: {do": "  S1: {do: scan, title: Is it the plate, labware: assay, after: [B4, B5b]}\n"
     "  W0: {do: weigh, title: Empty, labware: assay}\n  B5: {do",
     "after: [B4, B5b]}\n  B6": "after: [W0]}\n  B6",
@@ -56,6 +68,8 @@ def files(tmp_path: Path, edits: dict[str, str] = EDITS, **left_out: Any) -> dic
     lab["instruments"] |= {name: how for name, how in MORE.items() if name not in left_out}
     lab["instruments"]["arm"]["settings"]["stations"] |= STATIONS
     lab["instruments"]["gripper"] = GRIPPER
+    lab["instruments"]["shaker1"]["driver"] = "opentrons_deck_shaker"
+    lab["liquid_classes"] = {"viscous": VISCOUS}
     lab["positions"] |= {name: {} for name in STATIONS}
     lab["positions"]["flex.A4"] = {"handler": "flex", "slot": "A4", "use": "deck"}
     (tmp_path / "lab.yaml").write_text(yaml.safe_dump(lab, sort_keys=False))
@@ -103,6 +117,9 @@ def test_the_checks_are_planned_done_and_told_in_ledger_and_report(tmp_path: Pat
     assert weighed["poured_by"] == ["combi_hot", "combi_membranes"]
     assert evidence(finished, "P1.Z1") == {"warnings": []}
     assert evidence(finished, "P1.K0")["temperature_c"] == pytest.approx(4.0, abs=0.5)
+    assert evidence(finished, "P1.R1") == {"volume_ul": 12000.0, "strokes": 3}
+    bottles = next(s for s in night.compiled.steps if s.kind == "load").params["bottles"]
+    assert ("pump", "wash_buffer") in {(b["instrument"], b["liquid"]) for b in bottles}
     kept = next(s for s in night.compiled.steps if s.id == "P1.K1.1")
     assert (kept.params["mover"], kept.params["target"], kept.params["notes"]) == (
         "gripper",
@@ -110,6 +127,11 @@ def test_the_checks_are_planned_done_and_told_in_ledger_and_report(tmp_path: Pat
         [],
     )
     assert {"gripper", "flex"} <= set(kept.resources)
+    stamp = next(s for s in night.compiled.steps if s.id == "P1.B4")
+    assert stamp.params["handling"] == {
+        "aspirate_ul_per_s": 20.0, "dispense_ul_per_s": 40.0, "settle_s": 1.0,
+        "blow_out": True, "touch_tip": True,
+    }  # fmt: skip
     report = build_report("checked", night.compiled, finished.events, finished.plates)
     told = dict(report.checks)
     assert told["P1: Is it the plate"].endswith("as it should be")
@@ -140,6 +162,7 @@ def test_a_dispenser_that_gives_too_little_holds_the_plates_that_have_not_begun(
     assert any(text.startswith("P1: Full: fail: 19.") for text in report.warnings)
 
 
+@pytest.mark.long
 def test_what_was_poured_may_decide_about_the_plate_itself(tmp_path: Path) -> None:
     strict = {old: new.replace("outside: hold", "outside: fault") for old, new in EDITS.items()}
 
@@ -165,9 +188,10 @@ def test_another_plate_than_that_of_the_run_is_not_poured_into(tmp_path: Path) -
     ("old", "new", "message"),
     [("since: W0,", "since: B5,", "'B5' does not weigh 'assay'"),
      ("title: Full, labware: assay, since: W0", "title: Full, labware: assay, since: W9", "is no earlier step"),
+     ("into: wash_a", "into: tenx", "no reservoir of one well"), ("12 mL", "12001 uL", "multiple of 5 uL"),
      ("labware: assay, since: W0, tolerance: 4 %", "labware: assay, since: W0, tolerance: 0 %", "tolerance")],
 )  # fmt: skip
-def test_a_weighing_that_cannot_judge_is_refused(
+def test_a_check_or_refill_that_cannot_be_done_is_refused(
     tmp_path: Path, old: str, new: str, message: str
 ) -> None:
     edits = {key: text.replace(old, new) for key, text in EDITS.items()}
@@ -180,6 +204,7 @@ def test_a_weighing_that_cannot_judge_is_refused(
 @pytest.mark.parametrize(
     ("missing", "message"),
     [
+        ("pump", "no syringe pump"),
         ("gate", "no BarcodeReader"),
         ("block", "no ThermalNest"),
         ("balance", "no Balance"),
@@ -193,3 +218,11 @@ def test_a_lab_without_the_instrument_is_refused(
 
     with pytest.raises(InputRefusedError, match=message):
         prepare(Options(given["subject"], lab=given["lab"]))
+
+
+def test_a_nest_that_cannot_hold_the_temperature_is_refused(tmp_path: Path) -> None:
+    given = files(tmp_path)
+    cool = {"temperature": "25 C"}
+
+    with pytest.raises(InputRefusedError, match="shaker1 cannot hold 25 C"):
+        prepare(Options(given["subject"], lab=given["lab"], overrides=cool))

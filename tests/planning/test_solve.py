@@ -11,7 +11,7 @@ from tests.planning.random_problems import Visit, problem_of_visits, problems
 
 from platectl.domain.errors import NoPlanError
 from platectl.planning.problem import Lag, Moment, Occupation, Plate, Problem, Task
-from platectl.planning.solve import solve
+from platectl.planning.solve import PRIORITY_SHARE, solve
 from platectl.planning.verify import violations
 
 FEW = settings(max_examples=25, deadline=None)
@@ -107,6 +107,20 @@ def test_an_urgent_plate_goes_first() -> None:
     plan = solve(problem)
 
     assert plan.times["P2.w0"] < plan.times["P1.w0"]
+
+
+@settings(max_examples=10, deadline=None)
+@given(problems, st.lists(st.integers(1, 3), min_size=4, max_size=4))
+def test_priority_costs_no_window_and_no_more_than_its_share(
+    problem: Problem, ranks: list[int]
+) -> None:
+    plates = tuple(replace(p, priority=r) for p, r in zip(problem.plates, ranks, strict=False))
+
+    plain = solve(problem, solver=False, effort=500)
+    plan = solve(replace(problem, plates=plates), solver=False, effort=500)
+
+    assert violations(problem, plan.times) == []
+    assert plan.makespan_s <= plain.makespan_s * (1 + PRIORITY_SHARE) + 1e-3
 
 
 @given(st.integers(1, 4))

@@ -27,11 +27,12 @@ from platectl_drivers.delimited_counts.layout import (
     in_order,
     look,
     parse_lines,
+    read_file,
     take,
 )
 
 MODEL: Final = "counter with delimited counts"
-LISTEN_S: Final = 1.0
+LISTEN_S: Final = 5.0
 
 
 class DelimitedCounts:
@@ -50,6 +51,7 @@ class DelimitedCounts:
     )
     Settings = Settings
     parse_lines = staticmethod(parse_lines)
+    read_file = staticmethod(read_file)
 
     def __init__(self, setup: DriverSetup) -> None:
         assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
@@ -111,7 +113,7 @@ class DelimitedCounts:
         timeout_s = groups * (count_s + self._settings.overhead_s) + self._settings.margin_s
         if self._folder is None:
             return await self._heard(title, wells, count_s, timeout_s)
-        watch = self._watch(title, len(wells))
+        watch = self._watch(title, wells)
         name, data = await self._patience.until_whole(watch, title, timeout_s)
         counted = parse_lines(data, name, self._settings, count_s)
         if self._settings.states != "file":
@@ -132,7 +134,7 @@ class DelimitedCounts:
         if self._folder is None:
             await self.connect()
             return Verdict("not_done", {"title": title, "lines": "are not kept"}, remembered=True)
-        watch = self._watch(title, len(action.arguments["wells"]))
+        watch = self._watch(title, action.arguments["wells"])
         with contextlib.suppress(MalformedReplyError):
             await watch.take()
         if watch.unreadable:
@@ -152,7 +154,7 @@ class DelimitedCounts:
             await link.aclose()
 
     # A file ---------------------------------------------------------------------------------
-    def _watch(self, title: str, wells: int) -> DropWatch:
+    def _watch(self, title: str, wells: Sequence[str]) -> DropWatch:
         assert self._folder is not None  # noqa: S101  # the callers looked
         states = self._settings.states
         return DropWatch(

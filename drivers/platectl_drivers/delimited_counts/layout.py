@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -148,21 +149,35 @@ def check_header(lines: Sequence[Line], layout: Settings) -> None:
             raise line.error(f"the header is {line.text[:60]!r}, declared is {wanted[:60]!r}")
 
 
-def look(data: bytes, layout: Settings, wells: int) -> Look:
-    """Say how far a file has grown; whole is one with so many lines of counts and its footer."""
+def look(data: bytes, layout: Settings, wells: Sequence[str]) -> Look:
+    """Say how far a file has grown; whole is one with so many lines of counts and its footer.
+
+    A bar-code may be that of several labware of a plate: a file of other wells is then another's.
+    """
     try:
         lines, ended = cut(data, "line", layout)
         check_header(lines if ended else lines[:-1], layout)
         body = lines[len(layout.header) : None if ended else -1]
         stated = {take(line, layout).plate for line in body[:1]}
+        if layout.states == "barcode" and not _wells_of(body, layout) <= set(wells):
+            return Look((), whole=True, said="of other wells")
     except MalformedReplyError as error:
         return Look(None, whole=False, said="", wrong=str(error))
-    counted = len(body) - len(layout.footer)
-    said = f"has {max(0, counted)} of {wells} lines of counts"
+    counted, asked = len(body) - len(layout.footer), len(wells)
+    said = f"has {max(0, counted)} of {asked} lines of counts"
     complete = (
-        counted + (not ended) >= wells if not layout.last_line_ends else ended and counted >= wells
+        counted + (not ended) >= asked if not layout.last_line_ends else ended and counted >= asked
     )
     return Look(tuple(stated) or None, complete, said)
+
+
+def _wells_of(body: Sequence[Line], layout: Settings) -> set[str]:
+    """The wells that can be read by now; damaged lines are told when the file is whole."""
+    found = set()
+    for line in body:
+        with contextlib.suppress(MalformedReplyError):
+            found.add(take(line, layout).reading.well)
+    return found
 
 
 def parse_lines(data: bytes, name: str, layout: Settings, count_s: float) -> tuple[Counted, ...]:
@@ -290,6 +305,25 @@ def _time(field: str, layout: Settings) -> str:
             f"{field[:30]!r} is no time of the form {layout.time_format}"
         ) from None
     return ended.isoformat()
+
+
+def read_file(
+    data: bytes, name: str, layout: Settings, *, count_s: float, plate: str | None
+) -> tuple[CountReading, ...]:
+    """Read the counts of one plate of a whole file, in the order of the file.
+
+    Raises:
+        MalformedReplyError: Anything that is not as declared, a well twice, or several plates of which none is named.
+    """
+    counted = parse_lines(data, name, layout, count_s)
+    plates = list(dict.fromkeys(item.plate for item in counted))
+    wanted = plate if plate is not None else plates[0] if len(plates) == 1 else None
+    if wanted not in plates:
+        raise MalformedReplyError(
+            f"{name} is of {', '.join(map(repr, plates)) or 'no plate'}; name one of them"
+        )
+    mine = [item for item in counted if item.plate == wanted]
+    return in_order(mine, list(dict.fromkeys(item.reading.well for item in mine)), name)
 
 
 def in_order(

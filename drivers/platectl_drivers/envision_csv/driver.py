@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Sequence
 from typing import ClassVar, Final, Literal
 
@@ -148,7 +147,7 @@ class EnvisionCsv:
         if action.verb not in {"count", "read_endpoint"}:
             return Verdict("unknown", {"not_a_verb_of_this_reader": action.verb})
         title = str(action.arguments["title"])
-        watch = self._watch(title)
+        watch = self._watch(title, action.arguments["wells"])
         with contextlib.suppress(MalformedReplyError):
             await watch.take()
         if watch.unreadable:
@@ -170,8 +169,11 @@ class EnvisionCsv:
             )
         return self._folder
 
-    def _watch(self, title: str) -> DropWatch:
-        return DropWatch(self._drop(), title, self._settings.states, look)
+    def _watch(self, title: str, wells: Sequence[str]) -> DropWatch:
+        """A bar-code may be that of several labware of a plate, which differ by their wells."""
+        states = self._settings.states
+        only = wells if states == "barcode" else None
+        return DropWatch(self._drop(), title, states, lambda data: look(data, only))
 
     async def _collect(
         self, title: str, wells: Sequence[str], mode: Mode, integration_s: float
@@ -179,11 +181,15 @@ class EnvisionCsv:
         if not wells or len(set(wells)) != len(wells):
             raise RefusedError("give each well once")
         timeout_s = len(wells) * (integration_s + self._settings.well_s) + self._settings.margin_s
-        name, data = await self._patience.until_whole(self._watch(title), title, timeout_s)
+        name, data = await self._patience.until_whole(self._watch(title, wells), title, timeout_s)
         table = self._meant(parse_export(data, name), title, mode, name)
-        missing = [well for well in wells if not math.isfinite(table.values.get(well, math.nan))]
-        if missing:
-            raise MalformedReplyError(f"{table.source}: wells missing: {', '.join(missing)}")
+        missing = [well for well in wells if well not in table.values]
+        extra = [well for well in table.values if well not in set(wells)]
+        if missing or extra:
+            raise MalformedReplyError(
+                f"{table.source}: wells missing: {', '.join(missing) or 'none'}; not asked for: "
+                f"{', '.join(extra) or 'none'}"
+            )
         return table
 
     def _meant(self, tables: Sequence[Table], title: str, mode: Mode, name: str) -> Table:

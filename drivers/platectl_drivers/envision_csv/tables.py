@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -67,8 +67,11 @@ class _Row:
         return not any(cell.strip() for cell in self.cells)
 
 
-def look(data: bytes) -> Look:
-    """Say how far a file has grown; whole is one that ends with who exported it."""
+def look(data: bytes, wells: Collection[str] | None = None) -> Look:
+    """Say how far a file has grown; whole is one that ends with who exported it.
+
+    With `wells` only plates count of which just these were read.
+    """
     text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
     begun = text.lstrip()[: max(len(PLATE_HEAD), len(KALEIDO_BEGIN))]
     heads = (PLATE_HEAD, KALEIDO_BEGIN)
@@ -81,10 +84,12 @@ def look(data: bytes) -> Look:
     if not whole:
         return Look(None, whole=False, said=f"has {text.count(chr(10))} lines and no end")
     try:
-        stated = tuple(dict.fromkeys(table.barcode for table in parse_export(data, "file")))
-    except MalformedReplyError:
-        stated = None
-    return Look(stated or (), whole=True, said="is whole")
+        tables = parse_export(data, "file")
+    except MalformedReplyError as error:
+        return Look(None, whole=False, said="is damaged", wrong=str(error))
+    of_wells = [t.barcode for t in tables if wells is None or t.values.keys() == set(wells)]
+    said = "is whole" if of_wells else "of other wells"
+    return Look(tuple(dict.fromkeys(of_wells)), whole=True, said=said)
 
 
 def parse_export(data: bytes, name: str) -> tuple[Table, ...]:
@@ -125,11 +130,12 @@ def parse_export(data: bytes, name: str) -> tuple[Table, ...]:
 # EnVision ---------------------------------------------------------------------------------------
 def _envision(rows: Sequence[_Row], name: str) -> Iterator[Table]:
     plate: dict[str, str] | None = None
-    background: dict[str, str] = {}
+    background: list[dict[str, str]] = []
     for index, row in enumerate(rows):
-        if row.first in {PLATE_HEAD, "Background information"}:
-            about = _record(rows, index + 1)
-            plate, background = (about, {}) if row.first == PLATE_HEAD else (plate, about)
+        if row.first == PLATE_HEAD:
+            plate, background = next(iter(_records(rows, index + 1)), None), []
+        elif row.first == "Background information":
+            background = _records(rows, index + 1)
         match = _RESULTS.fullmatch(row.cells[0]) if row.cells else None
         if row.first.startswith("Results for") and not match:
             raise row.error(f"{row.first[:60]!r} names no label, channel and unit")
@@ -143,16 +149,26 @@ def _envision(rows: Sequence[_Row], name: str) -> Iterator[Table]:
         yield Table(
             _barcode(plate, row), f"{label}, {channel}", UNITS[unit], unit, _matrix(rows, index + 1),
             _time(plate["Measurement date"], (ENVISION_TIME,), row), _stated(plate, "Chamber temperature at end"),
-            _stated(background, "Flashes/Time") if unit == "CPS" else None, f"{name}:{row.number}",
+            _integration_s(background, label) if unit == "CPS" else None, f"{name}:{row.number}",
         )  # fmt: skip
 
 
-def _record(rows: Sequence[_Row], index: int) -> dict[str, str]:
-    """The line below a line of headings, by heading."""
-    heads, values = rows[index : index + 2]
-    if len(heads.cells) != len(values.cells):
-        raise values.error(f"{len(values.cells)} cells below {len(heads.cells)} headings")
-    return {heads.cells[index].strip(): cell.strip() for index, cell in enumerate(values.cells)}
+def _records(rows: Sequence[_Row], index: int) -> list[dict[str, str]]:
+    """The lines below a line of headings up to the next blank one, by heading."""
+    heads, found = rows[index], list[dict[str, str]]()
+    for row in rows[index + 1 :]:
+        if row.blank:
+            break
+        if len(heads.cells) != len(row.cells):
+            raise row.error(f"{len(row.cells)} cells below {len(heads.cells)} headings")
+        found.append({heads.cells[n].strip(): cell.strip() for n, cell in enumerate(row.cells)})
+    return found
+
+
+def _integration_s(background: Sequence[dict[str, str]], label: str) -> float | None:
+    """The time that the background of a label states, where it states one."""
+    times = {_stated(about, "Flashes/Time") for about in background if about.get("Label") == label}
+    return times.pop() if len(times) == 1 else None
 
 
 def _barcode(plate: dict[str, str], row: _Row) -> str:
@@ -181,7 +197,7 @@ def _kaleido(rows: Sequence[_Row], name: str) -> Iterator[Table]:
         operation = f"{match[1]} {match[2]}"
         if match[1] not in KALEIDO_MODES:
             raise row.error(f"{match[1]!r} is none of {', '.join(KALEIDO_MODES)}")
-        about = _record(rows, index + 1)
+        about = next(iter(_records(rows, index + 1)), {})
         mode = KALEIDO_MODES[match[1]]
         at = next(i for i in range(index + 3, len(rows)) if not rows[i].blank)
         yield Table(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from platectl.domain.errors import InstrumentFaultError
+from platectl.domain.errors import InstrumentFaultError, RefusedError
+from platectl.hal.liquids import PipettingLimits
 from platectl_drivers.opentrons import wire
 from platectl_drivers.opentrons.settings import Settings
 
@@ -44,4 +45,23 @@ def check_pipette(instruments: Any, settings: Settings) -> None:
         raise InstrumentFaultError(
             f"the pipette on the {settings.mount} mount is not ready (firmware or calibration)",
             code="wrong_pipette",
+        )
+
+
+def check_stroke(
+    limits: PipettingLimits, volume_ul: float, flow_ul_per_s: float, height_mm: float
+) -> None:
+    """See that a stroke is one that the pipette can do.
+
+    Raises:
+        RefusedError: Volume outside the limits, no flow or a height below the bottom.
+    """
+    low, high = limits.min_volume_ul, limits.max_volume_ul
+    if not low <= volume_ul <= high:
+        raise RefusedError(
+            f"{volume_ul:g} uL is outside {low:g} to {high:g} uL, the range of the pipette"
+        )
+    if not flow_ul_per_s > 0 or not height_mm >= 0:
+        raise RefusedError(
+            f"flow {flow_ul_per_s:g} uL/s and height {height_mm:g} mm must be positive"
         )

@@ -12,7 +12,7 @@ from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.liquids import Channels, DeckItem, PipettingLimits
 from platectl.hal.recovery import Action, Verdict
 from platectl_drivers.opentrons import wire
-from platectl_drivers.opentrons.checks import check_pipette, check_robot
+from platectl_drivers.opentrons.checks import check_pipette, check_robot, check_stroke
 from platectl_drivers.opentrons.conversation import RunConversation
 from platectl_drivers.opentrons.recall import AFTER, Belief, Keys, believe, judge
 from platectl_drivers.opentrons.settings import Settings as _Settings
@@ -30,7 +30,7 @@ class Opentrons:
     info: ClassVar[DriverInfo] = DriverInfo(
         name="opentrons",
         makes="Opentrons Flex, Opentrons OT-2",
-        interfaces=("LiquidHandler",),
+        interfaces=("LiquidHandler", "TipFinisher"),
         wire="http",
         source="robot server 8.1.0 run in simulation; schemas of opentrons 8.8.2 and 10.1.0",
         unattested=(
@@ -52,6 +52,7 @@ class Opentrons:
         self._began: datetime | None = None
         self._keys = Keys(setup.name, lambda: self._stamp)
         self._observing = False
+        self._lost_home = False
         self._robot = RunConversation(
             setup.open_stream,
             settings=setup.settings,
@@ -99,7 +100,7 @@ class Opentrons:
         """Go on in the run of an earlier owner, with what the robot knows about its deck.
 
         A run that was stopped is followed by a new one in which the same labware stands at the
-        same places.
+        same places; the robot goes home before its first motion.
 
         Raises:
             LinkError: No usable answer; nothing was moved.
@@ -123,6 +124,7 @@ class Opentrons:
             return identity
         self._forget()
         self._stamp = f"{AFTER}{known.run_id}"
+        self._lost_home = True  # what stopped the run may have been a stall
         await self._robot.start()
         await self._declare(before)
         return identity
@@ -183,7 +185,7 @@ class Opentrons:
             if item.labware in self._belief.slots:
                 await self._note_move(item.labware, item.slot)
                 continue
-            params = self._loading(item.load_name)
+            params = self._settings.loading(item.load_name)
             params["location"] = await self._place(item.slot)
             params |= {"labwareId": item.labware, "displayName": item.labware}
             await self._robot.execute("loadLabware", params)
@@ -209,6 +211,7 @@ class Opentrons:
     async def pick_up_tips(self, rack: str, well: str) -> None:
         """Fit tips; tips that an abandoned step has left on the head are discarded first."""
         self._keys.begin_verb()
+        await self._find_home()
         if self._belief.tips_fitted and not self._keys.has("pickUpTip"):
             await self._discard()
         await self._configure()
@@ -219,6 +222,12 @@ class Opentrons:
         except InstrumentFaultError:
             self._belief.tips_fitted = False
             raise
+
+    async def _find_home(self) -> None:
+        """Home before the first motion of a run that follows a stopped one."""
+        if self._lost_home:
+            await self._robot.execute("home", {})
+            self._lost_home = False
 
     async def drop_tips(self) -> None:
         """Discard the tips into the waste; see `LiquidHandler`."""
@@ -253,6 +262,19 @@ class Opentrons:
         params = self._pumping(labware, well, volume_ul, flow_ul_per_s, height_mm)
         await self._robot.execute("dispense", params)
 
+    async def blow_out(
+        self, labware: str, well: str, *, flow_ul_per_s: float, height_mm: float
+    ) -> None:
+        """Push out what is left in the tips; see `TipFinisher`."""
+        self._keys.begin_verb()
+        how = {"flowRate": flow_ul_per_s, "wellLocation": wire.above_bottom(height_mm)}
+        await self._robot.execute("blowout", self._at(labware, well) | how)
+
+    async def touch_tip(self, labware: str, well: str) -> None:
+        """Wipe the tips at the wall of the well; see `TipFinisher`."""
+        self._keys.begin_verb()
+        await self._robot.execute("touchTip", self._at(labware, well))
+
     async def note_move(self, labware: str, slot: str | None) -> None:
         """Tell the robot that a foreign hand moved labware; labware it never knew cannot leave.
 
@@ -284,6 +306,7 @@ class Opentrons:
         labware = next((name for name, slot in self._belief.slots.items() if slot == source), None)
         if labware is None:
             raise RefusedError(f"the robot knows of nothing on {source}")
+        await self._find_home()
         try:
             await self._move(labware, target, "usingGripper")
         except InstrumentFaultError:
@@ -358,19 +381,11 @@ class Opentrons:
             return wire.location(slot)
         name = f"adapter.{slot}"
         if name not in self._belief.adapters:
-            params = self._loading(adapter)
+            params = self._settings.loading(adapter)
             params |= {"location": wire.location(slot), "labwareId": name, "displayName": name}
             await self._robot.execute("loadLabware", params)
             self._belief.adapters.add(name)
         return {"labwareId": name}
-
-    def _loading(self, load_name: str) -> dict[str, Any]:
-        definition = self._settings.definition(load_name)
-        return {
-            "loadName": load_name,
-            "namespace": definition.namespace,
-            "version": definition.version,
-        }
 
     def _at(self, labware: str, well: str) -> dict[str, Any]:
         return {"pipetteId": PIPETTE, "labwareId": labware, "wellName": well}
@@ -378,23 +393,7 @@ class Opentrons:
     def _pumping(
         self, labware: str, well: str, volume_ul: float, flow_ul_per_s: float, height_mm: float
     ) -> dict[str, Any]:
-        """Check and encode a stroke.
-
-        Raises:
-            RefusedError: Volume outside the limits, no flow or a height below the bottom.
-        """
-        low, high = self._limits.min_volume_ul, self._limits.max_volume_ul
-        if not low <= volume_ul <= high:
-            raise RefusedError(
-                f"{volume_ul:g} uL is outside {low:g} to {high:g} uL, "
-                f"the range of {self._settings.pipette_name}"
-            )
-        if not flow_ul_per_s > 0 or not height_mm >= 0:
-            raise RefusedError(
-                f"flow {flow_ul_per_s:g} uL/s and height {height_mm:g} mm must be positive"
-            )
-        return self._at(labware, well) | {
-            "volume": volume_ul,
-            "flowRate": flow_ul_per_s,
-            "wellLocation": wire.above_bottom(height_mm),
-        }
+        """Check and encode a stroke."""
+        check_stroke(self._limits, volume_ul, flow_ul_per_s, height_mm)
+        where = {"flowRate": flow_ul_per_s, "wellLocation": wire.above_bottom(height_mm)}
+        return self._at(labware, well) | {"volume": volume_ul, **where}

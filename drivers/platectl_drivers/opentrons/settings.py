@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -66,6 +66,11 @@ class Settings(BaseModel):
     def trash_area(self) -> str:
         """Name of the addressable area for used tips."""
         return self.trash or ("movableTrashA3" if self.robot_type == "flex" else "fixedTrash")
+
+    def loading(self, load_name: str) -> dict[str, Any]:
+        """How a labware is named to the robot."""
+        found = self.definition(load_name)
+        return {"loadName": load_name, "namespace": found.namespace, "version": found.version}
 
     def definition(self, load_name: str) -> Definition:
         """Namespace and version of a labware."""

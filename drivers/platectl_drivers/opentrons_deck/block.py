@@ -36,6 +36,11 @@ class DeckBlock:
         assert isinstance(setup.settings, _Settings)  # noqa: S101  # the registry built it from Settings
         self._robot = Robot(setup.open_stream, setup.settings, MODELS)
 
+    @property
+    def temperature_range_c(self) -> tuple[float, float]:
+        """Lowest and highest setpoint."""
+        return RANGE_C
+
     async def connect(self) -> Identity:
         """Find the module; it stays as it is.
 

@@ -55,6 +55,11 @@ class DeckShaker:
         """Slowest and fastest speed."""
         return RANGE_RPM
 
+    @property
+    def temperature_range_c(self) -> tuple[float, float]:
+        """Lowest and highest setpoint."""
+        return RANGE_C
+
     async def connect(self) -> Identity:
         """Find the module, and see that a plate can be brought; nothing moves.
 

@@ -101,6 +101,11 @@ class HeaterShaker:
         """Slowest and fastest speed."""
         return self.settings.min_speed_rpm, self.settings.max_speed_rpm
 
+    @property
+    def temperature_range_c(self) -> tuple[float, float]:
+        """Lowest and highest setpoint."""
+        return self.settings.min_temperature_c, self.settings.max_temperature_c
+
     async def connect(self) -> Identity:
         """Ask who is there, and whether a plate can be brought; nothing moves.
 
@@ -163,7 +168,7 @@ class HeaterShaker:
             InstrumentFaultError: With the maker's code; the heater may be off.
             LinkError: The setpoint may have been taken.
         """
-        low, high = self.settings.min_temperature_c, self.settings.max_temperature_c
+        low, high = self.temperature_range_c
         if not low <= temperature_c <= high or round(temperature_c, 2) != temperature_c:
             raise RefusedError(
                 f"cannot hold {temperature_c!r} C; {low:g} to {high:g} C in steps of 0.01"

@@ -23,6 +23,7 @@ from platectl_drivers.pylabrobot.nests import (
     PyLabRobotIncubator,
     PyLabRobotSealer,
     PyLabRobotShaker,
+    PyLabRobotThermostat,
 )
 from platectl_drivers.pylabrobot.reader import PyLabRobotReader
 
@@ -33,4 +34,5 @@ __all__ = [
     "PyLabRobotReader",
     "PyLabRobotSealer",
     "PyLabRobotShaker",
+    "PyLabRobotThermostat",
 ]

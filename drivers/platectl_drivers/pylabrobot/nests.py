@@ -28,14 +28,53 @@ def _within(value: float, limits: tuple[float, float], what: str, unit: str) -> 
         raise RefusedError(f"cannot {what} {value:g} {unit}; {low:g} to {high:g} {unit}")
 
 
-class ShakerSettings(BridgeSettings):
-    """Ranges of the model at hand; PyLabRobot does not state them."""
+class ThermostatSettings(BridgeSettings):
+    """Range of the model at hand; PyLabRobot does not state it."""
 
-    speed_rpm: tuple[float, float] = (200.0, 1200.0)
     temperature_c: tuple[float, float] = (4.0, 70.0)
 
 
-class PyLabRobotShaker(Bridged):
+class PyLabRobotThermostat(Bridged):
+    """Drives one heated or cooled nest; satisfies `platectl.hal.handling.ThermalNest`."""
+
+    info: ClassVar[DriverInfo] = DriverInfo(
+        name="pylabrobot_thermostat",
+        makes="Inheco CPAC, Opentrons Temperature Module and others, through PyLabRobot 0.2.2",
+        interfaces=("ThermalNest",),
+        wire="child",
+        source=SOURCE,
+        unattested=UNATTESTED,
+        transcripts=("pylabrobot_thermostat_heat",),
+    )
+    Settings: ClassVar[type[ThermostatSettings]] = ThermostatSettings
+    device = "thermostat"
+
+    def __init__(self, setup: DriverSetup) -> None:
+        super().__init__(setup)
+        assert isinstance(setup.settings, ThermostatSettings)  # noqa: S101  # the registry built it from Settings
+        self.settings = setup.settings
+
+    async def set_temperature(self, temperature_c: float) -> None:
+        """Set the target; a nest that cannot cool is left to cool down. Errors as `ThermalNest`."""
+        _within(temperature_c, self.settings.temperature_c, "hold", "C")
+        await self._act("heat", temperature_c=temperature_c)
+
+    async def read_temperature_c(self) -> float:
+        """Return the actual nest temperature."""
+        return number(await self._query("temperature"))
+
+    async def stop_heating(self) -> None:
+        """Switch it off."""
+        await self._act("stop_heating")
+
+
+class ShakerSettings(ThermostatSettings):
+    """Ranges of the model at hand."""
+
+    speed_rpm: tuple[float, float] = (200.0, 1200.0)
+
+
+class PyLabRobotShaker(PyLabRobotThermostat):
     """Drives one heated shaker; satisfies `platectl.hal.handling.Shaker`.
 
     The child waits for the end of the shaking itself, so that a plate that shakes when the engine
@@ -57,29 +96,16 @@ class PyLabRobotShaker(Bridged):
     def __init__(self, setup: DriverSetup) -> None:
         super().__init__(setup)
         assert isinstance(setup.settings, ShakerSettings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
+        self._speed_rpm = setup.settings.speed_rpm
 
     @property
     def speed_range_rpm(self) -> tuple[float, float]:
         """Slowest and fastest speed of the settings."""
-        return self.settings.speed_rpm
-
-    async def set_temperature(self, temperature_c: float) -> None:
-        """Set the target; a nest that cannot cool is left to cool down. Errors as `Shaker`."""
-        _within(temperature_c, self.settings.temperature_c, "hold", "C")
-        await self._act("heat", temperature_c=temperature_c)
-
-    async def read_temperature_c(self) -> float:
-        """Return the actual nest temperature."""
-        return number(await self._query("temperature"))
-
-    async def stop_heating(self) -> None:
-        """Switch heating off."""
-        await self._act("stop_heating")
+        return self._speed_rpm
 
     async def shake(self, *, speed_rpm: float, duration_s: float) -> None:
         """Clamp, shake for the duration, stop, release; errors as `Shaker`."""
-        _within(speed_rpm, self.settings.speed_rpm, "shake at", "rpm")
+        _within(speed_rpm, self._speed_rpm, "shake at", "rpm")
         if not (math.isfinite(duration_s) and duration_s > 0):
             raise RefusedError(f"cannot shake for {duration_s:g} s")
         await self._act("shake", takes_s=duration_s, speed_rpm=speed_rpm, duration_s=duration_s)

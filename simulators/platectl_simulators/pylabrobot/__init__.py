@@ -14,6 +14,7 @@ from platectl_simulators.pylabrobot.simulator import (
     ReaderBridge,
     SealerBridge,
     ShakerBridge,
+    ThermostatBridge,
 )
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "ReaderBridge",
     "SealerBridge",
     "ShakerBridge",
+    "ThermostatBridge",
 ]

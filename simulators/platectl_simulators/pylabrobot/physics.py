@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import functools
-import io
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
@@ -28,15 +26,16 @@ PASS_S: Final = 15.0
 DRAWER_S: Final = 4.0
 
 
-def _quiet(method: Any) -> Any:
-    """A coroutine method without what it prints; simulated backends print, and do not wait."""
+def _hush(backend: Any) -> None:
+    """Simulated backends print what they are told; nobody listens in this process."""
+    for kind in type(backend).__mro__:
+        if kind.__module__.startswith(library.OWN):
+            vars(sys.modules[kind.__module__])["print"] = _unheard
 
-    @functools.wraps(method)
-    async def quiet(*args: Any, **how: Any) -> Any:
-        with contextlib.redirect_stdout(io.StringIO()):
-            return await method(*args, **how)
 
-    return quiet
+def _unheard(*words: object, **how: object) -> None:
+    """Print nothing."""
+    del words, how
 
 
 class Physics:
@@ -57,8 +56,7 @@ class Physics:
 
     def stand_behind(self, backend: Any) -> None:
         """Let the calls of a backend happen."""
-        for name in ("setup", "stop", *self.calls):
-            setattr(backend, name, _quiet(getattr(backend, name)))
+        _hush(backend)
         for name in self.calls:
             tap(backend, name, after=self._happening(name))
 
@@ -91,23 +89,15 @@ def _error(data: Mapping[str, Any]) -> Exception:
 
 
 class Nest(Physics):
-    """A nest that clamps, shakes and heats; it follows its target with a time constant of 60 s."""
+    """A nest that heats; it follows its target with a time constant of 60 s."""
 
-    calls = (
-        "start_shaking",
-        "stop_shaking",
-        "lock_plate",
-        "unlock_plate",
-        "set_temperature",
-        "deactivate",
-    )
+    calls: ClassVar[tuple[str, ...]] = ("set_temperature", "deactivate")
 
     def __init__(self, setup: SimulatorSetup) -> None:
         super().__init__(setup)
         self._target_c: float | None = None
         self._from_c: float | None = None
         self._since_s = 0.0
-        self._shaking = False
 
     def stand_behind(self, backend: Any) -> None:
         """As all, and the thermometer is the nest's."""
@@ -143,6 +133,16 @@ class Nest(Physics):
         """Cool down."""
         self._head_for(None)
         self._tell_world()
+
+
+class ShakingNest(Nest):
+    """A nest that clamps and shakes as well."""
+
+    calls = (*Nest.calls, "start_shaking", "stop_shaking", "lock_plate", "unlock_plate")
+
+    def __init__(self, setup: SimulatorSetup) -> None:
+        super().__init__(setup)
+        self._shaking = False
 
     async def did_lock_plate(self) -> None:
         """Clamp."""
@@ -317,7 +317,9 @@ class Optics(Physics):
     def stand_behind(self, backend: Any) -> None:
         """As all, and its numbers are those of the plate that stands in it."""
         super().stand_behind(backend)
-        backend.read_fluorescence = self._read
+        backend.read_fluorescence = self._fluorescence
+        backend.read_absorbance = self._absorbance
+        backend.read_luminescence = self._luminescence
 
     async def did_open(self) -> None:
         """Put the carriage out."""
@@ -328,26 +330,41 @@ class Optics(Physics):
         del plate
         await self.takes(DRAWER_S)
 
-    async def _read(
+    async def _fluorescence(
         self, plate: Any, wells: Sequence[Any], excitation_wavelength: int, emission_wavelength: int,
         focal_height: float,
     ) -> list[dict[str, Any]]:  # fmt: skip
         del focal_height
         await self.takes(PASS_S)
-        names = [well.get_identifier() for well in wells]
         light = self.world.fluorescence(
-            self.position,
-            names,
-            excitation_nm=excitation_wavelength,
+            self.position, _names(wells), excitation_nm=excitation_wavelength,
             emission_nm=emission_wavelength,
-        )
-        seen = self._photometer.measure(np.asarray(light))
-        data: list[list[float | None]] = [
-            [None] * plate.num_items_x for _ in range(plate.num_items_y)
-        ]
-        for well, value in zip(wells, seen, strict=True):
-            data[well.get_row()][well.get_column()] = round(float(value), 1)
-        return [{
-            "ex_wavelength": excitation_wavelength, "em_wavelength": emission_wavelength, "time": 0.0,
-            "temperature": round(self.world.temperature_c(self.position), 1), "data": data,
-        }]  # fmt: skip
+        )  # fmt: skip
+        return self._told(plate, wells, self._photometer.measure(np.asarray(light)).round(1))
+
+    async def _absorbance(
+        self, plate: Any, wells: Sequence[Any], wavelength: int
+    ) -> list[dict[str, Any]]:
+        await self.takes(PASS_S)
+        seen = self.world.absorbance(self.position, _names(wells), wavelength_nm=wavelength)
+        return self._told(plate, wells, np.asarray(seen).round(4))
+
+    async def _luminescence(
+        self, plate: Any, wells: Sequence[Any], focal_height: float
+    ) -> list[dict[str, Any]]:
+        """Nothing in this world glows; the detector's noise is what there is."""
+        del focal_height
+        await self.takes(PASS_S)
+        return self._told(plate, wells, self._photometer.measure(np.zeros(len(wells))).round(1))
+
+    def _told(self, plate: Any, wells: Sequence[Any], values: Any) -> list[dict[str, Any]]:
+        rows, columns = plate.num_items_y, plate.num_items_x
+        data: list[list[float | None]] = [[None] * columns for _ in range(rows)]
+        for well, value in zip(wells, values, strict=True):
+            data[well.get_row()][well.get_column()] = float(value)
+        temperature_c = round(self.world.temperature_c(self.position), 1)
+        return [{"time": 0.0, "temperature": temperature_c, "data": data}]
+
+
+def _names(wells: Sequence[Any]) -> list[str]:
+    return [well.get_identifier() for well in wells]

@@ -11,7 +11,15 @@ from platectl.bridge.memory import Memory
 from platectl.hal.stream import ByteStream
 from platectl.simkit.simulator import SimulatorSetup
 from platectl_simulators.pylabrobot.head import Head
-from platectl_simulators.pylabrobot.physics import Chamber, Nest, Optics, Physics, Press, Scara
+from platectl_simulators.pylabrobot.physics import (
+    Chamber,
+    Nest,
+    Optics,
+    Physics,
+    Press,
+    Scara,
+    ShakingNest,
+)
 
 HAMILTON: Final = "pylabrobot.liquid_handling.backends.hamilton"
 #: backends whose own simulated one runs the same code up to the firmware's strings
@@ -73,8 +81,15 @@ class HandlerBridge(Bridge):
 class ShakerBridge(Bridge):
     """A heated shaker."""
 
-    physics = Nest
+    physics = ShakingNest
     stand_in = "pylabrobot.heating_shaking.HeaterShakerChatterboxBackend"
+
+
+class ThermostatBridge(Bridge):
+    """A heated nest."""
+
+    physics = Nest
+    stand_in = "pylabrobot.temperature_controlling.TemperatureControllerChatterboxBackend"
 
 
 class SealerBridge(Bridge):

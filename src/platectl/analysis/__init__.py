@@ -24,7 +24,7 @@ from platectl.analysis.kinetics import (
     analyse_dissociation,
     analyse_kinetics_plate,
 )
-from platectl.analysis.limits import QcLimits, QcMetric, ReferenceWindow
+from platectl.analysis.limits import QcMetric
 from platectl.analysis.models import MODELS
 from platectl.analysis.plate import BindingConditions, WellCount
 from platectl.analysis.potency import Potency, potency
@@ -38,6 +38,7 @@ from platectl.analysis.saturation import (
 )
 from platectl.analysis.selectivity import Selectivity, selectivity
 from platectl.analysis.weighting import Weighting
+from platectl.domain.result_rules import QcLimits, QualifierRules, ReferenceWindow
 
 __all__ = [
     "MODELS",
@@ -57,6 +58,7 @@ __all__ = [
     "Potency",
     "QcLimits",
     "QcMetric",
+    "QualifierRules",
     "ReferenceWindow",
     "SaturationOptions",
     "SaturationResult",

@@ -19,9 +19,10 @@ from platectl.analysis.fit import Fit
 from platectl.analysis.model import FloatArray
 from platectl.analysis.points import as_points
 from platectl.analysis.profile import profile_interval
-from platectl.analysis.qualifiers import FEWEST_CONCENTRATIONS, USELESS_WIDTH, Qualifier
+from platectl.analysis.qualifiers import RULES, Qualifier
 from platectl.analysis.weighting import UNWEIGHTED, Kind, Weighting
 from platectl.domain.codes import Code
+from platectl.domain.result_rules import QualifierRules
 
 MODELS_WITH_POTENCY = ("4PL", "one-site", "5PL")
 LEAST_DEPENDENCE = 0.05
@@ -58,6 +59,7 @@ def potency(
     *,
     model: str = "4PL",
     weighting: Weighting | Kind = UNWEIGHTED,
+    rules: QualifierRules = RULES,
 ) -> Potency:
     """Fit one curve and say what is known of its potency.
 
@@ -66,6 +68,7 @@ def potency(
         response: Shape (points,), falling or rising.
         model: "4PL", "one-site" or "5PL".
         weighting: As for `fit_curve`.
+        rules: `too_few_concentrations` and `not_for_use` hold here too.
 
     Raises:
         AnalysisError: Another model, or points that no curve can be asked of.
@@ -74,10 +77,9 @@ def potency(
         message = f"A potency needs one of {', '.join(MODELS_WITH_POTENCY)}, not '{model}'."
         raise AnalysisError(message, Code.NAME_UNKNOWN)
     x, y = as_points(log_molar, "log_molar"), as_points(response, "response")
-    if (doses := np.unique(x).size) < FEWEST_CONCENTRATIONS:
-        sentence = (
-            f"Only {doses} concentrations were measured; a curve needs {FEWEST_CONCENTRATIONS}."
-        )
+    fewest = rules.too_few_concentrations.fewest
+    if (doses := np.unique(x).size) < fewest:
+        sentence = f"Only {doses} concentrations were measured; a curve needs {fewest}."
         return _nothing(Code.POINTS_FEW, sentence)
     try:
         found = fit_curve(model, x, y, weighting=weighting)
@@ -85,10 +87,10 @@ def potency(
         if error.code is not Code.RESPONSE_CONSTANT:
             raise
         return _nothing(error.code, str(error))
-    return _graded(found, x)
+    return _graded(found, x, rules.not_for_use.log_units)
 
 
-def _graded(found: Fit, x: FloatArray) -> Potency:
+def _graded(found: Fit, x: FloatArray, widest: float) -> Potency:
     """What a fit says of its middle."""
     if not _depends(found):
         sentence = "The response does not depend on the concentration beyond chance (F test)."
@@ -100,8 +102,10 @@ def _graded(found: Fit, x: FloatArray) -> Potency:
     if found.status != "converged":
         return _nothing(Code.CURVE_UNSETTLED, f"The fit is {found.status}.", found)
     interval = profile_interval(found, "LogIC50")
-    if not interval.width <= USELESS_WIDTH:
-        sentence = "The interval of the potency is wider than two log units or open: not for use."
+    if not interval.width <= widest:
+        sentence = (
+            f"The interval of the potency is wider than {widest:g} log units or open: not for use."
+        )
         return _nothing(Code.CURVE_UNSETTLED, sentence, found)
     value, lower, upper = (10.0**end for end in (middle, interval.lower, interval.upper))
     return Potency(_quantity(found), value, lower, upper, "=", None, "", found)

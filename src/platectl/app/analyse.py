@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 
-from platectl import __version__
 from platectl.analysis.errors import AnalysisError
 from platectl.app.evaluation.binding import analyse_counts, well_counts
 from platectl.app.evaluation.calcium import baseline_s, evaluate_export, missing_channels
 from platectl.app.evaluation.plate import EvaluatedPlate
+from platectl.app.evaluation.terms import BUNDLED_TERMS
 from platectl.app.exported import traces_of
 from platectl.app.imports import FileChoice, Imported, Readings, read_counts
 from platectl.app.plausible import above_added, aliquots, caution, wells_of
 from platectl.app.prepare import own_samples
-from platectl.app.runs import conditions_of_protocol
+from platectl.app.review.provenance import digest_of
+from platectl.app.review.settings import settings_of
+from platectl.app.run_report import conditions_of_protocol, software
 from platectl.app.vendor_files import Rate
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.codes import Code
 from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
 from platectl.domain.layout import Layout
+from platectl.domain.result_rules import ResultRules
 from platectl.domain.run import PlatePlan
 from platectl.domain.samples import Sample
 from platectl.files.plate_map import load_layout
 from platectl.files.protocol import file_hash, load_protocol
 from platectl.files.samples import load_samples
 from platectl.planning.plates import plan_plates
-from platectl.report.model import RunReport
+from platectl.report.export import plain
+from platectl.report.model import Basis, RunReport
 from platectl.report.views import view_of
 
 
@@ -38,7 +41,7 @@ class AnalyseOptions:
     """What is analysed, and as what.
 
     `counted_on` None takes the day that the file states. `plate` chooses a plate of a file of several,
-    `vendor` what allotropy takes the file for, `rate` what a luminescence without a unit is. `added_s`
+    `counter` is an instrument of the lab file whose declared layout the file has, `vendor` what allotropy takes the file for, `rate` what a luminescence without a unit is. `added_s`
     is when the compound came, since a well's first point.
     """
 
@@ -50,15 +53,18 @@ class AnalyseOptions:
     counted_on: date | None = None
     age_min: float | None = None
     plate: str | None = None
+    lab: Path | None = None
+    counter: str | None = None
     vendor: str | None = None
     rate: Rate | None = None
     added_s: float | None = None
     overrides: Mapping[str, str] = field(default_factory=dict)
+    rules: ResultRules = BUNDLED_TERMS.rules
 
     @property
     def choice(self) -> FileChoice:
         """What is meant of the file."""
-        return FileChoice(self.plate, self.vendor, self.rate)
+        return FileChoice(self.plate, self.vendor, self.rate, self.lab, self.counter)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +106,12 @@ def analyse_file(options: AnalyseOptions) -> RunReport:
     as_file = layout_file(options)
     files = [p for p in (options.counts, options.standards, options.samples, as_file) if p]
     cautions = _cautions(options) if protocol.is_binding else []
-    report = done.report()
+    record = {
+        "files": {str(path): file_hash(path) for path in files},
+        "options": plain(settings_of(protocol)), "rules": options.rules.title,
+        "rules_sha256": options.rules.digest(), "versions": software(),
+    }  # fmt: skip
+    report = replace(done.report(), basis=Basis(provenance=digest_of(record), record=record))
     view = view_of(report)
     return RunReport(
         run=options.counts.stem,
@@ -116,7 +127,7 @@ def analyse_file(options: AnalyseOptions) -> RunReport:
         files={str(path): file_hash(path) for path in files},
         warnings=(*cautions, *(f.coded for f in findings), *(view.warnings if view else ())),
         findings=findings,
-        versions={"platectl": __version__, "python": platform.python_version()},
+        versions=software(),
     )  # fmt: skip
 
 
@@ -180,7 +191,7 @@ def _binding(
     try:
         wells = well_counts(plate, readings, ages, {})
         standards = list(counted.standards.values())
-        result = analyse_counts(protocol, wells, standards, counted.counted_on)
+        result = analyse_counts(protocol, wells, standards, counted.counted_on, options.rules)
         done = EvaluatedPlate(plate, readings, result, "")
     except AnalysisError as error:
         done = EvaluatedPlate(plate, readings, None, str(error), code=error.code)
@@ -213,7 +224,8 @@ def _calcium(
         )
     refuse_if_any(findings)
     day = options.counted_on or date.today()  # noqa: DTZ011  # the operator's day
-    return evaluate_export(protocol, plate, traces, late, added_s), day, tuple(findings)
+    done = evaluate_export(protocol, plate, traces, late, added_s, options.rules)
+    return done, day, tuple(findings)
 
 
 def _plate(

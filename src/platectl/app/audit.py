@@ -7,19 +7,34 @@ from collections.abc import Iterator, Sequence
 
 from platectl.domain.events import Event
 from platectl.domain.run import CompiledRun
-from platectl.domain.steps import Step
+from platectl.domain.steps import Anchor, Step
+from platectl.engine.stand_ins import seated
+from platectl.engine.state import RunState
+from platectl.planning.overview import people_of
+from platectl.planning.zones import unclean
 
 TOLERANCE_S = 1e-3
+#: between the end of a step and its entry
+LATE_S = 5.0
 
 
 def audit(run: CompiledRun, events: Sequence[Event]) -> list[str]:
     """Everything that must not be, in plain words; empty for a sound night."""
+    run = _as_it_was(run, events)
     return [
         *_double_use(run, events),
         *_double_standing(run, events),
         *_unexplained(run, events),
         *_out_of_order(run, events),
+        *_zones(run, events),
+        *_unjudged(run, events),
     ]
+
+
+def _as_it_was(run: CompiledRun, events: Sequence[Event]) -> CompiledRun:
+    """The run with the instruments that plates went to when theirs were lost."""
+    state = RunState.of(e for e in events if e.kind == "instrument.lost")
+    return run.model_copy(update={"steps": tuple(seated(step, state) for step in run.steps)})
 
 
 def _spans(events: Sequence[Event]) -> dict[str, tuple[float, float]]:
@@ -118,6 +133,45 @@ def _unexplained(run: CompiledRun, events: Sequence[Event]) -> Iterator[str]:
         known = key[0] in dropped or key in late or any(key[0] in text for text in told)
         if not known:
             yield f"window {key[1]} of {key[0]} broke unannounced: {event.data['verdict']}"
+
+
+def _zones(run: CompiledRun, events: Sequence[Event]) -> Iterator[str]:
+    """Plates without activity in a radioactive zone, and clean labware handled after activity."""
+    active = {p.name for p in run.plates if run.protocols[p.assay].is_radioactive}
+    lab, steps = run.lab, {step.id: step for step in run.steps}
+    zone = {name for name, entry in lab.positions.items() if entry.radioactive}
+    zone |= {name for name, entry in lab.instruments.items() if entry.radioactive}
+    carries = unclean(lab, people_of(run))
+    met: dict[str, str] = {}
+    for event in events:
+        if event.kind != "step.claimed":
+            continue
+        step = steps[event.step]
+        for name in step.resources:
+            if name in zone and step.plate not in active:
+                yield f"{name} is for radioactive plates only and was used by {step.id}"
+            if name in carries and step.radioactive:
+                met.setdefault(name, step.id)
+            elif name in carries and step.clean and name in met:
+                yield f"{name} handled clean labware in {step.id} after activity in {met[name]}"
+
+
+def _unjudged(run: CompiledRun, events: Sequence[Event]) -> Iterator[str]:
+    """Windows that were not kept, light among them, and of which the ledger does not say so."""
+    done = {event.step for event in events if event.kind == "step.done"}
+    said = {(e.data["plate"], e.data["window"]) for e in events if e.kind == "window.broken"}
+    share = {"start": 0.0, "middle": 0.5, "end": 1.0}
+    spans = _spans(events)
+
+    def at(anchor: Anchor) -> float:
+        begin, end = spans[anchor.step]
+        return begin + share[anchor.edge] * (end - begin) + anchor.offset_s
+
+    for window in run.windows:
+        if {window.start.step, window.end.step} <= done and (window.plate, window.name) not in said:
+            verdict = window.verdict(at(window.end) - at(window.start), tolerance_s=LATE_S)
+            if verdict:
+                yield f"window {window.name} of {window.plate} broke unseen: {verdict}"
 
 
 def _out_of_order(run: CompiledRun, events: Sequence[Event]) -> Iterator[str]:

@@ -9,9 +9,11 @@ from typing import Any
 
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.potency import MODELS_WITH_POTENCY, Potency, potency
+from platectl.analysis.qualifiers import RULES
 from platectl.domain.codes import Code
 from platectl.domain.errors import UserInputError
 from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
+from platectl.domain.result_rules import QualifierRules
 from platectl.files.doses import Doses, doses_of
 from platectl.files.protocol import file_hash
 from platectl.files.pzfx import PrismColumn, PrismTable, load_pzfx
@@ -46,13 +48,16 @@ class CurveAnalysis:
     findings: tuple[Finding, ...]
 
 
-def analyse_prism(path: Path, *, model: str = "4PL", dose: str | None = None) -> CurveAnalysis:
+def analyse_prism(
+    path: Path, *, model: str = "4PL", dose: str | None = None, rules: QualifierRules = RULES
+) -> CurveAnalysis:
     """Fit every data set of the XY tables of a Prism file.
 
     Args:
         path: A .pzfx file.
         model: One of `MODELS_WITH_POTENCY`.
         dose: What X is, like "log[M]" or "nM", where the titles do not say it or say it wrongly.
+        rules: When there is a value; see `potency`.
 
     Raises:
         InputRefusedError: The file cannot be read, or no table says what its doses are; every finding.
@@ -72,7 +77,7 @@ def analyse_prism(path: Path, *, model: str = "4PL", dose: str | None = None) ->
         except UserInputError as error:
             findings.append(Finding.of(error, str(path), None, table.title))
             continue
-        sets += _sets(path, table, doses, model, findings)
+        sets += _sets(path, table, doses, (model, rules), findings)
     findings += [
         Finding("is no XY table and is left out", str(path), None, title, "enter the data as XY",
                 "warning", Code.PRISM_FORMAT)
@@ -94,7 +99,11 @@ def _beside(finding: Finding) -> Finding:
 
 
 def _sets(
-    path: Path, table: PrismTable, doses: Doses, model: str, findings: list[Finding]
+    path: Path,
+    table: PrismTable,
+    doses: Doses,
+    terms: tuple[str, QualifierRules],
+    findings: list[Finding],
 ) -> Iterator[DataSet]:
     for column in table.columns:
         where = f"{table.title}: {column.title}"
@@ -103,7 +112,9 @@ def _sets(
             if not points:
                 continue
             used = [(p.log_molar, p.value) for p in points if p.used and p.log_molar is not None]
-            found = potency([x for x, _ in used], [y for _, y in used], model=model)
+            found = potency(
+                [x for x, _ in used], [y for _, y in used], model=terms[0], rules=terms[1]
+            )
         except (UserInputError, AnalysisError) as error:
             findings.append(Finding.of(error, str(path), None, where))
             continue

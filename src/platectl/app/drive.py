@@ -15,7 +15,8 @@ from typing import Final
 from platectl.app.channel import Channel, control_path
 from platectl.app.desk import Desk
 from platectl.app.emergency import keep_lab
-from platectl.app.evaluation import EvaluatedPlate, evaluate_run
+from platectl.app.evaluation import EvaluatedPlate, Terms, evaluate_run
+from platectl.app.evaluation.terms import rules_of
 from platectl.app.judge import JudgeApart, JudgeHere
 from platectl.app.recorder import WireRecorder
 from platectl.app.replan import Replanner
@@ -87,7 +88,7 @@ class Drive:
         events, seal = list(self.ledger.events()), self.ledger.seal()
         started, finished = (events[0].wall, events[-1].wall) if events else ("", "")
         world = self.site.world if isinstance(self.site, SimulatedSite) else None
-        plates = evaluate_run(run, events)
+        plates = evaluate_run(run, events, Terms(rules_of(self.ledger)))
         return Finished(outcome, plates, events, started, finished, world, seal)
 
     async def _run(self, run: CompiledRun, policy: Policy, state: RunState | None) -> RunOutcome:

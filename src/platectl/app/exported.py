@@ -8,13 +8,17 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from platectl import registry
 from platectl.app import vendor_files
 from platectl.app.vendor_files import VendorsMissingError
 from platectl.domain.codes import Code
 from platectl.domain.errors import ForeignExportError, MalformedReplyError, UserInputError
 from platectl.domain.findings import Finding, InputRefusedError
+from platectl.files.lab import load_lab
 from platectl.files.table import read_bytes
+from platectl.hal.counting import CountReading
 from platectl.hal.reading import ExportedTrace
 
 T = TypeVar("T")
@@ -46,6 +50,47 @@ def _damage(path: Path, reader: str, message: str) -> Finding:
     line, what = (int(match[1]), match[2]) if match else (None, told.removeprefix(": "))
     message = f"is a damaged export of {reader}: {what}"
     return Finding(message, str(path), line, "", "export it again", code=Code.EXPORT_DAMAGED)
+
+
+def as_declared(
+    data: bytes, path: Path, lab_file: Path | None, counter: str, count_s: float, plate: str | None
+) -> Sequence[CountReading]:
+    """Counts in the layout that a lab file declares for one of its counters.
+
+    Raises:
+        InputRefusedError: No such counter, or the file is not of its layout.
+    """
+    lab, document = load_lab(lab_file)
+    drivers = {
+        name: registry.load(registry.DRIVERS, entry.driver)
+        for name, entry in lab.instruments.items()
+    }
+    readers = {name: driver for name, driver in drivers.items() if hasattr(driver, "read_file")}
+    if counter not in readers:
+        message = f"declares no layout of files for {counter!r}"
+        fix = (
+            f"use one of: {', '.join(readers)}" if readers else "add a counter of delimited_counts"
+        )
+        raise InputRefusedError(
+            [document.finding(("instruments",), message, fix, Code.NAME_UNKNOWN)]
+        )
+    driver, declared = readers[counter], lab.instruments[counter].settings
+    try:
+        settings = driver.Settings.model_validate(declared)
+        found: Sequence[CountReading] = driver.read_file(
+            data, path.name, settings, count_s=count_s, plate=plate
+        )
+    except ValidationError as error:
+        where = ("instruments", counter, "settings")
+        raise InputRefusedError(
+            [document.finding(where, str(error.errors()[0]["msg"]), "", Code.VALUE_OUT_OF_RANGE)]
+        ) from error
+    except MalformedReplyError as error:
+        fix = f"correct the settings of {counter}, or the file (--plate)"
+        raise InputRefusedError(
+            [Finding(str(error), str(path), fix=fix, code=Code.EXPORT_DAMAGED)]
+        ) from error
+    return found
 
 
 def by_allotropy(read: Callable[[], T], path: Path, problems: list[str], fix: str) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -9,7 +10,13 @@ from typing import Any
 
 from platectl import registry
 from platectl.app import vendor_files
-from platectl.app.exported import by_allotropy, of_own_readers, of_plate, refuse_doubled
+from platectl.app.exported import (
+    as_declared,
+    by_allotropy,
+    of_own_readers,
+    of_plate,
+    refuse_doubled,
+)
 from platectl.app.vendor_files import Rate
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.codes import Code
@@ -17,6 +24,7 @@ from platectl.domain.findings import Finding, InputRefusedError
 from platectl.domain.step_docs import CountDoc
 from platectl.files.counts import counts_of
 from platectl.files.table import Sheet, grid_of, read_bytes, read_sheet
+from platectl.hal.counting import CountReading
 
 Readings = dict[str, dict[str, Any]]
 _NARROW = 4
@@ -25,11 +33,17 @@ _FIX = "give an export of one of these counters, or a CSV or workbook with the c
 
 @dataclass(frozen=True, slots=True)
 class FileChoice:
-    """What is meant of a file: a `plate` of several, what allotropy takes it for, what its luminescence is."""
+    """What is meant of a file.
+
+    A `plate` of several, what allotropy takes it for, what its luminescence is, or a `counter` of the
+    lab file whose declared layout it has.
+    """
 
     plate: str | None = None
     vendor: str | None = None
     rate: Rate | None = None
+    lab: Path | None = None
+    counter: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +69,13 @@ def read_counts(path: Path, protocol: AssayProtocol, choice: FileChoice) -> Impo
         InputRefusedError: None of these, or damaged; every finding.
     """
     data = read_bytes(path)
-    found, problems = of_own_readers(registry.EXPORTS, data, path, choice.vendor)
+    found: Sequence[CountReading] | None
+    if choice.counter:
+        count_s = _count_s(protocol)
+        found = as_declared(data, path, choice.lab, choice.counter, count_s, choice.plate)
+        problems = list[str]()
+    else:
+        found, problems = of_own_readers(registry.EXPORTS, data, path, choice.vendor)
     if found is not None:
         refuse_doubled(path, [r.well for r in found])
         return Imported({

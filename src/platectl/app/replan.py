@@ -10,10 +10,13 @@ from functools import partial
 from platectl.domain.errors import NoPlanError
 from platectl.domain.run import CompiledRun
 from platectl.engine.ports import Proposal, Situation
+from platectl.planning.overview import people_of
 from platectl.planning.problem import Interval, Plate, Problem
 from platectl.planning.repair import repair
+from platectl.planning.seating import reseated
 from platectl.planning.tasks import problem_of
 from platectl.planning.verify import broken_windows
+from platectl.planning.zones import unclean
 from platectl.steps import CLEARING
 
 #: how long another order is looked for when the old one breaks a window
@@ -32,7 +35,7 @@ class Replanner:
         self._apart = apart
         self._problem = problem_of(
             run.steps, run.windows, run.holds, [Plate(p.name) for p in run.plates],
-            absences=run.absences,
+            absences=run.absences, unclean=unclean(run.lab, people_of(run)),
         )  # fmt: skip
 
     async def __call__(self, situation: Situation) -> Proposal | None:
@@ -48,7 +51,7 @@ class Replanner:
 
     def _now(self, situation: Situation) -> Problem:
         """The problem as it stands: what is over, what runs, and what is given up."""
-        problem = self._problem
+        problem = reseated(self._problem, situation.seats)
         durations = {task.id: task.duration_s for task in problem.tasks}
         fixed: dict[str, Interval] = {}
         running: dict[str, Interval] = {}

@@ -193,14 +193,17 @@ def _value(quantity: Any) -> float | None:
 
 def _cube(cube: Mapping[str, Any], source: str) -> tuple[tuple[float, ...], Sequence[Any]]:
     """Times in seconds since the first point, and values."""
-    structure, data = cube["cube-structure"], cube["data"]
-    if structure["dimensions"][0].get("unit") != "s":
-        raise MalformedReplyError(f"{source}: times are not in seconds")
-    if structure["measures"][0].get("unit") not in FLUORESCENCE:
+    try:
+        structure, data = cube["cube-structure"], cube["data"]
+        time_unit = structure["dimensions"][0]["unit"]
+        unit = structure["measures"][0]["unit"]
+        times, values = data["dimensions"][0], data["measures"][0]
+    except (KeyError, IndexError, TypeError) as error:
+        raise MalformedReplyError(f"{source}: values over time without {error}") from error
+    if time_unit != "s" or unit not in FLUORESCENCE:
         raise MalformedReplyError(
-            f"{source}: {structure['measures'][0].get('unit')} is no unit of fluorescence"
+            f"{source}: {unit} over {time_unit} is no fluorescence over seconds"
         )
-    times, values = data["dimensions"][0], data["measures"][0]
     if len(times) != len(values) or not times:
         raise MalformedReplyError(f"{source}: {len(times)} times and {len(values)} values")
     return tuple(float(at) - float(times[0]) for at in times), values

@@ -10,16 +10,16 @@ Answer: `{"id", "ok": result}` or `{"code", "id", "kind", "says"}`. Verbs are do
 `refused` (no call reached the backend), `fault` (the device answered with an error of its own),
 `unknown` (everything else).
 
-================ ============================ ===========================================================
+================ ============================ =======================================================================
 do               with                         answer
-================ ============================ ===========================================================
+================ ============================ =======================================================================
 hello            device, backend, trusted     version, backend, busy: an earlier child is still at work
 begin            device, options, now         takes the device, forgets what was before; nothing moves
 resume           device, options              takes the device, with all that is remembered of it
 recall           action                       since, busy, and the state of each key that begins so
 abort            (none)                       stops the running verb, also that of an earlier child
-a verb           its arguments                result; a verb that is remembered as done is not done again
-================ ============================ ===========================================================
+a verb           its arguments                result; what is remembered as done is not done again, unless it sets a state
+================ ============================ =======================================================================
 
 What is begun is in the memory before the first call reaches the backend, and its end before the
 answer goes out. States of a key: `done`, `refused`, `fault`, `unknown`, `aborted`, `running` (by this

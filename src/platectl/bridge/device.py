@@ -27,6 +27,8 @@ class Device:
     leaves heaters and motors as they are.
     """
 
+    #: verbs that set a state; they are done whenever they are asked for
+    settings: ClassVar[frozenset[str]] = frozenset()
     #: methods of the backend that act on the world
     primitives: ClassVar[tuple[str, ...]] = ()
 

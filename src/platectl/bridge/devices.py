@@ -11,24 +11,45 @@ from platectl.bridge.handler import Handler
 from platectl.bridge.library import BridgeFaultError, BridgeRefusalError, load
 
 
-class Shaker(Device):
-    """A `HeaterShaker`."""
+class Heated(Device):
+    """A device that holds a temperature; after a set-up, which may switch it off, it is set again."""
 
-    primitives: ClassVar[tuple[str, ...]] = (
-        "start_shaking", "stop_shaking", "lock_plate", "unlock_plate", "set_temperature", "deactivate",
-    )  # fmt: skip
+    settings = frozenset({"heat", "stop_heating"})
 
     def __init__(self, backend: Any, options: Options) -> None:
         super().__init__(backend, options)
-        self.front = load("pylabrobot.heating_shaking.HeaterShaker")(
-            name="shaker", backend=backend, child_location=origin(), **NEST
-        )
-        self.verbs = {"shake": self.shake, "heat": self.heat, "stop_heating": self.stop_heating}
-        self.queries["temperature"] = backend.get_current_temperature
+        self._before_c: float | None = None
 
-    async def shake(self, speed_rpm: float, duration_s: float) -> None:
-        """Clamp, shake, stop, release."""
-        await self.front.shake(speed=speed_rpm, duration=duration_s)
+    def recall(self, do: str, given: Mapping[str, Any]) -> None:
+        """What it was set to before."""
+        if do in self.settings:
+            self._before_c = given.get("temperature_c")
+
+    async def ready(self) -> None:
+        """Set up, and go on as before."""
+        fresh = not self._ready
+        await super().ready()
+        if fresh and self._before_c is not None:
+            await self.heat(self._before_c)
+
+    async def heat(self, temperature_c: float) -> None:
+        """Set the temperature."""
+        await self.front.set_temperature(temperature_c)
+
+
+class Thermostat(Heated):
+    """A `TemperatureController`."""
+
+    front_end: ClassVar[str] = "pylabrobot.temperature_controlling.TemperatureController"
+    primitives: ClassVar[tuple[str, ...]] = ("set_temperature", "deactivate")
+
+    def __init__(self, backend: Any, options: Options) -> None:
+        super().__init__(backend, options)
+        self.front = load(self.front_end)(
+            name="nest", backend=backend, child_location=origin(), **NEST
+        )
+        self.verbs = {"heat": self.heat, "stop_heating": self.stop_heating}
+        self.queries["temperature"] = backend.get_current_temperature
 
     async def heat(self, temperature_c: float) -> None:
         """Set the temperature; a nest that cannot cool is let cool down by itself."""
@@ -36,8 +57,25 @@ class Shaker(Device):
         await self.front.set_temperature(temperature_c, passive=passive)
 
     async def stop_heating(self) -> None:
-        """Switch heating off."""
+        """Switch it off."""
         await self.front.deactivate()
+
+
+class Shaker(Thermostat):
+    """A `HeaterShaker`."""
+
+    front_end = "pylabrobot.heating_shaking.HeaterShaker"
+    primitives: ClassVar[tuple[str, ...]] = (
+        *Thermostat.primitives, "start_shaking", "stop_shaking", "lock_plate", "unlock_plate",
+    )  # fmt: skip
+
+    def __init__(self, backend: Any, options: Options) -> None:
+        super().__init__(backend, options)
+        self.verbs["shake"] = self.shake
+
+    async def shake(self, speed_rpm: float, duration_s: float) -> None:
+        """Clamp, shake, stop, release."""
+        await self.front.shake(speed=speed_rpm, duration=duration_s)
 
     async def halt(self) -> None:
         """Stop; the plate stays clamped."""
@@ -60,7 +98,7 @@ class Sealer(Device):
         await self.front.seal(temperature=round(temperature_c), duration=duration_s)
 
 
-class Incubator(Device):
+class Incubator(Heated):
     """An `Incubator`; slots are counted from 1 through its racks.
 
     Options: `racks` (what makes each), `plate` (what makes a plate of the kind that it stores).
@@ -95,10 +133,6 @@ class Incubator(Device):
         if site.resource is None:
             site.assign_child_resource(self._plate(slot))
         await self.front.fetch_plate_to_loading_tray(site.resource.name)
-
-    async def heat(self, temperature_c: float) -> None:
-        """Set the temperature."""
-        await self.front.set_temperature(temperature_c)
 
     def _site(self, slot: int) -> Any:
         if not 1 <= slot <= len(self.sites):
@@ -163,12 +197,15 @@ def _taught(where: Options) -> tuple[Any, Any]:
 
 
 class Reader(Device):
-    """A `PlateReader`; one request is one pass over some wells in one channel.
+    """A `PlateReader`; one request is one pass over some wells.
 
     Options: `plate` (what makes a plate of the kind that it reads), `focal_mm`, `keywords`.
     """
 
-    primitives: ClassVar[tuple[str, ...]] = ("open", "close", "read_fluorescence")
+    settings = frozenset({"open", "close"})
+    primitives: ClassVar[tuple[str, ...]] = (
+        "open", "close", "read_fluorescence", "read_absorbance", "read_luminescence",
+    )  # fmt: skip
 
     def __init__(self, backend: Any, options: Options) -> None:
         super().__init__(backend, options)
@@ -178,7 +215,11 @@ class Reader(Device):
         self._plate = self.thing(options["plate"], name="plate")
         self.front.assign_child_resource(self._plate)
         self.verbs = {"open": self.open, "close": self.shut}
-        self.queries["fluorescence"] = self.fluorescence
+        self.queries |= {
+            "fluorescence": self.fluorescence,
+            "absorbance": self.absorbance,
+            "luminescence": self.luminescence,
+        }
 
     async def open(self) -> None:
         """Put the carriage out."""
@@ -191,18 +232,32 @@ class Reader(Device):
     async def fluorescence(
         self, wells: Sequence[str], excitation_nm: float, emission_nm: float
     ) -> dict[str, Any]:
-        """Read wells; where the reader gives no number there is null."""
-        found = await self.front.read_fluorescence(
-            excitation_wavelength=round(excitation_nm), emission_wavelength=round(emission_nm),
-            focal_height=self.options["focal_mm"], wells=[self._plate.get_item(w) for w in wells],
-            use_new_return_type=True, **self.options.get("keywords", {}).get("read_fluorescence", {}),
+        """Fluorescence of wells."""
+        return await self._pass(
+            "read_fluorescence", wells, excitation_wavelength=round(excitation_nm),
+            emission_wavelength=round(emission_nm), focal_height=self.options["focal_mm"],
+        )  # fmt: skip
+
+    async def absorbance(self, wells: Sequence[str], wavelength_nm: float) -> dict[str, Any]:
+        """Absorbance of wells."""
+        return await self._pass("read_absorbance", wells, wavelength=round(wavelength_nm))
+
+    async def luminescence(self, wells: Sequence[str]) -> dict[str, Any]:
+        """Luminescence of wells."""
+        return await self._pass("read_luminescence", wells, focal_height=self.options["focal_mm"])
+
+    async def _pass(self, method: str, wells: Sequence[str], **how: Any) -> dict[str, Any]:
+        """Read wells once; where the reader gives no number there is null."""
+        items = [self._plate.get_item(well) for well in wells]
+        found = await getattr(self.front, method)(
+            wells=items, use_new_return_type=True, **how,
+            **self.options.get("keywords", {}).get(method, {}),
         )  # fmt: skip
         if len(found) != 1:
             raise BridgeFaultError("data", f"the reader gave {len(found)} measurements for one")
         rows = found[0]["data"]
-        values = [rows[w.get_row()][w.get_column()] for w in map(self._plate.get_item, wells)]
         return {
-            "values": [_number(value) for value in values],
+            "values": [_number(rows[item.get_row()][item.get_column()]) for item in items],
             "temperature_c": _number(found[0].get("temperature")),
         }
 
@@ -213,6 +268,6 @@ def _number(value: Any) -> float | None:
 
 
 DEVICES: Final[Mapping[str, type[Device]]] = {
-    "handler": Handler, "shaker": Shaker, "sealer": Sealer, "incubator": Incubator, "arm": Arm,
+    "handler": Handler, "shaker": Shaker, "thermostat": Thermostat, "sealer": Sealer, "incubator": Incubator, "arm": Arm,
     "reader": Reader,
 }  # fmt: skip

@@ -33,6 +33,7 @@ class Handler(Device):
     what makes it), `keywords` (by method, what the backend is given besides).
     """
 
+    settings = frozenset({"load_deck", "note_move"})
     primitives: ClassVar[tuple[str, ...]] = (
         "pick_up_tips", "drop_tips", "aspirate", "dispense", "pick_up_tips96", "drop_tips96", "aspirate96",
         "dispense96",

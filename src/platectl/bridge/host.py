@@ -110,7 +110,8 @@ class Host:
             return _told(library.judge(error, handed=False))
         if do in device.queries:
             return await self._do(device, device.queries[do], given)
-        return self._remembered(key) or await self._do_once(device, do, key, given)
+        known = None if do in device.settings else self._remembered(key)
+        return known or await self._do_once(device, do, key, given)
 
     def _device_for(self, do: str) -> Device:
         device = self._device

@@ -64,6 +64,16 @@ def shaker(stage: Stage) -> Scene:
     return stage.play("pylabrobot_shaker", "shake", how, position="nest", backend=backend)
 
 
+def thermostat(stage: Stage) -> Scene:
+    """A plate is warmed."""
+    stage.world.place("P1", "assay_plate_96", "nest", volume_ul=100)
+    backend = "pylabrobot.temperature_controlling.TemperatureControllerChatterboxBackend"
+    how = {"temperature_c": 37.0}
+    return stage.play(
+        "pylabrobot_thermostat", "set_temperature", how, position="nest", backend=backend
+    )
+
+
 def sealer(stage: Stage) -> Scene:
     """A plate is sealed."""
     stage.world.place("P1", "assay_plate_96", "tray")
@@ -107,7 +117,7 @@ def reader(stage: Stage) -> Scene:
     read = KineticRead(
         title="P1 run 7", plate="P1", wells=PLATE.column(2),
         channels=(Channel(340.0, 510.0), Channel(380.0, 510.0)), interval_s=60.0, baseline_s=0.0,
-        record_s=120.0,
+        record_s=120.0, bottom=False,
     )  # fmt: skip
     return stage.play(
         "pylabrobot_reader", "read_kinetic", {"read": read}, position="read",

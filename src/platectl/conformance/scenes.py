@@ -31,7 +31,7 @@ def a4s(stage: Stage) -> Scene:
 
 
 #: patience that ends before a trial does
-SOON: Final[dict[str, Any]] = {"margin_s": 1000.0}
+SOON: Final[dict[str, Any]] = {"margin_s": 600.0}
 COUNTED: Final[dict[str, Any]] = {
     "title": "P1-filter",
     "wells": ("A1", "A2", "B1"),

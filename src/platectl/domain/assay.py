@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from platectl.domain.binding import BindingDoc, CountingDoc
 from platectl.domain.calcium import CalciumDoc
 from platectl.domain.doc import Doc
 from platectl.domain.layout import ControlRole, Layout
+from platectl.domain.result_rules import (
+    CalciumLimits,
+    QcLimits,
+    binding_limits,
+    calcium_limits,
+)
 from platectl.domain.step_docs import AnyStepDoc
 from platectl.domain.steps import Edge
 from platectl.domain.units import ConcentrationMolar, DurationS, Fraction, TemperatureC, VolumeUl
@@ -57,6 +63,10 @@ class Liquid(Doc):
     temperature: TemperatureC | None = None
     excess: Fraction = 0.1
     radioactive: bool = False
+    handling: str = Field(default="", description="liquid class of the lab file; empty: water")
+    light: DurationS | None = Field(
+        default=None, description="plates that got it may stand in light so long at a time"
+    )
     prime: VolumeUl = Field(default=0.0, description="volume to fill a dispenser's tubing")
     help: str = ""
 
@@ -79,6 +89,10 @@ class LabwareUse(Doc):
     prefill: dict[ControlRole, Prefill] = Field(
         default_factory=dict, description="what a person puts into the wells of a role beforehand"
     )
+    clean: bool = Field(
+        default=False, description="nothing that handled radioactive plates may handle it"
+    )
+    radioactive: bool = Field(default=False, description="holds activity when it is loaded")
     prepared: Literal["radioligand", "agonist"] | None = Field(
         default=None, description="a plate that a person prepares well by well from the plate map"
     )
@@ -170,6 +184,14 @@ class AssayProtocol(Doc):
         return self.mode in BINDING_MODES
 
     @property
+    def is_radioactive(self) -> bool:
+        """Whether plates of this assay hold activity at some time."""
+        liquids, labware = self.liquids.values(), self.labware.values()
+        return any(x.radioactive for x in liquids) or any(
+            x.radioactive or x.prepared == "radioligand" for x in labware
+        )
+
+    @property
     def of_binding(self) -> BindingDoc:
         """The binding part, which every binding assay has."""
         assert self.binding is not None  # noqa: S101  # checked when the file is read
@@ -188,4 +210,19 @@ class AssayProtocol(Doc):
             raise ValueError(f"mode {self.mode} needs the part '{wanted}'")
         if self.mode in {"modulator", "antagonist"} and self.of_calcium.stimulus is None:
             raise ValueError(f"mode {self.mode} needs a stimulus: write calcium.stimulus")
+        return self
+
+    @model_validator(mode="after")
+    def _limits_are_known(self) -> Self:
+        try:
+            if self.is_binding:
+                binding_limits(QcLimits(), self.qc, self.compounds.reference)
+            else:
+                calcium_limits(CalciumLimits(), self.qc)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(map(str, first["loc"]))
+            known = ", ".join(sorted((QcLimits if self.is_binding else CalciumLimits).model_fields))
+            message = "is no limit" if first["type"] == "extra_forbidden" else first["msg"].lower()
+            raise ValueError(f"qc.{place}: {message}; use one of {known}") from None
         return self

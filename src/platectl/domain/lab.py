@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.labware import LabwareKind
 from platectl.domain.suspenders import Suspender
-from platectl.domain.units import TemperatureC
+from platectl.domain.units import DurationS, TemperatureC
 
 
 class InstrumentEntry(BaseModel):
@@ -32,6 +32,11 @@ class InstrumentEntry(BaseModel):
     liquids: tuple[str, ...] = Field(default=(), description="liquids that a dispenser may carry")
     settings: dict[str, Any] = Field(default_factory=dict)
     simulator: dict[str, Any] = Field(default_factory=dict)
+    radioactive: bool = Field(default=False, description="only radioactive plates may use it")
+    stays_clean: bool = Field(
+        default=False,
+        description="may handle clean labware after radioactive plates, because it takes nothing along",
+    )
     allow_paper: bool = Field(
         default=False, description="allow a driver that was never verified on a real instrument"
     )
@@ -42,6 +47,18 @@ class InstrumentEntry(BaseModel):
         if self.address.startswith("drop:"):
             return self.address.removeprefix("drop:")
         return self.drops
+
+
+class LiquidClass(BaseModel):
+    """How a handler moves a liquid: flows, how long it waits in the liquid, how the tip is emptied."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    aspirate_ul_per_s: float = Field(default=80.0, gt=0, le=1000)
+    dispense_ul_per_s: float = Field(default=80.0, gt=0, le=1000)
+    settle: DurationS = Field(default=0.0, description="in the liquid after each stroke", le=60)
+    blow_out: bool = Field(default=False, description="push the last drop out at the target")
+    touch_tip: bool = Field(default=False, description="wipe the tip at the wall of the target")
 
 
 class PositionEntry(BaseModel):
@@ -56,6 +73,9 @@ class PositionEntry(BaseModel):
     slot: str | None = None
     temperature: TemperatureC | None = None
     dark: bool = False
+    radioactive: bool = Field(
+        default=False, description="only labware of radioactive plates may stand there"
+    )
     use: Literal["deck", "nest", "hotel", "dryer", "lid_park", "incubator"] = "nest"
 
 
@@ -78,6 +98,9 @@ class Lab(BaseModel):
         description="labware -> deck position to which it is carried for pipetting, if not loaded there",
     )
     labware: dict[str, LabwareKind] = Field(default_factory=dict)
+    liquid_classes: dict[str, LiquidClass] = Field(
+        default_factory=dict, description="`handling` of a liquid or step of a protocol -> how"
+    )
     suspenders: dict[str, Suspender] = Field(
         default_factory=dict, description="conditions that hold whatever uses something up"
     )

@@ -11,9 +11,19 @@ from platectl.domain.units import DurationS
 
 ErrorKind = Literal["refused", "fault", "link", "in_doubt", "window", "quality"]
 #: what can be done; `hold` lets begun steps end and ends the process, to be resumed; `done` and
-#: `not_done` are a person's words about an action in doubt
+#: `not_done` are a person's words about an action in doubt; `elsewhere` gives the plate up, and the
+#: instrument too if plates that come later can go to an equal one
 Remedy = Literal[
-    "retry", "skip", "drop_wells", "drop_plate", "hold", "abort", "done", "not_done", "go_on"
+    "retry",
+    "skip",
+    "drop_wells",
+    "drop_plate",
+    "hold",
+    "abort",
+    "done",
+    "not_done",
+    "go_on",
+    "elsewhere",
 ]
 
 

@@ -24,6 +24,7 @@ class PlatePlan(BaseModel):
     barcode: str
     wells: tuple[WellPlan, ...]
     assay: int = Field(default=0, description="which of the run's protocols")
+    randomised: str = Field(default="", description="how the layout was drawn; empty if it was not")
 
     def compounds(self) -> tuple[str, ...]:
         """Compounds on the plate, in plate order."""
@@ -62,6 +63,9 @@ class CompiledRun(BaseModel):
     planned: PlanNote | None = None
     absences: dict[str, tuple[tuple[float, float], ...]] = Field(
         default_factory=dict, description="when people are not there"
+    )
+    equals: tuple[tuple[tuple[str, ...], ...], ...] = Field(
+        default=(), description="equal instruments with their nests, in the same order"
     )
 
     @property

@@ -48,6 +48,14 @@ class PreheatDoc(StepDoc):
     where: Literal["nest", "reader", "incubator", "block"] = "nest"
 
 
+class PipettingDoc(StepDoc):
+    """Common to steps of a liquid handler."""
+
+    handling: str = Field(
+        default="", description="liquid class of the lab file; empty: that of the source's liquid"
+    )
+
+
 class DispenseDoc(StepDoc):
     """Bulk-dispense a liquid into whole columns."""
 
@@ -58,7 +66,17 @@ class DispenseDoc(StepDoc):
     columns: str = Field(default="1-12", pattern=r"^\d{1,2}(-\d{1,2})?$")
 
 
-class DiluteDoc(StepDoc):
+class RefillDoc(StepDoc):
+    """Pump a liquid into a one-well reservoir that stands at a syringe pump."""
+
+    do: Literal["refill"]
+    liquid: str
+    into: str
+    volume: VolumeUl
+    flow_ul_per_s: float = Field(default=200.0, gt=0)
+
+
+class DiluteDoc(PipettingDoc):
     """Make the compound series in vehicle, following the plate map."""
 
     do: Literal["dilute"]
@@ -78,7 +96,7 @@ class DiluteDoc(StepDoc):
     )
 
 
-class FillDoc(StepDoc):
+class FillDoc(PipettingDoc):
     """Fill a plate from a reservoir: all wells at once, or those of some roles alone.
 
     `only` and `skip` name roles of the plate map; then whole columns are filled where they can be,
@@ -94,7 +112,7 @@ class FillDoc(StepDoc):
     skip: tuple[Role, ...] = ()
 
 
-class StampDoc(StepDoc):
+class StampDoc(PipettingDoc):
     """Copy all wells of a plate into another, with all channels; `then` goes on with the same tips.
 
     `paced_by` names a later read: when its reader takes the columns one after another, they are
@@ -113,7 +131,7 @@ class StampDoc(StepDoc):
     paced_by: str | None = None
 
 
-class AliquotDoc(StepDoc):
+class AliquotDoc(PipettingDoc):
     """Copy columns of a plate into columns of another, well by well: `columns` says which."""
 
     do: Literal["aliquot"]
@@ -126,7 +144,7 @@ class AliquotDoc(StepDoc):
     volume: VolumeUl
 
 
-class StaggerDoc(StepDoc):
+class StaggerDoc(PipettingDoc):
     """Add a liquid row by row, each row so long before a later step as its time point says."""
 
     do: Literal["stagger"]
@@ -325,7 +343,7 @@ class CountDoc(StepDoc):
 
 
 AnyStepDoc = Annotated[
-    LoadDoc | PlaceDoc | PreheatDoc | DispenseDoc | DiluteDoc | FillDoc | StampDoc | AliquotDoc
+    LoadDoc | PlaceDoc | PreheatDoc | DispenseDoc | RefillDoc | DiluteDoc | FillDoc | StampDoc | AliquotDoc
     | StaggerDoc | LidDoc | ShakeDoc | IncubateDoc | RinseDoc | HarvestDoc | RestDoc | ManualDoc
     | SealDoc | PeelDoc | ScanDoc | WeighDoc | CountDoc | AspirateDoc | WashDoc | ReadDoc,
     Field(discriminator="do"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,8 +25,9 @@ class Step(BaseModel):
     """One unit of a run.
 
     `params` belong to the kind and are validated by it. `resources` are the instruments and
-    positions that nobody else may use meanwhile; `holds` are positions that stay taken from this
-    step's start until the step named in `until` ends. `not_before` delays the start to a moment.
+    positions that nobody else may use meanwhile; `not_before` delays the start to a moment. `radioactive`
+    steps work with what holds activity, `clean` ones with what activity must not reach, and `dark` ones with
+    what must not see light.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,12 +42,42 @@ class Step(BaseModel):
     resources: tuple[str, ...] = ()
     duration_s: float = Field(ge=0)
     not_before: Anchor | None = None
+    radioactive: bool = False
+    clean: bool = False
+    dark: bool = False
     planned_start_s: float = 0.0
 
     @property
     def planned_end_s(self) -> float:
         """Planned end, seconds since the start of the run."""
         return self.planned_start_s + self.duration_s
+
+    def mentions(self, name: str) -> bool:
+        """Whether the step uses an instrument or a position, or tells someone about it."""
+        return name in self.resources or _mentions(self.params, name)
+
+    def with_names(self, names: Mapping[str, str]) -> Step:
+        """The same step with other instruments and positions."""
+        resources = tuple(dict.fromkeys(names.get(name, name) for name in self.resources))
+        return self.model_copy(
+            update={"resources": resources, "params": _renamed(self.params, names)}
+        )
+
+
+def _mentions(value: object, name: str) -> bool:
+    if isinstance(value, Mapping):
+        return any(_mentions(inner, name) for inner in value.values())
+    if isinstance(value, (list, tuple)):
+        return any(_mentions(inner, name) for inner in value)
+    return value == name
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _renamed(inner, names) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_renamed(inner, names) for inner in value]
+    return names.get(value, value) if isinstance(value, str) else value
 
 
 class Hold(BaseModel):

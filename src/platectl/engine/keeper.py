@@ -102,8 +102,9 @@ class PlanKeeper:
             for name, step in state.steps.items()
         }
         return Situation(
-            self.journal.now_s, begun, frozenset(state.dropped_plates), self.timetable.times
-        )
+            self.journal.now_s, begun, frozenset(state.dropped_plates), self.timetable.times,
+            state.seats,
+        )  # fmt: skip
 
     async def _adopt(self, proposal: Proposal, reasons: list[str]) -> None:
         """Follow a new plan, except for what has begun meanwhile."""

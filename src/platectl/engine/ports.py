@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from platectl.domain.events import Event
@@ -63,13 +63,14 @@ class Situation:
     """Where a run stands; times are seconds since its start.
 
     `begun` gives start and, if it is over, end of every step that has begun; `planned` the times
-    that were to be.
+    that were to be; `seats` what plates use by now in place of what the run says.
     """
 
     now_s: float
     begun: Mapping[str, tuple[float, float | None]]
     dropped: frozenset[str]
     planned: Mapping[str, tuple[float, float]]
+    seats: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

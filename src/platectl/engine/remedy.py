@@ -122,8 +122,8 @@ class Remedies:
         """Put a question, unless the rule's default may be taken without waking anyone."""
         lost = len(self.questions.journal.state.dropped_plates) + 1
         few = lost <= self.policy.wake_above_plates and lost < len(self.plates)
-        if not wake and few and rule.default == "drop_plate":
-            return Answer("drop_plate", "policy", f"{lost} of {len(self.plates)} plates at risk")
+        if not wake and few and rule.default in {"drop_plate", "elsewhere"}:
+            return Answer(rule.default, "policy", f"{lost} of {len(self.plates)} plates at risk")
         patience_s = rule.patience
         if most_s is not None and patience_s is not None:
             patience_s = min(patience_s, max(most_s, 0.0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from platectl.domain.steps import Step
@@ -25,6 +25,7 @@ class ResourceQueues:
         self._in_use: set[str] = set()
         self._lent: set[str] = set()
         self._turns: set[str] = set()
+        self._needs = {step.id: step.resources for step in steps}
         for step in steps:
             for resource in step.resources:
                 self._queues[resource].append(step.id)
@@ -37,16 +38,36 @@ class ResourceQueues:
         """
         async with self._changed:
             await self._changed.wait_for(
-                lambda: all(self._queues[r][0] == step.id for r in step.resources)
+                lambda: all(self._queues[r][0] == step.id for r in self._needs[step.id])
             )
             self._turns.add(step.id)
         yield
         async with self._changed:
             self._turns.discard(step.id)
-            self._in_use.difference_update(step.resources)
-            for resource in step.resources:
+            self._in_use.difference_update(self._needs[step.id])
+            for resource in self._needs[step.id]:
                 self._queues[resource].popleft()
             self._changed.notify_all()
+
+    def has_turn(self, step: str) -> bool:
+        """Whether a step has its turn, so that its resources are its own."""
+        return step in self._turns
+
+    async def reseat(
+        self, needs: Mapping[str, tuple[str, ...]], rank: Callable[[str], tuple[float, float]]
+    ) -> None:
+        """Give steps that have not had their turn other resources, in the order of their ranks."""
+        async with self._changed:
+            for name, resources in needs.items():
+                before = self._needs.get(name, ())
+                if name in self._turns or all(name not in self._queues[r] for r in before):
+                    continue
+                for resource in before:
+                    self._queues[resource].remove(name)
+                for resource in resources:
+                    self._queues[resource].append(name)
+                self._needs[name] = resources
+        await self.reorder(rank)
 
     async def reorder(self, rank: Callable[[str], tuple[float, float]]) -> None:
         """Follow a new plan: those that wait are sorted by rank, those that have their turn keep it."""
@@ -61,12 +82,12 @@ class ResourceQueues:
     async def take(self, step: Step) -> None:
         """Have the resources of a step whose turn it is; what is lent is waited for."""
         async with self._changed:
-            await self._changed.wait_for(lambda: self._lent.isdisjoint(step.resources))
-            self._in_use.update(step.resources)
+            await self._changed.wait_for(lambda: self._lent.isdisjoint(self._needs[step.id]))
+            self._in_use.update(self._needs[step.id])
 
     def give_back(self, step: Step) -> None:
         """Let the resources of a step be lent again that has its turn and does not begin yet."""
-        self._in_use.difference_update(step.resources)
+        self._in_use.difference_update(self._needs[step.id])
 
     @asynccontextmanager
     async def borrow(self, resource: str) -> AsyncIterator[bool]:

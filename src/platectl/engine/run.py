@@ -35,6 +35,7 @@ from platectl.engine.removals import take_over_removals
 from platectl.engine.resources import ResourceQueues
 from platectl.engine.salvage import Salvage
 from platectl.engine.slack import Slack
+from platectl.engine.stand_ins import StandIns, seated
 from platectl.engine.state import RunState
 from platectl.engine.times import StepTimes
 from platectl.engine.timetable import Timetable
@@ -98,7 +99,7 @@ class Engine:
             self._times.started(name, began_s + known.started_s)
             if known.over and known.ended_s is not None:
                 self._times.ended(name, began_s + known.ended_s)
-        left = [step for step in run.steps if not self._over(step.id)]
+        left = [seated(step, self.state) for step in run.steps if not self._over(step.id)]
         self._left = left
         self._queues = ResourceQueues(left, lending=not self._resumed)
         self._slack = Slack(run, self._journal, self._times)
@@ -108,6 +109,9 @@ class Engine:
         )
         self._gates = QualityGates(
             run, self._journal, self._remedies, self._queues, self._timetable, judge
+        )
+        self._salvage.stand_ins = StandIns(
+            run, self._journal, self._queues, self._timetable, instruments
         )
         self._closing_at: dict[str, list[Window]] = defaultdict(list)
         self._ending_with: dict[str, list[Window]] = defaultdict(list)
@@ -166,7 +170,7 @@ class Engine:
         now_s = self._journal.now_s
         return [
             {"step": step.id, "title": step.title, "plate": step.plate,
-             "instruments": [r for r in step.resources if r in self._instruments],
+             "instruments": [r for r in seated(step, self.state).resources if r in self._instruments],
              "since_s": round(now_s - known.started_s, 1), "expected_s": step.duration_s}
             for step in self._run.steps
             if (known := self.state.steps.get(step.id)) is not None and known.status == "claimed"
@@ -280,6 +284,7 @@ class Engine:
     async def _execute(self, step: Step) -> None:
         """Enter a step until it is done, or something else was decided about it."""
         structlog.contextvars.bind_contextvars(step=step.id)
+        step = seated(step, self.state)
         self._times.started(step.id, self._journal.clock.monotonic_s())
         claim = {"title": step.title, "kind": step.kind, "epoch": self.state.epoch}
         self._journal.record("step.claimed", step.id, claim, sync=False)

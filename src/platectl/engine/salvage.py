@@ -13,13 +13,16 @@ import structlog
 from platectl.domain.errors import (
     InstrumentError,
     LinkError,
+    PlatectlError,
     RefusedError,
     RunHeldError,
 )
 from platectl.domain.steps import Step
 from platectl.engine.bench import StepBench
 from platectl.engine.journal import Journal
+from platectl.engine.questions import Answer
 from platectl.engine.remedy import Remedies
+from platectl.engine.stand_ins import StandIns
 from platectl.engine.times import StepTimes
 from platectl.hal.recovery import Verdict
 
@@ -35,6 +38,7 @@ class Salvage:
     times: StepTimes
     remedies: Remedies
     plates: tuple[str, ...]
+    stand_ins: StandIns | None = None
 
     def skip(self, step: Step, reason: str) -> None:
         """Write that a step is left out; those that wait for it go on."""
@@ -76,17 +80,25 @@ class Salvage:
                     self._drop_wells(step, answer.wells, f"{error}; {answer.by}: {answer.reason}")
                 self.skip(step, f"{error}; {answer.by}: {answer.reason}")
                 return False
-            case "drop_plate" if self._others(step.plate):
+            case "drop_plate" | "elsewhere" if self._others(step.plate):
                 self.broken(step, bench, error)
-                self.journal.drop_plate(step.plate, f"{error}; {answer.by}: {answer.reason}")
-                await self._clear_away(step, bench, error)
-                self.skip(step, f"{step.plate} was given up")
+                await self._give_up(step, bench, error, answer)
                 return False
             case "hold":
                 self.broken(step, bench, error)
                 raise RunHeldError(str(error))
         self.broken(step, bench, error)
         raise error
+
+    async def _give_up(
+        self, step: Step, bench: StepBench, error: PlatectlError, answer: Answer
+    ) -> None:
+        """Drop a plate, and with `elsewhere` the instrument for those that come later."""
+        if answer.option == "elsewhere" and self.stand_ins is not None:
+            await self.stand_ins.lose(bench.instrument_in_use, step, str(error))
+        self.journal.drop_plate(step.plate, f"{error}; {answer.by}: {answer.reason}")
+        await self._clear_away(step, bench, error)
+        self.skip(step, f"{step.plate} was given up")
 
     async def _clear_away(self, step: Step, bench: StepBench, error: Exception) -> None:
         await self.remedies.clear_away(step, str(error))

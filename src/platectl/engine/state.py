@@ -89,6 +89,8 @@ class RunState:
     steps: dict[str, StepState] = field(default_factory=dict)
     dropped_plates: dict[str, str] = field(default_factory=dict)
     cleared_plates: set[str] = field(default_factory=set)
+    lost: dict[str, str] = field(default_factory=dict)
+    seats: dict[str, dict[str, str]] = field(default_factory=dict)
     dropped_wells: dict[str, dict[str, str]] = field(default_factory=dict)
     readings: list[dict[str, Any]] = field(default_factory=list)
     windows: set[tuple[str, str]] = field(default_factory=set)
@@ -111,6 +113,8 @@ class RunState:
             self._action(event)
         elif event.kind.startswith("step.") and event.kind != "step.note":
             self._step(event)
+        elif event.kind == "instrument.lost":
+            self._lost(event)
         else:
             self._finding(event)
 
@@ -164,6 +168,12 @@ class RunState:
         if event.kind == "action.resolved":
             action.fate, action.wells = data["fate"], tuple(data["wells"])
             action.remembered = data["remembered"]
+
+    def _lost(self, event: Event) -> None:
+        self.lost.setdefault(event.data["instrument"], event.data["reason"])
+        for plate, names in event.data["seats"].items():
+            known = self.seats.setdefault(plate, {})
+            known |= {old: names.get(now, now) for old, now in known.items()} | names
 
     def _finding(self, event: Event) -> None:
         data = event.data

@@ -115,6 +115,30 @@ class LiquidHandler(Instrument, Protocol):
         ...
 
 
+class TipFinisher(Instrument, Protocol):
+    """A handler that can get the last drop off its tips."""
+
+    async def blow_out(
+        self, labware: str, well: str, *, flow_ul_per_s: float, height_mm: float
+    ) -> None:
+        """Push out what is left in the tips, at `height_mm` above the well bottom.
+
+        Raises:
+            InstrumentFaultError: The drop may still hang there.
+            LinkError: The drop may have been delivered.
+        """
+        ...
+
+    async def touch_tip(self, labware: str, well: str) -> None:
+        """Wipe the tips at the wall of the well.
+
+        Raises:
+            InstrumentFaultError: A drop may still hang there.
+            LinkError: The drop may have been wiped off.
+        """
+        ...
+
+
 class BulkDispenser(Instrument, Protocol):
     """A dispenser that fills whole columns from one bottle."""
 

@@ -12,6 +12,7 @@ from platectl.domain.samples import Sample
 from platectl.domain.steps import Anchor, Hold, Step
 from platectl.planning.dilution import StockWell
 from platectl.planning.facilities import Facilities
+from platectl.planning.zones import Follower, Mark
 from platectl.steps.cells import FetchPlate, StorePlate
 from platectl.steps.kind import StepKind
 from platectl.steps.people import Manual
@@ -31,7 +32,8 @@ class PlateBuilder:
     """Collects the steps of one plate.
 
     Labware names are local (`assay`) in protocols and run-wide (`P1.assay`) in steps; `spot`
-    tells where each stands after the steps built so far.
+    tells where each stands after the steps built so far. `seats` says what the plate uses in place
+    of the first of several equal instruments and positions (`planning.pools`).
     """
 
     def __init__(
@@ -42,7 +44,9 @@ class PlateBuilder:
         facilities: Facilities,
         catalogue: Mapping[str, LabwareKind],
         samples: tuple[Sample, ...],
+        seats: Mapping[str, str] | None = None,
     ) -> None:
+        self.seats = seats or {}
         self.protocol = protocol
         self.plate = plate
         self.number = number
@@ -55,6 +59,8 @@ class PlateBuilder:
         self.findings: list[Finding] = []
         self.stocks: list[StockWell] = []
         self.due: dict[str, Anchor] = {}
+        self.follower = Follower(protocol, f"{plate.name}.")
+        self.trail: list[Mark] = []
         self._last_of_doc: dict[str, str] = {}
         self._last_touch: dict[str, str] = {}
         self._arrived: dict[str, str] = {}
@@ -93,32 +99,38 @@ class PlateBuilder:
             )
         place = self.facilities.lab.placement[labware]
         use = self.facilities.lab.positions[place].use
-        if use == "hotel":
-            return self.hotel()[0]
         if use == "incubator":
-            slots = self.facilities.positions_for("incubator")
-            return slots[(self.number - 1 + slots.index(place)) % len(slots)]
-        return place
+            return self.slots()[self.facilities.positions_for(use).index(place)]
+        return self.hotel()[0] if use == "hotel" else self.seats.get(place, place)
 
     def hotel(self) -> tuple[str, ...]:
-        """The two hotel positions of this plate; plates take turns with the pairs."""
-        every = self.facilities.positions_for("hotel")
-        pairs = max(len(every) // 2, 1)
-        first = 2 * ((self.number - 1) % pairs)
-        return every[first : first + 2]
+        """The two hotel positions of this plate, within its zone."""
+        zone = self.facilities.hotels(radioactive=self.protocol.is_radioactive)
+        return tuple(self.seats.get(place, place) for place in zone[:2])
+
+    def slots(self) -> tuple[str, ...]:
+        """Positions in incubators, the one of this plate first."""
+        every = self.facilities.positions_for("incubator")
+        mine = every.index(self.seats.get(every[0], every[0])) if every else 0
+        return every[mine:] + every[:mine]
 
     def need(self, interface: str, purpose: str) -> str:
-        """First instrument of an interface.
+        """The instrument of an interface that this plate uses.
 
         Raises:
             CannotBuildError: The lab has none.
         """
-        name = self.facilities.first(interface)
+        name = self.first(interface)
         if name is None:
             raise CannotBuildError(
                 f"the lab has no {interface} {purpose}", "add an instrument to the lab file"
             )
         return name
+
+    def first(self, interface: str) -> str | None:
+        """The instrument of an interface that this plate uses, if the lab has one."""
+        name = self.facilities.first(interface)
+        return None if name is None else self.seats.get(name, name)
 
     def step_of(self, doc: str) -> str:
         """Identity of the compiled step that ends a step of the protocol."""
@@ -152,6 +164,7 @@ class PlateBuilder:
             *(self._last_touch[name] for name in touched if name in self._last_touch),
         ]
         positions = [self.spot[name] for name in touched if name in self.spot]
+        radioactive, clean, dark = self.follower.follow(kind, touched)
         step = Step(
             id=step_id,
             kind=kind.name,
@@ -163,8 +176,12 @@ class PlateBuilder:
             resources=tuple(dict.fromkeys([*kind.instruments(), *positions])),
             duration_s=kind.duration_s,
             not_before=not_before,
+            radioactive=radioactive,
+            clean=clean,
+            dark=dark,
         )
         self.steps.append(step)
+        self.trail.append(Mark(step, touched, dict(self.spot)))
         if kind.name == "load":
             self._arrived = dict.fromkeys(self.spot, step_id)
         for name in touched:
@@ -208,9 +225,11 @@ class PlateBuilder:
             target=target,
             notes=tuple(notes),
             through=through,
+            dark=labware in self.follower.light_s,
         )
         self.spot[labware] = target
-        step = self.add(move, f"{labware} to {target}", labware=(labware,))
+        title = f"{labware} to {target}, away from light" if move.dark else f"{labware} to {target}"
+        step = self.add(move, title, labware=(labware,))
         freed = [self._vacated[target]] if target in self._vacated else []
         self.steps[-1] = step.model_copy(
             update={
@@ -256,6 +275,7 @@ class PlateBuilder:
             fetch = FetchPlate(incubator=entry.handler, labware=name, slot=number)
             step = self.add(fetch, f"{labware} out of the incubator", labware=(labware,))
             self.spot[labware] = station
+            self.trail[-1] = Mark(step, (labware,), dict(self.spot))
             self._hold(labware, step.id, source)
             self.bring(labware, target)
             return
@@ -263,13 +283,14 @@ class PlateBuilder:
         store = StorePlate(incubator=entry.handler, labware=name, slot=number)
         step = self.add(store, f"{labware} into the incubator", labware=(labware,))
         self.spot[labware] = target
+        self.trail[-1] = Mark(step, (labware,), dict(self.spot))
         self._hold(labware, step.id, station)
 
     def _stacks(self, labware: str, below: str) -> bool:
         return "lid" in {self.kind(labware).role, self.kind(below).role}
 
     def _mover(self, labware: str, *positions: str) -> str:
-        """The first mover of the lab file that reaches all the positions.
+        """The first mover of the lab file that reaches all the positions, or its like of this plate.
 
         Raises:
             CannotBuildError: None does.
@@ -286,7 +307,7 @@ class PlateBuilder:
             stations = getattr(self.facilities.drivers[mover].settings, "stations", {})
             missing = [position for position in positions if position not in stations]
             if not missing:
-                return mover
+                return self.seats.get(mover, mover)
             unknown.append((mover, missing[0]))
         mover, position = unknown[-1]
         message = f"{mover} has no taught station for {position}"
@@ -317,6 +338,10 @@ class PlateBuilder:
                 last = self._last_mention(labware) or begun
                 hold = Hold(resource=self.spot[labware], first=begun, last=last, kept=True)
                 self.holds.append(hold)
+
+    def left_standing(self, labware: str) -> bool:
+        """Whether a labware stays where it is after the last step that carries it."""
+        return any(hold.kept and hold.resource == self.spot[labware] for hold in self.holds)
 
     def _last_mention(self, labware: str) -> str | None:
         """The last step that works with a labware in any way."""

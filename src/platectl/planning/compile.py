@@ -14,7 +14,7 @@ from platectl.domain.errors import NoPlanError, UserInputError
 from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
 from platectl.domain.lab import Lab
 from platectl.domain.labware import LabwareKind
-from platectl.domain.layout import Layout
+from platectl.domain.layout import Layout, Randomise
 from platectl.domain.run import CompiledRun, PlanNote, PlatePlan
 from platectl.domain.samples import Sample
 from platectl.domain.steps import Anchor, Hold, Step, Window
@@ -27,10 +27,12 @@ from platectl.planning.facilities import Facilities, build_facilities
 from platectl.planning.insertion import Times
 from platectl.planning.loading import complete_loading, take_away
 from platectl.planning.plates import plan_plates
-from platectl.planning.problem import Interval, Plan, Plate, Problem
+from platectl.planning.pools import apart, pools_of, seats_in_turn
+from platectl.planning.problem import Interval, Plan, Plate, Pool, Problem
 from platectl.planning.schedule import schedule_plate
 from platectl.planning.tasks import problem_of
 from platectl.planning.volumes import Well, check_volumes
+from platectl.planning.zones import light_windows, unclean, zone_findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class Request:
     priority: int = 1
     not_before_s: float = 0.0
     not_after_s: float | None = None
+    randomise: Randomise | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +97,13 @@ def compile_run(
     terms = terms or NightTerms()
     first = requests[0]
     facilities = build_facilities(first.lab, first.lab_document)
-    batch = Batch()
+    carries = unclean(first.lab, facilities.having("Operator"))
+    batch = Batch(facilities, pools_of(facilities), carries)
     findings: list[Finding] = []
     for number, request in enumerate(requests):
-        findings += _add(batch, request, number, facilities)
+        findings += _add(batch, request, number)
     refuse_if_any(findings)
+    _keep_apart(batch)
     steps, plan = _in_time(batch, terms, planner)
     run = CompiledRun(
         platectl=__version__,
@@ -115,22 +120,65 @@ def compile_run(
         files={name: digest for request in requests for name, digest in request.files.items()},
         planned=PlanNote(method=plan.method, bound_s=plan.bound_s),
         absences=dict(terms.absences),
+        equals=tuple(p.members for p in batch.pools if p.name in first.lab.instruments),
     )
     return run, findings
 
 
 @dataclass(slots=True)
-class Batch:
-    """Plates compiled so far, each as a template in its own time."""
+class Template:
+    """One plate in its own time; `seats` is what it uses of equal things."""
 
-    plates: list[PlatePlan] = field(default_factory=list)
-    terms: list[Plate] = field(default_factory=list)
+    request: Request
+    plate: PlatePlan
+    seats: Mapping[str, str]
     steps: list[Step] = field(default_factory=list)
     windows: list[Window] = field(default_factory=list)
     holds: list[Hold] = field(default_factory=list)
 
 
-def _add(batch: Batch, request: Request, assay: int, facilities: Facilities) -> list[Finding]:
+@dataclass(slots=True)
+class Batch:
+    """Plates compiled so far.
+
+    `unclean` instruments take activity along.
+    """
+
+    facilities: Facilities
+    pools: tuple[Pool, ...]
+    unclean: tuple[str, ...] = ()
+    templates: list[Template] = field(default_factory=list)
+
+    @property
+    def plates(self) -> list[PlatePlan]:
+        """Plates in their order."""
+        return [template.plate for template in self.templates]
+
+    @property
+    def terms(self) -> list[Plate]:
+        """Terms of the plates."""
+        return [
+            Plate(t.plate.name, t.request.priority, t.request.not_before_s, t.request.not_after_s)
+            for t in self.templates
+        ]
+
+    @property
+    def steps(self) -> list[Step]:
+        """Steps of all plates."""
+        return [step for template in self.templates for step in template.steps]
+
+    @property
+    def windows(self) -> list[Window]:
+        """Windows of all plates."""
+        return [window for template in self.templates for window in template.windows]
+
+    @property
+    def holds(self) -> list[Hold]:
+        """Holds of all plates."""
+        return [hold for template in self.templates for hold in template.holds]
+
+
+def _add(batch: Batch, request: Request, assay: int) -> list[Finding]:
     """Add the plates of a request; returns what is wrong with them."""
     protocol, document = request.protocol, request.protocol_document
     findings = check_protocol(protocol, document, request.catalogue)
@@ -142,40 +190,66 @@ def _add(batch: Batch, request: Request, assay: int, facilities: Facilities) -> 
         return [*findings, document.finding(("layout",), message, fix)]
     plates, more = plan_plates(
         protocol, layout, request.samples, sheet=request.sample_file, run=request.run,
-        first=len(batch.plates) + 1, copies=request.copies, assay=assay,
+        first=len(batch.templates) + 1, copies=request.copies, assay=assay,
+        randomise=request.randomise,
     )  # fmt: skip
     findings += more
     if any(finding.severity == "error" for finding in findings):
         return findings
     for plate in plates:
-        number = len(batch.plates) + 1
-        findings += _add_plate(batch, request, plate, number, facilities)
+        seats = seats_in_turn(batch.pools, len(batch.templates) + 1)
+        template = Template(request, plate, seats)
+        findings += _built(batch.facilities, template, len(batch.templates) + 1)
         if any(finding.severity == "error" for finding in findings):
             break  # further plates of the same assay would say the same
+        batch.templates.append(template)
     return findings
 
 
-def _add_plate(
-    batch: Batch, request: Request, plate: PlatePlan, number: int, facilities: Facilities
-) -> list[Finding]:
+def _built(facilities: Facilities, template: Template, number: int) -> list[Finding]:
+    """Build the steps of a plate; returns what is wrong with them."""
+    request = template.request
     builder = PlateBuilder(
-        request.protocol, plate, number, facilities, request.catalogue, request.samples
-    )
+        request.protocol, template.plate, number, facilities, request.catalogue, request.samples,
+        template.seats,
+    )  # fmt: skip
     findings = _build(builder, request.protocol_document)
     if findings:
         return findings
     loaded = complete_loading(builder)
-    windows = _windows(request.protocol, builder)
+    template.windows = _windows(request.protocol, builder)
+    template.windows += light_windows(builder)
     builder.close_holds()
-    timed = schedule_plate(builder.steps, windows)
-    batch.plates.append(plate)
-    batch.terms.append(
-        Plate(plate.name, request.priority, request.not_before_s, request.not_after_s)
-    )
-    batch.steps += timed
-    batch.windows += windows
-    batch.holds += [*builder.holds, *_deck_hold(builder)]
-    return _checks(request, builder, timed, windows, loaded)
+    findings = zone_findings(builder, request.protocol_document, request.lab_document)
+    if any(finding.severity == "error" for finding in findings):
+        return findings
+    template.steps = schedule_plate(builder.steps, template.windows)
+    template.holds = [*builder.holds, *_deck_hold(builder)]
+    return findings + _checks(request, builder, template.steps, template.windows, loaded)
+
+
+def _keep_apart(batch: Batch) -> None:
+    """Of equal instruments, some for radioactive plates and the others for clean ones, if both need them."""
+    for pool in batch.pools:
+        names = {name for members in pool.members for name in members} & set(batch.unclean)
+        here = [step for step in batch.steps if not names.isdisjoint(step.resources)]
+        if not (any(s.radioactive for s in here) and any(s.clean for s in here)):
+            continue
+        for number, template in enumerate(batch.templates, start=1):
+            half = apart(pool, radioactive=template.request.protocol.is_radioactive)
+            template.seats = {**template.seats, **seats_in_turn([half], number, of=pool)}
+            refuse_if_any(_built(batch.facilities, template, number))
+
+
+def _reseat(batch: Batch, seats: Mapping[str, Mapping[str, str]]) -> None:
+    """Build the plates anew for which the plan chose other instruments or positions."""
+    for number, template in enumerate(batch.templates, start=1):
+        chosen = seats.get(template.plate.name)
+        if chosen:
+            first = {name for pool in batch.pools for name in pool.members[0]}
+            had = {name: template.seats.get(name, name) for name in first}
+            template.seats = {name: chosen.get(seat, seat) for name, seat in had.items()}
+            refuse_if_any(_built(batch.facilities, template, number))
 
 
 def _why_not(
@@ -200,14 +274,17 @@ def _why_not(
 
 def _in_time(batch: Batch, terms: NightTerms, planner: Planner) -> tuple[list[Step], Plan]:
     """Plan all plates together, and have each loading take away what was left before."""
+    people = batch.facilities.having("Operator")
     problem = problem_of(
-        batch.steps, batch.windows, batch.holds, batch.terms, absences=terms.absences
-    )
+        batch.steps, batch.windows, batch.holds, batch.terms, absences=terms.absences,
+        unclean=batch.unclean, people=people, pools=batch.pools,
+    )  # fmt: skip
     alone = {step.id: (step.planned_start_s, step.planned_end_s) for step in batch.steps}
     try:
         plan = planner(problem, alone)
     except NoPlanError as error:
         raise InputRefusedError(_why_not(problem, batch, terms, error)) from error
+    _reseat(batch, plan.seats)
     steps = [
         step.model_copy(
             update={

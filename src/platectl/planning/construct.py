@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from platectl.planning.flexible import Group, agendas_of
+from platectl.planning.flexible import Crossings, Group, agendas_of
 from platectl.planning.network import EPSILON_S, Matrix, Network, Place
 from platectl.planning.problem import Problem
 
 #: how many stays the order search may place; about two seconds
 EFFORT = 120_000
+#: what an order costs beside its stays
+OVERHEAD = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Constructor:
         self.problem, self.net, self.groups, self.families = problem, net, groups, families
         self._placed = 0
         self._least = [_held_by_others(problem, group, groups) for group in groups]
+        self.crossings = Crossings(net, groups)
 
     def best(self, bound_s: float, *, effort: int = EFFORT) -> Draft | None:
         """The best of all constructive plans; None when none keeps all hard lags."""
@@ -88,6 +91,36 @@ class Constructor:
             best = self._searched(best, list(chosen), bound_s, effort)
         return best
 
+    def favoured(self, best: Draft, most_s: float) -> Draft:
+        """A plan in which plates of high priority end sooner; no window is lost, and it ends by `most_s`.
+
+        One such plate after another is placed before those that do not matter more.
+        """
+        ranks = {plate.name: plate.priority for plate in self.problem.plates}
+        rank = [min(ranks.get(p, 1) for p in group.plates) for group in self.groups]
+        if len(set(rank)) <= 1 or any(len(group.plates) > 1 for group in self.groups):
+            return best
+        begins = [min(best.points[p] for p in group.points if p) for group in self.groups]
+        order = sorted(range(len(rank)), key=begins.__getitem__)
+        first: list[int] = []
+        for g in sorted((g for g in order if rank[g] < max(rank)), key=rank.__getitem__):
+            first.append(g)
+            other = [*first, *(h for h in order if h not in first)]
+            for late in (True, False):
+                draft = self._draft(other, late=late)
+                if draft and draft.cost <= best.cost + EPSILON_S and draft.end_s <= most_s and (
+                    self._ends_by_rank(draft, rank) < self._ends_by_rank(best, rank)
+                ):  # fmt: skip
+                    best = draft
+        return best
+
+    def _ends_by_rank(self, draft: Draft, rank: Sequence[int]) -> list[int]:
+        """Sums of the ends of plates, of the highest priority first; the lowest does not count."""
+        sums = dict.fromkeys(sorted(set(rank)), 0.0)
+        for group, mine in zip(self.groups, rank, strict=True):
+            sums[mine] += max((draft.points[group.points[i]] + off for i, off in group.last), default=0.0)  # fmt: skip
+        return [round(total) for total in sums.values()][:-1]
+
     def _by_urgency(self, order: Sequence[int]) -> list[int]:
         """What has begun first, then by priority and deadline, then as written."""
         plates = {plate.name: plate for plate in self.problem.plates}
@@ -104,14 +137,15 @@ class Constructor:
             deadline = np.inf if plate.not_after_s is None else plate.not_after_s
             return plate.name not in begun, plate.priority, deadline
 
-        return sorted(order, key=key)
+        return self.crossings.in_order(sorted(order, key=key))
 
     def _draft(self, order: Sequence[int], *, late: bool) -> Draft | None:
         agendas = agendas_of(self.problem, self.net)
         points = [0.0] * self.net.size
-        for g in order:
+        for g in self.crossings.in_order(order):
             group = self.groups[g]
-            found = group.placed(agendas, late=late, least=self._least[g])
+            least = [*self._least[g], *self.crossings.least(g, points)]
+            found = group.placed(agendas, late=late, least=least)
             self._placed += len(group.watched)
             if found is None:
                 return None
@@ -121,6 +155,8 @@ class Constructor:
 
     def _greedy(self) -> list[int] | None:
         """Each time the plate that ends first; of alike plates the next."""
+        if self.net.crossings:
+            return None
         agendas = agendas_of(self.problem, self.net)
         left: dict[int, list[int]] = {}
         for g in self._by_urgency(range(len(self.groups))):
@@ -176,7 +212,7 @@ class Constructor:
         while self._placed < effort:
             other = self._moved(order, dice)
             draft = other and self._draft(other, late=bool(dice.randrange(2)))
-            self._placed += 1
+            self._placed += OVERHEAD
             if not other or not draft:
                 continue
             if now is None or not now.better(draft):

@@ -19,16 +19,16 @@ from platectl.steps.plates import Count, Peel, Seal
 LEAD_MARGIN_S = 25.0
 #: a block of aluminium from room temperature to a few degrees above zero
 BLOCK_S = 600.0
+#: uses of positions of which a plate has its own
+PLACES: dict[str, Callable[[PlateBuilder], tuple[str, ...]]] = {
+    "hotel": PlateBuilder.hotel,
+    "incubator": PlateBuilder.slots,
+}
 
 
 def shaker_of(build: PlateBuilder) -> str:
-    """The shaking nest of this plate; plates take turns."""
-    shakers = build.facilities.having("Shaker")
-    if not shakers:
-        raise CannotBuildError(
-            "the lab has no Shaker to mix and incubate on", "add one to the lab file"
-        )
-    return shakers[(build.number - 1) % len(shakers)]
+    """The shaking nest of this plate."""
+    return build.need("Shaker", "to mix and incubate on")
 
 
 def _nest(build: PlateBuilder, to: str) -> str | None:
@@ -49,7 +49,7 @@ def _position(build: PlateBuilder, to: str, labware: str) -> str:
     if (nest := _nest(build, to)) is not None:
         return build.facilities.position_of(nest)
     taken = set(build.spot.values())
-    places = build.hotel() if to == "hotel" else build.facilities.positions_for(to)
+    places = PLACES[to](build) if to in PLACES else build.facilities.positions_for(to)
     free = [p for p in places if p not in taken]
     if build.spot.get(labware) in build.facilities.positions_for(to):
         return build.spot[labware]
@@ -67,13 +67,25 @@ def _place(build: PlateBuilder, doc: docs.PlaceDoc, _title: str) -> None:
 def _preheat(build: PlateBuilder, doc: docs.PreheatDoc, title: str) -> None:
     if doc.where == "block":
         block = build.need("ThermalNest", "to hold labware at a temperature")
+        _check_temperature(build, block, doc.temperature)
         heat = Preheat(shaker=block, temperature_c=doc.temperature, expected_s=BLOCK_S)
         build.add(heat, title, main=True)
         return
     if doc.where != "nest":
         warm(build, doc, title)
         return
-    build.add(Preheat(shaker=shaker_of(build), temperature_c=doc.temperature), title, main=True)
+    shaker = shaker_of(build)
+    _check_temperature(build, shaker, doc.temperature)
+    build.add(Preheat(shaker=shaker, temperature_c=doc.temperature), title, main=True)
+
+
+def _check_temperature(build: PlateBuilder, nest: str, temperature_c: float) -> None:
+    """Refuse what a nest cannot hold, if it says what it can."""
+    low, high = getattr(build.facilities.drivers[nest], "temperature_range_c", (-273.15, 1000.0))
+    if not low <= temperature_c <= high:
+        raise CannotBuildError(
+            f"{nest} cannot hold {temperature_c:g} C", f"use {low:g} to {high:g} C"
+        )
 
 
 def _lid(build: PlateBuilder, doc: docs.LidDoc, _title: str) -> None:

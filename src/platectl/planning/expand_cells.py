@@ -8,10 +8,10 @@ from typing import Any
 from platectl.domain import step_docs as docs
 from platectl.domain.steps import Anchor
 from platectl.planning.build import CannotBuildError, PlateBuilder
-from platectl.planning.pipetting import check_volume, full_head, on_deck, spot
+from platectl.planning.pipetting import check_volume, full_head, handling_of, on_deck, spot
 from platectl.steps.cells import Aspirate, PrimeWasher, WarmIncubator, WashPlate
 from platectl.steps.reading import Pipettor, Read, WarmReader
-from platectl.steps.transfer import Move, Spot, TipUse, Transfer
+from platectl.steps.transfer import Handling, Move, Spot, TipUse, Transfer
 
 
 def reader_of(build: PlateBuilder) -> str:
@@ -126,7 +126,7 @@ def pace_of(build: PlateBuilder, name: str) -> tuple[tuple[int, ...], float] | N
     None when all wells get their addition at once.
     """
     doc = build.protocol.steps[name]
-    reader = build.facilities.first("PlateReader")
+    reader = build.first("PlateReader")
     if not isinstance(doc, docs.ReadDoc) or reader is None or doc.addition is None:
         return None
     driver = build.facilities.drivers[reader]
@@ -190,7 +190,9 @@ def _by_handler(
         volume_ul=added.volume,
     )
     use = full_head(build.named(added.tips), [move])
-    transfer = Transfer(handler=handler, uses=(use,), flow_ul_per_s=added.speed_ul_per_s)
+    flow = added.speed_ul_per_s
+    how = Handling(aspirate_ul_per_s=flow, dispense_ul_per_s=flow)
+    transfer = Transfer(handler=handler, uses=(use,), handling=how)
     touched = (added.source, doc.labware, added.tips)
     build.add(transfer, f"{title}: addition", labware=touched)
 
@@ -202,6 +204,7 @@ def stamp_in_turn(
     handler = on_deck(build, doc.source, doc.into, doc.tips)
     check_volume(build, handler, doc.volume, doc.tips)
     columns, pace_s = pace
+    how = handling_of(build, handler, doc.handling, doc.source)
     first = ""
     for turn, column in enumerate(columns):
         move = Move(
@@ -213,7 +216,7 @@ def stamp_in_turn(
         use = TipUse(channels="column", **tips, moves=(move,))
         due = Anchor(step=first, edge="start", offset_s=turn * pace_s) if first else None
         step = build.add(
-            Transfer(handler=handler, uses=(use,)), f"{title}: column {column}",
+            Transfer(handler=handler, uses=(use,), handling=how), f"{title}: column {column}",
             labware=(doc.source, doc.into, doc.tips), not_before=due,
             main=turn == len(columns) - 1,
         )  # fmt: skip

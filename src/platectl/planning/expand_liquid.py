@@ -11,11 +11,22 @@ from platectl.domain.steps import Anchor
 from platectl.domain.wells import parse_well
 from platectl.planning.build import CannotBuildError, PlateBuilder
 from platectl.planning.dilution import plan_dilution, whole_column
-from platectl.planning.pipetting import FREE_MM, check_volume, full_head, on_deck, spot
-from platectl.steps.dispense import Dispense, Prime
+from platectl.planning.pipetting import (
+    FREE_MM,
+    check_volume,
+    full_head,
+    handling_of,
+    on_deck,
+    spot,
+)
+from platectl.steps.dispense import Dispense, Prime, Refill
 from platectl.steps.harvest import Filter, ServedHarvest
 from platectl.steps.people import Load, Manual
 from platectl.steps.transfer import Move, Spot, TipUse, Transfer
+
+#: parts of a stroke that every syringe pump resolves
+PORTIONS = 1000
+ROUNDING = 1e-6
 
 
 def _load(build: PlateBuilder, _doc: docs.LoadDoc, title: str) -> None:
@@ -38,6 +49,7 @@ def _dispense(build: PlateBuilder, doc: docs.DispenseDoc, title: str) -> None:
         raise CannotBuildError(
             message, "add the liquid to the liquids of a BulkDispenser in the lab file"
         )
+    dispenser = build.seats.get(dispenser, dispenser)
     driver = build.facilities.drivers[dispenser]
     low, high = driver.volume_range_ul
     if not low <= doc.volume <= high:
@@ -55,6 +67,29 @@ def _dispense(build: PlateBuilder, doc: docs.DispenseDoc, title: str) -> None:
         height_mm=kind.height_mm,
     )
     build.add(dispense, title, labware=(doc.into,), main=True)
+
+
+def _refill(build: PlateBuilder, doc: docs.RefillDoc, title: str) -> None:
+    pump = build.facilities.dispenser_of(doc.liquid, "SyringePump")
+    if pump is None:
+        raise CannotBuildError(
+            f"no syringe pump of the lab carries {doc.liquid!r}",
+            "add the liquid to the liquids of a SyringePump in the lab file",
+        )
+    if build.kind(doc.into).wells != 1:
+        raise CannotBuildError(f"{doc.into!r} is no reservoir of one well", "use one")
+    full_ul = build.facilities.drivers[pump].capacity_ul
+    whole, rest_ul = divmod(doc.volume, full_ul)
+    if abs(rest_ul / full_ul * PORTIONS - round(rest_ul / full_ul * PORTIONS)) > ROUNDING:
+        least = f"use a multiple of {full_ul / PORTIONS:g} uL"
+        raise CannotBuildError(f"{pump} cannot pump {doc.volume:g} uL", least)
+    build.bring(doc.into, build.facilities.position_of(pump))
+    strokes = [full_ul] * int(whole) + ([rest_ul] if rest_ul > ROUNDING else [])
+    refill = Refill(
+        pump=pump, liquid=doc.liquid, labware=build.named(doc.into), strokes_ul=tuple(strokes),
+        flow_ul_per_s=doc.flow_ul_per_s,
+    )  # fmt: skip
+    build.add(refill, title, labware=(doc.into,), main=True)
 
 
 def _change_line(build: PlateBuilder, dispenser: str, liquid: str) -> None:
@@ -91,7 +126,8 @@ def _dilute(build: PlateBuilder, doc: docs.DiluteDoc, title: str) -> None:
     for where, message, fix in plan.problems:
         build.findings.append(Finding(message, "", None, where, fix))
     build.stocks = plan.stocks
-    transfer = Transfer(handler=handler, uses=tuple(plan.uses))
+    how = handling_of(build, handler, doc.handling, doc.stocks)
+    transfer = Transfer(handler=handler, uses=tuple(plan.uses), handling=how)
     build.add(transfer, title, labware=(doc.stocks, doc.into, doc.tips), main=True)
 
 
@@ -105,7 +141,9 @@ def _fill(build: PlateBuilder, doc: docs.FillDoc, title: str) -> None:
     else:
         uses = tuple(_fill_some(build, doc, source, rack))
     touched = (doc.source, doc.into, doc.tips)
-    build.add(Transfer(handler=handler, uses=uses), title, labware=touched, main=True)
+    how = handling_of(build, handler, doc.handling, doc.source)
+    transfer = Transfer(handler=handler, uses=uses, handling=how)
+    build.add(transfer, title, labware=touched, main=True)
 
 
 def _fill_some(build: PlateBuilder, doc: docs.FillDoc, source: Spot, rack: str) -> Iterator[TipUse]:
@@ -152,7 +190,9 @@ def _stamp(build: PlateBuilder, doc: docs.StampDoc, title: str) -> None:
         target = spot(build, doc.then_into)
         moves.append(Move(source=spot(build, doc.into), target=target, volume_ul=doc.then_volume))
     uses = (full_head(build.named(doc.tips), moves),)
-    build.add(Transfer(handler=handler, uses=uses), title, labware=names, main=True)
+    how = handling_of(build, handler, doc.handling, doc.source)
+    transfer = Transfer(handler=handler, uses=uses, handling=how)
+    build.add(transfer, title, labware=names, main=True)
 
 
 def _aliquot(build: PlateBuilder, doc: docs.AliquotDoc, title: str) -> None:
@@ -172,7 +212,8 @@ def _aliquot(build: PlateBuilder, doc: docs.AliquotDoc, title: str) -> None:
         ]
         tips = {"rack": build.named(doc.tips), "tip_well": f"A{column}"}
         uses.append(TipUse(channels="column", **tips, moves=tuple(moves), finish="return"))
-    transfer = Transfer(handler=handler, uses=tuple(uses))
+    how = handling_of(build, handler, doc.handling, doc.source)
+    transfer = Transfer(handler=handler, uses=tuple(uses), handling=how)
     build.add(transfer, title, labware=(doc.source, doc.into, doc.tips), main=True)
 
 
@@ -210,7 +251,8 @@ def _one_row(build: PlateBuilder, doc: docs.StaggerDoc, handler: str, row: str) 
         stir_ul=doc.volume if doc.stir_cycles else 0.0,
     )
     use = TipUse(channels="row", rack=build.named(doc.tips), tip_well=f"{row}1", moves=(move,))
-    return Transfer(handler=handler, uses=(use,))
+    how = handling_of(build, handler, doc.handling, doc.source)
+    return Transfer(handler=handler, uses=(use,), handling=how)
 
 
 def _rinse(build: PlateBuilder, doc: docs.RinseDoc, title: str) -> None:
@@ -236,7 +278,7 @@ def _rinse(build: PlateBuilder, doc: docs.RinseDoc, title: str) -> None:
 
 
 def _harvest(build: PlateBuilder, doc: docs.HarvestDoc, title: str) -> None:
-    vacuum = build.facilities.first("VacuumFiltration")
+    vacuum = build.first("VacuumFiltration")
     if vacuum is None:
         _served(build, doc, title)
         return
@@ -262,7 +304,7 @@ def _harvest(build: PlateBuilder, doc: docs.HarvestDoc, title: str) -> None:
 
 
 def _served(build: PlateBuilder, doc: docs.HarvestDoc, title: str) -> None:
-    harvester = build.facilities.first("Harvester")
+    harvester = build.first("Harvester")
     if harvester is None:
         message = "the lab has neither a vacuum manifold nor a harvester"
         raise CannotBuildError(message, "add a VacuumFiltration or a Harvester to the lab file")
@@ -275,6 +317,7 @@ def _served(build: PlateBuilder, doc: docs.HarvestDoc, title: str) -> None:
 EXPAND_LIQUID: dict[str, Callable[[PlateBuilder, Any, str], None]] = {
     "load": _load,
     "dispense": _dispense,
+    "refill": _refill,
     "dilute": _dilute,
     "fill": _fill,
     "stamp": _stamp,

@@ -19,6 +19,8 @@ from platectl.planning.verify import broken_windows
 LATER_H = (1, 2, 3, 4, 6, 8, 10, 12)
 #: more plates than these are not listed by name
 LISTED = 6
+#: between clean labware and activity; no window asks for so little
+ZONE_S = 1e-3
 #: times up to this are said in seconds
 SECONDS_S = 120.0
 
@@ -69,6 +71,7 @@ def explain(
     Without OR-Tools only contradictions that arithmetic shows are found.
     """
     words = words or Words()
+    problem = _with_zones_as_windows(problem)
     conflict = _conflict(problem, limit_s)
     if conflict is None:
         if has_solver() or _plan(problem) is not None:
@@ -80,6 +83,18 @@ def explain(
     return Refusal(
         sentences, suggestions(problem, words, conflict.causes), conflict.minimal, conflict.causes
     )
+
+
+def _with_zones_as_windows(problem: Problem) -> Problem:
+    """Zones as demands like any other between two moments."""
+    lags = [
+        Lag(Moment(clean.task, 1.0), Moment(hot.task), ZONE_S, window=clean.resource)
+        for clean in problem.zones
+        for hot in problem.zones
+        if hot.radioactive and not clean.radioactive and hot.resource == clean.resource
+        and hot.plate != clean.plate
+    ]  # fmt: skip
+    return replace(problem, lags=(*problem.lags, *lags), zones=())
 
 
 def _conflict(problem: Problem, limit_s: float) -> Conflict | None:
@@ -126,6 +141,12 @@ def _sentences(problem: Problem, causes: Sequence[Cause], words: Words) -> Itera
 
 
 def _window(lag: Lag, plate_of: dict[str, str], words: Words) -> str:
+    if lag.at_least_s == ZONE_S:
+        clean, hot = plate_of[lag.before.task], plate_of[lag.after.task]
+        return (
+            f"{words.resource(lag.window)} takes activity along and must be done with {clean}, which is "
+            f"clean, before it handles {hot}: {words.moment(lag.before)} before {words.moment(lag.after)}"
+        )
     span = f"between {words.moment(lag.before)} and {words.moment(lag.after)}"
     bounds = [f"at least {_long(lag.at_least_s)}"] if lag.at_least_s else []
     bounds += [f"at most {_long(lag.at_most_s)}"] if lag.at_most_s is not None else []

@@ -44,11 +44,9 @@ class Facilities:
         """First instrument of an interface."""
         return next(iter(self.having(interface)), None)
 
-    def dispenser_of(self, liquid: str) -> str | None:
+    def dispenser_of(self, liquid: str, interface: str = "BulkDispenser") -> str | None:
         """The dispenser that carries a liquid."""
-        names = (
-            n for n in self.having("BulkDispenser") if liquid in self.lab.instruments[n].liquids
-        )
+        names = (n for n in self.having(interface) if liquid in self.lab.instruments[n].liquids)
         return next(names, None)
 
     def position_of(self, instrument: str) -> str:
@@ -58,6 +56,14 @@ class Facilities:
     def positions_for(self, use: str) -> tuple[str, ...]:
         """Positions of a use (deck, hotel, dryer, lid_park), in the order of the lab file."""
         return tuple(n for n, p in self.lab.positions.items() if p.use == use)
+
+    def hotels(self, *, radioactive: bool) -> tuple[str, ...]:
+        """Hotel positions for a plate: those of the zone if it is radioactive and there is one."""
+        places = self.positions_for("hotel")
+        zone = tuple(name for name in places if self.lab.positions[name].radioactive)
+        if radioactive:
+            return zone or places
+        return tuple(name for name in places if name not in zone)
 
     def instruments_at(self, positions: Sequence[str]) -> tuple[str, ...]:
         """Instruments whose nest is one of the positions."""

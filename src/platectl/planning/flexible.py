@@ -227,6 +227,25 @@ def with_closures(groups: Sequence[Group]) -> bool:
     return True
 
 
+class Crossings:
+    """Distances between plates: those that must be late are placed after those they wait for."""
+
+    def __init__(self, net: Network, groups: Sequence[Group]) -> None:
+        of = {point: g for g, group in enumerate(groups) for point in group.points if point}
+        self._before: dict[int, list[tuple[int, int, float]]] = defaultdict(list)
+        for i, j, least_s in net.crossings:
+            if of[i] != of[j]:
+                self._before[of[j]].append((i, groups[of[j]].index[j], least_s))
+
+    def in_order(self, order: Iterable[int]) -> list[int]:
+        """The order, with groups that wait for others at the end."""
+        return sorted(order, key=lambda g: g in self._before)
+
+    def least(self, group: int, points: Sequence[float]) -> list[Place]:
+        """Points of a group with the time before which they cannot be, when the others are placed."""
+        return [(j, points[i] + least_s) for i, j, least_s in self._before.get(group, ())]
+
+
 def agendas_of(problem: Problem, net: Network) -> dict[str, Agenda]:
     """Agendas of all resources with nothing but absences in them."""
     names = dict.fromkeys(stay.resource for stay in net.stays)

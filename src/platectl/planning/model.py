@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: differences below this many seconds do not cost a step of the grid
 CLOSE_S = 1e-4
+#: seconds from a decision of one group to that of another: group and place, twice
+Crossing = tuple[tuple[int, Place], tuple[int, Place], float]
 #: on a resource: group, number of the stay in its shape, interval, units, first and last moment
 Entry = tuple[int, int, "cp_model.IntervalVar", int, "cp_model.LinearExpr", "cp_model.LinearExpr"]
 
@@ -60,7 +62,7 @@ def longer(seconds: float, grid_s: float) -> int:
 
 def build(
     problem: Problem, shapes: Sequence[Shape], families: Sequence[int], *, horizon_s: float,
-    bound_s: float, grid_s: float, overtaking: bool = False,
+    bound_s: float, grid_s: float, overtaking: bool = False, crossings: Sequence[Crossing] = (),
 ) -> NightModel:  # fmt: skip
     """State the night; no plan of the model ends after `horizon_s`, none can before `bound_s`.
 
@@ -93,6 +95,8 @@ def build(
             night.short.append((short, g, i, j, least))
             prices.append(short * max(1, round(weight * 10)))
     night.cost = sum(prices) if prices else 0
+    for (g, (i, a)), (h, (j, b)), least_s in crossings:
+        model.add(at[h][j] - at[g][i] >= shorter(least_s + a - b, grid_s))
     _order(night, families, overtaking=overtaking)
     _resources(night, problem, families, horizon_s, overtaking=overtaking)
     return night

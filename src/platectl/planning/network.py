@@ -26,14 +26,14 @@ EPSILON_S = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """Units of a resource taken between two places in time."""
+    """Units of a resource taken between two places in time: begin of the first, end of the last task."""
 
     resource: str
     plate: str
     begin: Place
     end: Place
+    tasks: tuple[str, str]
     units: int = 1
-    what: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class SoftArc:
 
 @dataclass(slots=True)
 class Network:
-    """Points, arcs and stays of a problem.
+    """Points, arcs and stays of a problem; `crossings` are distances between different plates.
 
     `begin` and `end` give the place of each task; `plate_of` the plate of each point.
     """
@@ -60,6 +60,7 @@ class Network:
     soft: list[SoftArc] = field(default_factory=list)
     stays: list[Stay] = field(default_factory=list)
     last: list[Place] = field(default_factory=list)
+    crossings: list[Arc] = field(default_factory=list)
 
     @property
     def size(self) -> int:
@@ -99,20 +100,32 @@ def network_of(problem: Problem) -> Network:
     for number, lag in enumerate(problem.lags):
         if lag.before.task in past and lag.after.task in past:
             continue
-        for arc in _arcs_of(net, lag):
+        for arc in arcs_of(net, lag):
             if lag.hard:
                 net.add(*arc, "lag", str(number))
             elif arc[0] != arc[1]:
                 net.soft.append(SoftArc(arc, lag.weight, lag))
     for stay in problem.occupations:
         places = net.begin[stay.first], net.end[stay.last]
-        net.stays.append(Stay(stay.resource, stay.plate, *places, what=f"{stay.first} {stay.last}"))
+        net.stays.append(Stay(stay.resource, stay.plate, *places, (stay.first, stay.last)))
     for task in problem.tasks:
         places = net.begin[task.id], net.end[task.id]
         net.stays += [
-            Stay(r, task.plate, *places, units, task.id) for r, units in task.uses.items()
+            Stay(r, task.plate, *places, (task.id, task.id), units)
+            for r, units in task.uses.items()
         ]
+    net.crossings += _crossings(net, problem)
     return net
+
+
+def _crossings(net: Network, problem: Problem) -> Iterable[Arc]:
+    """Whatever handles clean labware does so before it meets activity."""
+    for clean in problem.zones:
+        for hot in problem.zones:
+            met = hot.radioactive and not clean.radioactive and hot.resource == clean.resource
+            if met and hot.plate != clean.plate and hot.task not in problem.fixed:
+                (i, a), (j, b) = net.end[clean.task], net.begin[hot.task]
+                yield i, j, a - b
 
 
 def _add_task(net: Network, problem: Problem, task: Task, plate: Plate | None) -> None:
@@ -163,7 +176,8 @@ def _places(net: Network, moment: Moment) -> tuple[Place, Place]:
     return (early[0], early[1] + moment.offset_s), (late[0], late[1] + moment.offset_s)
 
 
-def _arcs_of(net: Network, lag: Lag) -> Iterable[Arc]:
+def arcs_of(net: Network, lag: Lag) -> Iterable[Arc]:
+    """The distances that a lag demands."""
     before_early, before_late = _places(net, lag.before)
     after_early, after_late = _places(net, lag.after)
     if lag.at_least_s is not None:
@@ -172,6 +186,12 @@ def _arcs_of(net: Network, lag: Lag) -> Iterable[Arc]:
     if lag.at_most_s is not None:
         (i, a), (j, b) = before_early, after_late
         yield j, i, b - a - lag.at_most_s
+
+
+def spread_s(net: Network, lag: Lag, points: Sequence[float]) -> float:
+    """Seconds between the moments of a lag, at the least where one lies inside an elastic task."""
+    (i, a), (j, b) = _places(net, lag.before)[1], _places(net, lag.after)[0]
+    return points[j] + b - points[i] - a
 
 
 def closure(size: int, arcs: Iterable[Arc]) -> Matrix:
@@ -188,7 +208,7 @@ def closure(size: int, arcs: Iterable[Arc]) -> Matrix:
 def earliest(size: int, arcs: Sequence[Arc], least: Matrix | None = None) -> Matrix | None:
     """Earliest time of each point, point 0 at 0; None when the distances contradict one another.
 
-    `least` are times known to be no later than these.
+    `least` are times known to be no later than these; without them no point is before point 0.
     """
     if not arcs:
         return np.zeros(size)
@@ -198,7 +218,8 @@ def earliest(size: int, arcs: Sequence[Arc], least: Matrix | None = None) -> Mat
     tails, heads, lengths = tails[order], heads[order], lengths[order]
     firsts = np.flatnonzero(np.r_[True, heads[1:] != heads[:-1]])
     targets = heads[firsts]
-    points = np.zeros(size) if least is None else np.maximum(0.0, least)
+    points = np.zeros(size) if least is None else least.copy()
+    points[0] = max(points[0], 0.0)
     for _ in range(size + 1):
         reached = np.maximum.reduceat(points[tails] + lengths, firsts)
         later = reached > points[targets] + EPSILON_S
@@ -208,3 +229,11 @@ def earliest(size: int, arcs: Sequence[Arc], least: Matrix | None = None) -> Mat
         if points[0] > EPSILON_S:
             return None
     return None
+
+
+def latest(size: int, arcs: Sequence[Arc]) -> list[float]:
+    """Latest time of each point, point 0 at 0; infinite where nothing must follow."""
+    if not arcs:
+        return [float("inf")] * size
+    back = earliest(size, [(j, i, least_s) for i, j, least_s in arcs], np.full(size, -np.inf))
+    return [float("inf")] * size if back is None else [-float(x) for x in back]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
+from platectl.planning.comfort import comfortable
 from platectl.planning.network import EPSILON_S, Arc, Matrix, Network, Stay, earliest
 from platectl.planning.problem import Interval, Problem
 
@@ -13,12 +14,26 @@ from platectl.planning.problem import Interval, Problem
 SLACK_S, SLACK_SHARE = 1.0, 0.05
 
 
-def order_arcs(problem: Problem, net: Network, points: Sequence[float]) -> list[Arc]:
-    """Distances that keep the order of stays and absences in a plan."""
+#: when stays begin and end in a plan
+Spans = Mapping[Stay, Interval]
+
+
+def order_arcs(
+    problem: Problem, net: Network, points: Sequence[float] = (), *,
+    planned: Mapping[str, Interval] | None = None,
+) -> list[Arc]:  # fmt: skip
+    """Distances that keep the order of stays, zones and absences in a plan.
+
+    The plan is given by its points, or by times as they were `planned` once: then absences may be
+    passed over, because people who are late come back.
+    """
     by_resource: dict[str, list[Stay]] = defaultdict(list)
+    spans: dict[Stay, Interval] = {}
     for stay in net.stays:
         if stay.begin[0] or stay.end[0]:
             by_resource[stay.resource].append(stay)
+            first, last = stay.tasks
+            spans[stay] = (planned[first][0], planned[last][1]) if planned else _span(stay, points)
     arcs: dict[tuple[int, int], float] = {}
     pinned = {
         0,
@@ -26,12 +41,16 @@ def order_arcs(problem: Problem, net: Network, points: Sequence[float]) -> list[
     }
     for resource, stays in by_resource.items():
         one = problem.capacities.get(resource, 1) == 1
+        away = () if planned else problem.absences.get(resource, ())
         for i, j, least in [
-            *(_in_turn(stays, points) if one else _clear_of(stays, points)),
-            *_around(stays, points, problem.absences.get(resource, ())),
+            *(_in_turn(stays, spans) if one else _clear_of(stays, spans)),
+            *_around(stays, spans, away),
         ]:
             if i != j and not (i in pinned and j in pinned):
                 arcs[i, j] = max(least, arcs.get((i, j), -1e18))
+    for i, j, least in net.crossings:
+        if not (i in pinned and j in pinned):
+            arcs[i, j] = max(least, arcs.get((i, j), -1e18))
     return [(i, j, least) for (i, j), least in arcs.items()]
 
 
@@ -43,23 +62,23 @@ def _after(first: Stay, then: Stay) -> Arc:
     return first.end[0], then.begin[0], first.end[1] - then.begin[1]
 
 
-def _in_turn(stays: Sequence[Stay], points: Sequence[float]) -> Iterable[Arc]:
+def _in_turn(stays: Sequence[Stay], spans: Spans) -> Iterable[Arc]:
     """Each stay after the last one of another plate, which is enough: stays of a plate have lags."""
-    lasting = [s for s in stays if _span(s, points)[1] > _span(s, points)[0] + EPSILON_S]
-    lasting.sort(key=lambda s: _span(s, points))
+    lasting = [stay for stay in stays if spans[stay][1] > spans[stay][0] + EPSILON_S]
+    lasting.sort(key=spans.__getitem__)
     for first, then in pairwise(lasting):
-        if first.plate != then.plate or _span(then, points)[0] >= _span(first, points)[1] - EPSILON_S:  # fmt: skip
+        if first.plate != then.plate or spans[then][0] >= spans[first][1] - EPSILON_S:
             yield _after(first, then)
 
 
-def _clear_of(stays: Sequence[Stay], points: Sequence[float]) -> Iterable[Arc]:
+def _clear_of(stays: Sequence[Stay], spans: Spans) -> Iterable[Arc]:
     """Whatever did not share units stays apart."""
-    lasting = sorted(stays, key=lambda s: _span(s, points))
+    lasting = sorted(stays, key=spans.__getitem__)
     for k, first in enumerate(lasting):
-        end = _span(first, points)[1]
+        end = spans[first][1]
         reached = float("inf")
         for then in lasting[k + 1 :]:
-            begin, until = _span(then, points)
+            begin, until = spans[then]
             if begin >= reached - EPSILON_S:
                 break
             if begin >= end - EPSILON_S:
@@ -67,11 +86,9 @@ def _clear_of(stays: Sequence[Stay], points: Sequence[float]) -> Iterable[Arc]:
                 reached = min(reached, until)
 
 
-def _around(
-    stays: Sequence[Stay], points: Sequence[float], absences: Sequence[Interval]
-) -> Iterable[Arc]:
-    for stay in stays:
-        begin, end = _span(stay, points)
+def _around(stays: Sequence[Stay], spans: Spans, absences: Sequence[Interval]) -> Iterable[Arc]:
+    for stay in stays if absences else ():
+        begin, end = spans[stay]
         after = [back for _, back in absences if back <= begin + EPSILON_S]
         before = [gone for gone, _ in absences if gone >= end - EPSILON_S]
         if after:
@@ -83,22 +100,37 @@ def _around(
 def tightened(
     problem: Problem, net: Network, points: Sequence[float], *, roomy: bool = True
 ) -> Sequence[float]:
-    """Earliest times in the order of a plan; `roomy` then gives the tightest hard window more room.
+    """Earliest times in the order of a plan.
 
-    Nothing ends later than in the plan, and soft lags are missed by no more. The points given come
-    back where no better ones exist.
+    `roomy` then gives the tightest hard window more room, brings gaps near their ideals and has
+    people called rarely, in this order. Nothing ends later than in the plan, no plate that goes
+    before others ends later than it could, and soft lags are missed by no more. The points given
+    come back where no better ones exist.
     """
-    orders = order_arcs(problem, net, points)
-    kept = [*net.arcs, *orders, *_soft_as_hard(net, points)]
-    first = earliest(net.size, kept)
+    more = [*order_arcs(problem, net, points), *_soft_as_hard(net, points)]
+    first = earliest(net.size, [*net.arcs, *more])
     if first is None:
         return points
-    limit = max((float(first[i]) + off for i, off in net.last), default=0.0)
     if not roomy:
         return list(first)
-    ends = [(i, 0, off - limit) for i, off in net.last]
-    later = _roomy(problem, net, [*orders, *_soft_as_hard(net, points), *ends])
-    return list(first) if later is None else list(later)
+    more += _ends(problem, net, first)
+    arcs, later = _roomy(problem, net, more)
+    return comfortable(problem, net, arcs, [float(p) for p in (first if later is None else later)])
+
+
+def _ends(problem: Problem, net: Network, first: Matrix) -> list[Arc]:
+    """Nothing ends after the night does; plates that go before others end as early as they can."""
+    limit = max((float(first[i]) + off for i, off in net.last), default=0.0)
+    ranks = {plate.name: plate.priority for plate in problem.plates}
+    last = max(ranks.values(), default=0)
+    own: dict[str, float] = defaultdict(float)
+    for i, off in net.last:
+        own[net.plate_of[i]] = max(own[net.plate_of[i]], float(first[i]) + off)
+    return [
+        (i, 0, off - (own[plate] if ranks.get(plate, last) < last else limit))
+        for i, off in net.last
+        for plate in (net.plate_of[i],)
+    ]
 
 
 def _soft_as_hard(net: Network, points: Sequence[float]) -> list[Arc]:
@@ -107,37 +139,37 @@ def _soft_as_hard(net: Network, points: Sequence[float]) -> list[Arc]:
     ]
 
 
-def _roomy(problem: Problem, net: Network, more: Sequence[Arc]) -> Matrix | None:
-    """Times that leave every hard window as much room as the tightest one can have."""
+def _roomy(problem: Problem, net: Network, more: Sequence[Arc]) -> tuple[list[Arc], Matrix | None]:
+    """Distances and times that leave every hard window as much room as the tightest one can have."""
     tight = {
         k
         for k, (kind, number) in enumerate(net.causes)
         if kind == "lag" and _is_upper(problem, net, k, int(number))
     }
     if not tight:
-        return None
+        return [*net.arcs, *more], None
     room = {k: problem.lags[int(net.causes[k][1])] for k in tight}
 
-    def times(slack_s: float, least: Matrix | None = None) -> Matrix | None:
-        arcs = [
+    def arcs(slack_s: float) -> list[Arc]:
+        roomier = [
             (i, j, least + min(slack_s, _half(room[k].at_least_s, room[k].at_most_s)))
             if k in tight
             else (i, j, least)
             for k, (i, j, least) in enumerate(net.arcs)
         ]
-        return earliest(net.size, [*arcs, *more], least)
+        return [*roomier, *more]
 
     low, high = 0.0, max(_half(lag.at_least_s, lag.at_most_s) for lag in room.values())
-    best = times(0.0)
+    best = earliest(net.size, arcs(0.0))
     enough = max(SLACK_S, SLACK_SHARE * high)
     while best is not None and high - low > enough:
         middle = (low + high) / 2
-        found = times(middle, best)
+        found = earliest(net.size, arcs(middle), best)
         if found is None:
             high = middle
         else:
             low, best = middle, found
-    return best
+    return arcs(low), best
 
 
 def _is_upper(problem: Problem, net: Network, k: int, number: int) -> bool:

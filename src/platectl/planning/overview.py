@@ -9,10 +9,8 @@ from datetime import datetime, timedelta
 
 from platectl.domain.run import CompiledRun
 from platectl.domain.steps import Anchor, Step, Window
+from platectl.planning.comfort import VISIT_GAP_S
 from platectl.planning.schedule import edge_s
-
-#: what a person does with less time between is one visit
-VISIT_GAP_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ def periodic(problem: Problem, net: Network, groups: Sequence[Group]) -> list[fl
 
     None when plates depend on one another or on the clock, or no period works.
     """
-    if problem.fixed or problem.running or any(len(g.plates) > 1 for g in groups):
+    clock = problem.fixed or problem.running or net.crossings
+    if clock or any(len(g.plates) > 1 for g in groups):
         return None
     alone = [g.placed(agendas_of(problem, net), late=True) for g in groups]
     if any(points is None for points in alone):

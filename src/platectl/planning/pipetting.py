@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from platectl.planning.build import CannotBuildError, PlateBuilder
-from platectl.steps.transfer import Move, Spot, TipUse
+from platectl.steps.transfer import Handling, Move, Spot, TipUse
 
 DRAW_MM = 2.0
 FREE_MM = 10.0
@@ -34,6 +34,34 @@ def check_volume(build: PlateBuilder, handler: str, volume_ul: float, tips: str)
     if not limits.min_volume_ul <= volume_ul <= high:
         message = f"{handler} cannot pipette {volume_ul:g} uL with {tips}"
         raise CannotBuildError(message, f"use {limits.min_volume_ul:g} to {high:g} uL")
+
+
+def handling_of(build: PlateBuilder, handler: str, name: str, source: str) -> Handling:
+    """How the handler moves what stands in `source`: by the step's liquid class, or by that of the liquid.
+
+    Raises:
+        CannotBuildError: The lab has no such class, or the handler cannot do it.
+    """
+    liquid = build.protocol.liquids.get(build.protocol.labware[source].liquid or "")
+    name = name or (liquid.handling if liquid else "")
+    if not name:
+        return Handling()
+    known = build.facilities.lab.liquid_classes
+    if name not in known:
+        fix = f"use one of: {', '.join(known)}" if known else "add it to liquid_classes"
+        raise CannotBuildError(f"the lab file has no liquid class {name!r}", fix)
+    found = known[name]
+    finishes = "TipFinisher" in build.facilities.drivers[handler].info.interfaces
+    if (found.blow_out or found.touch_tip) and not finishes:
+        message = f"{handler} can neither blow out nor touch the wall, as {name!r} asks"
+        raise CannotBuildError(message, f"leave it out of liquid_classes.{name}")
+    return Handling(
+        aspirate_ul_per_s=found.aspirate_ul_per_s,
+        dispense_ul_per_s=found.dispense_ul_per_s,
+        settle_s=found.settle,
+        blow_out=found.blow_out,
+        touch_tip=found.touch_tip,
+    )
 
 
 def full_head(tips: str, moves: list[Move], *, keep: bool = False) -> TipUse:

@@ -66,6 +66,19 @@ class Occupation:
 
 
 @dataclass(frozen=True, slots=True)
+class Handling:
+    """The first task of a plate in which a resource meets activity, or the last one with clean labware.
+
+    A resource that met activity handles no clean labware afterwards.
+    """
+
+    resource: str
+    plate: str
+    task: str
+    radioactive: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Plate:
     """Terms of a plate: lower `priority` numbers go first; its tasks lie between the two times."""
 
@@ -74,6 +87,17 @@ class Plate:
     not_before_s: float = 0.0
     not_after_s: float | None = None
     family: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Equal things: every member names its resources in the same order.
+
+    A plate that uses resources of one member may use those of another instead, all of them.
+    """
+
+    name: str
+    members: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +111,9 @@ class Problem:
         fixed: Tasks that have begun, with start and, if it is over, end; a running task has a
             lower bound for its end instead, in `running`.
         now_s: Nothing that has not begun may begin earlier.
+        zones: What must not carry activity from plate to plate: clean handlings come first.
+        people: Resources that are persons, who come rarely and briefly where that costs nothing.
+        pools: What the plan may choose for each plate; occupations name a choice to begin with.
     """
 
     tasks: tuple[Task, ...]
@@ -98,6 +125,9 @@ class Problem:
     fixed: Mapping[str, Interval] = field(default_factory=dict)
     running: Mapping[str, Interval] = field(default_factory=dict)
     now_s: float = 0.0
+    zones: tuple[Handling, ...] = ()
+    people: tuple[str, ...] = ()
+    pools: tuple[Pool, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +135,8 @@ class Plan:
     """Start and end of every task, and what is proved about it.
 
     `bound_s` is a proved lower bound of the makespan; `gap` how far the plan may be from it.
-    `broken` names soft lags that are not kept, with plate.
+    `broken` names soft lags that are not kept, with plate. `seats` says for some plates which
+    resources they use in place of those that the problem names.
     """
 
     times: Mapping[str, Interval]
@@ -114,6 +145,7 @@ class Plan:
     method: str
     wall_s: float
     broken: tuple[str, ...] = ()
+    seats: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def gap(self) -> float:

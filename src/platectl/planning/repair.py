@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 
-from platectl.planning.problem import Interval, Lag, Moment, Problem, Task
+from platectl.planning.network import Network, network_of
+from platectl.planning.order import order_arcs
+from platectl.planning.problem import Interval, Problem
 
-Var = tuple[str, str]
 #: a window that pulls so often cannot be kept in this order
 PULLS_MOST = 25
 TOLERANCE_S = 1e-6
+#: the end of a plate's terms, where it is named as what cannot be kept
+END = "end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,11 @@ class Repaired:
     times: Mapping[str, Interval]
     broken: tuple[tuple[str, str], ...]
 
+    @property
+    def makespan_s(self) -> float:
+        """When the last task ends."""
+        return max((end for _, end in self.times.values()), default=0.0)
+
 
 def repair(problem: Problem, planned: Mapping[str, Interval]) -> Repaired:
     """Shift what has not begun to the right until everything holds again, in the planned order.
@@ -29,131 +36,106 @@ def repair(problem: Problem, planned: Mapping[str, Interval]) -> Repaired:
     Nothing begins earlier than planned. A hard window that cannot hold is named and no longer kept;
     everything else is.
     """
-    return _Network(problem, planned).solve()
+    return _Shift(problem, network_of(problem), planned).solve()
 
 
 @dataclass(slots=True)
-class _Network:
-    """Difference constraints `later >= earlier + weight` over starts and ends of tasks."""
+class _Shift:
+    """Pushes points to the right along distances; those that pull back too often are given up."""
 
     problem: Problem
+    net: Network
     planned: Mapping[str, Interval]
-    _tasks: dict[str, Task] = field(default_factory=dict)
-    _at: dict[Var, float] = field(default_factory=dict)
-    _fixed: set[Var] = field(default_factory=set)
-    _edges: dict[Var, list[tuple[Var, float, Lag | None]]] = field(
+    _at: list[float] = field(default_factory=list)
+    _begun: set[int] = field(default_factory=set)
+    _after: dict[int, list[tuple[int, float, int]]] = field(
         default_factory=lambda: defaultdict(list)
     )
-    _people: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    _given_up: set[Lag] = field(default_factory=set)
+    _people: dict[int, list[tuple[str, float]]] = field(default_factory=lambda: defaultdict(list))
+    _given_up: set[int] = field(default_factory=set)
 
     def solve(self) -> Repaired:
-        self._tasks = {task.id: task for task in self.problem.tasks}
-        for task in self.problem.tasks:
-            self._begin(task)
-        for lag in self.problem.lags:
-            self._bound(lag)
-        for before, after in self._order():
-            self._link((before, "end"), (after, "start"), 0.0)
-        for o in self.problem.occupations:
-            if o.resource in self.problem.absences:
-                self._people[o.first].add(o.resource)
-        begun = dict(self._at)
+        self._points()
+        upper = self._upper()
+        for k, (i, j, least_s) in enumerate(self.net.arcs):
+            if self.net.causes[k][0] != "begun":
+                self._after[i].append((j, least_s, k if k in upper else -1))
+        for i, j, least_s in order_arcs(self.problem, self.net, planned=self.planned):
+            self._after[i].append((j, least_s, -1))
+        begun = list(self._at)
         while not self._settle():
-            self._at = dict(begun)  # what a hopeless window has pushed goes back
-        broken = sorted({(self._tasks[g.after.task].plate, g.window) for g in self._given_up})
-        times = {t: (self._at[t, "start"], self._at[t, "end"]) for t in self._tasks}
-        return Repaired(times, tuple(broken))
+            self._at = list(begun)  # what a hopeless window has pushed goes back
+        return Repaired(self.net.times(self._at), tuple(sorted({upper[k] for k in self._given_up})))
 
-    def _begin(self, task: Task) -> None:
-        """Where a task stands: over, running, or planned."""
-        start, end = (task.id, "start"), (task.id, "end")
-        over = self.problem.fixed.get(task.id)
-        running = self.problem.running.get(task.id)
-        if over is not None:
-            self._at[start], self._at[end] = over
-            self._fixed |= {start, end}
-            return
-        if running is not None:
-            self._at[start], self._at[end] = running
-            self._fixed.add(start)
-            return
-        planned = self.planned[task.id]
-        self._at[start] = max(planned[0], self.problem.now_s)
-        self._at[end] = self._at[start] + task.duration_s
-        self._link(start, end, task.duration_s)
-        if not task.elastic:
-            self._link(end, start, -task.duration_s)
+    def _points(self) -> None:
+        """Where everything stands: over, running, or as planned."""
+        problem, net = self.problem, self.net
+        durations = {task.id: task.duration_s for task in problem.tasks}
+        self._at = [0.0] * net.size
+        for task in problem.tasks:
+            (point, _), (end, _) = net.begin[task.id], net.end[task.id]
+            known = problem.fixed.get(task.id) or problem.running.get(task.id)
+            if known is not None:
+                self._begun.add(point)
+                self._at[point] = known[0]
+                self._at[end] = known[1] if end != point else known[0]
+            else:
+                self._at[point] = max(self.planned[task.id][0], problem.now_s)
+                self._at[end] = self._at[point] + (task.duration_s if end != point else 0.0)
+        for o in problem.occupations:
+            if o.resource in problem.absences and net.begin[o.first][0] not in self._begun:
+                self._people[net.begin[o.first][0]].append((o.resource, durations[o.first]))
 
-    def _bound(self, lag: Lag) -> None:
-        before, before_s = self._place(lag.before)
-        after, after_s = self._place(lag.after)
-        if lag.at_least_s is not None:
-            self._link(before, after, lag.at_least_s + before_s - after_s)
-        if lag.at_most_s is not None and lag.hard:
-            self._link(after, before, after_s - before_s - lag.at_most_s, lag)
-
-    def _place(self, moment: Moment) -> tuple[Var, float]:
-        """A moment as a start or end, and seconds after it."""
-        if moment.share == 1.0:
-            return (moment.task, "end"), moment.offset_s
-        begun = self.problem.fixed.get(moment.task) or self.problem.running.get(moment.task)
-        lasts_s = begun[1] - begun[0] if begun else self._tasks[moment.task].duration_s
-        inside = moment.share * lasts_s
-        return (moment.task, "start"), moment.offset_s + inside
-
-    def _order(self) -> Iterable[tuple[str, str]]:
-        """Last task of a stay and first of the next one on the same resource, as planned."""
-        stays = defaultdict[str, list[tuple[float, float, str, str, str]]](list)
-        for o in self.problem.occupations:
-            begin, end = self.planned[o.first][0], self.planned[o.last][1]
-            stays[o.resource].append((begin, end, o.plate, o.first, o.last))
-        for spans in stays.values():
-            spans.sort()
-            for (*_, plate, _, last), (*_, other, first, _) in pairwise(spans):
-                if plate != other:
-                    yield last, first
-
-    def _link(self, earlier: Var, later: Var, weight: float, lag: Lag | None = None) -> None:
-        self._edges[earlier].append((later, weight, lag))
+    def _upper(self) -> dict[int, tuple[str, str]]:
+        """Distances that pull back and can be given up, with plate and window."""
+        plate_of = {task.id: task.plate for task in self.problem.tasks}
+        found: dict[int, tuple[str, str]] = {}
+        for k, (kind, whose) in enumerate(self.net.causes):
+            i, j, _ = self.net.arcs[k]
+            if kind == "not_after":
+                found[k] = whose, END
+            elif kind == "lag":
+                lag = self.problem.lags[int(whose)]
+                after = {self.net.begin[lag.after.task][0], self.net.end[lag.after.task][0]}
+                before = {self.net.begin[lag.before.task][0], self.net.end[lag.before.task][0]}
+                if lag.at_most_s is not None and i in after and j in before:
+                    found[k] = plate_of[lag.after.task], lag.window
+        return found
 
     def _settle(self) -> bool:
-        """Push later what has to be later, until nothing changes; False if a window was given up."""
+        """Push later what has to be later, until nothing changes; False if something was given up."""
         given_up = len(self._given_up)
-        waiting = deque(self._at)
+        waiting = deque(range(len(self._at)))
         queued = set(waiting)
-        pulls = Counter[Lag]()
+        pulls = Counter[int]()
         while waiting:
-            var = waiting.popleft()
-            queued.discard(var)
-            for later, weight, lag in self._edges[var]:
-                least = self._at[var] + weight
-                if least <= self._at[later] + TOLERANCE_S or lag in self._given_up:
+            point = waiting.popleft()
+            queued.discard(point)
+            for later, least_s, cause in self._after[point]:
+                reached = self._at[point] + least_s
+                if reached <= self._at[later] + TOLERANCE_S or cause in self._given_up:
                     continue
-                if lag is not None:
-                    pulls[lag] += 1
-                    if later in self._fixed or pulls[lag] > PULLS_MOST:
-                        self._given_up.add(lag)
+                unmoved = later == 0 or later in self._begun
+                if cause >= 0:
+                    pulls[cause] += 1
+                    if unmoved or pulls[cause] > PULLS_MOST:
+                        self._given_up.add(cause)
                         continue
-                if later in self._fixed:
+                if unmoved:
                     continue  # it has happened, whatever should have come first
-                self._at[later] = self._present(later, least)
+                self._at[later] = self._present(later, reached)
                 if later not in queued:
                     waiting.append(later)
                     queued.add(later)
         return len(self._given_up) == given_up
 
-    def _present(self, var: Var, least_s: float) -> float:
+    def _present(self, point: int, least_s: float) -> float:
         """The first moment from `least_s` on at which those that a task needs are there."""
-        name, edge = var
-        task = self._tasks[name]
-        if edge == "end":
-            return least_s
         moved = True
         while moved:
             moved = False
-            for resource in self._people[name]:
-                for begin, end in self.problem.absences.get(resource, ()):
-                    if begin < least_s + task.duration_s and least_s < end:
+            for resource, lasts_s in self._people.get(point, ()):
+                for begin, end in self.problem.absences[resource]:
+                    if begin < least_s + lasts_s and least_s < end:
                         least_s, moved = end, True
         return least_s

@@ -6,38 +6,19 @@ and the plan that costs least says which plates it breaks.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from platectl.domain.errors import NoPlanError
-from platectl.planning.network import earliest, network_of
-from platectl.planning.order import order_arcs
 from platectl.planning.problem import Interval, Lag, Plan, Problem
-from platectl.planning.solve import plan_of, solve
-from platectl.planning.verify import broken_windows, violations
+from platectl.planning.repair import repair
+from platectl.planning.solve import solve
+from platectl.planning.verify import broken_windows
 
 Times = Mapping[str, Interval]
 #: what a second beyond a window costs: first of the sacrifice list, and what is not on it
 CHEAP, DEAR = 1.0, 100.0
-
-
-def repair(problem: Problem, old: Times) -> Plan | None:
-    """The old plan with its order kept, and everything as early as what has happened allows.
-
-    None when that breaks a hard window.
-    """
-    began = time.perf_counter()
-    net = network_of(problem)
-    known = {**old, **problem.fixed, **problem.running}
-    times = {task.id: known[task.id] for task in problem.tasks}
-    points = net.points(times)
-    found = earliest(net.size, [*net.arcs, *order_arcs(problem, net, points)])
-    if found is None:
-        return None
-    plan = plan_of(problem, net, list(found), "repaired", 0.0, time.perf_counter() - began)
-    return None if violations(problem, plan.times) else plan
 
 
 def replan(
@@ -60,13 +41,18 @@ def replan(
     Raises:
         NoPlanError: Not even a plan that breaks windows was found.
     """
-    first = repair(problem, old)
     try:
         return solve(
-            problem, hint=first.times if first else None, limit_s=limit_s, solver=solver, effort=0
+            problem, hint=_repaired(problem, old), limit_s=limit_s, solver=solver, effort=0
         )
     except NoPlanError:
         return _least_harm(problem, old, limit_s, sacrifice, solver=solver)
+
+
+def _repaired(problem: Problem, old: Times) -> Times | None:
+    """The old plan in its order; None when that breaks a hard window."""
+    found = repair(problem, old)
+    return None if found.broken else found.times
 
 
 def _least_harm(
@@ -74,15 +60,12 @@ def _least_harm(
 ) -> Plan:
     """A plan that breaks hard windows, as cheaply as the order of sacrifice allows."""
     for lenient in (softened(problem, sacrifice), _without_deadlines(softened(problem, sacrifice))):
-        first = repair(lenient, old)
+        first = _repaired(lenient, old)
         if first is not None:
-            broken = {(plate, window) for plate, window, *_ in broken_windows(lenient, first.times)}
-            first = repair(softened(problem, sacrifice, only=broken), old) or first
+            broken = {(plate, window) for plate, window, *_ in broken_windows(lenient, first)}
+            first = _repaired(softened(problem, sacrifice, only=broken), old) or first
         try:
-            return solve(
-                lenient, hint=first.times if first else None, limit_s=limit_s, solver=solver,
-                effort=0,
-            )  # fmt: skip
+            return solve(lenient, hint=first, limit_s=limit_s, solver=solver, effort=0)
         except NoPlanError:
             continue
     raise NoPlanError("no plan was found, not even one that breaks windows")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from platectl.planning.construct import Draft, draft_of
-from platectl.planning.model import NightModel, build
-from platectl.planning.network import EPSILON_S
+from platectl.planning.model import Crossing, NightModel, build
+from platectl.planning.network import EPSILON_S, Place
 from platectl.planning.order import tightened
 from platectl.planning.shape import decisions_of
 from platectl.planning.solve import Question, decided
@@ -46,6 +47,7 @@ def search(question: Question, draft: Draft | None, limit_s: float) -> Found:
     night = build(
         question.problem, question.shapes, question.families,
         horizon_s=horizon_s, bound_s=question.bound_s, grid_s=grid_s,
+        crossings=list(_crossings(question)),
     )  # fmt: skip
     if draft is not None:
         night.hint(decisions_in(question, draft), draft.end_s)
@@ -60,6 +62,14 @@ def search(question: Question, draft: Draft | None, limit_s: float) -> Found:
             draft = best_of(question, draft, answer)
             night.model.add(night.cost <= answer.value)
     return _shortest(question, night, draft, limit_s)
+
+
+def _crossings(question: Question) -> Iterable[Crossing]:
+    """Distances between plates, said of their decisions."""
+    where: dict[int, tuple[int, Place]] = {}
+    for g, (group, shape) in enumerate(zip(question.groups, question.shapes, strict=True)):
+        where |= {group.points[point]: (g, place) for point, place in shape.places if point}
+    yield from ((where[i], where[j], least_s) for i, j, least_s in question.net.crossings)
 
 
 def _cheapest(night: NightModel, limit_s: float) -> Answer:

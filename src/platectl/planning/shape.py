@@ -80,7 +80,8 @@ def _key(net: Network, group: Group) -> Hashable:
         (group.index[s.arc[0]], group.index[s.arc[1]], s.arc[2], s.weight)
         for s in _soft(group, net)
     )
-    return group.key(), stays, tuple(group.last), soft
+    crossed = tuple(sorted(group.index[p] for p in _crossed(group, net)))
+    return group.key(), stays, tuple(group.last), soft, crossed
 
 
 def families_of(problem: Problem, groups: Sequence[Group], shapes: Sequence[Shape]) -> list[int]:
@@ -92,6 +93,11 @@ def families_of(problem: Problem, groups: Sequence[Group], shapes: Sequence[Shap
         key = (s.size, s.arcs, s.stays, s.tails, s.soft, tuple(ranks.get(p) for p in group.plates))
         found.append(numbers.setdefault(key, len(numbers)))
     return found
+
+
+def _crossed(group: Group, net: Network) -> set[int]:
+    """Points of a group that distances to other plates hang on."""
+    return {p for i, j, _ in net.crossings for p in (i, j) if p in group.index and p}
 
 
 def _soft(group: Group, net: Network) -> list[SoftArc]:
@@ -108,6 +114,7 @@ class _Reduction:
             ((group.index[s.arc[0]], group.index[s.arc[1]], s.arc[2]), s.weight)
             for s in _soft(group, net)
         ]
+        self.crossed = {group.index[p] for p in _crossed(group, net)}
         self.last = group.last
         self.tail = np.full(len(group.points), -np.inf)
         for i, off in group.last:
@@ -120,6 +127,7 @@ class _Reduction:
         begins = {at[i][0] for _, (i, _), _, _ in self.stays}
         ends = {at[j][0] for _, _, (j, _), _ in self.stays}
         bound = {at[p][0] for (i, j, _), _ in self.soft for p in (i, j)}
+        bound |= {at[p][0] for p in self.crossed}
         fold: dict[int, Place] = {}
         for k in kept:
             if k == 0 or k in bound or (k in begins and k in ends):
@@ -147,6 +155,7 @@ class _Reduction:
         """Kept points, each at the first point to which its distance is fixed."""
         points = {i for _, (i, _), _, _ in self.stays} | {j for _, _, (j, _), _ in self.stays}
         points |= {p for (i, j, _), _ in self.soft for p in (i, j)}
+        points |= self.crossed
         if not points:
             points |= {i for i, _ in self.last}
         at: dict[int, Place] = {}

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import pairwise
 
 from platectl.domain.steps import Anchor, Edge, Hold, Step, Window
-from platectl.planning.problem import Interval, Lag, Moment, Occupation, Plate, Problem, Task
+from platectl.planning.problem import (
+    Handling,
+    Interval,
+    Lag,
+    Moment,
+    Occupation,
+    Plate,
+    Pool,
+    Problem,
+    Task,
+)
 
 SHARE: Mapping[Edge, float] = {"start": 0.0, "middle": 0.5, "end": 1.0}
 
@@ -15,11 +25,13 @@ SHARE: Mapping[Edge, float] = {"start": 0.0, "middle": 0.5, "end": 1.0}
 def problem_of(
     steps: Sequence[Step], windows: Sequence[Window], holds: Sequence[Hold],
     plates: Sequence[Plate], *, absences: Mapping[str, tuple[Interval, ...]] | None = None,
+    unclean: Collection[str] = (), people: Sequence[str] = (), pools: Sequence[Pool] = (),
 ) -> Problem:  # fmt: skip
     """State what a plan of these steps must keep.
 
     `steps` carry the times of a template that keeps the windows of each plate for itself; the order
-    in which a plate uses a resource is taken from it.
+    in which a plate uses a resource is taken from it. `unclean` are instruments that take activity
+    along from a radioactive plate.
     """
     ids = {step.id for step in steps}
     lags = [lag for step in steps for lag in _lags(step, ids)]
@@ -44,6 +56,9 @@ def problem_of(
         occupations=tuple(occupations),
         plates=tuple(plates),
         absences=dict(absences or {}),
+        zones=tuple(_handlings(steps, unclean)),
+        people=tuple(people),
+        pools=tuple(pools),
     )
 
 
@@ -69,6 +84,20 @@ def _stays(
         if resource in left and plate in loads:
             spans.append((loads[plate], max((b for _, b in spans), key=_end)))
     return {key: _merged(spans) for key, spans in used.items()}
+
+
+def _handlings(steps: Sequence[Step], unclean: Collection[str]) -> Iterable[Handling]:
+    first: dict[tuple[str, str], Handling] = {}
+    last: dict[tuple[str, str], Handling] = {}
+    for step in sorted(steps, key=lambda s: (s.planned_start_s, s.planned_end_s)):
+        for resource in unclean:
+            if resource in step.resources:
+                key = resource, step.plate
+                if step.radioactive:
+                    first.setdefault(key, Handling(*key, step.id, radioactive=True))
+                if step.clean:
+                    last[key] = Handling(*key, step.id, radioactive=False)
+    yield from (*first.values(), *last.values())
 
 
 def _end(step: Step) -> float:

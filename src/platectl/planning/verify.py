@@ -30,6 +30,7 @@ def violations(problem: Problem, times: Times) -> list[str]:
         *_lags(problem, times),
         *_units(problem, times),
         *_absences(problem, times),
+        *_zones(problem, times),
     ]
 
 
@@ -149,6 +150,20 @@ def _units(problem: Problem, times: Times) -> Iterable[str]:
             if sum(c[2] for c in here) > capacity and names not in reported:
                 reported.add(names)
                 yield f"{resource} is claimed at {begin:.1f} s by {', '.join(names)}; it has {capacity}"
+
+
+def _zones(problem: Problem, times: Times) -> Iterable[str]:
+    """Clean labware that is handled by what has met activity before."""
+    for resource in dict.fromkeys(zone.resource for zone in problem.zones):
+        mine = [zone for zone in problem.zones if zone.resource == resource]
+        for hot in (z for z in mine if z.radioactive):
+            for clean in (z for z in mine if not z.radioactive and z.plate != hot.plate):
+                past = {hot.task, clean.task} <= set(problem.fixed) | set(problem.running)
+                if not past and times[hot.task][0] < times[clean.task][1] - TOLERANCE_S:
+                    yield (
+                        f"{resource} handles {clean.task} ({clean.plate}, clean) "
+                        f"after {hot.task} ({hot.plate}, radioactive)"
+                    )
 
 
 def _absences(problem: Problem, times: Times) -> Iterable[str]:

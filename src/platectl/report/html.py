@@ -7,10 +7,12 @@ from typing import Any
 
 from platectl.domain.units import format_duration
 from platectl.report.export import count_rows
+from platectl.report.exports.tables import provenance_rows
 from platectl.report.model import PlateReport, RunReport
 from platectl.report.rows import result_rows
 from platectl.report.text import tables
 from platectl.report.views import view_of
+from platectl.report.views.view import GROSS_CPM
 
 
 def write_html(path: Path, report: RunReport) -> None:
@@ -38,6 +40,7 @@ def render(report: RunReport) -> str:
                 )
                 for w in report.windows
             ],
+            provenance=provenance_rows(report),
             timeline=timeline(report.steps, salt=f"{report.run}-timeline") if report.steps else "",
         )
     )
@@ -62,6 +65,8 @@ def _plate(report: RunReport, plate: PlateReport) -> dict[str, Any]:
         "plate": plate,
         "view": view,
         "sections": view.sections(salt) if view else [],
-        "map": heat_map(plate, salt=f"{salt}-map") if plate.counts else "",
+        "map": heat_map(plate, salt=f"{salt}-map", measured=view.measured if view else GROSS_CPM)
+        if plate.counts
+        else "",
         "counts": count_rows([plate]),
     }

@@ -27,8 +27,8 @@ _DARK_BELOW = 0.55
 _SMALL = 96
 
 
-def heat_map(plate: PlateReport, *, salt: str) -> str:
-    """Map of a plate's cpm; empty when no well was counted."""
+def heat_map(plate: PlateReport, *, salt: str, measured: str) -> str:
+    """Map of what was `measured` in each well; empty when nothing was."""
     cpm = {well: finite(reading.get("cpm")) for well, reading in plate.counts.items()}
     known = {well: value for well, value in cpm.items() if value is not None}
     if not known:
@@ -43,9 +43,9 @@ def heat_map(plate: PlateReport, *, salt: str) -> str:
         _marks(axes, plate, known, small=small, top=top)
         _frame(axes, shape)
         bar = figure.add_axes((0.9, 0.1, 0.018, 0.83))
-        figure.colorbar(axes.collections[0], cax=bar).set_label("gross cpm")
+        figure.colorbar(axes.collections[0], cax=bar).set_label(measured)
         _key(axes, plate)
-        return to_svg(figure, salt=salt, label=f"Counts of plate {plate.name} by well, gross cpm")
+        return to_svg(figure, salt=salt, label=f"Plate {plate.name} by well: {measured}")
 
 
 def _cells(axes: Axes, shape: PlateFormat, known: dict[str, float], top: float) -> None:

@@ -14,6 +14,7 @@ from platectl.report.html import template
 from platectl.report.svg import COLOURS, GREY, INK, MARKERS, drawing, to_svg
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.axis import Axis
 
 NANO = 1e9
@@ -21,6 +22,8 @@ TESTS = (2, 3, 4)
 WIDE = 100.0
 PANELS_ACROSS, PANEL_WIDTH_IN, PANEL_HEIGHT_IN = 3, 3.2, 2.4
 LEVELS = ("max", "mid", "min")
+#: of the height of a plot, for one line of small print
+LABEL_SHARE = 0.05
 
 
 def replicate_json(
@@ -79,12 +82,8 @@ def agreement_svg(of: Mapping[str, str], study: ReplicateStudy) -> str:
             *((v, "--", "limit of mean") for v in study.mean_limits),
             *((v, ":", "agreement") for v in study.agreement),
         )
-        for level, style, name in lines:
+        for level, style, _ in lines:
             axes.axhline(level, color=INK if style == "-" else GREY, linestyle=style, linewidth=0.9)
-            axes.annotate(
-                f"{name} {level:.3g}", (1.01, level), xycoords=("axes fraction", "data"),
-                va="center", fontsize=6.5,
-            )  # fmt: skip
         axes.scatter(middle, effect, color=COLOURS[0], edgecolor=INK, linewidth=0.5, zorder=3)
         for pair, x, y in zip(study.pairs, middle, effect, strict=True):
             axes.annotate(pair.compound, (x, y), (4, 4), textcoords="offset points", fontsize=6)
@@ -97,7 +96,40 @@ def agreement_svg(of: Mapping[str, str], study: ReplicateStudy) -> str:
                 axes.yaxis, min(*effect, *study.agreement), max(*effect, *study.agreement),
                 steps=(1.0, 1.25, 2.0, 3.0, 5.0, 8.0),
             )  # fmt: skip
+        _name_lines(axes, {f"{name} {level:.3g}": level for level, _, name in lines})
         return to_svg(figure, salt="agreement", label=f"Agreement of two runs: {what}")
+
+
+def _name_lines(axes: Axes, levels: Mapping[str, float]) -> None:
+    """Write names beside horizontal lines, apart from each other, each with a leader."""
+    to_share = axes.transData + axes.transAxes.inverted()
+    x = axes.get_xlim()[0]
+    ordered = sorted(levels.items(), key=lambda item: item[1])
+    heights = [float(to_share.transform((x, level))[1]) for _, level in ordered]
+    for (name, _), at, height in zip(ordered, _apart(heights, LABEL_SHARE), heights, strict=True):
+        axes.annotate(
+            name, (1.0, height), (1.035, at), xycoords="axes fraction", textcoords="axes fraction",
+            va="center", fontsize=6.5, arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.5},
+        )  # fmt: skip
+
+
+def _apart(values: Sequence[float], least: float) -> list[float]:
+    """Ascending values, moved as little as it takes to keep neighbours `least` apart."""
+    groups: list[list[float]] = []
+    for value in values:
+        groups.append([value])
+        while (
+            len(groups) > 1
+            and _centre(groups[-1]) - _centre(groups[-2])
+            < least * (len(groups[-1]) + len(groups[-2])) / 2.0
+        ):
+            last = groups.pop()
+            groups[-1] += last
+    return [_centre(g) + least * (n - (len(g) - 1) / 2.0) for g in groups for n in range(len(g))]
+
+
+def _centre(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
 
 
 def _log_ticks(axis: Axis, low: float, high: float, *, steps: Sequence[float]) -> None:

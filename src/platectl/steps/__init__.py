@@ -16,7 +16,7 @@ from platectl.steps.cells import (
 )
 from platectl.steps.checks import Scan, Weigh
 from platectl.steps.climate import Preheat, Shake, Wait
-from platectl.steps.dispense import Dispense, Prime
+from platectl.steps.dispense import Dispense, Prime, Refill
 from platectl.steps.harvest import Filter, ServedHarvest
 from platectl.steps.kind import StepKind
 from platectl.steps.people import Load, Manual
@@ -26,7 +26,7 @@ from platectl.steps.transfer import Transfer
 
 _KINDS = (
     Aspirate, Carriage, Count, Dispense, FetchPlate, Filter, Load, Manual, MovePlate, Peel, Preheat, Prime,
-    PrimeWasher, Read, Scan, Seal, ServedHarvest, Shake, StorePlate, Transfer, Wait, WarmIncubator,
+    PrimeWasher, Read, Refill, Scan, Seal, ServedHarvest, Shake, StorePlate, Transfer, Wait, WarmIncubator,
     WarmReader, WashPlate, Weigh,
 )  # fmt: skip
 KINDS = {kind.name: kind for kind in _KINDS}

@@ -1,16 +1,16 @@
-"""Bulk dispensing of whole columns, and priming of the dispenser's line."""
+"""Bulk dispensing of whole columns, priming of the dispenser's line, and filling of reservoirs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field
 
 from platectl.domain.steps import Effect
 from platectl.domain.wells import PlateFormat
-from platectl.hal.liquids import BulkDispenser
+from platectl.hal.liquids import BulkDispenser, SyringePump
 from platectl.steps.bench import Bench, Outcome
 from platectl.steps.kind import LiquidMove, Params
 
@@ -85,3 +85,42 @@ class Prime(Params):
         prime = partial(dispenser.prime, volume_ul=self.volume_ul)
         await bench.act(self.dispenser, "prime", prime, volume_ul=self.volume_ul)
         return Outcome({"volume_ul": self.volume_ul})
+
+
+class Refill(Params):
+    """Fill the reservoir at a syringe pump, stroke by stroke."""
+
+    name: ClassVar[str] = "refill"
+    effect: ClassVar[Effect] = "consume"
+
+    pump: str
+    liquid: str
+    labware: str
+    strokes_ul: tuple[float, ...] = Field(min_length=1)
+    flow_ul_per_s: float = Field(gt=0)
+
+    @property
+    def duration_s(self) -> float:
+        """Initialisation, and twice the flow."""
+        pumping_s = 2 * sum(self.strokes_ul) / self.flow_ul_per_s
+        return 5.0 + pumping_s + 2.0 * len(self.strokes_ul)
+
+    def instruments(self) -> tuple[str, ...]:
+        """The pump."""
+        return (self.pump,)
+
+    def liquid_moves(self) -> Iterable[LiquidMove]:
+        """Out of the bottle into the reservoir."""
+        for volume_ul in self.strokes_ul:
+            yield LiquidMove((f"bottle:{self.pump}", self.liquid), (self.labware, "A1"), volume_ul)
+
+    async def execute(self, bench: Bench) -> Outcome:
+        """Each stroke is drawn once and given once; a lost answer leaves it in doubt."""
+        pump: SyringePump = bench.instrument(self.pump)
+        await bench.act(self.pump, "initialise", pump.initialise)
+        for volume_ul in self.strokes_ul:
+            how: dict[str, Any] = {"volume_ul": volume_ul, "flow_ul_per_s": self.flow_ul_per_s}
+            await bench.act(self.pump, "aspirate", partial(pump.aspirate, **how), **how)
+            give = partial(pump.dispense, **how)
+            await bench.act(self.pump, "dispense", give, labware=self.labware, **how)
+        return Outcome({"volume_ul": sum(self.strokes_ul), "strokes": len(self.strokes_ul)})

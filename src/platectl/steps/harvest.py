@@ -13,7 +13,7 @@ from platectl.hal.handling import Harvester
 from platectl.hal.liquids import VacuumFiltration
 from platectl.steps.bench import Bench, Outcome
 from platectl.steps.kind import LiquidMove, Params
-from platectl.steps.transfer import TIP_CHANGE_S, TipUse, make_moves, use_moves
+from platectl.steps.transfer import TIP_CHANGE_S, Handling, TipUse, make_moves, use_moves
 
 
 class Filter(Params):
@@ -56,11 +56,12 @@ class Filter(Params):
         vacuum: VacuumFiltration = bench.instrument(self.vacuum)
         draw = partial(vacuum.start_vacuum, gauge_mbar=self.gauge_mbar)
         await bench.act(self.vacuum, "start_vacuum", draw, effect="set", gauge_mbar=self.gauge_mbar)
+        how = Handling(aspirate_ul_per_s=self.flow_ul_per_s, dispense_ul_per_s=self.flow_ul_per_s)
         try:
             wetted_s = bench.clock.monotonic_s()
             for use in (self.suspension, *self.washes):
                 if use is not None:
-                    await make_moves(self.handler, use, bench, flow=self.flow_ul_per_s)
+                    await make_moves(self.handler, use, bench, how)
             await bench.wait_until(bench.clock.monotonic_s() + self.settle_s)
             wetted_s = bench.clock.monotonic_s() - wetted_s
         finally:

@@ -38,6 +38,7 @@ class MovePlate(Params):
     target: str
     notes: tuple[DeckNote, ...] = ()
     through: str | None = Field(default=None, description="handler whose gripper the mover is")
+    dark: bool = Field(default=False, description="must not see light on its way")
 
     @property
     def duration_s(self) -> float:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -18,6 +19,7 @@ PLATE = PlateFormat.of(96)
 ChannelSet = Literal["full", "column", "row", "single"]
 TIP_CHANGE_S = 16.0
 MOVE_S = 6.0
+FINISH_S = 3.0
 
 
 class Spot(Params):
@@ -53,6 +55,21 @@ def covered(channels: ChannelSet, well: str) -> tuple[str, ...]:
     return (well,)
 
 
+class Handling(Params):
+    """How a liquid is moved; see `platectl.domain.lab.LiquidClass`."""
+
+    aspirate_ul_per_s: float = Field(default=80.0, gt=0)
+    dispense_ul_per_s: float = Field(default=80.0, gt=0)
+    settle_s: float = Field(default=0.0, ge=0)
+    blow_out: bool = False
+    touch_tip: bool = False
+
+    def stroke_s(self, volume_ul: float) -> float:
+        """Time that drawing and giving a volume takes."""
+        flows = 1 / self.aspirate_ul_per_s + 1 / self.dispense_ul_per_s
+        return volume_ul * flows + 2 * self.settle_s
+
+
 class TipUse(Params):
     """Pick tips up, make moves, and drop the tips or put them back.
 
@@ -83,7 +100,7 @@ def use_moves(use: TipUse) -> Iterable[LiquidMove]:
             yield LiquidMove(source, target, move.volume_ul)
 
 
-async def make_moves(name: str, use: TipUse, bench: Bench, *, flow: float) -> None:
+async def make_moves(name: str, use: TipUse, bench: Bench, how: Handling) -> None:
     """Fit the tips, make every move (each recorded before it is sent), let go of the tips."""
     handler: LiquidHandler = bench.instrument(name)
 
@@ -97,9 +114,9 @@ async def make_moves(name: str, use: TipUse, bench: Bench, *, flow: float) -> No
     for move in use.moves:
         source = f"{move.source.labware}/{move.source.well}"
         if move.stir_cycles:
-            await bench.act(name, "stir", partial(_stir, handler, move, flow), source=source)
+            await bench.act(name, "stir", partial(_stir, handler, move, how), source=source)
         await bench.act(
-            name, "transfer", partial(_one_move, handler, move, bench, flow),
+            name, "transfer", partial(_one_move, handler, move, bench, how),
             source=source, target=f"{move.target.labware}/{move.target.well}", volume_ul=move.volume_ul,
         )  # fmt: skip
     if use.finish == "return":
@@ -109,24 +126,44 @@ async def make_moves(name: str, use: TipUse, bench: Bench, *, flow: float) -> No
         await bench.act(name, "drop_tips", handler.drop_tips)
 
 
-async def _stir(handler: LiquidHandler, move: Move, flow: float) -> None:
-    here = move.source
-    at_source = {"flow_ul_per_s": flow, "height_mm": here.height_mm}
+async def _stroke(
+    handler: LiquidHandler, here: Spot, there: Spot, volume_ul: float, how: Handling
+) -> None:
+    """Draw here and give there, and wait in the liquid after each."""
+    await handler.aspirate(
+        here.labware, here.well,
+        volume_ul=volume_ul, flow_ul_per_s=how.aspirate_ul_per_s, height_mm=here.height_mm,
+    )  # fmt: skip
+    if how.settle_s:
+        await asyncio.sleep(how.settle_s)
+    await handler.dispense(
+        there.labware, there.well,
+        volume_ul=volume_ul, flow_ul_per_s=how.dispense_ul_per_s, height_mm=there.height_mm,
+    )  # fmt: skip
+    if how.settle_s:
+        await asyncio.sleep(how.settle_s)
+
+
+async def _stir(handler: LiquidHandler, move: Move, how: Handling) -> None:
     for _ in range(move.stir_cycles):
-        await handler.aspirate(here.labware, here.well, volume_ul=move.stir_ul, **at_source)
-        await handler.dispense(here.labware, here.well, volume_ul=move.stir_ul, **at_source)
+        await _stroke(handler, move.source, move.source, move.stir_ul, how)
 
 
-async def _one_move(handler: LiquidHandler, move: Move, bench: Bench, flow: float) -> None:
-    here, there = move.source, move.target
-    at_source = {"flow_ul_per_s": flow, "height_mm": here.height_mm}
-    at_target = {"flow_ul_per_s": flow, "height_mm": there.height_mm}
-    await handler.aspirate(here.labware, here.well, volume_ul=move.volume_ul, **at_source)
-    await handler.dispense(there.labware, there.well, volume_ul=move.volume_ul, **at_target)
+async def _one_move(handler: Any, move: Move, bench: Bench, how: Handling) -> None:
+    there = move.target
+    await _stroke(handler, move.source, there, move.volume_ul, how)
     bench.note(delivered=f"{there.labware}/{there.well}")
     for _ in range(move.mix_cycles):
-        await handler.aspirate(there.labware, there.well, volume_ul=move.mix_ul, **at_target)
-        await handler.dispense(there.labware, there.well, volume_ul=move.mix_ul, **at_target)
+        await _stroke(handler, there, there, move.mix_ul, how)
+    if how.blow_out:
+        await handler.blow_out(
+            there.labware,
+            there.well,
+            flow_ul_per_s=how.dispense_ul_per_s,
+            height_mm=there.height_mm,
+        )
+    if how.touch_tip:
+        await handler.touch_tip(there.labware, there.well)
 
 
 class Transfer(Params):
@@ -137,7 +174,7 @@ class Transfer(Params):
 
     handler: str
     uses: tuple[TipUse, ...]
-    flow_ul_per_s: float = Field(default=80.0, gt=0)
+    handling: Handling = Handling()
 
     @property
     def duration_s(self) -> float:
@@ -146,9 +183,11 @@ class Transfer(Params):
         for use in self.uses:
             total += TIP_CHANGE_S
             for move in use.moves:
-                mixed_ul = move.mix_cycles * move.mix_ul + move.stir_cycles * move.stir_ul
-                strokes = 1 + move.mix_cycles + move.stir_cycles
-                total += MOVE_S * strokes + 2 * (move.volume_ul + mixed_ul) / self.flow_ul_per_s
+                for cycles, volume_ul in (
+                    (1, move.volume_ul), (move.mix_cycles, move.mix_ul), (move.stir_cycles, move.stir_ul),
+                ):  # fmt: skip
+                    total += cycles * (MOVE_S + self.handling.stroke_s(volume_ul))
+                total += FINISH_S * (self.handling.blow_out + self.handling.touch_tip)
         return total
 
     def instruments(self) -> tuple[str, ...]:
@@ -163,5 +202,5 @@ class Transfer(Params):
     async def execute(self, bench: Bench) -> Outcome:
         """Make all tip uses in order."""
         for use in self.uses:
-            await make_moves(self.handler, use, bench, flow=self.flow_ul_per_s)
+            await make_moves(self.handler, use, bench, self.handling)
         return Outcome({"tip_uses": len(self.uses), "moves": sum(len(u.moves) for u in self.uses)})

@@ -80,6 +80,8 @@ class DropWatch:
         first, before = self._before is None, self._before or {}
         self._before = found
         for name, look in list(self._grown.items()):
+            if first and self._by_name:
+                continue  # a bad file of this name is told once it has stopped growing
             if look.wrong and (first or found[name] == before.get(name)):
                 if not first:
                     raise MalformedReplyError(f"{name}: {look.wrong}")
@@ -116,7 +118,7 @@ class DropWatch:
                 if self._by_name or look.wrong or self._wanted in (look.stated or ()):
                     found[name], grown[name] = data, look
                 elif look.whole and look.stated is not None:
-                    self._foreign[name] = ", ".join(look.stated) or "no plate"
+                    self._foreign[name] = ", ".join(look.stated) or look.said
                 else:
                     self._unknown[name] = look.said
         except DisconnectedError as error:

@@ -33,6 +33,11 @@ class CalciumView:
     result: CalciumPlateResult
 
     @property
+    def measured(self) -> str:
+        """What the map of the plate shows."""
+        return "F380 at rest, counts"
+
+    @property
     def methods(self) -> str:
         """How the numbers came about."""
         return METHODS

@@ -19,7 +19,7 @@ from platectl.report.values import (
     plate_remarks,
     positive,
 )
-from platectl.report.views.view import Section
+from platectl.report.views.view import GROSS_CPM, Section
 
 ROUTES = ("compound", "exact mass action (reported)", "Munson-Rodbard", "Goldstein-Barrett", "Cheng-Prusoff")  # fmt: skip
 _USABLE = {"ok", "bound", "converged"}
@@ -41,6 +41,11 @@ class CompetitionView:
 
     plate: PlateReport
     result: PlateResult
+
+    @property
+    def measured(self) -> str:
+        """What the map of the plate shows."""
+        return GROSS_CPM
 
     @property
     def methods(self) -> str:
@@ -144,6 +149,7 @@ def _row(result: PlateResult, compound: CompoundResult) -> Row:
         "ic50_molar": None if failed else positive(compound.ic50_molar),
         "ic50_lower_molar": None if failed else positive(compound.ic50_lower_molar),
         "ic50_upper_molar": None if failed else positive(compound.ic50_upper_molar),
+        "model": compound.fits["mass action"].model if compound.fits else "",
         "hill": finite(hill.slope) if hill else None,
         "hill_lower": finite(hill.lower) if hill else None,
         "hill_upper": finite(hill.upper) if hill else None,

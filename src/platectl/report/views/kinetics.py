@@ -10,7 +10,7 @@ from platectl.analysis.kinetics import Estimate, KineticsResult
 from platectl.analysis.limits import QcMetric, State
 from platectl.report.model import PlateReport
 from platectl.report.values import MOLAR, Row, constant, of_conditions, plate_remarks
-from platectl.report.views.view import Section
+from platectl.report.views.view import GROSS_CPM, Section
 
 METHODS = (
     "Association at all radioligand concentrations is fitted globally against the true age of "
@@ -24,6 +24,11 @@ class KineticsView:
 
     plate: PlateReport
     result: KineticsResult
+
+    @property
+    def measured(self) -> str:
+        """What the map of the plate shows."""
+        return GROSS_CPM
 
     @property
     def methods(self) -> str:
@@ -52,6 +57,7 @@ class KineticsView:
             "qualifier": "~" if failed else "=",
             "status": self.state,
             **of_conditions(result.conditions),
+            "model": result.fits["association"].model,
             "flags": flags,
             "remarks": sentences,
         }

@@ -10,7 +10,7 @@ from platectl.analysis.limits import QcMetric, State
 from platectl.analysis.saturation import SaturationResult
 from platectl.report.model import PlateReport
 from platectl.report.values import MOLAR, Row, constant, of_conditions, plate_remarks
-from platectl.report.views.view import Section
+from platectl.report.views.view import GROSS_CPM, Section
 
 METHODS = (
     "Gross counts per minute of total and non-specific wells are fitted together, with "
@@ -25,6 +25,11 @@ class SaturationView:
 
     plate: PlateReport
     result: SaturationResult
+
+    @property
+    def measured(self) -> str:
+        """What the map of the plate shows."""
+        return GROSS_CPM
 
     @property
     def methods(self) -> str:
@@ -53,6 +58,7 @@ class SaturationView:
             "qualifier": "~" if failed else "=",
             "status": self.state,
             **of_conditions(result.conditions),
+            "model": result.fits["depletion"].model,
             "flags": flags,
             "remarks": sentences,
         }

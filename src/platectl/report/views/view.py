@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from platectl.analysis.limits import QcMetric, State
 from platectl.report.values import Row
@@ -20,8 +20,17 @@ class Section:
     note: str = ""
 
 
+#: what a counter's value of a well is called
+GROSS_CPM: Final = "gross cpm"
+
+
 class View(Protocol):
     """One plate with its result. `methods` says in a few sentences how numbers came about."""
+
+    @property
+    def measured(self) -> str:
+        """What the value of a well in the map of the plate is, with its unit."""
+        ...
 
     @property
     def methods(self) -> str:
