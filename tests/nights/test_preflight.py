@@ -28,7 +28,8 @@ from platectl.app.preflight import (
     surroundings_of,
 )
 from platectl.app.prepare import Night, Options, prepare
-from platectl.app.runs import announce, read_run, summary_of
+from platectl.app.run_report import read_run
+from platectl.app.runs import announce, summary_of
 from platectl.app.truth import default_truth_path
 from platectl.cli.main import cli
 from platectl.domain.errors import LinkError, UserInputError

@@ -71,6 +71,7 @@ CASES: dict[str, tuple[str, tuple[Edit, ...] | str | dict[str, str], tuple[str, 
     "a paper driver on a real port": ("lab", (('driver: a4s\n    address: "sim:"', "driver: a4s\n    address: serial:/dev/ttyUSB7"),), ("never verified on a real instrument", "allow_paper")),
     # sample sheets
     "no such column": ("samples", "compound,stock\nx,1 mM\n", ("column 'stock_concentration' is missing", "samples.csv:1")),
+    "an address of a stranger": ("lab", (('driver: bioshake\n    address: "sim:"', "driver: opentrons_deck_shaker\n    uses: {robot: sealer}\n    address: tcp:flex:31950\n    allow_paper: true"),), ("is the address of shaker1 too",)),
     "an unknown column": ("samples", SHEET.replace("barcode", "price"), ("column 'price' is not known",)),
     "no compound at all": ("samples", SHEET, ("lists no compound",)),
     "a stock without unit": ("samples", SHEET + "SA4503,10,10 uM,,,\n", ("stock_concentration", "samples.csv:2")),

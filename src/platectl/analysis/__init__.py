@@ -24,7 +24,7 @@ from platectl.analysis.kinetics import (
     analyse_dissociation,
     analyse_kinetics_plate,
 )
-from platectl.analysis.limits import QcLimits, QcMetric, ReferenceWindow
+from platectl.analysis.limits import QcMetric
 from platectl.analysis.models import MODELS
 from platectl.analysis.plate import BindingConditions, WellCount
 from platectl.analysis.profile import Interval, profile_interval
@@ -37,6 +37,7 @@ from platectl.analysis.saturation import (
 )
 from platectl.analysis.selectivity import Selectivity, selectivity
 from platectl.analysis.weighting import Weighting
+from platectl.domain.result_rules import QcLimits, QualifierRules, ReferenceWindow
 
 __all__ = [
     "MODELS",
@@ -55,6 +56,7 @@ __all__ = [
     "PlateResult",
     "QcLimits",
     "QcMetric",
+    "QualifierRules",
     "ReferenceWindow",
     "SaturationOptions",
     "SaturationResult",

@@ -11,13 +11,14 @@ from platectl.analysis.compound import CurveFitter, competition_setting
 from platectl.analysis.compound_result import CompoundAnalysis
 from platectl.analysis.equilibrium import EquilibriumCheck, check_equilibrium
 from platectl.analysis.errors import AnalysisError
-from platectl.analysis.limits import QcLimits, QcMetric, worst
+from platectl.analysis.limits import QcMetric, judged, worst
 from platectl.analysis.plate import BindingConditions, WellCount, check_conditions, check_wells
 from platectl.analysis.plate_quality import PlateView, control_metrics, curve_metrics
 from platectl.analysis.preparation import PreparationErrors
-from platectl.analysis.qualifiers import Flag
+from platectl.analysis.qualifiers import RULES, Flag
 from platectl.analysis.results import CompoundResult, PlateResult
 from platectl.analysis.weighting import Kind, Weighting
+from platectl.domain.result_rules import QcLimits, QualifierRules
 
 FEWEST_CONTROLS = 2
 
@@ -32,7 +33,7 @@ class CompetitionOptions:
         dilution_step_sd_log10: Standard deviation of one serial dilution step.
         series_top_sd_log10: Of the top concentration of each series.
         stock_sd_log10: Of the stock, common to all series of a compound.
-        outlier_q: False discovery rate of ROUT.
+        rules: When a curve gives a number, and the false discovery rate of ROUT.
     """
 
     weighting: Kind = "counting"
@@ -40,7 +41,7 @@ class CompetitionOptions:
     dilution_step_sd_log10: float = 0.012
     series_top_sd_log10: float = 0.012
     stock_sd_log10: float = 0.0
-    outlier_q: float = 0.01
+    rules: QualifierRules = RULES
 
     @property
     def preparation(self) -> PreparationErrors:
@@ -76,13 +77,13 @@ def analyse_competition_plate(
         nonspecific=view.nonspecific,
         conditions=conditions,
         preparation=options.preparation,
-        outlier_q=options.outlier_q,
+        rules=options.rules,
     )
     compounds = tuple(
         analysis.analyse(name, own) for name, own in _by_compound(wells).items() if own
     )
     qc = (*control_metrics(view, limits), *curve_metrics(view, compounds, limits))
-    qc = (*qc, _equilibrium_metric(equilibrium))
+    qc = judged((*qc, _equilibrium_metric(equilibrium)), limits)
     state = worst(tuple(metric.state for metric in qc))
     if state == "fail":
         compounds = tuple(_withdrawn(result, qc) for result in compounds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,13 +18,14 @@ from platectl.analysis.kinetic_models import (
     association_plate,
     association_rates,
 )
-from platectl.analysis.limits import QcLimits, QcMetric, State, worst
+from platectl.analysis.limits import QcMetric, State, judged, worst
 from platectl.analysis.model import FloatArray
 from platectl.analysis.plate import BindingConditions, WellCount, check_conditions, check_wells
 from platectl.analysis.profile import Interval, profile_interval
 from platectl.analysis.qualifiers import Flag
 from platectl.analysis.report import FitReport, report
 from platectl.analysis.weighting import Kind, Weighting
+from platectl.domain.result_rules import QcLimits
 
 NANO = 1e9
 FEWEST_CONCENTRATIONS = 2
@@ -107,7 +108,7 @@ def analyse_kinetics_plate(
     wells: Sequence[WellCount],
     conditions: BindingConditions,
     options: KineticsOptions = KineticsOptions(),
-    limits: QcLimits = QcLimits(),  # noqa: B008, ARG001 frozen; one signature for all layouts
+    limits: QcLimits = QcLimits(),  # noqa: B008 frozen
 ) -> KineticsResult:
     """Fit association at all concentrations and times globally (layout K).
 
@@ -129,7 +130,8 @@ def analyse_kinetics_plate(
     log_kd, log_koff, bmax, ns = by_kd.free_values
     start = np.array((log_koff - log_kd, log_koff, bmax, ns))
     by_kon = fit(association_rates(*scale), x, cpm, start=start, options=fitter)
-    return _result(wells, used, x, (by_kd, by_kon), conditions)
+    found = _result(wells, used, x, (by_kd, by_kon), conditions)
+    return _by_rules(found, limits)
 
 
 def analyse_dissociation(
@@ -208,6 +210,12 @@ def _power(interval: Interval, factor: float = 1.0) -> Estimate:
     return Estimate(value, lower, upper)
 
 
+def _by_rules(found: KineticsResult, limits: QcLimits) -> KineticsResult:
+    qc = judged(found.qc, limits)
+    flags = tuple(Flag(m.name, m.explanation) for m in qc if m.state != "pass")
+    return replace(found, qc=qc, state=worst(tuple(m.state for m in qc)), flags=flags)
+
+
 def _result(
     wells: Sequence[WellCount],
     used: Sequence[WellCount],
@@ -226,7 +234,7 @@ def _result(
     qc = _metrics(kd, koff, by_kd, required, conditions)
     per_nanomolar = conditions.cpm_per_molar / NANO
     return KineticsResult(
-        state=worst(tuple(metric.state for metric in qc)),
+        state="pass",
         qc=qc,
         kon_per_molar_min=kon,
         koff_per_min=koff,
@@ -236,7 +244,7 @@ def _result(
         nonspecific_fraction=by_kd["NS"].value / per_nanomolar,
         required_min=required,
         fraction_of_plateau=reached,
-        flags=tuple(Flag(m.name, m.explanation) for m in qc if m.state != "pass"),
+        flags=(),
         fits={"association": report(by_kd), "rates": report(by_kon, profiles=())},
         points=_points(wells, used, x, by_kd),
         conditions=conditions,

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-from platectl import __version__, registry
+from platectl import registry
 from platectl.analysis.errors import AnalysisError
 from platectl.app import vendor_files
 from platectl.app.evaluation.binding import analyse_counts, well_counts
 from platectl.app.evaluation.calcium import baseline_s, evaluate_export
+from platectl.app.evaluation.terms import BUNDLED_TERMS
 from platectl.app.exported import (
     as_declared,
     by_allotropy,
@@ -24,18 +24,22 @@ from platectl.app.exported import (
     traces_of,
 )
 from platectl.app.prepare import own_samples
-from platectl.app.runs import conditions_of_protocol
+from platectl.app.review.provenance import digest_of
+from platectl.app.review.settings import settings_of
+from platectl.app.run_report import conditions_of_protocol, software
 from platectl.app.vendor_files import Rate
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
 from platectl.domain.layout import Layout
+from platectl.domain.result_rules import ResultRules
 from platectl.domain.step_docs import CountDoc
 from platectl.files.counts import parse_counts_csv
 from platectl.files.plate_map import load_layout
 from platectl.files.protocol import file_hash, load_protocol
 from platectl.files.samples import load_samples
 from platectl.planning.plates import plan_plates
-from platectl.report.model import AnyResult, PlateReport, RunReport
+from platectl.report.export import plain
+from platectl.report.model import AnyResult, Basis, PlateReport, RunReport
 from platectl.report.views import view_of
 
 Readings = dict[str, dict[str, Any]]
@@ -69,6 +73,7 @@ class AnalyseOptions:
     rate: Rate | None = None
     added_s: float | None = None
     overrides: Mapping[str, str] = field(default_factory=dict)
+    rules: ResultRules = BUNDLED_TERMS.rules
 
 
 def analyse_file(options: AnalyseOptions) -> RunReport:
@@ -93,6 +98,13 @@ def analyse_file(options: AnalyseOptions) -> RunReport:
     judge = _counted if protocol.is_binding else _read
     done, counted_on, cautions = judge(options, protocol, layout)
     files = [p for p in (options.counts, options.standards, options.samples, as_file) if p]
+    record = {
+        "files": {str(path): file_hash(path) for path in files},
+        "options": plain(settings_of(protocol)), "rules": options.rules.title,
+        "rules_sha256": options.rules.digest(), "versions": software(),
+    }  # fmt: skip
+    basis = Basis(provenance=digest_of(record), record=record)
+    done = replace(done, basis=basis)
     view = view_of(done)
     return RunReport(
         run=options.counts.stem,
@@ -107,7 +119,7 @@ def analyse_file(options: AnalyseOptions) -> RunReport:
         conditions=conditions_of_protocol(protocol),
         files={str(path): file_hash(path) for path in files},
         warnings=(*cautions, *(view.warnings if view else ()), *([done.problem] if done.problem else [])),
-        versions={"platectl": __version__, "python": platform.python_version()},
+        versions=software(),
     )  # fmt: skip
 
 
@@ -137,7 +149,7 @@ def _read(
     added_s, cautions = options.added_s, []
     if added_s is None and (added_s := baseline_s(protocol)) is not None:
         cautions = [ASSUMED.format(added_s)]
-    done = evaluate_export(protocol, plate, traces, late, added_s)
+    done = evaluate_export(protocol, plate, traces, late, added_s, options.rules)
     day = options.counted_on or date.today()  # noqa: DTZ011  # the operator's day
     return done.report(), day, cautions
 
@@ -150,7 +162,9 @@ def _result(
     ages = {} if protocol.mode == "kinetics" else dict.fromkeys(readings, age)
     try:
         wells = well_counts(plate, readings, ages, {})
-        return analyse_counts(protocol, wells, list(standards.values()), counted_on), ""
+        return analyse_counts(
+            protocol, wells, list(standards.values()), counted_on, options.rules
+        ), ""
     except AnalysisError as error:
         return None, str(error)
 

@@ -95,7 +95,7 @@ def build_facilities(lab: Lab, document: Document) -> Facilities:
             continue
         drivers[name] = driver_class(DriverSetup(name, _NoClock(), _refuse, settings))
         simulated = entry.address.startswith("sim:") or (
-            lab.simulated and entry.address.startswith("drop:")
+            lab.simulated and entry.address.startswith(("drop:", "none:"))
         )
         if not simulated and driver_class.info.maturity == "paper" and not entry.allow_paper:
             message = (

@@ -10,7 +10,7 @@
     pylabrobot:STARlet-4711
 
 The last one is a child process; its name is free, and is what the device is locked under.
-`sim:`, `drop:` and `console:` are no ports; whoever builds a lab deals with them.
+`sim:`, `drop:`, `console:` and `none:` are no ports; whoever builds a lab deals with them.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -16,43 +15,9 @@ from platectl.analysis.errors import AnalysisError
 from platectl.analysis.limits import QcMetric, State
 from platectl.analysis.model import FloatArray
 from platectl.analysis.quality import ControlStatistics, control_statistics
+from platectl.domain.result_rules import CalciumLimits
 
 BLEACH_POINTS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class CalciumLimits:
-    """Limits of a plate; a lab replaces them by its own."""
-
-    z_prime_pass: float = 0.4
-    z_prime_fail: float = 0.2
-    ssmd_pass: float = 2.0
-    ssmd_fail: float = 1.0
-    low_of_high: float = 0.10
-    high_cv: float = 0.20
-    loading_over_background: float = 10.0
-    loading_cv: float = 0.20
-    leak_per_min: float = 0.005
-    bleaching: float = 0.10
-    temperature_low_c: float = 36.0
-    temperature_high_c: float = 37.5
-    glow: float = 1.3
-    stimulus_low: float = 0.12
-    stimulus_high: float = 0.30
-
-    @classmethod
-    def named(cls, values: dict[str, float]) -> CalciumLimits:
-        """Limits with some replaced.
-
-        Raises:
-            AnalysisError: A name that is no limit.
-        """
-        known = {f.name for f in fields(cls)}
-        if strange := sorted(set(values) - known):
-            raise AnalysisError(
-                f"{strange[0]!r} is no limit; use one of {', '.join(sorted(known))}."
-            )
-        return cls(**values)
 
 
 def _metric(
@@ -173,6 +138,15 @@ def _glowing(loaded: Sequence[RatioTrace], limits: CalciumLimits) -> QcMetric:
     text = f"{', '.join(found)} shine by themselves." if found else "No compound shines by itself."
     return _metric("autofluorescence", float(len(found)), f"F x {limits.glow:g} in both channels",
                    text, state="flag" if found else "pass", wells=tuple(found))  # fmt: skip
+
+
+def excluded_metric(traces: Sequence[RatioTrace]) -> QcMetric:
+    """Wells that take no part, each with its reason."""
+    out = [t.trace for t in traces if not t.trace.used]
+    reasons = "; ".join(f"{w.well}: {w.excluded}" for w in out)
+    text = f"Excluded wells: {reasons}." if out else "No well is excluded."
+    return _metric("excluded_wells", float(len(out)), "none", text,
+                   state="flag" if out else "pass", wells=tuple(w.well for w in out))  # fmt: skip
 
 
 def _first(values: FloatArray) -> float:

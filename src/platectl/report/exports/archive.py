@@ -18,6 +18,7 @@ from platectl.domain.errors import StoreError
 from platectl.domain.findings import Finding
 from platectl.domain.run import CompiledRun
 from platectl.domain.units import FROZEN
+from platectl.report.exports.archive_review import REVIEW_SEAL, verify_review
 from platectl.report.exports.crate import (
     MANIFEST,
     METADATA,
@@ -29,6 +30,7 @@ from platectl.report.exports.crate import (
 )
 from platectl.report.model import RunReport
 from platectl.store.ledger import Ledger, Seal
+from platectl.store.review import REVIEW
 
 EXPORTS = "exports"
 LEDGER, SEAL, RUN = "ledger.db", "seal.json", "frozen/run.json"
@@ -69,6 +71,7 @@ def write_archive(
     partial = path.with_name(f"{path.name}.part")
     with tempfile.TemporaryDirectory() as place:
         found = {**_of_folder(folder), **_of_ledger(folder, Path(place), seal)}
+        found |= _of_review(folder, Path(place))
         for file in inputs:
             found[f"files/{_digest_of(file)[:12]}-{file.name}"] = file
         try:
@@ -100,6 +103,7 @@ def verify_archive(path: Path) -> Verified:
         _against_manifest(archive, digests, say)
         run_hash = _against_metadata(archive, digests, say)
         entries = _ledger(archive, digests, Path(place), run_hash, say)
+        verify_review(archive, digests, Path(place), say)
     return Verified(run_hash, len(digests), entries, tuple(findings))
 
 
@@ -120,7 +124,7 @@ def _of_folder(folder: Path) -> dict[str, Path]:
     for file in folder.rglob("*"):
         name = file.relative_to(folder).as_posix()
         plain = file.is_file() and not file.is_symlink()
-        if plain and name not in _LEFT_OUT and not name.startswith((f"{EXPORTS}/", LEDGER)):
+        if plain and name not in _LEFT_OUT and not name.startswith((f"{EXPORTS}/", LEDGER, REVIEW)):
             found[name] = file
     return found
 
@@ -136,6 +140,18 @@ def _of_ledger(folder: Path, place: Path, seal: Seal | None) -> dict[str, Path]:
         end = seal or ledger.seal()
     found[SEAL].write_text(json.dumps({"entries": end.entries, "head": end.head}), encoding="utf-8")
     return found
+
+
+def _of_review(folder: Path, place: Path) -> dict[str, Path]:
+    """A copy of the review book and its seal; nothing where nobody reviewed."""
+    if not (folder / REVIEW).exists():
+        return {}
+    with Ledger.reading(folder / REVIEW) as book:
+        book.copy_to(place / REVIEW)
+        end = book.seal()
+    text = json.dumps({"entries": end.entries, "head": end.head})
+    (place / REVIEW_SEAL).write_text(text, encoding="utf-8")
+    return {name: place / name for name in (REVIEW, REVIEW_SEAL)}
 
 
 def _pack(archive: ZipFile, name: str, file: Path) -> Packed:
