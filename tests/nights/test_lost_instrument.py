@@ -13,7 +13,7 @@ from platectl.app.audit import audit
 from platectl.app.drive import Finished
 from platectl.app.night import execute
 from platectl.app.prepare import Night, prepare
-from platectl.app.runs import deviations
+from platectl.app.run_report import deviations
 from platectl.app.truth import default_truth_path
 from platectl.domain.events import Event
 from platectl.engine.stand_ins import seated
