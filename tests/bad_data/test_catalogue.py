@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -31,13 +30,6 @@ from platectl.app.analyse import AnalyseOptions, analyse_file, read_plate
 from platectl.domain.codes import Code
 from platectl.domain.findings import Finding
 from platectl.report.rows import result_rows
-
-
-@pytest.fixture(autouse=True)
-def _without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """allotropy takes seconds to be imported; here it is not installed."""
-    for name in ("allotropy", "allotropy.parser_factory", "allotropy.to_allotrope"):
-        monkeypatch.setitem(sys.modules, name, None)
 
 
 def options_of(folder: Path, case: Case) -> AnalyseOptions:
