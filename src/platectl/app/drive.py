@@ -107,6 +107,7 @@ class Drive:
                     run.lab, used_instruments(run), clock=self.site.clock, folder=self.folder,
                     recorder=self.recorder, behind=behind, observe=state is not None,
                     guard=self.lock.check, owner=self.owner, console=desk.connect,
+                    qualified=run.qualified,
                 )
             )  # fmt: skip
             keep_lab(self.folder, run.lab, used_instruments(run))

@@ -35,6 +35,9 @@ class InstrumentEntry(BaseModel):
     liquids: tuple[str, ...] = Field(default=(), description="liquids that a dispenser may carry")
     settings: dict[str, Any] = Field(default_factory=dict)
     simulator: dict[str, Any] = Field(default_factory=dict)
+    serial_number: str = Field(
+        default="", description="from its label, for an instrument that does not state it itself"
+    )
     radioactive: bool = Field(default=False, description="only radioactive plates may use it")
     stays_clean: bool = Field(
         default=False,
