@@ -26,6 +26,7 @@ ALSO: Final = {
     "hidex300": ("hidex",),
     "hidex_sense": ("hidex",),
     **{name: ("pylabrobot",) for name in registry.names() if name.startswith("pylabrobot_")},
+    **{name: ("sila2",) for name in registry.names() if name.startswith("sila2_")},
 }
 HEAD: Final = """# Instruments
 
