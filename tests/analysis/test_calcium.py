@@ -21,6 +21,7 @@ from platectl.analysis.calcium.signal import Background, ratio_trace
 from platectl.analysis.calcium.traces import WellTrace
 from platectl.analysis.dose_response import FOUR_PARAMETER
 from platectl.analysis.fit import fit
+from platectl.domain.result_rules import calcium_limits
 
 SHARED = Path(__file__).parents[3] / "shared" / "reference"
 NO_CALIBRATION = Calibration(math.nan, math.nan, math.nan, 224e-9, "none", ())
@@ -249,10 +250,24 @@ def test_too_few_doses_and_failed_plates_give_no_number() -> None:
     assert all(c.value_molar is None for c in failed.compounds)
 
 
+def test_an_excluded_well_is_shown_and_not_fitted() -> None:
+    plate = agonist_plate(7).wells
+    victim = next(w.well for w in plate if w.role == "test")
+    wells = [replace(w, excluded="debris") if w.well == victim else w for w in plate]
+
+    before, after = (analyse_calcium_plate(each, conditions()) for each in (plate, wells))
+
+    point = next(p for c in after.compounds for p in c.points if p.well == victim)
+    metric = next(m for m in after.qc if m.name == "excluded_wells")
+    assert (point.excluded, point.fitted) == ("debris", None)
+    assert (metric.state, metric.wells) == ("flag", (victim,))
+    assert after.compounds[0].value_molar != before.compounds[0].value_molar
+
+
 def test_limits_have_names() -> None:
-    assert CalciumLimits.named({"z_prime_pass": 0.5}).z_prime_pass == 0.5
-    with pytest.raises(AnalysisError, match="no limit"):
-        CalciumLimits.named({"nonsense": 1.0})
+    assert calcium_limits(CalciumLimits(), {"z_prime_pass": 0.5}).z_prime_pass == 0.5
+    with pytest.raises(ValueError, match="nonsense"):
+        calcium_limits(CalciumLimits(), {"nonsense": 1.0})
 
 
 def test_a_plate_without_any_reading_fails_by_name() -> None:

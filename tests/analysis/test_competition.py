@@ -180,7 +180,9 @@ def test_a_hook_is_masked_and_named(bench: Callable) -> None:
 
 def test_a_reference_out_of_its_window_fails_the_plate(bench: Callable) -> None:
     subject = bench(seed=8)
-    limits = QcLimits(reference_windows={"haloperidol": ReferenceWindow(3e-9, 5e-9)})
+    limits = QcLimits(
+        reference_windows={"haloperidol": ReferenceWindow(lower_molar=3e-9, upper_molar=5e-9)}
+    )
 
     result = analyse_competition_plate(subject.plate(), subject.conditions, limits=limits)
 

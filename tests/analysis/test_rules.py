@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from platectl.analysis import AnalysisError, BindingConditions, CompoundResult, selectivity
+from platectl.analysis.limits import QcMetric, judged
 from platectl.analysis.preparation import (
     PreparationErrors,
     concentration_covariance,
@@ -18,6 +19,7 @@ from platectl.analysis.preparation import (
 from platectl.analysis.qualifiers import CurveEvidence, Levels, grade, screen
 from platectl.analysis.quality import control_statistics, halves_difference
 from platectl.analysis.results import LogInterval
+from platectl.domain.result_rules import HillRange, QcLimits, QualifierRules, Width
 
 DOSES = 10.0 ** np.arange(-9.5, -4.9, 0.5)
 
@@ -58,6 +60,14 @@ def test_half_left_at_the_top_is_a_bound_and_inactive_when_flat() -> None:
     assert weak.qualifier == flat.qualifier == ">"
     assert names(weak.flags) == set()
     assert names(flat.flags) == {"inactive"}
+
+
+def test_the_same_half_response_everywhere_is_neither_a_value_nor_a_bound() -> None:
+    for percent in (49.0, 51.0):
+        screening = screen(levels(np.full(10, percent)))
+
+        assert not screening.enough
+        assert names(screening.flags) == {"flat"}
 
 
 def test_less_than_half_at_the_lowest_is_an_upper_bound() -> None:
@@ -240,3 +250,24 @@ def test_dilution_errors_are_shared_along_a_series() -> None:
 
 def test_the_share_of_the_radioligand() -> None:
     assert radioligand_share(3e-9, 5e-9) == pytest.approx(0.375)
+
+
+def test_a_rule_that_is_switched_off_raises_no_flag() -> None:
+    shallow = replace(EVIDENCE, hill=-0.4, hill_lower=-0.45, hill_upper=-0.35)
+    wide = replace(shallow, log_lower=-7.8, log_upper=-6.2)
+    rules = QualifierRules(hill_out_of_range=HillRange(apply=False), imprecise=Width(apply=False))
+
+    assert names(grade(wide, levels(sigmoid(1e-7)))[1]) == {"hill_out_of_range", "imprecise"}
+    assert grade(wide, levels(sigmoid(1e-7)), rules) == ("=", ())
+
+
+def test_the_verdict_of_a_lab_replaces_the_usual_one() -> None:
+    broken = QcMetric("reference_hill[haloperidol]", -0.5, "-1.3 to -0.7", "flag", "Too shallow.")
+    kept = QcMetric("ssmd", 5.0, ">= 3", "pass", "Good.")
+
+    fails = judged([broken, kept], QcLimits(verdicts={"reference_hill": "fail", "ssmd": "fail"}))
+    noted = judged([broken, kept], QcLimits(verdicts={"reference_hill": "note"}))
+
+    assert [m.state for m in fails] == ["fail", "pass"]
+    assert [m.state for m in noted] == ["pass", "pass"]
+    assert "only note" in noted[0].explanation

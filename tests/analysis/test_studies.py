@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.replicate_study import (
     Pair,
-    ReplicateLimits,
     ReplicateStudy,
     least_discriminatory_ratio,
     replicate_study,
@@ -26,6 +25,7 @@ from platectl.analysis.uniformity import (
     trends_of,
     uniformity_study,
 )
+from platectl.domain.result_rules import ReplicateLimits
 
 
 def study_of(logs: list[float], **options: object) -> ReplicateStudy:

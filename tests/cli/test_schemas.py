@@ -34,6 +34,7 @@ def test_every_schema_is_one(schemas: dict[str, Any]) -> None:
         "night",
         "stock",
         "control-rules",
+        "result-rules",
     }
     for schema in schemas.values():
         jsonschema.validators.validator_for(schema).check_schema(schema)
@@ -46,6 +47,7 @@ def test_bundled_lab_and_truth_conform(schemas: dict[str, Any]) -> None:
         "policy": bundled("policy.yaml"),
         "stock": bundled("stock.yaml"),
         "control-rules": bundled("control-rules.yaml"),
+        "result-rules": bundled("result-rules.yaml"),
     }
     for name, path in files.items():
         data = json.loads(json.dumps(yaml.safe_load(path.read_text()), default=str))

@@ -18,7 +18,8 @@ from platectl.app.drive import Finished
 from platectl.app.night import execute
 from platectl.app.prepare import Options, prepare
 from platectl.app.replay import replay_run
-from platectl.app.runs import deviations, keep
+from platectl.app.run_report import deviations
+from platectl.app.runs import keep
 from platectl.app.truth import default_truth_path
 from platectl.domain.findings import InputRefusedError
 from platectl.files.protocol import bundled

@@ -9,7 +9,7 @@ import pytest
 
 from platectl.app.night import execute
 from platectl.app.prepare import Options, prepare
-from platectl.app.runs import build_report
+from platectl.app.run_report import build_report
 from platectl.domain.findings import InputRefusedError
 from platectl.domain.night import NightDoc
 from platectl.planning.overview import overview

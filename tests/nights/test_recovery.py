@@ -18,7 +18,7 @@ from tests.nights.lives import child, entries, rows, signalled, starved, two_pla
 from platectl.app.drive import open_run
 from platectl.app.night import execute, resume
 from platectl.app.prepare import Night, Options, prepare
-from platectl.app.runs import deviations
+from platectl.app.run_report import deviations
 from platectl.app.site import RealSite
 from platectl.domain.errors import FencedError, StoreError
 from platectl.domain.events import Event

@@ -27,7 +27,7 @@ from platectl.app.needs import needs_of
 from platectl.app.night import execute
 from platectl.app.prepare import Options, prepare
 from platectl.app.processes import RunProcesses
-from platectl.app.runs import build_report
+from platectl.app.run_report import build_report
 from platectl.app.serve import Mail, Watchdogs, unit
 from platectl.cli import subject as subjects
 from platectl.cli.main import cli

@@ -11,15 +11,19 @@ from platectl.analysis.compound import CurveFitter, competition_setting
 from platectl.analysis.compound_result import CompoundAnalysis
 from platectl.analysis.equilibrium import EquilibriumCheck, check_equilibrium
 from platectl.analysis.errors import AnalysisError
-from platectl.analysis.limits import QcLimits, QcMetric, worst
+from platectl.analysis.limits import QcMetric, judged, worst
 from platectl.analysis.plate import BindingConditions, WellCount, check_conditions, check_wells
 from platectl.analysis.plate_quality import PlateView, control_metrics, curve_metrics
 from platectl.analysis.preparation import PreparationErrors
-from platectl.analysis.qualifiers import Flag
+from platectl.analysis.qualifiers import RULES, Flag
 from platectl.analysis.results import CompoundResult, PlateResult
 from platectl.analysis.weighting import Kind, Weighting
+from platectl.domain.codes import Code
+from platectl.domain.result_rules import QcLimits, QualifierRules
 
 FEWEST_CONTROLS = 2
+ABOVE_ADDED = 1.5
+"""More counts than this times the radioactivity that was added cannot be pipetting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class CompetitionOptions:
         dilution_step_sd_log10: Standard deviation of one serial dilution step.
         series_top_sd_log10: Of the top concentration of each series.
         stock_sd_log10: Of the stock, common to all series of a compound.
-        outlier_q: False discovery rate of ROUT.
+        rules: When a curve gives a number, and the false discovery rate of ROUT.
     """
 
     weighting: Kind = "counting"
@@ -40,7 +44,7 @@ class CompetitionOptions:
     dilution_step_sd_log10: float = 0.012
     series_top_sd_log10: float = 0.012
     stock_sd_log10: float = 0.0
-    outlier_q: float = 0.01
+    rules: QualifierRules = RULES
 
     @property
     def preparation(self) -> PreparationErrors:
@@ -76,13 +80,14 @@ def analyse_competition_plate(
         nonspecific=view.nonspecific,
         conditions=conditions,
         preparation=options.preparation,
-        outlier_q=options.outlier_q,
+        rules=options.rules,
     )
     compounds = tuple(
         analysis.analyse(name, own) for name, own in _by_compound(wells).items() if own
     )
+    compounds = tuple(_possible(result, wells, conditions) for result in compounds)
     qc = (*control_metrics(view, limits), *curve_metrics(view, compounds, limits))
-    qc = (*qc, _equilibrium_metric(equilibrium))
+    qc = judged((*qc, _equilibrium_metric(equilibrium)), limits)
     state = worst(tuple(metric.state for metric in qc))
     if state == "fail":
         compounds = tuple(_withdrawn(result, qc) for result in compounds)
@@ -98,24 +103,24 @@ def _view(wells: Sequence[WellCount], conditions: BindingConditions) -> PlateVie
                 f"The plate has {len(group)} usable {name} binding wells; at least "
                 f"{FEWEST_CONTROLS} are needed."
             )
-            raise AnalysisError(message)
+            raise AnalysisError(message, Code.CONTROLS_FEW)
     high, low = (float(np.mean([w.gross_cpm for w in group])) for group in (totals, nonspecific))
     if high <= low:
         message = (
             f"Total binding ({high:.0f} cpm) does not exceed nonspecific binding ({low:.0f} cpm), "
             "so there is no window: check the plate's orientation and reagents."
         )
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.NO_WINDOW)
     if high - conditions.background_cpm >= conditions.added_cpm:
         message = (
             f"Total binding ({high:.0f} cpm) exceeds the radioactivity added "
             f"({conditions.added_cpm:.0f} cpm): check concentration, specific activity, "
             "efficiency and volume."
         )
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.COUNT_ABOVE_ADDED)
     if not any(w.used and w.role in {"test", "reference"} for w in wells):
         message = "The plate has no usable compound wells."
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.POINTS_FEW)
     return PlateView(tuple(wells), totals, nonspecific, conditions)
 
 
@@ -142,10 +147,31 @@ def _equilibrium_metric(check: EquilibriumCheck) -> QcMetric:
     )
 
 
+def _possible(
+    result: CompoundResult, wells: Sequence[WellCount], conditions: BindingConditions
+) -> CompoundResult:
+    """No result of a compound with a well that shows more counts than were ever added."""
+    most = conditions.background_cpm + ABOVE_ADDED * conditions.added_cpm
+    above = [
+        w.well for w in wells if w.used and w.compound == result.compound and w.gross_cpm > most
+    ]
+    if not above:
+        return result
+    sentence = (
+        f"{', '.join(above[:6])} shows more counts than the radioactivity that was added: correct it "
+        "or exclude it with a reason."
+    )
+    return _without_value(result, Flag("count_above_added", sentence))
+
+
 def _withdrawn(result: CompoundResult, qc: tuple[QcMetric, ...]) -> CompoundResult:
     """No result from a failed plate; what was fitted stays visible."""
     failed = ", ".join(metric.name for metric in qc if metric.state == "fail")
     flag = Flag("plate_failed", f"The plate failed ({failed}), so no value is reported.")
+    return _without_value(result, flag)
+
+
+def _without_value(result: CompoundResult, flag: Flag) -> CompoundResult:
     return replace(
         result,
         value_molar=None,

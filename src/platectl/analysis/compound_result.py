@@ -38,6 +38,7 @@ from platectl.analysis.qualifiers import (
 )
 from platectl.analysis.report import FitReport, report
 from platectl.analysis.results import CompoundResult, Hill, KiEstimates
+from platectl.domain.result_rules import QualifierRules
 
 SHALLOW_HILL = -0.8
 SUSPICION = 2.5
@@ -52,7 +53,7 @@ class CompoundAnalysis:
     nonspecific: tuple[WellCount, ...]
     conditions: BindingConditions
     preparation: PreparationErrors
-    outlier_q: float
+    rules: QualifierRules
 
     def analyse(self, compound: str, wells: Sequence[WellCount]) -> CompoundResult:
         """Result of one compound from its wells, excluded ones included."""
@@ -64,7 +65,7 @@ class CompoundAnalysis:
             return replace(empty, flags=(flag,), points=fitted_points(None, None, wells))
         data = curve_data(used, self.totals, self.nonspecific)
         levels = self._levels(data)
-        screening = screen(levels)
+        screening = screen(levels, self.rules)
         if not screening.enough:
             return replace(empty, flags=screening.flags, points=fitted_points(data, None, wells))
         try:
@@ -169,7 +170,7 @@ class CompoundAnalysis:
         data, fits, evidence, dropped = self._fits(data, levels)
         masked |= dropped
         shown = (*wells, *self.nonspecific) if dropped else wells
-        qualifier, flags = grade(evidence.curve, levels)
+        qualifier, flags = grade(evidence.curve, levels, self.rules)
         assert fits.exact is not None  # noqa: S101 _fits gives it or raises
         intervals = ki_intervals(fits.exact, data, self.conditions, self.preparation)
         result = replace(
@@ -200,7 +201,8 @@ class CompoundAnalysis:
         one_site = self.fitter.one_site(data)
         dropped: dict[str, str] = {}
         bottom = self._bottom_percent(plateaus)
-        if plateaus is not None and partial_inhibition(_plateau_evidence(plateaus, bottom), levels):
+        own = None if plateaus is None else _plateau_evidence(plateaus, bottom)
+        if own is not None and partial_inhibition(own, levels, self.rules):
             keep = ~np.isinf(data.molar)
             reason = "partial inhibition: the curve has a bottom of its own"
             dropped = {w.well: reason for w in self.nonspecific}
@@ -250,7 +252,8 @@ class CompoundAnalysis:
         scaled = np.abs(np.sqrt(exact.weights) * exact.residuals)
         if scaled.max() <= SUSPICION * 1.4826 * float(np.median(scaled)):
             return result
-        found = rout_outliers(exact, self.outlier_q)
+        rule = self.rules.outlier
+        found = rout_outliers(exact, rule.q)
         if not found:
             return result
         names = tuple(data.wells[i].well for i in found)
@@ -263,11 +266,14 @@ class CompoundAnalysis:
             without = None
         change = "could not be fitted" if without is None else f"Ki would be {without:.3g} M"
         sentence = f"{', '.join(names)} lie far off the curve; without them {change}."
+        flags = [Flag("outlier", sentence)]
+        if len(names) > rule.most or 100.0 * len(names) > rule.most_percent * data.cpm.size:
+            flags.append(Flag("many_outliers", f"{len(names)} outliers take a person to look at."))
         return replace(
             result,
             outliers=names,
             ki_without_outliers_molar=without,
-            flags=(*result.flags, Flag("outlier", sentence)),
+            flags=(*result.flags, *flags),
         )
 
 

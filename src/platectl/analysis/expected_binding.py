@@ -10,11 +10,11 @@ import numpy as np
 
 from platectl.analysis.competition import CompetitionOptions, analyse_competition_plate
 from platectl.analysis.errors import AnalysisError
-from platectl.analysis.limits import QcLimits
 from platectl.analysis.mass_action import free_receptor
 from platectl.analysis.model import FloatArray
 from platectl.analysis.plate import BindingConditions, WellCount, check_conditions
 from platectl.analysis.power import DrawnPlate, Estimate
+from platectl.domain.result_rules import QcLimits
 
 LEAST = 0.05
 """A random factor never falls below this."""

@@ -13,13 +13,13 @@ import numpy as np
 
 from platectl.analysis.calcium.features import WellFeatures
 from platectl.analysis.calcium.plate import CalciumOptions, analyse_responses, judge_controls
-from platectl.analysis.calcium.quality import CalciumLimits
 from platectl.analysis.calcium.traces import CalciumConditions, WellTrace
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.expected_binding import estimate_of
 from platectl.analysis.limits import worst
 from platectl.analysis.model import FloatArray
 from platectl.analysis.power import DrawnPlate, Estimate
+from platectl.domain.result_rules import CalciumLimits
 
 LEAST = 0.1
 _NONE: FloatArray = np.zeros(0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,13 +18,21 @@ from platectl.analysis.kinetic_models import (
     association_plate,
     association_rates,
 )
-from platectl.analysis.limits import QcLimits, QcMetric, State, worst
+from platectl.analysis.limits import QcMetric, State, judged, worst
 from platectl.analysis.model import FloatArray
-from platectl.analysis.plate import BindingConditions, WellCount, check_conditions, check_wells
+from platectl.analysis.plate import (
+    BindingConditions,
+    WellCount,
+    check_conditions,
+    check_wells,
+    is_number,
+)
 from platectl.analysis.profile import Interval, profile_interval
 from platectl.analysis.qualifiers import Flag
 from platectl.analysis.report import FitReport, report
 from platectl.analysis.weighting import Kind, Weighting
+from platectl.domain.codes import Code
+from platectl.domain.result_rules import QcLimits
 
 NANO = 1e9
 FEWEST_CONCENTRATIONS = 2
@@ -107,7 +115,7 @@ def analyse_kinetics_plate(
     wells: Sequence[WellCount],
     conditions: BindingConditions,
     options: KineticsOptions = KineticsOptions(),
-    limits: QcLimits = QcLimits(),  # noqa: B008, ARG001 frozen; one signature for all layouts
+    limits: QcLimits = QcLimits(),  # noqa: B008 frozen
 ) -> KineticsResult:
     """Fit association at all concentrations and times globally (layout K).
 
@@ -129,7 +137,8 @@ def analyse_kinetics_plate(
     log_kd, log_koff, bmax, ns = by_kd.free_values
     start = np.array((log_koff - log_kd, log_koff, bmax, ns))
     by_kon = fit(association_rates(*scale), x, cpm, start=start, options=fitter)
-    return _result(wells, used, x, (by_kd, by_kon), conditions)
+    found = _result(wells, used, x, (by_kd, by_kon), conditions)
+    return _by_rules(found, limits)
 
 
 def analyse_dissociation(
@@ -163,12 +172,12 @@ def _design(used: Sequence[WellCount], conditions: BindingConditions) -> FloatAr
     rows = []
     for well in used:
         ligand, time_min = well.radioligand_molar, well.time_min
-        if ligand is None or not math.isfinite(ligand) or ligand <= 0.0:
+        if ligand is None or not is_number(ligand) or ligand <= 0.0:
             message = f"Well {well.well} has no usable radioligand concentration ({ligand!r} M)."
-            raise AnalysisError(message)
-        if time_min is None or not math.isfinite(time_min) or time_min < 0.0:
+            raise AnalysisError(message, Code.DOSE_IMPOSSIBLE)
+        if time_min is None or not is_number(time_min) or time_min < 0.0:
             message = f"Well {well.well} has no usable time ({time_min!r} min)."
-            raise AnalysisError(message)
+            raise AnalysisError(message, Code.DOSE_IMPOSSIBLE)
         rows.append((ligand * scale * NANO, time_min, float(well.role == "total")))
     _check_design(rows)
     return np.array(rows, dtype=np.float64).T
@@ -182,10 +191,10 @@ def _check_design(rows: Sequence[tuple[float, float, float]]) -> None:
             f"Association needs total binding at two or more radioligand concentrations and "
             f"{FEWEST_TIMES} or more times, not {len(ligands)} and {len(times)}."
         )
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.POINTS_FEW)
     if all(row[2] for row in rows):
         message = "Association needs nonspecific binding wells."
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.CONTROLS_FEW)
 
 
 def _options(
@@ -208,6 +217,12 @@ def _power(interval: Interval, factor: float = 1.0) -> Estimate:
     return Estimate(value, lower, upper)
 
 
+def _by_rules(found: KineticsResult, limits: QcLimits) -> KineticsResult:
+    qc = judged(found.qc, limits)
+    flags = tuple(Flag(m.name, m.explanation) for m in qc if m.state != "pass")
+    return replace(found, qc=qc, state=worst(tuple(m.state for m in qc)), flags=flags)
+
+
 def _result(
     wells: Sequence[WellCount],
     used: Sequence[WellCount],
@@ -226,7 +241,7 @@ def _result(
     qc = _metrics(kd, koff, by_kd, required, conditions)
     per_nanomolar = conditions.cpm_per_molar / NANO
     return KineticsResult(
-        state=worst(tuple(metric.state for metric in qc)),
+        state="pass",
         qc=qc,
         kon_per_molar_min=kon,
         koff_per_min=koff,
@@ -236,7 +251,7 @@ def _result(
         nonspecific_fraction=by_kd["NS"].value / per_nanomolar,
         required_min=required,
         fraction_of_plateau=reached,
-        flags=tuple(Flag(m.name, m.explanation) for m in qc if m.state != "pass"),
+        flags=(),
         fits={"association": report(by_kd), "rates": report(by_kon, profiles=())},
         points=_points(wells, used, x, by_kd),
         conditions=conditions,

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from platectl.analysis.counting import poisson_cv
-from platectl.analysis.limits import QcLimits, QcMetric, State
+from platectl.analysis.limits import QcMetric, State
 from platectl.analysis.plate import BindingConditions, WellCount
 from platectl.analysis.quality import ControlStatistics, control_statistics, halves_difference
 from platectl.analysis.results import CompoundResult
+from platectl.domain.result_rules import QcLimits
 
 _DEAD_SIGMAS = 4.0
-_GOOD_SSMD = 3.0
-_RISE_SIGMAS = 3.0
 _LAST_LEVELS = 2
 
 
@@ -44,7 +43,7 @@ def control_metrics(view: PlateView, limits: QcLimits) -> tuple[QcMetric, ...]:
         _signal_to_background(statistics, limits),
         _specific(statistics, view, limits),
         _signal_window(statistics, limits),
-        _ssmd(statistics),
+        _ssmd(statistics, limits),
         _cv("cv_total", statistics.cv_high, view.totals, limits.cv_total, limits),
         _cv("cv_nsb", statistics.cv_low, view.nonspecific, limits.cv_nsb, limits),
         *_gradients(view, statistics, limits),
@@ -94,9 +93,10 @@ def _signal_window(s: ControlStatistics, limits: QcLimits) -> QcMetric:
     return QcMetric("signal_window", s.signal_window, f"> {limits.signal_window:g}", state, text)
 
 
-def _ssmd(s: ControlStatistics) -> QcMetric:
+def _ssmd(s: ControlStatistics, limits: QcLimits) -> QcMetric:
     text = f"The strictly standardised mean difference of the controls is {s.ssmd:.1f}."
-    return QcMetric("ssmd", s.ssmd, ">= 3", _ok(met=s.ssmd >= _GOOD_SSMD), text)
+    limit = f">= {limits.ssmd:g}"
+    return QcMetric("ssmd", s.ssmd, limit, _ok(met=s.ssmd >= limits.ssmd), text)
 
 
 def _cv(
@@ -215,7 +215,7 @@ def curve_metrics(
         if result.role == "reference":
             metrics.extend((_reference_ki(result, limits), _reference_hill(result, limits)))
         metrics.extend(_plateaus(result, high, low, limits))
-        metrics.extend(_rise(result))
+        metrics.extend(_rise(result, limits.rise_sds))
     return tuple(metrics)
 
 
@@ -247,9 +247,9 @@ def _reference_hill(result: CompoundResult, limits: QcLimits) -> QcMetric:
     return QcMetric(name, slope, limit, _ok(met=low <= slope <= high), text)
 
 
-def _rise(result: CompoundResult) -> tuple[QcMetric, ...]:
+def _rise(result: CompoundResult, most: float) -> tuple[QcMetric, ...]:
     """Mean scaled residual of the last two concentrations; a masked hook counts as a rise."""
-    name, limit = f"rise_at_top[{result.compound}]", f"<= {_RISE_SIGMAS:g} SD"
+    name, limit = f"rise_at_top[{result.compound}]", f"<= {most:g} SD"
     if any(flag.name == "hook" for flag in result.flags):
         text = f"{result.compound} rises again at its highest concentrations, which are masked."
         return (QcMetric(name, None, limit, "flag", text),)
@@ -264,7 +264,7 @@ def _rise(result: CompoundResult) -> tuple[QcMetric, ...]:
         f"The last two concentrations of {result.compound} lie at least {lowest:+.1f} SD from "
         "the curve."
     )
-    return (QcMetric(name, lowest, limit, _ok(met=lowest <= _RISE_SIGMAS), text),)
+    return (QcMetric(name, lowest, limit, _ok(met=lowest <= most), text),)
 
 
 def _plateaus(

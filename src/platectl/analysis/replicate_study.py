@@ -18,6 +18,7 @@ import numpy as np
 
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.limits import QcMetric, State
+from platectl.domain.result_rules import ReplicateLimits
 
 FEWEST_PAIRS = 3
 Scale = Literal["ratio", "difference"]
@@ -30,23 +31,6 @@ class Pair:
     compound: str
     first: float
     second: float
-
-
-@dataclass(frozen=True, slots=True)
-class ReplicateLimits:
-    """What two runs must keep; the Assay Guidance Manual asks for 20 to 30 compounds.
-
-    Attributes:
-        msr: Highest minimum significant ratio.
-        agreement: Limits of agreement within 1/agreement to agreement.
-        difference: Highest minimum significant difference of an efficacy, in its unit (percent).
-        compounds: With fewer the study is flagged.
-    """
-
-    msr: float = 3.0
-    agreement: float = 3.0
-    difference: float = 20.0
-    compounds: int = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +64,9 @@ class ReplicateStudy:
 
 
 def replicate_study(
-    pairs: Sequence[Pair], *, scale: Scale = "ratio", limits: ReplicateLimits = ReplicateLimits()
-) -> ReplicateStudy:
+    pairs: Sequence[Pair], *, scale: Scale = "ratio",
+    limits: ReplicateLimits = ReplicateLimits(),  # noqa: B008 frozen
+) -> ReplicateStudy:  # fmt: skip
     """Compare two runs.
 
     Raises:

@@ -20,6 +20,7 @@ from platectl.analysis.errors import AnalysisError
 from platectl.analysis.limits import QcMetric, State, worst
 from platectl.analysis.model import FloatArray
 from platectl.analysis.quality import ControlStatistics, control_statistics
+from platectl.domain.result_rules import UniformityLimits
 
 Level = Literal["max", "mid", "min"]
 TERMS = ("columns", "rows", "edge")
@@ -78,35 +79,6 @@ class PlateUniformity:
     mid_sd_percent: float | None
     trends: Mapping[str, Trend | None]
     signals: tuple[SignalWell, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class UniformityLimits:
-    """What plates must keep.
-
-    Z' and signal window are those of the Assay Guidance Manual; the others are customary and to be
-    replaced by the lab's own.
-
-    Attributes:
-        z_prime: Least Z'.
-        signal_window: Least signal window.
-        cv: Highest CV of Max; a Min may have it whose SD is below that of Max.
-        mid_sd_percent: Highest standard deviation of Mid, percent.
-        trend: A drift or edge effect beyond this share fails, if it can be told from nothing; one
-            that cannot be excluded to be so large is flagged.
-        trend_flag: Beyond this share one that can be told from nothing is flagged.
-        between_plates: Highest CV of the Max means over plates, and of Mid percent.
-        days: With fewer the study is flagged.
-    """
-
-    z_prime: float = 0.4
-    signal_window: float = 2.0
-    cv: float = 0.20
-    mid_sd_percent: float = 20.0
-    trend: float = 0.20
-    trend_flag: float = 0.05
-    between_plates: float = 0.25
-    days: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +164,8 @@ def _relative(wells: Sequence[SignalWell]) -> FloatArray:
 
 
 def uniformity_study(
-    plates: Sequence[PlateUniformity], limits: UniformityLimits = UniformityLimits()
+    plates: Sequence[PlateUniformity],
+    limits: UniformityLimits = UniformityLimits(),  # noqa: B008 frozen
 ) -> UniformityStudy:
     """Judge plates alone and together.
 

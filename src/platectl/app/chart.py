@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from platectl.analysis.control_chart import ControlChart, ControlPoint, control_chart
 from platectl.analysis.errors import AnalysisError
+from platectl.app.review.journal import look_at
 from platectl.domain.control_rules import ControlRules
 from platectl.domain.findings import Finding, InputRefusedError
 from platectl.files.control_rules import load_control_rules
 from platectl.store.index import RunIndex
 
 CHARTED = ("test", "reference")
+#: states of the index in which a run may go on
+GOES_ON = frozenset({"running", "held", "paused", "stopped"})
 #: columns that must agree within a chart -> the option that chooses among several
 ALIKE = {"site": "--site", "lab": "--lab", "unit": "", "radioligand": "--radioligand"}
 
@@ -58,7 +61,8 @@ def chart_history(options: ChartOptions) -> ChartedHistory:
         StoreError: The index cannot be read.
     """
     rules = load_control_rules(options.rules)
-    rows = history(RunIndex(options.store).runs(), options.compound, options.quantity)
+    runs = RunIndex(options.store).runs()
+    rows = history(runs, options.compound, options.quantity)
     for name in ("site", "lab", "radioligand"):
         wanted = getattr(options, name)
         rows = [
@@ -77,8 +81,10 @@ def chart_history(options: ChartOptions) -> ChartedHistory:
         raise InputRefusedError(
             [Finding(str(error).rstrip("."), str(options.store), None, where, fix)]
         ) from error
+    record_looks(runs, {row["run"] for row in rows}, "platectl chart")
     of = {"compound": rows[0]["compound"], "quantity": options.quantity}
     of |= {name: str(rows[0][name]) for name in ALIKE if rows[0][name]}
+    of["review"] = reviewed(usable)
     return ChartedHistory(of, chart, tuple(left_out), rules)
 
 
@@ -97,6 +103,23 @@ def history(
     return sorted(
         found, key=lambda row: (row["started"], row["run"], len(row["plate"]), row["plate"])
     )
+
+
+def record_looks(runs: Sequence[Mapping[str, Any]], shown: Collection[str], what: str) -> None:
+    """Record a look at each run whose results are shown and that is not over.
+
+    Raises:
+        StoreError: A look could not be recorded.
+    """
+    for run in runs:
+        if run["run"] in shown and run["status"] in GOES_ON:
+            look_at(Path(run["folder"]), what)
+
+
+def reviewed(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How many results nobody vouches for, in words."""
+    unsigned = sum(row.get("review") != "signed" for row in rows)
+    return f"{unsigned} of {len(rows)} results NOT SIGNED" if unsigned else "all results signed"
 
 
 def refuse_mixed(rows: Sequence[Mapping[str, Any]], options: ChartOptions) -> None:

@@ -8,21 +8,21 @@ import json
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 from platectl.app.channel import Channel, control_path
 from platectl.app.desk import Desk
 from platectl.app.emergency import keep_lab
-from platectl.app.evaluation import EvaluatedPlate, evaluate_run
+from platectl.app.evaluation import EvaluatedPlate, Terms, evaluate_run
+from platectl.app.evaluation.terms import rules_of
 from platectl.app.judge import JudgeApart, JudgeHere
 from platectl.app.recorder import WireRecorder
 from platectl.app.replan import Replanner
 from platectl.app.signals import Signals
 from platectl.app.site import SimulatedSite, Site
+from platectl.app.waiting import wait_for
 from platectl.app.wire import connect_lab
-from platectl.domain.clock import Clock
 from platectl.domain.errors import FencedError, StoreError
 from platectl.domain.events import Event
 from platectl.domain.policy import Policy
@@ -87,14 +87,16 @@ class Drive:
         events, seal = list(self.ledger.events()), self.ledger.seal()
         started, finished = (events[0].wall, events[-1].wall) if events else ("", "")
         world = self.site.world if isinstance(self.site, SimulatedSite) else None
-        plates = evaluate_run(run, events)
+        plates = evaluate_run(run, events, Terms(rules_of(self.ledger)))
         return Finished(outcome, plates, events, started, finished, world, seal)
 
     async def _run(self, run: CompiledRun, policy: Policy, state: RunState | None) -> RunOutcome:
         async with AsyncExitStack() as stack:
             desk = Desk()
             if state is None and run.starts is not None:
-                await _until(run.starts, self.site.clock)
+                called_off = await wait_for(run.starts, self.site.clock, self.folder)
+                if called_off:
+                    return RunOutcome("stopped", called_off)
             behind = await stack.enter_async_context(self.site.behind())
             wall = self.site.clock.now().isoformat()
             epoch = self.ledger.claim(str(self.owner), wall)
@@ -191,13 +193,6 @@ def _rare_collections() -> Iterator[None]:
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
-
-
-async def _until(starts: datetime, clock: Clock) -> None:
-    """Wait for the start of a planned night; instruments are not touched before."""
-    left_s = (starts - clock.now()).total_seconds()
-    if left_s > 0:
-        await asyncio.sleep(left_s)
 
 
 @contextmanager

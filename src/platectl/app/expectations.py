@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from datetime import date
 from typing import TypeVar
 
-from platectl.analysis.calcium import CalciumConditions, CalciumLimits, CalciumOptions
+from platectl.analysis.calcium import CalciumConditions, CalciumOptions
 from platectl.analysis.competition import CompetitionOptions
 from platectl.analysis.expected_binding import BindingDraw, BindingVariances, ExpectedBinding
 from platectl.analysis.expected_calcium import (
@@ -20,9 +20,11 @@ from platectl.analysis.expected_calcium import (
 from platectl.analysis.plate import WellCount
 from platectl.analysis.power import Known
 from platectl.app.evaluation.binding import conditions_of, limits_of
+from platectl.app.evaluation.terms import BUNDLED_TERMS
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.findings import Finding, InputRefusedError
 from platectl.domain.layout import PLATE, WellPlan
+from platectl.domain.result_rules import calcium_limits
 from platectl.domain.run import PlatePlan
 from platectl.domain.step_docs import CountDoc, DispenseDoc
 from platectl.domain.units import parse_quantity
@@ -180,7 +182,7 @@ def _binding(
         dilution_step_sd_log10=analysis.dilution_step_sd_log10,
         series_top_sd_log10=analysis.series_top_sd_log10,
     )
-    return BindingDraw(expected, variances, options, limits_of(protocol))
+    return BindingDraw(expected, variances, options, limits_of(protocol, BUNDLED_TERMS.rules))
 
 
 def _radioligand_share(protocol: AssayProtocol) -> float:
@@ -222,7 +224,7 @@ def _calcium(
     options = CalciumOptions(
         calcium.well_cv, analysis.dilution_step_sd_log10, analysis.series_top_sd_log10
     )
-    limits = CalciumLimits.named(dict(protocol.qc))
+    limits = calcium_limits(BUNDLED_TERMS.rules.calcium, protocol.qc)
     expected = ExpectedCalcium(planned, conditions, full, response)
     return CalciumDraw(expected, variances, options, limits)
 

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from platectl.app.evaluation import evaluate_run
-from platectl.app.runs import build_report, read_run
+from platectl.app.review.journal import look_at
+from platectl.app.review.versions import analysed
 from platectl.domain.events import Event
 from platectl.domain.findings import refuse_if_any
 from platectl.domain.run import CompiledRun
@@ -22,6 +22,7 @@ from platectl.report.exports.model import Exported
 from platectl.report.exports.parquet import write_parquet
 from platectl.report.exports.prism import prism_tables, write_prism
 from platectl.report.exports.tables import tables_of
+from platectl.report.model import RunReport
 from platectl.report.values import Row
 from platectl.steps import kind_of
 from platectl.steps.reading import Read
@@ -58,19 +59,20 @@ def export_run(folder: Path, form: str, out: Path | None = None) -> list[Path]:
 
 
 def exported_run(folder: Path) -> Exported:
-    """Read a run folder for an export; results are calculated anew from the ledger.
+    """Read a run folder for an export; results are calculated anew as the newest version says.
 
     Raises:
         StoreError: No ledger, or not a run of this format.
     """
-    run, events = read_run(folder)
-    return gather(folder.name, run, events)
+    look_at(folder, "platectl export")
+    found = analysed(folder)
+    return gather(found.report, found.run, found.events)
 
 
-def gather(name: str, run: CompiledRun, events: Sequence[Event]) -> Exported:
+def gather(report: RunReport, run: CompiledRun, events: Sequence[Event]) -> Exported:
     """What an export of a run is made of."""
     return Exported(
-        report=build_report(name, run, events, evaluate_run(run, events)),
+        report=report,
         counts=_counts(run, events),
         readings=_readings(run, events),
         drivers={name: entry.driver for name, entry in run.lab.instruments.items()},

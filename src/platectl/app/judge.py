@@ -8,17 +8,18 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from platectl.app.evaluation import evaluate_plate
+from platectl.app.evaluation import Terms, evaluate_plate
+from platectl.app.evaluation.terms import rules_of
 from platectl.domain.events import Event
 from platectl.domain.run import CompiledRun
 from platectl.domain.units import FROZEN
 from platectl.store.ledger import Ledger
 
 
-def verdict(run: CompiledRun, plate: str, events: Sequence[Event]) -> str:
+def verdict(run: CompiledRun, plate: str, events: Sequence[Event], terms: Terms) -> str:
     """Why a plate is no good, in a sentence; empty when it is good."""
     plan = next(p for p in run.plates if p.name == plate)
-    found = evaluate_plate(run, plan, events)
+    found = evaluate_plate(run, plan, events, terms)
     if found.result is None:
         return found.problem or "it could not be analysed"
     return " ".join(m.explanation for m in found.result.qc if m.state == "fail")
@@ -30,10 +31,11 @@ class JudgeHere:
     def __init__(self, run: CompiledRun, ledger: Ledger) -> None:
         self._run = run
         self._ledger = ledger
+        self._terms = Terms(rules_of(ledger))
 
     async def __call__(self, plate: str) -> str:
         """See `platectl.engine.ports.Judge`."""
-        return verdict(self._run, plate, list(self._ledger.events(plate=plate)))
+        return verdict(self._run, plate, list(self._ledger.events(plate=plate)), self._terms)
 
 
 class JudgeApart:
@@ -60,4 +62,4 @@ def verdict_from(folder: Path, plate: str) -> str:
     """Judge a plate from the ledger in a run folder."""
     with Ledger.reading(folder / "ledger.db") as ledger:
         run = CompiledRun.model_validate_json(ledger.frozen("run"), context=FROZEN)
-        return verdict(run, plate, list(ledger.events(plate=plate)))
+        return verdict(run, plate, list(ledger.events(plate=plate)), Terms(rules_of(ledger)))

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from platectl.app.blinding import BLINDING
 from platectl.app.drive import PREFLIGHT, Finished, open_run
+from platectl.app.evaluation.terms import RULES
 from platectl.app.prepare import Night
 from platectl.app.site import RealSite, RemoteSite, SimulatedSite, Site
 from platectl.domain.errors import StoreError
@@ -45,6 +47,10 @@ def execute(
         truth = night.truth and night.truth.model_dump(mode="json")
         drive.ledger.freeze("simulation", json.dumps({"seed": night.seed, "truth": truth}))
         drive.ledger.freeze("policy", night.policy.model_dump_json())
+        drive.ledger.freeze(RULES, night.rules.model_dump_json())
+        if night.key is not None:
+            promised = {"study": night.key.study, "commitment": night.key.commitment}
+            drive.ledger.freeze(BLINDING, json.dumps(promised))
         return drive.run(night.compiled, night.policy)
 
 

@@ -7,12 +7,23 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from platectl.app.blinding import (
+    coded_files,
+    coded_stock,
+    coded_truth,
+    refuse_known,
+    under_codes,
+)
+from platectl.app.evaluation.terms import BUNDLED_TERMS
 from platectl.app.truth import load_truth, unknown_to_truth
 from platectl.domain.assay import AssayProtocol
+from platectl.domain.blinding import Key
 from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
 from platectl.domain.lab import Lab
+from platectl.domain.layout import Randomise
 from platectl.domain.night import SIMULATED_START, NightDoc, NightEntry
 from platectl.domain.policy import Policy
+from platectl.domain.result_rules import ResultRules
 from platectl.domain.run import CompiledRun
 from platectl.domain.stock import Stock
 from platectl.files.lab import load_catalogue, load_lab
@@ -20,6 +31,7 @@ from platectl.files.night import beside, is_night, load_night
 from platectl.files.plate_map import load_layout
 from platectl.files.policy import load_policy
 from platectl.files.protocol import bundled, file_hash, find_protocol, load_protocol
+from platectl.files.result_rules import load_result_rules
 from platectl.files.samples import load_samples
 from platectl.files.stock import load_stock
 from platectl.files.yaml_lines import Document
@@ -46,6 +58,9 @@ class Options:
     run: str = "run"
     policy: Path | None = None
     stock: Path | None = None
+    rules: Path | None = None
+    key: Key | None = None
+    randomise: Randomise | None = None
     store: Path | None = None
 
 
@@ -64,6 +79,8 @@ class Night:
     zone: str | None = None
     lab_file: Path | None = None
     stock: Stock | None = None
+    rules: ResultRules = BUNDLED_TERMS.rules
+    key: Key | None = None
 
 
 def prepare(
@@ -101,8 +118,14 @@ def _compiled(
     options: Options, requests: list[Request], terms: NightTerms, planner: Planner,
     zone: str | None = None,
 ) -> Night:  # fmt: skip
+    key, protocols = options.key, [request.protocol for request in requests]
+    if key is not None:
+        refuse_known(key, protocols)
+        requests = [replace(r, files=coded_files(key, r.files)) for r in requests]
     compiled, warnings = compile_run(*requests, terms=terms, planner=planner)
     truth = load_truth(options.truth) if compiled.lab.simulated else None
+    if truth is not None and key is not None:
+        truth = coded_truth(key, truth)
     if truth is not None:
         name = str(options.truth or "truth.yaml")
         for request in requests:
@@ -113,8 +136,11 @@ def _compiled(
                 )
             )  # fmt: skip
     stock = load_stock(options.stock) if options.stock else None
+    if stock is not None and key is not None:
+        stock = coded_stock(key, stock)
     policy = load_policy(options.policy)
-    return Night(compiled, warnings, truth, options.seed, policy, zone, options.lab, stock)
+    return Night(compiled, warnings, truth, options.seed, policy, zone, options.lab, stock,
+                 load_result_rules(options.rules), key)  # fmt: skip
 
 
 def _request(options: Options, lab: Lab, lab_document: Document) -> Request:
@@ -126,8 +152,13 @@ def _request(options: Options, lab: Lab, lab_document: Document) -> Request:
         layout=None if layout_file else options.layout,
     )
     sheet_path = options.samples or own_samples(protocol, options.protocol)
-    samples = load_samples(sheet_path)
     sheet = str(options.samples or (sheet_path.name if sheet_path else "samples.csv"))
+    if options.key is None:
+        samples = load_samples(sheet_path)
+    elif options.samples is None:
+        samples = options.key.coded()
+    else:
+        samples = under_codes(options.key, load_samples(sheet_path), sheet)
     files = [
         find_protocol(options.protocol),
         *(
@@ -139,6 +170,7 @@ def _request(options: Options, lab: Lab, lab_document: Document) -> Request:
     return Request(
         protocol, document, lab, lab_document, load_catalogue(lab), samples, sheet, options.run,
         load_layout(layout_file) if layout_file else None, {str(f): file_hash(f) for f in files},
+        randomise=options.randomise,
         qualified=passed_units(options.store) if options.store else {},
     )  # fmt: skip
 
@@ -185,6 +217,7 @@ def _of_entry(
         request,
         files={**request.files, str(night): file_hash(night)},
         copies=entry.copies,
+        randomise=entry.randomise or options.randomise,
         priority=entry.priority,
         not_before_s=max(doc.offset_s(entry.not_before, starts), 0.0) if entry.not_before else 0.0,
         not_after_s=min(ends, default=None),

@@ -174,7 +174,7 @@ def _outcome(folder: Path, dropped: list[str]) -> dict[str, Any]:
         found |= {
             "results": len(rows), "passed": sum(row["status"] == "pass" for row in rows),
             "failed": [plate["name"] for plate in plates if plate["state"] == "fail"],
-            "warnings": results["warnings"], "report": str(folder / "report.html"),
+            "review": results["review"]["standing"], "warnings": results["warnings"], "report": str(folder / "report.html"),
         }  # fmt: skip
     except FileNotFoundError:
         found["warnings"] = [

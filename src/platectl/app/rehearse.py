@@ -19,7 +19,7 @@ from platectl.app.drive import Finished, used_instruments
 from platectl.app.evaluation import EvaluatedPlate
 from platectl.app.night import execute
 from platectl.app.prepare import Night
-from platectl.app.runs import deviations
+from platectl.app.run_report import deviations
 from platectl.domain.errors import LinkError, UserInputError
 from platectl.domain.events import Event
 from platectl.engine.ending import RunOutcome
@@ -147,7 +147,7 @@ def _faults(night: Night, number: int, rng: random.Random) -> tuple[FaultEntry, 
     wired = [
         n
         for n in used_instruments(night.compiled)
-        if not lab.instruments[n].address.startswith("drop:")
+        if not lab.instruments[n].address.startswith(("drop:", "none:"))
     ]
     entries = []
     for _ in range(number):

@@ -19,11 +19,14 @@ from platectl.analysis.uniformity import (
     plate_uniformity,
     uniformity_study,
 )
-from platectl.app.evaluation import EvaluatedPlate, evaluate_run
-from platectl.app.evaluation.plate import lost_wells
-from platectl.app.runs import read_run
+from platectl.app.chart import record_looks, reviewed
+from platectl.app.evaluation import BUNDLED_TERMS, EvaluatedPlate, evaluate_run
+from platectl.app.evaluation.plate import left_out
+from platectl.app.review.journal import look
+from platectl.app.run_report import read_run
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.findings import Finding, InputRefusedError
+from platectl.domain.result_rules import ReplicateLimits, UniformityLimits
 from platectl.domain.wells import parse_well
 from platectl.store.index import RunIndex
 
@@ -48,6 +51,7 @@ class ReplicateOptions:
     quantity: str | None = None
     site: str | None = None
     readout: Readout = "potency"
+    limits: ReplicateLimits = BUNDLED_TERMS.rules.studies.replicate
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ def compare_runs(options: ReplicateOptions) -> Compared:
     names = [str(run["run"]) for run in runs]
     if names[0] == names[1]:
         raise InputRefusedError([Finding("is compared with itself", names[0], fix="name two runs")])
+    record_looks(runs, names, "platectl study replicate")
     rows = [_chosen(run["results"], options) for run in runs]
     _refuse_unlike(names, rows, options)
     column = COLUMN[options.readout]
@@ -87,13 +92,14 @@ def compare_runs(options: ReplicateOptions) -> Compared:
         "ratio" if options.readout == "potency" else "difference"
     )
     try:
-        study = replicate_study(pairs, scale=scale)
+        study = replicate_study(pairs, scale=scale, limits=options.limits)
     except AnalysisError as error:
         findings = [Finding(str(error).rstrip("."), " and ".join(names), fix="run more compounds")]
         findings += [Finding(why, "", None, name) for name, why in left_out]
         raise InputRefusedError(findings) from error
     row = rows[0][0]
     of = {"first": names[0], "second": names[1], "readout": options.readout}
+    of["review"] = reviewed([r for found in rows for r in found if r["quantity"]])
     of |= {
         "quantity": str(row["quantity"]),
         "site": str(row["site"] or ""),
@@ -149,7 +155,10 @@ def _values(
     return {name: 10.0**mean if log else mean for name, mean in means.items()}
 
 
-def study_uniformity(store: Path, names: Sequence[str]) -> UniformityStudy:
+def study_uniformity(
+    store: Path, names: Sequence[str],
+    limits: UniformityLimits = BUNDLED_TERMS.rules.studies.uniformity,
+) -> UniformityStudy:  # fmt: skip
     """Judge the control signals of all plates of some runs, each run as a day.
 
     Raises:
@@ -162,11 +171,12 @@ def study_uniformity(store: Path, names: Sequence[str]) -> UniformityStudy:
     kinds: dict[str, str] = {}
     for folder in dict.fromkeys(folders):
         run, events = read_run(folder)
+        look(folder, events, "platectl study uniformity")
         for found in evaluate_run(run, events):
             protocol = run.seen_by(found.plan).protocol
             kinds.setdefault(_kind(protocol), f"{folder.name} {found.plan.name}")
             try:
-                wells = _signals(protocol, found, lost_wells(found.plan, events))
+                wells = _signals(protocol, found, left_out(found.plan, events, BUNDLED_TERMS))
                 plates.append(plate_uniformity(found.plan.name, folder.name, wells))
             except AnalysisError as error:
                 findings.append(Finding(str(error).rstrip("."), folder.name, None, found.plan.name))
@@ -177,7 +187,7 @@ def study_uniformity(store: Path, names: Sequence[str]) -> UniformityStudy:
     if findings:
         raise InputRefusedError(findings)
     try:
-        return uniformity_study(plates)
+        return uniformity_study(plates, limits)
     except AnalysisError as error:
         fix = "run more plates, or name more runs"
         raise InputRefusedError([Finding(str(error).rstrip("."), str(store), fix=fix)]) from error

@@ -199,6 +199,7 @@ class _Wiring:
     owner: Owner | None
     console: Connector | None
     locks: list[FileLock] = field(default_factory=list)
+    locked: set[str] = field(default_factory=set)
     streams: list[ByteStream] = field(default_factory=list)
 
     async def abandon(self) -> None:
@@ -240,8 +241,10 @@ class _Wiring:
         elif address == "console:":
             connect = self.console or _no_wire
         else:
-            connect = _no_wire if address.startswith("drop:") else open_connector(address)
-            if self.owner is not None and not address.startswith(("drop:", "console:")):
+            wireless = address.startswith(("drop:", "none:"))
+            connect = _no_wire if wireless else open_connector(address)
+            if self.owner is not None and not wireless and address not in self.locked:
+                self.locked.add(address)  # those that share an address share its lock
                 self.locks.append(lock_instrument(address, self.owner))
 
         async def open_recorded() -> ByteStream:

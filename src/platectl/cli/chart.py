@@ -46,6 +46,7 @@ def chart(
     shown = [format_molar(v) if molar else f"{v:.4g}" for v in map(limits.at, (0, -3, 3))]
     say(f"{quantity} of {found.of['compound']}: centre {shown[0]}, 3 SD {shown[1]} to {shown[2]}, "
         f"learned from {limits.learned_from} of {len(found.chart.points)} results; MSR {limits.msr:.2f}")  # fmt: skip
+    say(found.of["review"])
     if found.chart.broken:
         print_table(
             ("run", "plate", "value", "SD", "rules"),

@@ -7,7 +7,15 @@ from pathlib import Path
 import click
 
 from platectl.app.prepare import Options, prepare
-from platectl.cli.options import emit_json, file_options, json_option, parse_overrides, store_option
+from platectl.cli.options import (
+    emit_json,
+    file_options,
+    json_option,
+    parse_overrides,
+    parse_randomise,
+    randomise_option,
+    store_option,
+)
 from platectl.cli.render import print_table, say
 from platectl.domain.findings import InputRefusedError
 from platectl.domain.units import format_duration
@@ -16,20 +24,22 @@ from platectl.domain.units import format_duration
 @click.command()
 @click.argument("protocol")
 @file_options
+@randomise_option
 @store_option
 @click.option("--steps", "show_steps", is_flag=True, help="List the planned steps.")
 @json_option
 def check(
     protocol: str, lab: Path | None, samples: Path | None, truth: Path | None, layout: str | None,
-    overrides: tuple[str, ...], store: Path, show_steps: bool, as_json: bool,
+    overrides: tuple[str, ...], randomise: tuple[str, ...], store: Path, show_steps: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Check PROTOCOL with lab file and sample sheet: volumes, tips, reagents, windows, capabilities.
 
     All findings are printed at once, each with file, line, field or well, and what would be right.
     """
     options = Options(
-        protocol, lab, samples, truth, layout, parse_overrides(overrides), store=store
-    )
+        protocol, lab, samples, truth, layout, parse_overrides(overrides),
+        randomise=parse_randomise(randomise), store=store,
+    )  # fmt: skip
     try:
         night = prepare(options)
     except InputRefusedError as error:

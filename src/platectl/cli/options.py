@@ -6,9 +6,12 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from platectl.domain.layout import Randomise
 
 F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -25,6 +28,27 @@ stock_option = click.option(
     "--stock",
     type=FILE,
     help="Stock file: what is on hand (default: the one that the night file names, if any).",
+)
+rules_option = click.option(
+    "--rules",
+    type=FILE,
+    help="Rules of results (default: rules.yaml of the store, or the bundled ones).",
+)
+randomise_option = click.option(
+    "--randomise",
+    "randomise",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Draw a layout for each plate: seed=7, scatter=series or wells, apart=2, lines=yes, balanced=yes.",
+)
+study_option = click.option(
+    "--study", help="Run blinded: compounds stand under the codes of this study (platectl blind)."
+)
+keys_option = click.option(
+    "--keys",
+    type=click.Path(path_type=Path, file_okay=False),
+    envvar="PLATECTL_KEYS",
+    help="Folder of the keys of blinded studies (default: keys in the store; environment: PLATECTL_KEYS).",
 )
 store_option = click.option(
     "--store", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), envvar="PLATECTL_STORE",
@@ -68,12 +92,32 @@ def parse_overrides(pairs: tuple[str, ...], option: str = "--set") -> dict[str, 
     for pair in pairs:
         name, sign, value = pair.partition("=")
         if not sign or not name:
-            like = {"--cv": "well=8%", "--expect": "SA4503='5 nM'"}.get(
+            like = {"--cv": "well=8%", "--expect": "SA4503='5 nM'", "--randomise": "seed=7"}.get(
                 option, "temperature='25 C'"
             )
             raise click.UsageError(f"{option} {pair}: write NAME=VALUE, like {option} {like}")
         result[name.strip()] = value.strip()
     return result
+
+
+def parse_randomise(pairs: tuple[str, ...]) -> Randomise | None:
+    """Constraints of random layouts; None where none are wanted.
+
+    Raises:
+        click.UsageError: No seed, an unknown name, or a value that it cannot take.
+    """
+    if not pairs:
+        return None
+    from pydantic import ValidationError  # heavy
+
+    from platectl.domain.layout import Randomise
+
+    try:
+        return Randomise.model_validate(parse_overrides(pairs, "--randomise"))
+    except ValidationError as error:
+        item = error.errors()[0]
+        where = ".".join(map(str, item["loc"]))
+        raise click.UsageError(f"--randomise {where}: {item['msg']}") from error
 
 
 def emit_json(value: Mapping[str, Any]) -> None:

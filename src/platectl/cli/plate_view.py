@@ -20,7 +20,7 @@ class PlateView:
     """Keeps the latest counts of both channels of the plate under the reader."""
 
     def __init__(self) -> None:
-        self._labware = ""
+        self.labware = ""
         self._clear()
 
     def _clear(self) -> None:
@@ -29,9 +29,9 @@ class PlateView:
 
     def take(self, data: Mapping[str, Any]) -> None:
         """Take in one frame of the ledger; a new plate begins anew."""
-        if data["labware"] != self._labware:
+        if data["labware"] != self.labware:
             self._clear()
-            self._labware = data["labware"]
+            self.labware = data["labware"]
         values = zip(data["wells"], data["values"], strict=True)
         known = {well: float(value) for well, value in values if value is not None}
         self._latest.setdefault(data["channel"], {}).update(known)
@@ -50,7 +50,7 @@ class PlateView:
             return None
         rises = {well: ratio - self._resting.get(well, ratio) for well, ratio in ratios.items()}
         top = max(0.1, *rises.values())
-        text = Text(f"{self._labware}: rise of the ratio, up to {top:.2f}\n")
+        text = Text(f"{self.labware}: rise of the ratio, up to {top:.2f}\n")
         for row in range(PLATE.rows):
             text.append(f"{well_name(row, 0)[0]} ")
             for column in range(PLATE.columns):

@@ -15,12 +15,15 @@ from platectl.cli.options import (
     emit_json,
     file_options,
     json_option,
+    keys_option,
     parse_overrides,
     stock_option,
     store_option,
+    study_option,
 )
 from platectl.cli.render import print_table, say
 from platectl.domain.findings import InputRefusedError
+from platectl.store.keys import read_key
 from platectl.transport.wall_clock import WallClock
 
 SHORT = 2
@@ -33,11 +36,14 @@ WORDS = {"no": "SHORT", "unknown": "unknown", "yes": "holds"}
 @file_options
 @stock_option
 @store_option
+@study_option
+@keys_option
 @click.option("--instruments", is_flag=True, help="Ask every instrument who it is; nothing moves.")
 @json_option
 def preflight(
     night: str, lab: Path | None, samples: Path | None, truth: Path | None, layout: str | None,
-    overrides: tuple[str, ...], stock: Path | None, store: Path, instruments: bool, as_json: bool,
+    overrides: tuple[str, ...], stock: Path | None, store: Path, study: str | None,
+    keys: Path | None, instruments: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Check whether all is there for NIGHT, a night file or a protocol, and list what to prepare.
 
@@ -54,6 +60,7 @@ def preflight(
         parse_overrides(overrides),
         run=name,
         stock=stock,
+        key=read_key(keys or store / "keys", study) if study else None,
         store=store,
     )
     try:

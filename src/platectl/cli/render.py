@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,7 +16,7 @@ from platectl.cli.plate_view import PlateView
 from platectl.domain.events import Event
 from platectl.domain.run import CompiledRun
 from platectl.domain.units import format_duration
-from platectl.report.text import tables
+from platectl.report.text import tables, unsigned
 
 FILE_WIDTH = 160
 
@@ -36,8 +36,21 @@ class LiveView:
     when a step of its protocol begins.
     """
 
-    def __init__(self, run: CompiledRun, out: Console) -> None:
+    def __init__(
+        self, run: CompiledRun, out: Console, looked: Callable[[str, int, int], None] | None = None
+    ) -> None:
+        """Make a view.
+
+        Args:
+            run: What runs.
+            out: Where it is shown.
+            looked: Told once of each plate whose data are shown, with the entries and readings
+                that there were.
+        """
         self._run = run
+        self._looked = looked
+        self._shown: set[str] = set()
+        self._entries = self._readings = 0
         self._out = out
         self._titles = {step.id: step for step in run.steps}
         self._running: dict[str, float] = {}
@@ -66,6 +79,8 @@ class LiveView:
     def __call__(self, event: Event) -> None:
         """Take in one event."""
         self._now_s = event.monotonic_s
+        self._entries += 1
+        self._readings += event.kind in {"reading.taken", "frame.taken"}
         if event.kind == "frame.taken":
             self._plate.take(event.data)
         elif event.kind == "step.claimed":
@@ -81,6 +96,9 @@ class LiveView:
             self._done += 1
         if self._live:
             plate = self._plate.render()
+            if plate and self._looked and self._plate.labware not in self._shown:
+                self._shown.add(self._plate.labware)
+                self._looked(self._plate.labware, self._entries, self._readings)
             self._live.update(Group(self._table(), plate) if plate else self._table())
 
     def _table(self) -> Table:
@@ -109,10 +127,12 @@ class LiveView:
 def results_tables(rows: Sequence[dict[str, Any]], *, simulated: bool) -> Iterator[Table]:
     """Constants with intervals; IC50, which the report has too, are left out beside Ki."""
     found = tables(rows)
+    marked = unsigned(rows)
     if any(title == "Ki" for title, _ in found):
         found = [(title, lines) for title, lines in found if not title.startswith("IC50")]
     for title, lines in found:
-        table = Table(*lines[0], title=f"{title} (SIMULATED)" if simulated else title)
+        marks = [text for text, holds in (("SIMULATED", simulated), (marked, marked)) if holds]
+        table = Table(*lines[0], title=f"{title} ({', '.join(marks)})" if marks else title)
         for line in lines[1:]:
             table.add_row(*line)
         yield table

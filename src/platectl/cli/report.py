@@ -23,7 +23,7 @@ def report(names: tuple[str, ...], store: Path, out: Path | None, as_json: bool)
     from platectl.report.html import write_html  # heavy
 
     folders = [Path(RunIndex(store).find(name)["folder"]) for name in names]
-    reports = [reanalyse(folder)[0] for folder in folders]
+    reports = [reanalyse(folder, look_as="platectl report")[0] for folder in folders]
     if len(reports) == 1:
         path = out or folders[0] / "report.html"
         write_html(path, reports[0])

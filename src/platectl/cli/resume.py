@@ -10,10 +10,10 @@ import click
 
 from platectl.app.channel import tell
 from platectl.app.night import resume as go_on
-from platectl.app.runs import read_run
+from platectl.app.run_report import read_run
 from platectl.cli.options import emit_json, json_option, store_option
 from platectl.cli.render import LiveView, console, say
-from platectl.cli.run import conclude, exit_code, log_to
+from platectl.cli.run import conclude, exit_code, log_to, watcher_of
 from platectl.domain.errors import DisconnectedError
 from platectl.store.index import RunIndex
 
@@ -45,7 +45,7 @@ def resume(run: str, store: Path, force: bool, quiet: bool, as_json: bool) -> in
     quiet = quiet or as_json
     with (folder / "log.jsonl").open("a", encoding="utf-8") as log:
         log_to(log)
-        with LiveView(compiled, console(quiet=quiet)) as view:
+        with LiveView(compiled, console(quiet=quiet), watcher_of(folder)) as view:
             finished = go_on(folder, watch=view, force=force)
     summary = conclude(store, folder.name, compiled, finished, began=began, quiet=quiet)
     if as_json:

@@ -6,7 +6,7 @@ import contextlib
 import getpass
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC
 from pathlib import Path
@@ -16,6 +16,7 @@ import click
 import structlog
 from rich.console import Console
 
+from platectl.app.blinding import refuse_opened
 from platectl.app.drive import Finished
 from platectl.app.needs import needs_of
 from platectl.app.night import execute
@@ -27,21 +28,29 @@ from platectl.app.preflight import (
     surroundings_of,
 )
 from platectl.app.prepare import Night, Options, prepare
+from platectl.app.review.journal import enter_look
 from platectl.app.runs import announce, keep, new_run_name, refuse_begun
 from platectl.cli.options import (
     emit_json,
     file_options,
     json_option,
+    keys_option,
     parse_overrides,
+    parse_randomise,
     policy_option,
+    randomise_option,
+    rules_option,
     stock_option,
     store_option,
+    study_option,
 )
 from platectl.cli.render import LiveView, console, results_tables
 from platectl.domain.errors import UserInputError
 from platectl.domain.events import EventKind
 from platectl.domain.findings import InputRefusedError
 from platectl.domain.run import CompiledRun
+from platectl.files.result_rules import rules_file
+from platectl.store.keys import read_key
 from platectl.transport.wall_clock import WallClock
 
 
@@ -52,6 +61,10 @@ from platectl.transport.wall_clock import WallClock
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of the simulated lab.")
 @policy_option
 @stock_option
+@rules_option
+@study_option
+@keys_option
+@randomise_option
 @click.option(
     "--override",
     "waived",
@@ -68,8 +81,8 @@ from platectl.transport.wall_clock import WallClock
 @json_option
 def run(
     protocols: tuple[str, ...], lab: Path | None, samples: Path | None, truth: Path | None, layout: str | None,
-    overrides: tuple[str, ...], store: Path, seed: int, policy: Path | None, stock: Path | None,
-    waived: tuple[str, ...], by: str | None, name: str | None, needs: bool, quiet: bool, as_json: bool,
+    overrides: tuple[str, ...], store: Path, seed: int, policy: Path | None, stock: Path | None, rules: Path | None, study: str | None, keys: Path | None,
+    randomise: tuple[str, ...],     waived: tuple[str, ...], by: str | None, name: str | None, needs: bool, quiet: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Run one or more PROTOCOLS (bundled names, .yaml files, or night files), one after another.
 
@@ -82,13 +95,16 @@ def run(
     if stock is not None and len(protocols) > 1:
         message = "--stock is for one night; put the protocols into one night file"
         raise click.UsageError(message)
+    if study is not None:
+        refuse_opened(store, study)
+    key = read_key(keys or store / "keys", study) if study else None
     words = [Override.parse(text, by=by or getpass.getuser()) for text in waived]
     code, summaries = 0, []
     for protocol in protocols:
         folder = name or new_run_name(store, Path(protocol).stem, WallClock().now().astimezone(UTC))
         options = Options(
             protocol, lab, samples, truth, layout, parse_overrides(overrides), seed, folder, policy,
-            stock, store,
+            stock, rules_file(rules, store), key, parse_randomise(randomise), store,
         )  # fmt: skip
         if needs:
             emit_json(asdict(needs_of(prepare(options, now=WallClock().now()))))
@@ -132,7 +148,7 @@ def _one(
         _show_plan(night, folder / "plan.html", out)
     with (folder / "log.jsonl").open("w", encoding="utf-8") as log:
         log_to(log)
-        with LiveView(night.compiled, out) as view:
+        with LiveView(night.compiled, out, watcher_of(folder)) as view:
             finished = execute(night, folder, watch=view, preflight=flown)
     return conclude(store, options.run, night.compiled, finished, began=began, quiet=quiet)
 
@@ -185,6 +201,15 @@ def exit_code(summary: dict[str, Any]) -> int:
     if summary["status"] != "done":
         return 3
     return 4 if any(row["status"] == "fail" for row in summary["results"]) else 0
+
+
+def watcher_of(folder: Path) -> Callable[[str, int, int], None]:
+    """Records that somebody saw a plate while it was read."""
+
+    def looked(labware: str, entries: int, readings: int) -> None:
+        enter_look(folder, f"plate view of {labware}", entries=entries, readings=readings)
+
+    return looked
 
 
 def log_to(file: Any) -> None:

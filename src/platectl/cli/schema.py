@@ -17,6 +17,7 @@ from platectl.domain.layout import Layout
 from platectl.domain.night import NightDoc
 from platectl.domain.notices import Notices
 from platectl.domain.policy import Policy
+from platectl.domain.result_rules import ResultRules
 from platectl.domain.stock import Stock
 from platectl.simkit.world.truth import Truth
 
@@ -30,6 +31,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "night": NightDoc,
     "stock": Stock,
     "control-rules": ControlRules,
+    "result-rules": ResultRules,
 }
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from platectl.cli.options import FILE, emit_json, json_option, store_option
+from platectl.cli.options import FILE, emit_json, json_option, rules_option, store_option
 from platectl.cli.render import print_table, say
+from platectl.files.result_rules import load_result_rules, rules_file
 
 if TYPE_CHECKING:
     from platectl.analysis.limits import QcMetric
@@ -37,16 +38,18 @@ def study() -> None:
 )  # fmt: skip
 @out_option
 @store_option
+@rules_option
 @json_option
 def replicate(
     first: str, second: str, quantity: str | None, site: str | None, readout: Readout,
-    out: Path | None, store: Path, as_json: bool,
+    out: Path | None, store: Path, rules: Path | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Compare RUN1 with RUN2, compound by compound: mean ratio, MSR, limits of agreement."""
     from platectl.app.study import ReplicateOptions, compare_runs  # heavy
     from platectl.report.study import replicate_json, write_replicate  # heavy
 
-    found = compare_runs(ReplicateOptions(store, first, second, quantity, site, readout))
+    limits = load_result_rules(rules_file(rules, store)).studies.replicate
+    found = compare_runs(ReplicateOptions(store, first, second, quantity, site, readout, limits))
     names = f"{found.of['first']}-and-{found.of['second']}"
     page = out or store / f"study-replicate-{names}.html"
     write_replicate(page, found.of, found.study, found.left_out)
@@ -56,6 +59,7 @@ def replicate(
         emit_json({**content, "page": str(page)})
         return code
     _checks(found.study.checks, f"{found.of['quantity']} of {names.replace('-and-', ' and ')}")
+    say(found.of["review"])
     for name, why in found.left_out:
         say(f"not compared: {name}: {why}")
     say(f"study: {page}")
@@ -66,13 +70,17 @@ def replicate(
 @click.argument("names", metavar="RUN...", nargs=-1, required=True)
 @out_option
 @store_option
+@rules_option
 @json_option
-def uniformity(names: tuple[str, ...], out: Path | None, store: Path, as_json: bool) -> int:
+def uniformity(
+    names: tuple[str, ...], out: Path | None, store: Path, rules: Path | None, as_json: bool
+) -> int:
     """Judge the control signals of all plates of RUNs: window, Z', drift, edge effect."""
     from platectl.app.study import study_uniformity  # heavy
     from platectl.report.study import uniformity_json, write_uniformity  # heavy
 
-    found = study_uniformity(store, names)
+    limits = load_result_rules(rules_file(rules, store)).studies.uniformity
+    found = study_uniformity(store, names, limits)
     page = out or store / "study-uniformity.html"
     write_uniformity(page, found)
     if as_json:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from platectl.domain.binding import BindingDoc, CountingDoc
 from platectl.domain.calcium import CalciumDoc
 from platectl.domain.doc import Doc
 from platectl.domain.layout import ControlRole, Layout
+from platectl.domain.result_rules import (
+    CalciumLimits,
+    QcLimits,
+    binding_limits,
+    calcium_limits,
+)
 from platectl.domain.step_docs import AnyStepDoc
 from platectl.domain.steps import Edge
 from platectl.domain.units import ConcentrationMolar, DurationS, Fraction, TemperatureC, VolumeUl
@@ -204,4 +210,19 @@ class AssayProtocol(Doc):
             raise ValueError(f"mode {self.mode} needs the part '{wanted}'")
         if self.mode in {"modulator", "antagonist"} and self.of_calcium.stimulus is None:
             raise ValueError(f"mode {self.mode} needs a stimulus: write calcium.stimulus")
+        return self
+
+    @model_validator(mode="after")
+    def _limits_are_known(self) -> Self:
+        try:
+            if self.is_binding:
+                binding_limits(QcLimits(), self.qc, self.compounds.reference)
+            else:
+                calcium_limits(CalciumLimits(), self.qc)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            place = ".".join(map(str, first["loc"]))
+            known = ", ".join(sorted((QcLimits if self.is_binding else CalciumLimits).model_fields))
+            message = "is no limit" if first["type"] == "extra_forbidden" else first["msg"].lower()
+            raise ValueError(f"qc.{place}: {message}; use one of {known}") from None
         return self

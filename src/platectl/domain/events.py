@@ -13,6 +13,8 @@ EventKind = Literal[
     "step.claimed", "step.note", "step.done", "step.failed", "step.in_doubt", "step.skipped",
     "action.sent", "action.acked", "action.failed", "action.in_doubt", "action.resolved",
     "question.asked", "question.answered", "plate.dropped", "wells.dropped",
+    "data.viewed", "wells.excluded", "wells.readmitted", "analysis.made", "analysis.signed",
+    "names.revealed",
     "instrument.lost",
     "window.kept", "window.broken", "plan.changed", "reading.taken", "frame.taken", "addition.seen",
 ]  # fmt: skip

@@ -101,6 +101,36 @@ class Layout(BaseModel):
         return tuple(dict.fromkeys(s.slot for s in self.series if s.slot != "reference"))
 
 
+class Randomise(BaseModel):
+    """How layouts are drawn by lot; the same seed gives a plate the same layout again."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    seed: int = Field(ge=0)
+    scatter: Literal["series", "wells"] = Field(
+        default="series", description="what is moved: whole series along their lines, or every well"
+    )
+    apart: int = Field(
+        default=2, ge=1, le=12, description="wells between replicates of a concentration, 1 touch"
+    )
+    lines: bool = Field(
+        default=True, description="with `wells`: such replicates share no row and no column"
+    )
+    balanced: bool = Field(
+        default=True,
+        description="each control as even over rows, columns, halves and edges as the wells allow",
+    )
+
+    def __str__(self) -> str:
+        said = [
+            f"randomised by {self.scatter} with seed {self.seed}",
+            f"replicates {self.apart} apart",
+        ]
+        if self.lines and self.scatter == "wells":
+            said.append("in rows and columns of their own")
+        return ", ".join([*said, *(["controls balanced"] if self.balanced else [])])
+
+
 class WellPlan(BaseModel):
     """What one well of one plate is: role, compound, final concentration, place in its series."""
 

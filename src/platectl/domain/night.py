@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from platectl.domain.layout import Randomise
+
 Interval = tuple[float, float]
 #: a simulated night starts here unless told otherwise, so that it is the same every time
 SIMULATED_START = datetime(2026, 1, 5, 18, 0, tzinfo=UTC)
@@ -68,6 +70,9 @@ class NightEntry(BaseModel):
     layout: str | None = None
     set: dict[str, Any] = Field(default_factory=dict, description="parameters of the protocol")
     copies: int = Field(default=1, ge=1, le=96, description="the same plates so many times")
+    randomise: Randomise | None = Field(
+        default=None, description="draw a layout of its own for each plate"
+    )
     priority: int = Field(default=1, ge=1, le=9, description="1 goes first")
     not_before: Moment | None = None
     not_after: Moment | None = None

@@ -25,6 +25,7 @@ class PlatePlan(BaseModel):
     barcode: str
     wells: tuple[WellPlan, ...]
     assay: int = Field(default=0, description="which of the run's protocols")
+    randomised: str = Field(default="", description="how the layout was drawn; empty if it was not")
 
     def compounds(self) -> tuple[str, ...]:
         """Compounds on the plate, in plate order."""

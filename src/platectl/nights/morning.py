@@ -50,6 +50,7 @@ def _ended(submission: Submission, zone: ZoneInfo) -> str:
         said.append(submission.reason)
     if "results" in outcome:
         said.append(f"{outcome['passed']} of {outcome['results']} results pass")
+        said.append(f"review: {outcome.get('review', 'unsigned')}")
     if dropped := outcome.get("dropped"):
         said.append("given up: " + ", ".join(dropped))
     if count := len(outcome.get("warnings", ())):

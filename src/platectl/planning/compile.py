@@ -14,7 +14,7 @@ from platectl.domain.errors import NoPlanError, UserInputError
 from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
 from platectl.domain.lab import Lab
 from platectl.domain.labware import LabwareKind
-from platectl.domain.layout import Layout
+from platectl.domain.layout import Layout, Randomise
 from platectl.domain.qualification import Unit
 from platectl.domain.run import CompiledRun, PlanNote, PlatePlan
 from platectl.domain.samples import Sample
@@ -54,6 +54,7 @@ class Request:
     priority: int = 1
     not_before_s: float = 0.0
     not_after_s: float | None = None
+    randomise: Randomise | None = None
     qualified: Mapping[str, tuple[Unit, ...]] = field(default_factory=dict)
 
 
@@ -193,6 +194,7 @@ def _add(batch: Batch, request: Request, assay: int) -> list[Finding]:
     plates, more = plan_plates(
         protocol, layout, request.samples, sheet=request.sample_file, run=request.run,
         first=len(batch.templates) + 1, copies=request.copies, assay=assay,
+        randomise=request.randomise,
     )  # fmt: skip
     findings += more
     if any(finding.severity == "error" for finding in findings):

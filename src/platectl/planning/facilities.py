@@ -105,7 +105,7 @@ def build_facilities(
             continue
         drivers[name] = driver_class(DriverSetup(name, _NoClock(), _refuse, settings))
         simulated = entry.address.startswith("sim:") or (
-            lab.simulated and entry.address.startswith("drop:")
+            lab.simulated and entry.address.startswith(("drop:", "none:"))
         )
         if simulated or driver_class.info.maturity != "paper" or entry.allow_paper:
             continue

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from platectl.domain.assay import AssayProtocol, Mode
+from platectl.domain.codes import Code
 from platectl.domain.findings import Finding
-from platectl.domain.layout import Along, Block, ControlRole, Layout, Series, WellPlan, block_offset
+from platectl.domain.layout import (
+    Along,
+    Block,
+    ControlRole,
+    Layout,
+    Randomise,
+    Series,
+    WellPlan,
+    block_offset,
+)
 from platectl.domain.run import PlatePlan
 from platectl.domain.samples import Sample
+from platectl.planning.randomise import CannotRandomiseError, randomised
 
 NEEDED: dict[Mode, tuple[str, ...]] = {
     "competition": ("total", "nsb"),
@@ -24,30 +35,54 @@ WITH_COMPOUND: frozenset[ControlRole] = frozenset({"nsb", "positive"})
 
 def plan_plates(
     protocol: AssayProtocol, layout: Layout, samples: Sequence[Sample], *, sheet: str, run: str,
-    first: int = 1, copies: int = 1, assay: int = 0,
+    first: int = 1, copies: int = 1, assay: int = 0, randomise: Randomise | None = None,
 ) -> tuple[tuple[PlatePlan, ...], list[Finding]]:  # fmt: skip
     """Place samples on plates and resolve every well; plates are named P1, P2, … from `first` on.
 
     Samples with a plate (and slot) of their own go there; the rest fill free slots in order. With
-    `copies` the whole set of plates is made so many times.
+    `copies` the whole set of plates is made so many times. With `randomise` each plate gets a layout
+    of its own, drawn from the one given.
     """
     findings = _layout_findings(protocol, layout)
     slots = layout.slots
     if not slots:
         plates: list[dict[str, Sample]] = [{}] if not findings else []
-        return _resolve(protocol, layout, plates * copies, run, first, assay), findings
+        return _drawn(protocol, layout, plates * copies, run, first, assay, randomise, findings)
     places: dict[int, dict[str, Sample]] = {}
     for sample in sorted(samples, key=lambda s: s.plate == 0):
         number, problem = _free(sample, places, slots)
         if problem:
-            findings.append(Finding(problem[0], sheet, sample.line, problem[1], problem[2]))
+            code = Code.SLOT_UNKNOWN if problem[1] == "slot" else Code.NO_PLACE
+            findings.append(
+                Finding(problem[0], sheet, sample.line, problem[1], problem[2], code=code)
+            )
             continue
         slot = sample.slot or next(s for s in slots if s not in places.get(number, {}))
         places.setdefault(number, {})[slot] = sample
     if findings:
         return (), findings
     ordered = [places[number] for number in sorted(places)]
-    return _resolve(protocol, layout, ordered * copies, run, first, assay), findings
+    return _drawn(protocol, layout, ordered * copies, run, first, assay, randomise, findings)
+
+
+def _drawn(
+    protocol: AssayProtocol, layout: Layout, plates: Sequence[dict[str, Sample]], run: str,
+    first: int, assay: int, randomise: Randomise | None, findings: list[Finding],
+) -> tuple[tuple[PlatePlan, ...], list[Finding]]:  # fmt: skip
+    """Resolve every plate, on a layout of its own where layouts are drawn by lot."""
+    resolved: list[PlatePlan] = []
+    for number, samples in enumerate(plates, start=first):
+        drawn = layout
+        if randomise is not None:
+            try:
+                drawn = randomised(layout, randomise, f"P{number}")
+            except CannotRandomiseError as error:
+                file, where = f"{protocol.name}.yaml", f"layouts.{protocol.layout}"
+                fix = "ask for less, or start from another layout"
+                return (), [*findings, Finding(str(error), file, None, where, fix)]
+        plan = _resolve(protocol, drawn, samples, run, number, assay)
+        resolved.append(plan.model_copy(update={"randomised": str(randomise or "")}))
+    return tuple(resolved), findings
 
 
 def _free(
@@ -85,13 +120,15 @@ def _layout_findings(protocol: AssayProtocol, layout: Layout) -> list[Finding]:
     compounds = protocol.compounds
     roles = {block.role for block in layout.controls}
     findings += [
-        Finding(f"has no {role} wells", file, None, where, "give at least two")
+        Finding(
+            f"has no {role} wells", file, None, where, "give at least two", code=Code.MAP_IMPOSSIBLE
+        )
         for role in NEEDED[protocol.mode]
         if role not in roles
     ]
     findings += [
         Finding(f"has {role} wells, but no such control is defined", file, None, where,
-                f"add {role} to compounds.controls")
+                f"add {role} to compounds.controls", code=Code.MAP_IMPOSSIBLE)
         for role in sorted(roles & WITH_COMPOUND)
         if role not in compounds.controls
     ]  # fmt: skip
@@ -106,14 +143,28 @@ def _layout_findings(protocol: AssayProtocol, layout: Layout) -> list[Finding]:
                 f"series {series.slot} replicate {series.replicate} has {len(series.wells)} wells"
             )
             findings.append(
-                Finding(message, file, None, where, "a curve needs at least 5 concentrations")
+                Finding(
+                    message,
+                    file,
+                    None,
+                    where,
+                    "a curve needs at least 5 concentrations",
+                    code=Code.MAP_IMPOSSIBLE,
+                )
             )
     for slot in layout.slots:
         count = sum(s.slot == slot for s in layout.series)
         if count < compounds.replicates:
             message = f"{slot} has {count} series, the protocol asks for {compounds.replicates} replicates"
             findings.append(
-                Finding(message, file, None, where, "add series or lower the parameter replicates")
+                Finding(
+                    message,
+                    file,
+                    None,
+                    where,
+                    "add series or lower the parameter replicates",
+                    code=Code.MAP_IMPOSSIBLE,
+                )
             )
     for block in layout.controls:
         findings += _level_findings(block, protocol, file, where)
@@ -153,23 +204,19 @@ def _index(value: int | Along | None, block: Block, well: str) -> int:
 
 
 def _resolve(
-    protocol: AssayProtocol, layout: Layout, plates: Sequence[dict[str, Sample]], run: str,
-    first: int, assay: int,
-) -> tuple[PlatePlan, ...]:  # fmt: skip
-    resolved = []
-    for number, samples in enumerate(plates, start=first):
-        wells: list[WellPlan] = []
-        for series in layout.series:
-            if series.slot == "reference" or series.slot in samples:
-                wells += _series_wells(protocol, series, samples.get(series.slot))
-            else:
-                wells += [WellPlan(well=w, role="empty") for w in series.wells]
-        for block in layout.controls:
-            wells += [_control(protocol, block, well) for well in block.wells]
-        name = f"P{number}"
-        plan = PlatePlan(name=name, barcode=f"{run}-{name}", wells=tuple(wells), assay=assay)
-        resolved.append(plan)
-    return tuple(resolved)
+    protocol: AssayProtocol, layout: Layout, samples: dict[str, Sample], run: str, number: int,
+    assay: int,
+) -> PlatePlan:  # fmt: skip
+    wells: list[WellPlan] = []
+    for series in layout.series:
+        if series.slot == "reference" or series.slot in samples:
+            wells += _series_wells(protocol, series, samples.get(series.slot))
+        else:
+            wells += [WellPlan(well=w, role="empty") for w in series.wells]
+    for block in layout.controls:
+        wells += [_control(protocol, block, well) for well in block.wells]
+    name = f"P{number}"
+    return PlatePlan(name=name, barcode=f"{run}-{name}", wells=tuple(wells), assay=assay)
 
 
 def _series_wells(protocol: AssayProtocol, series: Series, sample: Sample | None) -> list[WellPlan]:

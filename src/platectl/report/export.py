@@ -73,11 +73,18 @@ def results_json(report: RunReport) -> str:
         "files": dict(report.files),
         "conditions": [list(row) for row in report.conditions],
         "warnings": list(report.warnings),
+        "findings": [finding.plain() for finding in report.findings],
+        "review": {
+            "standing": report.review.standing, "version": report.review.version,
+            "sentence": report.review.sentence, "study": report.review.study,
+            "names": dict(report.review.names), "deeds": [plain(d) for d in report.review.deeds],
+            "exclusions": [plain(e) for e in report.review.exclusions],
+        },
         "results": result_rows(report.plates),
         "plates": [_plate(plate) for plate in report.plates],
         "windows": [plain(row) for row in report.windows],
         "steps": [plain(row) for row in report.steps],
-    }
+    }  # fmt: skip
     return json.dumps(plain(content), ensure_ascii=False, allow_nan=False, indent=1)
 
 
@@ -102,6 +109,8 @@ def _plate(plate: PlateReport) -> dict[str, Any]:
         "state": view.state if view else "fail",
         "problem": plate.problem,
         "qc": plain(view.qc) if view else [],
+        "review": plate.basis.review,
+        "provenance": {"sha256": plate.basis.provenance, **plain(plate.basis.record)},
         **(plain(view.details) if view else {}),
         "counts": count_rows([plate]),
     }

@@ -7,6 +7,7 @@ from typing import Any
 
 from platectl.domain.units import format_duration
 from platectl.report.export import count_rows
+from platectl.report.exports.tables import provenance_rows
 from platectl.report.model import PlateReport, RunReport
 from platectl.report.rows import result_rows
 from platectl.report.text import tables
@@ -39,6 +40,7 @@ def render(report: RunReport) -> str:
                 )
                 for w in report.windows
             ],
+            provenance=provenance_rows(report),
             timeline=timeline(report.steps, salt=f"{report.run}-timeline") if report.steps else "",
         )
     )

@@ -15,13 +15,16 @@ def result_rows(plates: Sequence[PlateReport]) -> list[Row]:
     `value`, `lower` and `upper` are in `unit`; the columns that end in `_molar` are there for
     concentrations alone. An open side of an interval is None. A failed plate has no value.
     `flags` are names, those of the plate with `plate:` in front, broken windows with `window:`; `remarks` are the sentences
-    behind them.
+    behind them. `review` says whether a person vouches for the value, `provenance` is the SHA-256 of
+    what it rests on.
     """
     rows: list[Row] = []
     for plate in plates:
         view = view_of(plate)
         found = [_missing(plate, name) for name in plate.compounds()] if view is None else view.rows
-        rows += [{**_flagged(row, plate), "plate": plate.name, "barcode": plate.barcode}
+        basis = plate.basis
+        rows += [{**_flagged(row, plate), "plate": plate.name, "barcode": plate.barcode,
+                  "review": basis.review, "version": basis.version, "provenance": basis.provenance}
                  for row in found]  # fmt: skip
     return rows
 
@@ -42,6 +45,7 @@ def _missing(plate: PlateReport, compound: str) -> Row:
         **constant("", None, None, None, MOLAR),
         "qualifier": "~",
         "status": "fail",
+        "model": "",
         "flags": ["plate:not_analysed"],
         "remarks": [plate.problem or f"Plate {plate.name} was not analysed."],
     }

@@ -10,11 +10,11 @@ from platectl.report.values import MOLAR, Row
 NOTHING = "–"
 KI_HEAD = (
     "compound", "site", "Ki", "95 % interval", "status", "radioligand", "L", "Kd", "tissue",
-    "temperature", "plate", "flags",
+    "temperature", "plate", "review", "flags",
 )  # fmt: skip
-RESPONSE_HEAD = ("compound", "constant", "value", "95 % interval", "status", "effect", "shape", "cells", "temperature", "plate", "flags")  # fmt: skip
-CONSTANT_HEAD = ("constant", "of", "site", "value", "95 % interval", "status", "tissue", "temperature", "plate", "flags")  # fmt: skip
-IC50_HEAD = ("compound", "site", "IC50", "95 % interval", "Hill slope", "status", "plate")
+RESPONSE_HEAD = ("compound", "constant", "value", "95 % interval", "status", "effect", "shape", "cells", "temperature", "plate", "review", "flags")  # fmt: skip
+CONSTANT_HEAD = ("constant", "of", "site", "value", "95 % interval", "status", "tissue", "temperature", "plate", "review", "flags")  # fmt: skip
+IC50_HEAD = ("compound", "site", "IC50", "95 % interval", "Hill slope", "status", "plate", "review")
 
 
 def molar(value: float | None) -> str:
@@ -76,6 +76,7 @@ def ki_table(rows: Iterable[Row]) -> list[list[str]]:
             row["tissue"] or NOTHING,
             celsius(row["temperature_c"]),
             row["plate"],
+            reviewed(row),
             flags(row["flags"]),
         ]
         for row in rows
@@ -95,6 +96,7 @@ def ic50_table(rows: Iterable[Row]) -> list[list[str]]:
             hill(row),
             row["status"],
             row["plate"],
+            reviewed(row),
         ]
         for row in rows
         if "effect_percent" not in row
@@ -117,6 +119,7 @@ def constants_table(rows: Iterable[Row]) -> list[list[str]]:
             row.get("tissue") or NOTHING,
             celsius(row.get("temperature_c")),
             row["plate"],
+            reviewed(row),
             flags(row["flags"]),
         ]
         for row in rows
@@ -140,6 +143,7 @@ def response_table(rows: Iterable[Row]) -> list[list[str]]:
             row["site"] or NOTHING,
             celsius(row["temperature_c"]),
             row["plate"],
+            reviewed(row),
             flags(row["flags"]),
         ]
         for row in rows
@@ -172,6 +176,18 @@ def _ic50(row: Row) -> tuple[str, str]:
         return value, interval(row["lower_molar"], row["upper_molar"])
     between = interval(row["ic50_lower_molar"], row["ic50_upper_molar"])
     return molar(row["ic50_molar"]), between if row["ic50_molar"] is not None else NOTHING
+
+
+def reviewed(row: Row) -> str:
+    """Whether a person vouches for a value; what is not signed is marked."""
+    review = str(row.get("review", "unsigned"))
+    return review if review == "signed" else review.upper()
+
+
+def unsigned(rows: Iterable[Row]) -> str:
+    """What the head of a table says when not all of its values are signed."""
+    found = {reviewed(row) for row in rows} - {"signed"}
+    return "SIGNATURE INVALID" if "INVALIDATED" in found else "NOT SIGNED" if found else ""
 
 
 def flags(names: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,13 @@ class RunIndex:
         row = (run, str(folder), protocol, lab, started, status, json.dumps(results))
         with self._db() as db:
             db.execute("INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+    def put_results(self, run: str, results: Sequence[Mapping[str, Any]]) -> None:
+        """Replace the results of a run that is in the index."""
+        with self._db() as db:
+            db.execute(
+                "UPDATE runs SET results = ? WHERE run = ?", (json.dumps(list(results)), run)
+            )
 
     def put_seal(self, run: str, seal: Seal) -> None:
         """Keep the seal of a run's ledger; only a longer one, of a run that went on, replaces it."""

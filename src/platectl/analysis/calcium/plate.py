@@ -11,18 +11,24 @@ import numpy as np
 from platectl.analysis.calcium.calibration import calibrate
 from platectl.analysis.calcium.features import WellFeatures, features_of, template_of
 from platectl.analysis.calcium.quality import (
-    CalciumLimits,
     control_metrics,
     dye_metrics,
+    excluded_metric,
     plate_metrics,
 )
 from platectl.analysis.calcium.response import ResponseOptions, analyse_response
 from platectl.analysis.calcium.results import CalciumPlateResult, ResponseResult, StimulusCheck
 from platectl.analysis.calcium.signal import background_of, ratio_trace
-from platectl.analysis.calcium.traces import CalciumConditions, WellTrace, check_traces
-from platectl.analysis.limits import QcMetric, worst
+from platectl.analysis.calcium.traces import (
+    CalciumConditions,
+    WellTrace,
+    check_conditions,
+    check_traces,
+)
+from platectl.analysis.limits import QcMetric, judged, worst
 from platectl.analysis.preparation import PreparationErrors
 from platectl.analysis.qualifiers import Flag
+from platectl.domain.result_rules import CalciumLimits, ResponseRules
 
 Pair = tuple[WellTrace, WellFeatures]
 #: mode -> role at dose zero of test compounds, and role of the high control
@@ -37,13 +43,16 @@ class CalciumOptions:
         well_cv: Expected relative standard deviation of responses between wells.
         dilution_step_sd_log10: Standard deviation of one serial dilution step.
         series_top_sd_log10: Of the top concentration of each series.
+        rules: When a response gives a number.
     """
 
     well_cv: float = 0.08
     dilution_step_sd_log10: float = 0.012
     series_top_sd_log10: float = 0.012
+    rules: ResponseRules = ResponseRules()  # noqa: RUF009 frozen
 
 
+@np.errstate(divide="ignore", invalid="ignore")  # a dark plate has ratios that are no numbers
 def analyse_calcium_plate(
     wells: Sequence[WellTrace],
     conditions: CalciumConditions,
@@ -60,6 +69,7 @@ def analyse_calcium_plate(
     """
     given = tuple(wells)
     check_traces(given)
+    check_conditions(conditions)
     background = background_of(given)
     traces = tuple(ratio_trace(w, background) for w in given)
     calibration = calibrate(traces, background, conditions.kd_molar)
@@ -68,11 +78,13 @@ def analyse_calcium_plate(
     pairs = list(zip(given, features, strict=True))
     compounds, stimulus = analyse_responses(pairs, conditions, options)
     dead = _dead_time(pairs)
-    qc = (
+    found = (
         *judge_controls(pairs, conditions.mode, limits),
         *dye_metrics(traces, background, limits),
         *plate_metrics(calibration, conditions, limits, stimulus, dead),
+        excluded_metric(traces),
     )
+    qc = judged(found, limits)
     state = worst(tuple(metric.state for metric in qc))
     if state == "fail":
         compounds = tuple(_withdrawn(result, qc) for result in compounds)
@@ -89,12 +101,15 @@ def analyse_responses(
     Raises nothing: what cannot be fitted is said in the flags.
     """
     preparation = PreparationErrors(options.dilution_step_sd_log10, options.series_top_sd_log10)
-    agonist = ResponseOptions(options.well_cv, preparation, "EC50", may_be_bell=False)
+    agonist = ResponseOptions(
+        options.well_cv, preparation, "EC50", may_be_bell=False, rules=options.rules
+    )
     tests = ResponseOptions(
         options.well_cv,
         preparation,
         "IC50" if conditions.mode == "antagonist" else "EC50",
         may_be_bell=conditions.mode == "modulator",
+        rules=options.rules,
     )
     full = _mean(pairs, "stimulus" if conditions.mode == "antagonist" else "positive")
     groups: dict[str, list[Pair]] = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -16,43 +15,9 @@ from platectl.analysis.errors import AnalysisError
 from platectl.analysis.limits import QcMetric, State
 from platectl.analysis.model import FloatArray
 from platectl.analysis.quality import ControlStatistics, control_statistics
+from platectl.domain.result_rules import CalciumLimits
 
 BLEACH_POINTS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class CalciumLimits:
-    """Limits of a plate; a lab replaces them by its own."""
-
-    z_prime_pass: float = 0.4
-    z_prime_fail: float = 0.2
-    ssmd_pass: float = 2.0
-    ssmd_fail: float = 1.0
-    low_of_high: float = 0.10
-    high_cv: float = 0.20
-    loading_over_background: float = 10.0
-    loading_cv: float = 0.20
-    leak_per_min: float = 0.005
-    bleaching: float = 0.10
-    temperature_low_c: float = 36.0
-    temperature_high_c: float = 37.5
-    glow: float = 1.3
-    stimulus_low: float = 0.12
-    stimulus_high: float = 0.30
-
-    @classmethod
-    def named(cls, values: dict[str, float]) -> CalciumLimits:
-        """Limits with some replaced.
-
-        Raises:
-            AnalysisError: A name that is no limit.
-        """
-        known = {f.name for f in fields(cls)}
-        if strange := sorted(set(values) - known):
-            raise AnalysisError(
-                f"{strange[0]!r} is no limit; use one of {', '.join(sorted(known))}."
-            )
-        return cls(**values)
 
 
 def _metric(
@@ -118,7 +83,8 @@ def dye_metrics(
         text = "No well has enough readings to see how it was loaded."
         return [_metric("loading", None, "readings", text, state="fail")]
     level = float(np.nanmean(rest)) / background.at_380 if background.at_380 > 0 else math.inf
-    cv = float(np.nanstd(rest, ddof=1) / np.nanmean(rest)) if rest.size > 1 else math.nan
+    mean = float(rest.mean())
+    cv = float(rest.std(ddof=1)) / mean if rest.size > 1 and mean > 0.0 else math.nan
     metrics = [
         _metric("loading", level, f">= {limits.loading_over_background:g}",
                 f"F380 at rest is {level:.1f} times the background.",
@@ -143,7 +109,9 @@ def _drift(quiet: Sequence[RatioTrace], limits: CalciumLimits) -> list[QcMetric]
         after = trace.f380[trace.since_s > 0]
         after = after[np.isfinite(after)]
         if after.size > 2 * BLEACH_POINTS:
-            losses.append(1.0 - after[-BLEACH_POINTS:].mean() / after[:BLEACH_POINTS].mean())
+            first = float(after[:BLEACH_POINTS].mean())
+            if first > 0.0:
+                losses.append(1.0 - float(after[-BLEACH_POINTS:].mean()) / first)
     leak = float(np.mean(slopes)) if slopes else math.nan
     error = float(np.std(slopes, ddof=1) / np.sqrt(len(slopes))) if len(slopes) > 1 else 0.0
     loss = float(np.mean(losses)) if losses else math.nan
@@ -173,6 +141,15 @@ def _glowing(loaded: Sequence[RatioTrace], limits: CalciumLimits) -> QcMetric:
     text = f"{', '.join(found)} shine by themselves." if found else "No compound shines by itself."
     return _metric("autofluorescence", float(len(found)), f"F x {limits.glow:g} in both channels",
                    text, state="flag" if found else "pass", wells=tuple(found))  # fmt: skip
+
+
+def excluded_metric(traces: Sequence[RatioTrace]) -> QcMetric:
+    """Wells that take no part, each with its reason."""
+    out = [t.trace for t in traces if not t.trace.used]
+    reasons = "; ".join(f"{w.well}: {w.excluded}" for w in out)
+    text = f"Excluded wells: {reasons}." if out else "No well is excluded."
+    return _metric("excluded_wells", float(len(out)), "none", text,
+                   state="flag" if out else "pass", wells=tuple(w.well for w in out))  # fmt: skip
 
 
 def _first(values: FloatArray) -> float:

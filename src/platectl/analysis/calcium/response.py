@@ -28,13 +28,9 @@ from platectl.analysis.profile import Interval, profile_interval
 from platectl.analysis.qualifiers import Flag
 from platectl.analysis.report import report
 from platectl.analysis.weighting import Weighting, given_weights
+from platectl.domain.result_rules import NoResponse, ResponseRules
 
 CONTROL_DECADES = 12.0
-FEWEST_DOSES = 5
-NO_RESPONSE_P = 0.01
-NO_RESPONSE_SDS = 3.0
-BELL_MARGIN = 4.0
-IMPRECISE, USELESS = 1.0, 2.0
 CURVE_POINTS = 80
 
 
@@ -49,12 +45,14 @@ class ResponseOptions:
         quantity: EC50 for rising curves, IC50 for falling ones.
         may_be_bell: Whether a bell-shaped curve may be the answer; where it may not, one that fits
             better is flagged.
+        rules: When a response gives a number.
     """
 
     well_cv: float
     preparation: PreparationErrors
     quantity: str
     may_be_bell: bool
+    rules: ResponseRules = ResponseRules()  # noqa: RUF009 frozen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,8 +82,9 @@ def analyse_response(
     )  # fmt: skip
     doses = {round(math.log10(w.concentration_molar or 1.0), 6) for w, _ in used}
     zero = [(w, f) for w, f in controls if w.used and math.isfinite(f.amplitude)]
-    if len(doses) < FEWEST_DOSES or len(zero) < 2:  # noqa: PLR2004  # a spread needs two
-        sentence = f"{compound} has {len(doses)} usable concentrations; {FEWEST_DOSES} are needed."
+    fewest = options.rules.too_few_points.fewest
+    if len(doses) < fewest or len(zero) < 2:  # noqa: PLR2004  # a spread needs two
+        sentence = f"{compound} has {len(doses)} usable concentrations; {fewest} are needed."
         flag = Flag("too_few_points", sentence)
         return replace(empty, flags=(flag,), points=_shown(wells, None, {}))
     points = _points(used, zero)
@@ -122,14 +121,15 @@ def _fitted(
     held = FitOptions(weighting=given_weights(monotone.weights))
     same = fit(FOUR_PARAMETER, points.log10_molar, points.amplitude,
                start=monotone.free_values, options=held)  # fmt: skip
-    if _no_response(points, same, spread):
+    if _no_response(points, same, spread, options.rules.no_response):
         sentence = f"{empty.compound} does not change the response at any concentration."
         flag = Flag("no_response", sentence)
         return replace(
             empty, qualifier="none", status="no response", flags=(flag,), model="none",
             points=_shown(wells, None, {}), effect_percent=0.0,
         )  # fmt: skip
-    bell, evidence = _bell(points, same) if options.quantity == "EC50" else (None, None)
+    margin = options.rules.bell.aicc_margin
+    bell, evidence = _bell(points, same, margin) if options.quantity == "EC50" else (None, None)
     shape = _shape_flag(bell, may_be_bell=options.may_be_bell)
     bell = bell if options.may_be_bell else None
     chosen, name = (bell, "LogEC50") if bell is not None else (monotone, "LogIC50")
@@ -175,7 +175,7 @@ def _monotone(points: _Points, weighting: Weighting) -> Fit:
     )
 
 
-def _no_response(points: _Points, same: Fit, spread: float) -> bool:
+def _no_response(points: _Points, same: Fit, spread: float, rule: NoResponse) -> bool:
     """Doses and controls do not differ (F test of their means, whatever the shape), or hardly."""
     dose = np.round(points.log10_molar, 6)
     levels, label = np.unique(dose, return_inverse=True)
@@ -186,10 +186,10 @@ def _no_response(points: _Points, same: Fit, spread: float) -> bool:
     extra, left = levels.size - 1, y.size - levels.size
     f = (flat - within) / extra / (within / left)
     furthest = float(np.abs(means - means[0]).max())  # the controls come first
-    return float(fdtrc(extra, left, f)) > NO_RESPONSE_P or furthest < NO_RESPONSE_SDS * spread
+    return float(fdtrc(extra, left, f)) > rule.p or furthest < rule.sds * spread
 
 
-def _bell(points: _Points, monotone: Fit) -> tuple[Fit | None, float | None]:
+def _bell(points: _Points, monotone: Fit, margin: float) -> tuple[Fit | None, float | None]:
     """The bell-shaped curve on the same weights, if AICc speaks clearly for it."""
     held = FitOptions(weighting=given_weights(monotone.weights))
     try:
@@ -199,7 +199,7 @@ def _bell(points: _Points, monotone: Fit) -> tuple[Fit | None, float | None]:
     evidence = aicc(monotone) - aicc(best)
     inside = best["LogIC50"].value < float(points.log10_molar[: points.own].max())
     order = best["LogEC50"].value < best["LogIC50"].value
-    good = evidence > BELL_MARGIN and inside and order and best["Span"].value > 0
+    good = evidence > margin and inside and order and best["Span"].value > 0
     return (best if good else None), evidence
 
 
@@ -218,11 +218,14 @@ def _graded(
     upper = interval.value + math.hypot(interval.upper - interval.value, extra)
     width, flags = upper - lower, []
     qualifier = "="
-    if not width <= USELESS:
+    useless, imprecise = options.rules.undetermined.log_units, options.rules.imprecise
+    if not width <= useless:
         qualifier = "~"
-        flags.append(Flag("undetermined", "The interval spans more than two decades."))
-    elif width > IMPRECISE:
-        flags.append(Flag("imprecise", "The interval spans more than one decade."))
+        sentence = f"The interval spans more than {useless:g} log units."
+        flags.append(Flag("undetermined", sentence))
+    elif imprecise.apply and width > imprecise.log_units:
+        sentence = f"The interval spans more than {imprecise.log_units:g} log units."
+        flags.append(Flag("imprecise", sentence))
     return replace(
         empty,
         value_molar=10.0**interval.value,

@@ -12,14 +12,15 @@ from platectl.analysis.competition import CompetitionOptions, analyse_competitio
 from platectl.analysis.counting import decayed_specific_activity
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.kinetics import KineticsOptions, analyse_kinetics_plate
-from platectl.analysis.limits import QcLimits, ReferenceWindow
 from platectl.analysis.plate import BindingConditions, WellCount
 from platectl.analysis.saturation import SaturationOptions, analyse_saturation_plate
 from platectl.app.evaluation.ages import well_ages_min
-from platectl.app.evaluation.plate import EvaluatedPlate, broken_windows, lost_wells
+from platectl.app.evaluation.plate import EvaluatedPlate, broken_windows, left_out
+from platectl.app.evaluation.terms import Terms
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.events import Event
 from platectl.domain.layout import PLATE
+from platectl.domain.result_rules import QcLimits, ResultRules, binding_limits
 from platectl.domain.run import CompiledRun, PlatePlan
 from platectl.domain.step_docs import HarvestDoc
 from platectl.domain.wells import expand_wells
@@ -38,7 +39,9 @@ class MeasuredLigand:
     wells: int
 
 
-def evaluate_binding(run: CompiledRun, plate: PlatePlan, events: Sequence[Event]) -> EvaluatedPlate:
+def evaluate_binding(
+    run: CompiledRun, plate: PlatePlan, events: Sequence[Event], terms: Terms
+) -> EvaluatedPlate:
     """Analyse one plate from the readings in the ledger."""
     readings = [e.data for e in events if e.kind == "reading.taken"]
     counts = {str(r["well"]): r for r in readings if r["labware"] == f"{plate.name}.filter"}
@@ -50,8 +53,8 @@ def evaluate_binding(run: CompiledRun, plate: PlatePlan, events: Sequence[Event]
         r for r in readings if r["labware"] == f"{plate.name}.{run.protocol.analysis.standards}"
     ]
     try:
-        wells = well_counts(plate, counts, ages, lost_wells(plate, events))
-        result = analyse_counts(run.protocol, wells, standards, _counted_on(events))
+        wells = well_counts(plate, counts, ages, left_out(plate, events, terms))
+        result = analyse_counts(run.protocol, wells, standards, _counted_on(events), terms.rules)
     except AnalysisError as error:
         return EvaluatedPlate(plate, counts, None, str(error), broken)
     return EvaluatedPlate(plate, counts, result, "", broken)
@@ -62,13 +65,14 @@ def analyse_counts(
     wells: Sequence[WellCount],
     standards: Sequence[Mapping[str, Any]],
     counted_on: date,
+    rules: ResultRules,
 ) -> AnyResult:
     """Analyse counted wells as the protocol's mode asks for.
 
     Raises:
         AnalysisError: No usable result can come of them.
     """
-    analysis, limits = protocol.analysis, limits_of(protocol)
+    analysis, limits = protocol.analysis, limits_of(protocol, rules)
     ligands = measure_ligands(protocol, standards, counted_on)
     conditions = conditions_of(protocol, ligands[0] if ligands else None, counted_on)
     if protocol.mode == "competition":
@@ -77,6 +81,7 @@ def analyse_counts(
             cv=analysis.counting_cv,
             dilution_step_sd_log10=analysis.dilution_step_sd_log10,
             series_top_sd_log10=analysis.series_top_sd_log10,
+            rules=rules.qualifiers,
         )
         return analyse_competition_plate(wells, conditions, options, limits)
     wells = with_measured(protocol, wells, ligands)
@@ -201,15 +206,6 @@ def measure_ligands(
     return found
 
 
-def limits_of(protocol: AssayProtocol) -> QcLimits:
-    """QC limits of a protocol over the defaults."""
-    values = dict(protocol.qc)
-    low, high = (
-        values.pop("reference_ki_low_molar", None),
-        values.pop("reference_ki_high_molar", None),
-    )
-    base = QcLimits()
-    windows = dict(base.reference_windows)
-    if low is not None and high is not None:
-        windows = {protocol.compounds.reference: ReferenceWindow(low, high)}
-    return QcLimits(**{**values, "reference_windows": windows})  # type: ignore[arg-type]  # names are checked at load
+def limits_of(protocol: AssayProtocol, rules: ResultRules) -> QcLimits:
+    """QC limits of a protocol over those of the rules."""
+    return binding_limits(rules.binding, protocol.qc, protocol.compounds.reference)

@@ -12,16 +12,17 @@ import numpy as np
 
 from platectl.analysis.calcium import (
     CalciumConditions,
-    CalciumLimits,
     CalciumOptions,
     CalciumPlateResult,
     WellTrace,
     analyse_calcium_plate,
 )
 from platectl.analysis.errors import AnalysisError
-from platectl.app.evaluation.plate import EvaluatedPlate, broken_windows, lost_wells
+from platectl.app.evaluation.plate import EvaluatedPlate, broken_windows, left_out
+from platectl.app.evaluation.terms import Terms
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.events import Event
+from platectl.domain.result_rules import ResultRules, calcium_limits
 from platectl.domain.run import CompiledRun, PlatePlan
 from platectl.domain.step_docs import ReadDoc
 from platectl.hal.reading import ExportedTrace
@@ -47,7 +48,9 @@ class _Readings:
         return at_s, np.asarray(self.values[channel], dtype=np.float64)[order]
 
 
-def evaluate_calcium(run: CompiledRun, plate: PlatePlan, events: Sequence[Event]) -> EvaluatedPlate:
+def evaluate_calcium(
+    run: CompiledRun, plate: PlatePlan, events: Sequence[Event], terms: Terms
+) -> EvaluatedPlate:
     """Analyse one plate from the frames in the ledger."""
     broken = broken_windows(plate, events)
     main, late = _reads(run.protocol)
@@ -57,31 +60,41 @@ def evaluate_calcium(run: CompiledRun, plate: PlatePlan, events: Sequence[Event]
         return EvaluatedPlate(plate, {}, None, "the plate was not read", broken)
     later = _collect(plate, events, late) if late else {}
     added = additions_s(run, plate, events)
-    lost = lost_wells(plate, events)
+    out = left_out(plate, events, terms)
     wells = [
-        _trace(plan, readings, later, added, lost=plan.well in lost)
+        _trace(plan, readings, later, added, out.get(plan.well))
         for plan in plate.wells
         if plan.well in readings
     ]
-    result, problem = _analysed(run.protocol, wells, _temperature_c(events, plate))
-    return EvaluatedPlate(plate, shown, result, problem, broken)
+    result, error = _analysed(run.protocol, wells, _temperature_c(events, plate), terms.rules)
+    return EvaluatedPlate(plate, shown, result, str(error or ""), broken)
 
 
 def evaluate_export(
     protocol: AssayProtocol, plate: PlatePlan, traces: Sequence[ExportedTrace],
-    late: Sequence[ExportedTrace], added_s: float | None,
+    late: Sequence[ExportedTrace], added_s: float | None, rules: ResultRules,
 ) -> EvaluatedPlate:  # fmt: skip
-    """Analyse one plate from an export: `late` are the calibrators, `added_s` is since each first point."""
+    """Analyse one plate from an export: `late` are the calibrators.
+
+    `added_s` is when the compound came, since each first point; None takes what the export states.
+    """
     readings, later = _of_export(protocol, traces), _of_export(protocol, late)
-    added = {} if added_s is None else dict.fromkeys(readings, added_s)
+    added = {t.well: t.added_s for t in traces if t.added_s is not None}
+    if added_s is not None:
+        added = dict.fromkeys(readings, added_s)
     wells = [
-        _trace(plan, readings, later, added, lost=False)
-        for plan in plate.wells
-        if plan.well in readings
+        _trace(plan, readings, later, added, None) for plan in plate.wells if plan.well in readings
     ]
     stated = [t.temperature_c for t in traces if t.temperature_c is not None]
-    result, problem = _analysed(protocol, wells, float(np.mean(stated)) if stated else None)
-    return EvaluatedPlate(plate, _rest(readings), result, problem)
+    result, error = _analysed(protocol, wells, float(np.mean(stated)) if stated else None, rules)
+    code = error.code if error else None
+    return EvaluatedPlate(plate, _rest(readings), result, str(error or ""), code=code)
+
+
+def missing_channels(protocol: AssayProtocol, traces: Sequence[ExportedTrace]) -> list[float]:
+    """Excitations of the dye that an export lacks, nm."""
+    there = {trace.channel.excitation_nm for trace in traces}
+    return [nm for nm in protocol.of_calcium.excitation_nm if min(abs(nm - t) for t in there) > SAME_NM]  # fmt: skip
 
 
 def baseline_s(protocol: AssayProtocol) -> float | None:
@@ -108,21 +121,22 @@ def _of_export(protocol: AssayProtocol, traces: Sequence[ExportedTrace]) -> dict
 
 
 def _analysed(
-    protocol: AssayProtocol, wells: Sequence[WellTrace], temperature_c: float | None
-) -> tuple[CalciumPlateResult | None, str]:
+    protocol: AssayProtocol, wells: Sequence[WellTrace], temperature_c: float | None,
+    rules: ResultRules,
+) -> tuple[CalciumPlateResult | None, AnalysisError | None]:  # fmt: skip
     """The result, or why there is none."""
     options = CalciumOptions(
         well_cv=protocol.of_calcium.well_cv,
         dilution_step_sd_log10=protocol.analysis.dilution_step_sd_log10,
         series_top_sd_log10=protocol.analysis.series_top_sd_log10,
+        rules=rules.responses,
     )
     try:
-        limits = CalciumLimits.named(dict(protocol.qc))
-        return analyse_calcium_plate(
-            wells, _conditions(protocol, temperature_c), options, limits
-        ), ""
+        limits = calcium_limits(rules.calcium, protocol.qc)
+        conditions = _conditions(protocol, temperature_c)
+        return analyse_calcium_plate(wells, conditions, options, limits), None
     except AnalysisError as error:
-        return None, str(error)
+        return None, error
 
 
 def _reads(protocol: AssayProtocol) -> tuple[str, str | None]:
@@ -156,13 +170,13 @@ def _collect(plate: PlatePlan, events: Sequence[Event], doc: str) -> dict[str, _
 
 def _trace(
     plan: Any, readings: Mapping[str, _Readings], later: Mapping[str, _Readings],
-    added: Mapping[str, float], *, lost: bool,
+    added: Mapping[str, float], excluded: str | None,
 ) -> WellTrace:  # fmt: skip
     mine, after = readings[plan.well], later.get(plan.well, _Readings())
     (t340, f340), (t380, f380) = mine.arrays(0), mine.arrays(1)
     return WellTrace(
         well=plan.well,
-        role="excluded" if lost else plan.role,
+        role=plan.role,
         compound=plan.compound if plan.role in {"test", "reference"} else None,
         concentration_molar=plan.concentration_molar,
         series=plan.series,
@@ -175,6 +189,7 @@ def _trace(
         late340=after.arrays(0)[1],
         late380=after.arrays(1)[1],
         flags=tuple(sorted(mine.flags)),
+        excluded=excluded,
     )
 
 

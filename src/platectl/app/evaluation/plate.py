@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from platectl.app.evaluation.terms import Terms
+from platectl.domain.codes import Code
 from platectl.domain.events import Event
 from platectl.domain.run import PlatePlan
 from platectl.report.model import AnyResult, PlateReport
@@ -20,6 +22,8 @@ class EvaluatedPlate:
     result: AnyResult | None
     problem: str = ""
     broken_windows: tuple[str, ...] = ()
+    code: Code | None = None
+    """Name of the finding that `problem` is."""
 
     def report(self) -> PlateReport:
         """What a report shows of it."""
@@ -36,9 +40,9 @@ def given_up(plate: PlatePlan, events: Sequence[Event]) -> str:
     return next((str(d["reason"]) for d in dropped if d["plate"] == plate.name), "")
 
 
-def lost_wells(plate: PlatePlan, events: Sequence[Event]) -> dict[str, str]:
-    """Wells that were given up during the run, with the reason."""
-    lost: dict[str, str] = {}
+def left_out(plate: PlatePlan, events: Sequence[Event], terms: Terms) -> dict[str, str]:
+    """Wells that were given up during the run or excluded by a person, with the reason."""
+    lost = dict(terms.excluded.get(plate.name, {}))
     for event in events:
         if event.kind == "wells.dropped" and event.data["plate"] == plate.name:
             lost |= dict.fromkeys(event.data["wells"], str(event.data["reason"]))

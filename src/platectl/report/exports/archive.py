@@ -14,10 +14,12 @@ from urllib.parse import quote
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 from zlib import error as ZlibError  # noqa: N812  # a class with a small name
 
+from platectl.domain.codes import Code
 from platectl.domain.errors import StoreError
 from platectl.domain.findings import Finding
 from platectl.domain.run import CompiledRun
 from platectl.domain.units import FROZEN
+from platectl.report.exports.archive_review import REVIEW_SEAL, verify_review
 from platectl.report.exports.crate import (
     MANIFEST,
     METADATA,
@@ -29,6 +31,7 @@ from platectl.report.exports.crate import (
 )
 from platectl.report.model import RunReport
 from platectl.store.ledger import Ledger, Seal
+from platectl.store.review import REVIEW
 
 EXPORTS = "exports"
 LEDGER, SEAL, RUN = "ledger.db", "seal.json", "frozen/run.json"
@@ -69,6 +72,7 @@ def write_archive(
     partial = path.with_name(f"{path.name}.part")
     with tempfile.TemporaryDirectory() as place:
         found = {**_of_folder(folder), **_of_ledger(folder, Path(place), seal)}
+        found |= _of_review(folder, Path(place))
         for file in inputs:
             found[f"files/{_digest_of(file)[:12]}-{file.name}"] = file
         try:
@@ -93,13 +97,16 @@ def verify_archive(path: Path) -> Verified:
     try:
         archive = ZipFile(path)
     except BadZipFile as error:
-        return Verified("", 0, 0, (Finding(f"is no archive: {error}", str(path)),))
+        return Verified(
+            "", 0, 0, (Finding(f"is no archive: {error}", str(path), code=Code.EXPORT_DAMAGED),)
+        )
     with archive, tempfile.TemporaryDirectory() as place:
         say = _Sayer(str(path), findings)
         digests = _digests(archive, say)
         _against_manifest(archive, digests, say)
         run_hash = _against_metadata(archive, digests, say)
         entries = _ledger(archive, digests, Path(place), run_hash, say)
+        verify_review(archive, digests, Path(place), say)
     return Verified(run_hash, len(digests), entries, tuple(findings))
 
 
@@ -112,7 +119,7 @@ class _Sayer:
 
     def __call__(self, message: str, where: str = "") -> None:
         """Add one."""
-        self.findings.append(Finding(message, self.file, None, where))
+        self.findings.append(Finding(message, self.file, None, where, code=Code.EXPORT_DAMAGED))
 
 
 def _of_folder(folder: Path) -> dict[str, Path]:
@@ -120,7 +127,7 @@ def _of_folder(folder: Path) -> dict[str, Path]:
     for file in folder.rglob("*"):
         name = file.relative_to(folder).as_posix()
         plain = file.is_file() and not file.is_symlink()
-        if plain and name not in _LEFT_OUT and not name.startswith((f"{EXPORTS}/", LEDGER)):
+        if plain and name not in _LEFT_OUT and not name.startswith((f"{EXPORTS}/", LEDGER, REVIEW)):
             found[name] = file
     return found
 
@@ -136,6 +143,18 @@ def _of_ledger(folder: Path, place: Path, seal: Seal | None) -> dict[str, Path]:
         end = seal or ledger.seal()
     found[SEAL].write_text(json.dumps({"entries": end.entries, "head": end.head}), encoding="utf-8")
     return found
+
+
+def _of_review(folder: Path, place: Path) -> dict[str, Path]:
+    """A copy of the review book and its seal; nothing where nobody reviewed."""
+    if not (folder / REVIEW).exists():
+        return {}
+    with Ledger.reading(folder / REVIEW) as book:
+        book.copy_to(place / REVIEW)
+        end = book.seal()
+    text = json.dumps({"entries": end.entries, "head": end.head})
+    (place / REVIEW_SEAL).write_text(text, encoding="utf-8")
+    return {name: place / name for name in (REVIEW, REVIEW_SEAL)}
 
 
 def _pack(archive: ZipFile, name: str, file: Path) -> Packed:

@@ -88,6 +88,7 @@ def _document(
                 **_custom({
                     "protocol": report.protocol, "run hash": report.run_hash,
                     "simulated": report.simulated, "started": report.started,
+                    "review": report.review.standing, "review in words": report.review.sentence,
                 }),
             },
             "plate reader document": [
@@ -119,7 +120,7 @@ def _constants(exported: Exported, plates: set[str]) -> dict[str, Any]:
 def _described(row: Row) -> str:
     low, high = row["lower_molar"], row["upper_molar"]
     ends = f"95 % interval {low!r} to {high!r} M" if low and high else "no closed 95 % interval"
-    return f"qualifier {row['qualifier']}, {row['status']}, {ends}"
+    return f"qualifier {row['qualifier']}, {row['status']}, {row['review']}, {ends}"
 
 
 def _kinetic(exported: Exported, rows: list[Row]) -> dict[str, Any]:

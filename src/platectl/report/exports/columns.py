@@ -13,7 +13,7 @@ TEXT, WHOLE, NUMBER, TRUTH, TEXTS = "text", "whole number", "number", "yes or no
 _UNITS = {
     "_molar": "M", "_nm": "nm", "_percent": "%", "_min": "min", "_c": "°C", "_s": "s",
 }  # fmt: skip
-_WHOLE = {"series", "counts", "channel", "index"}
+_WHOLE = {"series", "counts", "channel", "index", "version", "number"}
 _BOUNDS = {"lower": "Lower end of the 95 % interval", "upper": "Upper end of the 95 % interval"}
 _MEANINGS: dict[str, str] = {
     "run": "Name of the run.",
@@ -49,6 +49,14 @@ _MEANINGS: dict[str, str] = {
     "model": "Curve that was fitted.",
     "effect_percent": "Greatest effect over that of the reference.",
     "falling_molar": "Concentration at which the falling limb of a bell is half down.",
+    "review": "Whether a person vouches for it: signed, unsigned, or invalidated after a signature.",
+    "version": "Version of the analysis.",
+    "provenance": "SHA-256 of what the result rests on, as the table provenance has it.",
+    "at": "When (ISO 8601, UTC).",
+    "by": "Who.",
+    "reason": "Why.",
+    "digest": "Hash of the review book up to here.",
+    "number": "Number of the entry in the review book.",
     "flags": "Names of what is to be known about the value.",
     "remarks": "Sentences behind the flags.",
     "cpm": "Gross counts per minute; of calcium plates, the first counts at 380 nm.",

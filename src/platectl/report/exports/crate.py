@@ -25,12 +25,15 @@ _SAID = {
     "results.csv": "Results, one row for each constant.",
     "counts.csv": "Counts of every well.",
     "report.html": "Report of the run.",
+    "review.db": "Review book: looks, exclusions, versions and signatures, hash-chained.",
+    "review-seal.json": "Number of entries and hash of the last entry of the review book.",
     "lab.json": "Lab file as it was used.",
     "log.jsonl": "Log of the engine.",
     "frozen/run.json": "The compiled run: every option resolved before it began.",
 }
 _FOLDERS = {
     "wire/": "Recorded bytes of a conversation with an instrument.",
+    "analyses/": "File of one version of the analysis, as it was made.",
     "counts/": "File that a counter dropped.",
     "reads/": "File that a reader dropped.",
     "frozen/": "Document that was frozen before the run began.",
@@ -62,7 +65,8 @@ def metadata_of(report: RunReport, files: Sequence[Packed]) -> str:
             "@type": "Dataset",
             "name": report.run,
             "description": f"{report.title}; run {report.status} in {report.lab}"
-            + (", a simulated lab" if report.simulated else ""),
+            + (", a simulated lab" if report.simulated else "")
+            + f"; {report.review.sentence}",
             "datePublished": report.finished or report.started,
             "identifier": report.run_hash,
             "license": "None is stated; ask the lab that made it.",

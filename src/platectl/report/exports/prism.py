@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -15,6 +16,7 @@ from platectl.domain.layout import WellPlan
 from platectl.files.pzfx import PrismColumn, PrismTable
 from platectl.report.model import PlateReport, RunReport
 from platectl.report.values import finite
+from platectl.report.views import view_of
 
 _ROOT = "GraphPadPrismFile"
 NAMESPACE = "http://graphpad.com/prism/Prism.htm"
@@ -29,7 +31,11 @@ def prism_tables(report: RunReport) -> list[PrismTable]:
     concentration of the radioligand; calcium plates the responses against the concentration, and
     the ratio of each well against the time since the addition.
     """
-    return [table for plate in report.plates for table in _of_plate(plate)]
+    return [
+        replace(table, title=_marked(table.title, plate))
+        for plate in report.plates
+        for table in _of_plate(plate)
+    ]
 
 
 def write_prism(path: Path, tables: Sequence[PrismTable]) -> None:
@@ -50,6 +56,15 @@ def write_prism(path: Path, tables: Sequence[PrismTable]) -> None:
     ET.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
 
 
+def _marked(title: str, plate: PlateReport) -> str:
+    """The title, with what a reader has to know before any number."""
+    view = view_of(plate)
+    failed = ["PLATE FAILED"] if view is None or view.state == "fail" else []
+    unsigned = [] if plate.basis.review == "signed" else [plate.basis.review.upper()]
+    marks = ", ".join([*failed, *unsigned])
+    return f"{title} ({marks})" if marks else title
+
+
 def _of_plate(plate: PlateReport) -> Iterator[PrismTable]:
     if isinstance(plate.result, CalciumPlateResult):
         points = [
@@ -61,12 +76,15 @@ def _of_plate(plate: PlateReport) -> Iterator[PrismTable]:
         yield from _traces(plate.name, plate.result.traces)
         return
     by_x: dict[str, list[Point]] = {}
+    struck = {e["well"] for e in plate.basis.record.get("exclusions", ())}
     for plan in plate.wells:
         cpm = plate.counts.get(plan.well, {}).get("cpm")
         place = _place(plan)
         if cpm is not None and place is not None:
             own = plan.compound if plan.role in {"test", "reference"} else None
-            by_x.setdefault(place[0], []).append((own or plan.role, place[1], cpm, False))
+            by_x.setdefault(place[0], []).append(
+                (own or plan.role, place[1], cpm, plan.well in struck)
+            )
     for x_title, points in by_x.items():
         yield from _xy(f"{plate.name} cpm against {x_title}", x_title, points)
 
@@ -136,7 +154,7 @@ def _column(table: ET.Element, tag: str, column: PrismColumn, width: int) -> Non
         for row, value in enumerate(values):
             struck = {"Excluded": "1"} if (replicate, row) in column.excluded else {}
             cell = ET.SubElement(subcolumn, "d", struck)
-            cell.text = None if value is None else repr(value)
+            cell.text = None if value is None else repr(float(value))
 
 
 def _say(element: ET.Element, title: str) -> None:

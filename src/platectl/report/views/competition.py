@@ -149,6 +149,7 @@ def _row(result: PlateResult, compound: CompoundResult) -> Row:
         "ic50_molar": None if failed else positive(compound.ic50_molar),
         "ic50_lower_molar": None if failed else positive(compound.ic50_lower_molar),
         "ic50_upper_molar": None if failed else positive(compound.ic50_upper_molar),
+        "model": compound.fits["mass action"].model if compound.fits else "",
         "hill": finite(hill.slope) if hill else None,
         "hill_lower": finite(hill.lower) if hill else None,
         "hill_upper": finite(hill.upper) if hill else None,

@@ -57,6 +57,7 @@ class KineticsView:
             "qualifier": "~" if failed else "=",
             "status": self.state,
             **of_conditions(result.conditions),
+            "model": result.fits["association"].model,
             "flags": flags,
             "remarks": sentences,
         }

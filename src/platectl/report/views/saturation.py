@@ -58,6 +58,7 @@ class SaturationView:
             "qualifier": "~" if failed else "=",
             "status": self.state,
             **of_conditions(result.conditions),
+            "model": result.fits["depletion"].model,
             "flags": flags,
             "remarks": sentences,
         }
