@@ -26,7 +26,7 @@ from platectl.planning.facilities import build_facilities
 from platectl.simkit.virtual_time import VirtualClock
 from platectl.simkit.world import Truth
 from platectl.simkit.world.truth import FaultEntry
-from platectl.store.qualifications import FOLDER, keep, passed_units
+from platectl.store.qualifications import FOLDER, keep, passed_units, read_all
 
 READ = {"excitation_nm": 340, "emission_nm": 510, "dye": "quinine", "dye_um": 100}
 
@@ -166,6 +166,15 @@ def test_a_fault_ends_the_test_and_is_in_the_record(tmp_path: Path) -> None:
     assert outcomes(record)["seal water"] == "broken"
     assert "InstrumentFaultError" in record.steps[-1].says
     assert (record.verdict, record.complete) == ("failed", False)
+
+
+def test_who_stops_at_the_console_leaves_an_incomplete_record(tmp_path: Path) -> None:
+    ran = CliRunner().invoke(command, ["sealer", "--store", str(tmp_path)], input="yes\nyes\n")
+
+    (record,) = (found for _, found in read_all(tmp_path))
+    assert ran.exit_code == 1
+    assert record.steps[-1].says == "stopped at the console"
+    assert record.verdict == "incomplete"
 
 
 def test_a_lab_without_a_balance_has_masses_typed_in(tmp_path: Path) -> None:

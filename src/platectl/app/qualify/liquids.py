@@ -44,10 +44,9 @@ def dispenser(bench: Bench) -> list[Step]:
         async def stroke(number: int) -> None:
             await fill(columns[number % len(columns)])
 
-        try:
-            return await bench.gravimetric(stroke, wells=rows, source=bench.nest)
-        finally:
-            await bench.clear(PLATE)
+        found = await bench.gravimetric(stroke, wells=rows, source=bench.nest)
+        await bench.clear(PLATE)
+        return found
 
     async def dye() -> Outcome:
         need_ul = PRIME_UL + len(form.by_row()) * volume_ul
@@ -83,20 +82,18 @@ def handler(bench: Bench) -> list[Step]:
         )
 
     async def weigh() -> Outcome:
-        try:
-            return await bench.gravimetric(on.transfer, wells=on.served, source=on.plate_at)
-        finally:
-            await bench.clear(PLATE, SOURCE)
+        found = await bench.gravimetric(on.transfer, wells=on.served, source=on.plate_at)
+        await bench.clear(PLATE, SOURCE)
+        return found
 
     async def dye() -> Outcome:
         await on.fill(_dye(bench), _dyed(bench))
         await bench.place("a new empty plate", on.plate_at)
         for number in range(len(on.firsts)):
             await on.transfer(number)
-        try:
-            return await _read_dye(bench, bench.kind.format.by_row(), on.plate_at)
-        finally:
-            await bench.clear(SOURCE)
+        found = await _read_dye(bench, bench.kind.format.by_row(), on.plate_at)
+        await bench.clear(SOURCE)
+        return found
 
     return [
         Step("fit and return tips", "movement", f"Is the deck of {name} empty, is the door closed, and may it move?", move),

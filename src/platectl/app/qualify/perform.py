@@ -266,7 +266,7 @@ async def _go_through(test: _Test, bench: Bench, interfaces: set[str]) -> None:
             await bench.subject.abort()
             return
         except BaseException:
-            test.note(step, Outcome("broken", "stopped at the console"))
+            test.note(step, Outcome("declined", "stopped at the console"))
             await bench.subject.abort()
             raise
         test.note(step, outcome)

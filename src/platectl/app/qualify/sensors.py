@@ -97,14 +97,16 @@ def reader(bench: Bench) -> list[Step]:
                 fills=dict.fromkeys(wells, WELL_UL), contents=contents,
             )  # fmt: skip
             await bench.subject.close_drawer()
+            refused = ""
             try:
                 light[what] = await read_once(bench, bench.subject, tuple(wells))
             except RefusedError as error:
-                return Outcome("left_out", str(error))
-            finally:
-                await bench.subject.open_drawer()
-                await bench.clear(PLATE)
-                await bench.subject.close_drawer()
+                refused = str(error)
+            await bench.subject.open_drawer()
+            await bench.clear(PLATE)
+            await bench.subject.close_drawer()
+            if refused:
+                return Outcome("left_out", f"the driver refuses: {refused}")
         usable = all(map(math.isfinite, light["water"] + light["dye"]))
         blank, bright = statistics.median(light["water"]), statistics.median(light["dye"])
         cv = 100.0 * statistics.stdev(light["dye"]) / bright if usable and bright > 0 else math.inf
