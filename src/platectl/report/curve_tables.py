@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,9 +15,14 @@ from platectl.analysis.potency import Potency
 from platectl.domain.findings import Finding
 from platectl.report.export import plain, write_csv
 from platectl.report.html import template
-from platectl.report.svg import COLOURS, GREY, INK, MARKERS, drawing, to_svg
+from platectl.report.picture import COLOURS, GREY, INK, MARKERS, Picture
+from platectl.report.svg import to_svg
 from platectl.report.text import interval, number, qualified
 from platectl.report.values import MOLAR, Row, constant, finite
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
 
 HEAD = (
     "table",
@@ -96,18 +101,26 @@ def write_curve_tables(
 def _plot(curves: Sequence[tuple[str, str, Potency, Points]]) -> str:
     across = min(PANELS_ACROSS, len(curves))
     down = math.ceil(len(curves) / across)
-    with drawing(PANEL_IN[0] * across, PANEL_IN[1] * down) as figure:
+
+    def draw(figure: FigureBase) -> None:
         figure.subplots_adjust(
             left=0.6 / (3.1 * across), right=0.98, top=1 - 0.35 / (2.6 * down), bottom=0.5 / (2.6 * down), wspace=0.35, hspace=0.55
         )  # fmt: skip
         for place, (table, name, found, points) in enumerate(curves):
-            axes = figure.add_subplot(down, across, place + 1)
-            for used, marker, colour in ((True, MARKERS[0], COLOURS[0]), (False, MARKERS[6], GREY)):
-                shown = [(x, y) for x, y, u in points if u is used and x is not None]
-                axes.plot([x for x, _ in shown], [y for _, y in shown], marker, color=colour, markersize=3.5)  # fmt: skip
-            if found.fitted is not None and found.value_molar is not None:
-                grid = np.linspace(found.fitted.x.min(), found.fitted.x.max(), 120)
-                axes.plot(grid, found.fitted.predict(grid), color=INK, linewidth=1.0)
-            axes.set_title(name or table, loc="left", fontweight="bold")
-            axes.set_xlabel("log10 M")
-        return to_svg(figure, salt="curves", label=f"Curves of {len(curves)} data sets")
+            _panel(figure.add_subplot(down, across, place + 1), name or table, found, points)
+
+    size = PANEL_IN[0] * across, PANEL_IN[1] * down
+    return to_svg(Picture(*size, f"Curves of {len(curves)} data sets", draw), salt="curves")
+
+
+def _panel(axes: Axes, title: str, found: Potency, points: Points) -> None:
+    for used, marker, colour in ((True, MARKERS[0], COLOURS[0]), (False, MARKERS[6], GREY)):
+        shown = [(x, y) for x, y, u in points if u is used and x is not None]
+        axes.plot(
+            [x for x, _ in shown], [y for _, y in shown], marker, color=colour, markersize=3.5
+        )
+    if found.fitted is not None and found.value_molar is not None:
+        grid = np.linspace(found.fitted.x.min(), found.fitted.x.max(), 120)
+        axes.plot(grid, found.fitted.predict(grid), color=INK, linewidth=1.0)
+    axes.set_title(title, loc="left", fontweight="bold")
+    axes.set_xlabel("log10 M")
