@@ -11,7 +11,8 @@ import pytest
 
 from platectl.app.chart import ChartedHistory, ChartOptions, chart_history
 from platectl.domain.findings import InputRefusedError
-from platectl.report.control_chart import chart_json, chart_svg, write_chart
+from platectl.report.control_chart import chart_json, chart_picture, write_chart
+from platectl.report.svg import to_svg
 from platectl.store.index import RunIndex
 
 VALUES = (1.50, 1.58, 1.41, 1.53, 1.62, 1.45, 1.49, 1.55, 1.38, 1.60, 1.52, 1.47)
@@ -69,7 +70,7 @@ def test_kinds_of_points_differ_in_shape_and_not_in_colour_alone(tmp_path: Path)
     store = store_of(tmp_path, [row(v) for v in (*VALUES, *VALUES[:8], 1.72, 3.0)])
     found = charted(store)
 
-    svg = chart_svg(found.of, found.chart)
+    svg = to_svg(chart_picture(found.of, found.chart), salt="chart")
 
     shapes = re.findall(r'PathCollection_\d+">\s*<defs>\s*<path [^>]*?\bd="([^"]+)"', svg)
     assert len({" ".join(shape.split()) for shape in shapes}) == 3

@@ -29,9 +29,10 @@ from platectl.app.runs import reanalyse
 from platectl.planning.overview import overview
 from platectl.report.compare import write_comparison
 from platectl.report.control_chart import write_chart
+from platectl.report.picture import Picture
 from platectl.report.plan import write_plan
 from platectl.report.study import write_replicate
-from platectl.report.svg import drawing, to_svg
+from platectl.report.svg import to_svg
 
 pytestmark = pytest.mark.skipif(browser() is None, reason="no Chromium on this machine")
 ORDINARY = ("binding", "calcium", "compare", "chart", "replicate", "plan")
@@ -110,10 +111,10 @@ def test_further_reports_look_right(tmp_path: Path) -> None:
 
 
 def figure(draw: Callable[[Any], None]) -> str:
-    with drawing(4.0, 3.0) as canvas:
-        axes = canvas.add_axes((0.2, 0.2, 0.7, 0.7))
-        draw(axes)
-        return to_svg(canvas, salt="x", label="figure")
+    def on(canvas: Any) -> None:
+        draw(canvas.add_axes((0.2, 0.2, 0.7, 0.7)))
+
+    return to_svg(Picture(4.0, 3.0, "figure", on), salt="x")
 
 
 def in_colour_only(axes: Any) -> None:

@@ -15,18 +15,28 @@ from platectl.store.index import RunIndex
 @click.command()
 @click.argument("names", metavar="RUN...", nargs=-1, required=True)
 @store_option
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["html", "pdf"]),
+    help="What to write; without it, what --out ends with.",
+)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write.")
 @json_option
-def report(names: tuple[str, ...], store: Path, out: Path | None, as_json: bool) -> int:
+def report(
+    names: tuple[str, ...], store: Path, form: str | None, out: Path | None, as_json: bool
+) -> int:
     """Write the report of one RUN again, or a head-to-head of several (sigma-1 beside sigma-2)."""
     from platectl.report.compare import compare_rows, write_comparison  # heavy
     from platectl.report.html import write_html  # heavy
+    from platectl.report.pdf import write_pdf  # heavy
 
     folders = [Path(RunIndex(store).find(name)["folder"]) for name in names]
     reports = [reanalyse(folder, look_as="platectl report")[0] for folder in folders]
+    form = form or ("pdf" if out and out.suffix.lower() == ".pdf" else "html")
     if len(reports) == 1:
-        path = out or folders[0] / "report.html"
-        write_html(path, reports[0])
+        path = out or folders[0] / f"report.{form}"
+        (write_pdf if form == "pdf" else write_html)(path, reports[0])
         rows: list[dict[str, object]] = []
     else:
         path = out or store / ("-vs-".join(r.run for r in reports) + ".html")

@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from platectl.analysis.calcium import CalciumPlateResult, ResponseResult
-from platectl.report.svg import COLOURS, GREY, INK, PALE, drawing, to_svg
+from platectl.report.picture import COLOURS, GREY, INK, PALE, Picture
 from platectl.report.text import interval, qualified
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
 
 NANO = 9.0
-PANEL_IN, HEIGHT_IN = 2.9, 2.7
+ACROSS, PANEL_IN, HEIGHT_IN, LEFT_IN = 3, 2.9, 2.7, 0.7
 ZERO_DECADES = 0.9
 
 
-def dose_curves(result: CalciumPlateResult, *, salt: str) -> str:
+def dose_curves(result: CalciumPlateResult) -> list[Picture]:
     """Responses against dose; wells at dose zero stand at the left."""
     shown = [c for c in result.compounds if c.points]
-    if not shown:
-        return ""
-    with drawing(PANEL_IN * len(shown), HEIGHT_IN) as figure:
-        panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
-        for axes, compound in zip(panels, shown, strict=True):
+    return [_row(shown[n : n + ACROSS]) for n in range(0, len(shown), ACROSS)]
+
+
+def _row(row: Sequence[ResponseResult]) -> Picture:
+    def draw(figure: FigureBase) -> None:
+        panels = figure.subplots(1, len(row), sharey=True, squeeze=False)[0]
+        for axes, compound in zip(panels, row, strict=True):
             _panel(axes, compound)
         panels[0].set_ylabel("response, ratio")
-        figure.subplots_adjust(left=0.08, right=0.99, top=0.84, bottom=0.19, wspace=0.08)
-        return to_svg(figure, salt=salt, label="Response against dose of every compound")
+        left = LEFT_IN / (PANEL_IN * len(row))
+        figure.subplots_adjust(left=left, right=0.99, top=0.84, bottom=0.19, wspace=0.08)
+
+    names = ", ".join(compound.compound for compound in row)
+    return Picture(PANEL_IN * len(row), HEIGHT_IN, f"Response against dose: {names}", draw)
 
 
 def _panel(axes: Axes, compound: ResponseResult) -> None:

@@ -2,37 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from platectl.analysis.calcium import CalciumPlateResult
+from platectl.analysis.calcium import CalciumPlateResult, ResponseResult
 from platectl.analysis.calcium.signal import RatioTrace
 from platectl.analysis.model import FloatArray
 from platectl.domain.layout import PLATE
 from platectl.domain.units import format_molar
 from platectl.domain.wells import parse_well
-from platectl.report.svg import COLOURS, GREY, INK, drawing, to_svg
+from platectl.report.picture import COLOURS, GREY, INK, Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
 
 ROLE_COLOURS = {
     "test": COLOURS[0], "reference": COLOURS[2], "positive": COLOURS[1], "vehicle": GREY,
     "stimulus": COLOURS[4], "unloaded": INK, "rmax": COLOURS[3], "rmin": COLOURS[5],
 }  # fmt: skip
-PANEL_IN, HEIGHT_IN = 2.9, 2.5
+ACROSS, PANEL_IN, HEIGHT_IN, LEFT_IN = 3, 2.9, 2.5, 0.7
 GRID_POINTS = 120
 T_95 = 1.96
 
 
-def small_traces(result: CalciumPlateResult, *, salt: str) -> str:
+def small_traces(result: CalciumPlateResult) -> list[Picture]:
     """Ratio of every well in its place; one scale for all, calibrators cut off at its end."""
     top = _ceiling(result)
     if top is None:
-        return ""
-    with drawing(8.4, 4.4) as figure:
+        return []
+
+    def draw(figure: FigureBase) -> None:
         axes = figure.add_axes((0.04, 0.08, 0.95, 0.86))
         for trace in result.traces:
             row, column = parse_well(trace.trace.well)
@@ -48,7 +51,8 @@ def small_traces(result: CalciumPlateResult, *, salt: str) -> str:
         handles = _key({t.trace.role for t in result.traces})
         axes.legend(handles=handles, ncols=len(handles), frameon=False, fontsize=7,
                     loc="upper center", bbox_to_anchor=(0.5, -0.01))  # fmt: skip
-        return to_svg(figure, salt=salt, label=f"Ratio of every well over time, 0 to {top:.1f}")
+
+    return [Picture(8.4, 4.4, f"Ratio of every well over time, 0 to {top:.1f}", draw)]
 
 
 def _ceiling(result: CalciumPlateResult) -> float | None:
@@ -79,22 +83,27 @@ def _key(roles: set[str]) -> list[object]:
             for role, colour in ROLE_COLOURS.items() if role in roles]  # fmt: skip
 
 
-def overlays(result: CalciumPlateResult, *, salt: str) -> str:
+def overlays(result: CalciumPlateResult) -> list[Picture]:
     """Mean rise of each dose of each compound with its 95 % interval."""
-    names = [c.compound for c in result.compounds]
-    if not names:
-        return ""
-    with drawing(PANEL_IN * len(names), HEIGHT_IN) as figure:
-        panels = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
-        for axes, compound in zip(panels, result.compounds, strict=True):
+    shown = result.compounds
+    return [_overlays(result, shown[n : n + ACROSS]) for n in range(0, len(shown), ACROSS)]
+
+
+def _overlays(result: CalciumPlateResult, row: Sequence[ResponseResult]) -> Picture:
+    def draw(figure: FigureBase) -> None:
+        panels = figure.subplots(1, len(row), sharey=True, squeeze=False)[0]
+        for axes, compound in zip(panels, row, strict=True):
             mine = [t for t in result.traces
                     if t.trace.compound == compound.compound and t.trace.role == compound.role]  # fmt: skip
             _overlay(axes, mine)
             axes.set_title(compound.compound, loc="left", fontweight="bold")
             axes.set_xlabel("time since addition, s")
         panels[0].set_ylabel("rise of the ratio")
-        figure.subplots_adjust(left=0.08, right=0.99, top=0.9, bottom=0.2, wspace=0.08)
-        return to_svg(figure, salt=salt, label="Mean traces of every dose")
+        left = LEFT_IN / (PANEL_IN * len(row))
+        figure.subplots_adjust(left=left, right=0.99, top=0.9, bottom=0.2, wspace=0.08)
+
+    names = ", ".join(compound.compound for compound in row)
+    return Picture(PANEL_IN * len(row), HEIGHT_IN, f"Mean traces of every dose: {names}", draw)
 
 
 def _overlay(axes: Axes, traces: list[RatioTrace]) -> None:

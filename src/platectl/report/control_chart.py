@@ -10,11 +10,13 @@ from platectl.analysis.control_chart import ControlChart, JudgedPoint
 from platectl.domain.control_rules import ControlRules
 from platectl.domain.units import format_molar
 from platectl.report.html import template
-from platectl.report.svg import COLOURS, GREY, INK, drawing, to_svg
+from platectl.report.picture import COLOURS, GREY, INK, Picture
+from platectl.report.svg import to_svg
 from platectl.report.values import MOLAR
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
 
 LINES = {0: "-", 1: ":", 2: "--", 3: "-."}
 NANO = 1e9
@@ -31,7 +33,7 @@ def write_chart(
         chart=chart,
         left_out=left_out,
         rules=rules,
-        plot=chart_svg(of, chart),
+        plot=to_svg(chart_picture(of, chart), salt="control"),
         value=lambda v: _text(of, v),
     )
     path.write_text(page, encoding="utf-8")
@@ -60,12 +62,13 @@ def chart_json(
     }  # fmt: skip
 
 
-def chart_svg(of: Mapping[str, str], chart: ControlChart) -> str:
+def chart_picture(of: Mapping[str, str], chart: ControlChart) -> Picture:
     """Points in order of time on a log scale, with centre and limits; broken rules are written on."""
     unit = NANO if of.get("unit") == MOLAR else 1.0
     limits, places = chart.limits, range(1, len(chart.points) + 1)
     values = [p.point.value * unit for p in chart.points]
-    with drawing(9.6, 4.2) as figure:
+
+    def draw(figure: FigureBase) -> None:
         axes = figure.add_axes((0.08, 0.13, 0.84, 0.8))
         axes.set_yscale("log")
         for sds in range(-3, 4):
@@ -91,8 +94,8 @@ def chart_svg(of: Mapping[str, str], chart: ControlChart) -> str:
         axes.set_xticks(list(places)[::step])
         axes.set_xlabel("result in order of time; limits were learned left of the dotted line")
         axes.set_ylabel(f"{of['quantity']}, {'nM' if unit == NANO else of.get('unit', '')}")
-        label = f"Control chart of {of['quantity']} of {of['compound']}"
-        return to_svg(figure, salt="control", label=label)
+
+    return Picture(9.6, 4.2, f"Control chart of {of['quantity']} of {of['compound']}", draw)
 
 
 def _points(axes: Axes, points: Sequence[JudgedPoint], values: Sequence[float]) -> None:

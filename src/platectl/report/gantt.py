@@ -8,7 +8,7 @@ from html import escape
 
 from platectl.domain.run import CompiledRun
 from platectl.planning.overview import clock_time
-from platectl.report.svg import COLOURS, GREY, INK, PALE
+from platectl.report.picture import COLOURS, GREY, INK, PALE
 
 WIDTH, LEFT, ROW, TOP = 1200.0, 150.0, 24.0, 26.0
 #: ticks are so far apart, in seconds; the first that gives few enough is taken

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from platectl.domain.units import format_duration
 from platectl.report.export import count_rows
 from platectl.report.exports.tables import provenance_rows
 from platectl.report.model import PlateReport, RunReport
+from platectl.report.picture import Picture
 from platectl.report.rows import result_rows
-from platectl.report.text import tables
+from platectl.report.svg import to_svg
+from platectl.report.text import INTERVALS, marks, tables, windows_table
 from platectl.report.views import view_of
-from platectl.report.views.view import GROSS_CPM
 
 
 def write_html(path: Path, report: RunReport) -> None:
@@ -28,20 +29,14 @@ def render(report: RunReport) -> str:
     return str(
         template("report.html.j2").render(
             report=report,
+            marks=marks([report]),
+            intervals=INTERVALS,
             tables=tables(rows),
             plates=[_plate(report, plate) for plate in report.plates],
-            methods=[v.methods for v in map(view_of, report.plates) if v][:1],
-            windows=[
-                (
-                    w.plate,
-                    w.name,
-                    "" if w.elapsed_s is None else format_duration(w.elapsed_s),
-                    w.verdict or "kept",
-                )
-                for w in report.windows
-            ],
+            methods=dict.fromkeys(v.methods for v in map(view_of, report.plates) if v),
+            windows=windows_table(report.windows),
             provenance=provenance_rows(report),
-            timeline=timeline(report.steps, salt=f"{report.run}-timeline") if report.steps else "",
+            timeline=_svg(timeline(report.steps), salt=f"{report.run}-timeline"),
         )
     )
 
@@ -61,12 +56,15 @@ def _plate(report: RunReport, plate: PlateReport) -> dict[str, Any]:
     from platectl.report.plate_plot import heat_map
 
     view, salt = view_of(plate), f"{report.run}-{plate.name}"
+    sections = view.sections() if view else []
     return {
         "plate": plate,
         "view": view,
-        "sections": view.sections(salt) if view else [],
-        "map": heat_map(plate, salt=f"{salt}-map", measured=view.measured if view else GROSS_CPM)
-        if plate.counts
-        else "",
+        "sections": [(s, _svg(s.pictures, salt=f"{salt}-{n}")) for n, s in enumerate(sections)],
+        "map": _svg(heat_map(plate), salt=f"{salt}-map"),
         "counts": count_rows([plate]),
     }
+
+
+def _svg(pictures: Sequence[Picture], *, salt: str) -> str:
+    return "\n".join(to_svg(p, salt=f"{salt}-{n}") for n, p in enumerate(pictures))

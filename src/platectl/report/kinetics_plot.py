@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from platectl.analysis.kinetics import KineticsResult
-from platectl.report.svg import COLOURS, INK, MARKERS, drawing, to_svg
+from platectl.report.picture import COLOURS, INK, MARKERS, Picture
+
+if TYPE_CHECKING:
+    from matplotlib.figure import FigureBase
 
 NANO = 1e9
 WIDTH_IN, HEIGHT_IN = 5.4, 3.1
 
 
-def association(result: KineticsResult, *, salt: str) -> str:
+def association(result: KineticsResult) -> Picture:
     """Total and non-specific binding against the true age of each well, with the global fit."""
     used = [p for p in result.points if p.excluded is None]
     levels = sorted({round(NANO * p.radioligand_molar, 3) for p in used})
-    with drawing(WIDTH_IN, HEIGHT_IN) as figure:
+
+    def draw(figure: FigureBase) -> None:
         axes = figure.subplots()
         for index, level in enumerate(levels):
             for role, filled in (("total", True), ("nsb", False)):
@@ -44,4 +48,5 @@ def association(result: KineticsResult, *, salt: str) -> str:
         axes.set_xlim(left=0)
         axes.legend(frameon=False, fontsize=6, ncols=2)
         figure.subplots_adjust(left=0.13, right=0.98, top=0.96, bottom=0.15)
-        return to_svg(figure, salt=salt, label="Association of the radioligand over time")
+
+    return Picture(WIDTH_IN, HEIGHT_IN, "Association of the radioligand over time", draw)

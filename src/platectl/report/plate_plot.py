@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 from platectl.domain.layout import WellPlan
 from platectl.domain.wells import PlateFormat, parse_well
 from platectl.report.model import PlateReport
-from platectl.report.svg import COLOURS, GREY, INK, drawing, to_svg
+from platectl.report.picture import COLOURS, GREY, INK, Picture
 from platectl.report.values import finite
 from platectl.report.views import view_of
+from platectl.report.views.view import GROSS_CPM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
 
 #: role -> (letter, colour, line style, words)
 ROLES = {
@@ -27,16 +29,19 @@ _DARK_BELOW = 0.55
 _SMALL = 96
 
 
-def heat_map(plate: PlateReport, *, salt: str, measured: str) -> str:
-    """Map of what was `measured` in each well; empty when nothing was."""
+def heat_map(plate: PlateReport) -> list[Picture]:
+    """Map of what was measured in each well; none when nothing was."""
     cpm = {well: finite(reading.get("cpm")) for well, reading in plate.counts.items()}
     known = {well: value for well, value in cpm.items() if value is not None}
     if not known:
-        return ""
+        return []
     places = [parse_well(well) for well in (*known, *(plan.well for plan in plate.wells))]
     small = max(r for r, _ in places) < 8 and max(c for _, c in places) < 12  # noqa: PLR2004
     shape = PlateFormat.of(_SMALL if small else 4 * _SMALL)
-    with drawing(9.2, 5.0 if small else 6.4) as figure:
+    view = view_of(plate)
+    measured = view.measured if view else GROSS_CPM
+
+    def draw(figure: FigureBase) -> None:
         axes = figure.add_axes((0.045, 0.1, 0.84, 0.83))
         top = max(known.values()) or 1.0
         _cells(axes, shape, known, top)
@@ -45,7 +50,9 @@ def heat_map(plate: PlateReport, *, salt: str, measured: str) -> str:
         bar = figure.add_axes((0.9, 0.1, 0.018, 0.83))
         figure.colorbar(axes.collections[0], cax=bar).set_label(measured)
         _key(axes, plate)
-        return to_svg(figure, salt=salt, label=f"Plate {plate.name} by well: {measured}")
+
+    label = f"Plate {plate.name} by well: {measured}"
+    return [Picture(9.2, 5.0 if small else 6.4, label, draw)]
 
 
 def _cells(axes: Axes, shape: PlateFormat, known: dict[str, float], top: float) -> None:

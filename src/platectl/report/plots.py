@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from platectl.analysis.results import CompoundResult, FittedPoint, PlateResult
 from platectl.domain.layout import WellPlan
-from platectl.report.svg import COLOURS, GREY, INK, MARKERS, PALE, drawing, to_svg
+from platectl.report.picture import COLOURS, GREY, INK, MARKERS, PALE, Picture
 from platectl.report.text import interval, qualified
 from platectl.report.values import positive
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
 
 NANO = 9.0
 PANELS_ACROSS = 3
@@ -25,26 +26,27 @@ OUTLIER_SIGMAS = 3.0
 _CONTROLS = {"total", "nsb"}
 
 
-def curves(name: str, wells: Sequence[WellPlan], result: PlateResult, *, salt: str) -> str:
-    """Curves of all compounds of a plate that have points; empty without any."""
+def curves(name: str, wells: Sequence[WellPlan], result: PlateResult) -> list[Picture]:
+    """Curves of all compounds of a plate that have points, one picture for each row of panels."""
     shown = [c for c in result.compounds if _dosed(c)]
-    if not shown:
-        return ""
-    across = min(PANELS_ACROSS, len(shown))
-    down = math.ceil(len(shown) / across)
     series = {w.well: w.series or w.well.rstrip("0123456789") for w in wells}
-    size = (PANEL_WIDTH_IN * across, PANEL_HEIGHT_IN * down)
-    with drawing(*size) as figure:
-        for place, compound in enumerate(shown):
-            row, column = divmod(place, across)
+    rows = (shown[n : n + PANELS_ACROSS] for n in range(0, len(shown), PANELS_ACROSS))
+    return [_row(name, row, series) for row in rows]
+
+
+def _row(name: str, row: Sequence[CompoundResult], series: dict[str, str]) -> Picture:
+    size = (PANEL_WIDTH_IN * len(row), PANEL_HEIGHT_IN)
+
+    def draw(figure: FigureBase) -> None:
+        for column, compound in enumerate(row):
             left = (column * PANEL_WIDTH_IN + MARGIN_IN) / size[0]
-            bottom = 1.0 - ((row + 1) * PANEL_HEIGHT_IN - 0.5) / size[1]
             width = (PANEL_WIDTH_IN - MARGIN_IN - 0.1) / size[0]
-            under = figure.add_axes((left, bottom, width, 0.75 / size[1]))
-            above = figure.add_axes((left, bottom + 0.87 / size[1], width, 2.15 / size[1]))
+            under = figure.add_axes((left, 0.5 / size[1], width, 0.75 / size[1]))
+            above = figure.add_axes((left, 1.37 / size[1], width, 2.15 / size[1]))
             _panel(above, under, compound, series)
-        names = ", ".join(compound.compound for compound in shown)
-        return to_svg(figure, salt=salt, label=f"Competition curves of plate {name}: {names}")
+
+    names = ", ".join(compound.compound for compound in row)
+    return Picture(*size, f"Competition curves of plate {name}: {names}", draw)
 
 
 def _dosed(compound: CompoundResult) -> list[float]:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from platectl.analysis.model import FloatArray
 from platectl.analysis.saturation import SaturationPoint, SaturationResult
-from platectl.report.svg import COLOURS, GREY, INK, drawing, to_svg
+from platectl.report.picture import COLOURS, GREY, INK, Picture
+
+if TYPE_CHECKING:
+    from matplotlib.figure import FigureBase
 
 NANO = 1e9
 WIDTH_IN, HEIGHT_IN = 7.2, 3.1
 
 
-def saturation(result: SaturationResult, *, salt: str) -> str:
+def saturation(result: SaturationResult) -> Picture:
     """Points with the fitted curves, and bound over free against bound."""
-    with drawing(WIDTH_IN, HEIGHT_IN) as figure:
+
+    def draw(figure: FigureBase) -> None:
         left, right = figure.subplots(1, 2)
         for role, colour, marker, words in (
             ("total", COLOURS[0], "o", "total"),
@@ -44,7 +49,8 @@ def saturation(result: SaturationResult, *, salt: str) -> str:
         right.set_ylabel("bound/free, fmol/nM")
         right.axhline(0.0, color=GREY, linewidth=0.7)
         figure.subplots_adjust(left=0.09, right=0.99, top=0.96, bottom=0.16, wspace=0.3)
-        return to_svg(figure, salt=salt, label="Saturation binding and Scatchard plot")
+
+    return Picture(WIDTH_IN, HEIGHT_IN, "Saturation binding and Scatchard plot", draw)
 
 
 def specific(result: SaturationResult) -> tuple[FloatArray, FloatArray]:

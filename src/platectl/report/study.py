@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 from platectl.analysis.replicate_study import ReplicateStudy, least_discriminatory_ratio
 from platectl.analysis.uniformity import PlateUniformity, UniformityStudy
 from platectl.report.html import template
-from platectl.report.svg import COLOURS, GREY, INK, MARKERS, drawing, to_svg
+from platectl.report.picture import COLOURS, GREY, INK, MARKERS, Picture
+from platectl.report.svg import to_svg
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
+    from matplotlib.figure import FigureBase
 
 NANO = 1e9
 TESTS = (2, 3, 4)
@@ -52,18 +54,20 @@ def write_replicate(
 ) -> None:
     """Write the page of a replicate study."""
     page = template("replicate.html.j2").render(
-        of=of, study=study, left_out=left_out, plot=agreement_svg(of, study)
+        of=of, study=study, left_out=left_out, plot=to_svg(agreement(of, study), salt="agreement")
     )
     path.write_text(page, encoding="utf-8")
 
 
 def write_uniformity(path: Path, study: UniformityStudy) -> None:
     """Write the page of a uniformity study."""
-    page = template("uniformity.html.j2").render(study=study, plot=signals_svg(study.plates))
+    page = template("uniformity.html.j2").render(
+        study=study, plot=to_svg(signals(study.plates), salt="signals")
+    )
     path.write_text(page, encoding="utf-8")
 
 
-def agreement_svg(of: Mapping[str, str], study: ReplicateStudy) -> str:
+def agreement(of: Mapping[str, str], study: ReplicateStudy) -> Picture:
     """Ratio (difference) of each compound over its mean, with limits of mean and of agreement."""
     ratio = study.scale == "ratio"
     unit = NANO if ratio and of.get("unit") == "M" else 1.0
@@ -72,7 +76,9 @@ def agreement_svg(of: Mapping[str, str], study: ReplicateStudy) -> str:
         for p in study.pairs
     ]
     effect = [p.first / p.second if ratio else p.first - p.second for p in study.pairs]
-    with drawing(7.2, 3.8) as figure:
+    what = {"potency": of["quantity"], "effect": "effect"}[of["readout"]]
+
+    def draw(figure: FigureBase) -> None:
         axes = figure.add_axes((0.1, 0.14, 0.7, 0.8))
         if ratio:
             axes.set_xscale("log")
@@ -87,7 +93,6 @@ def agreement_svg(of: Mapping[str, str], study: ReplicateStudy) -> str:
         axes.scatter(middle, effect, color=COLOURS[0], edgecolor=INK, linewidth=0.5, zorder=3)
         for pair, x, y in zip(study.pairs, middle, effect, strict=True):
             axes.annotate(pair.compound, (x, y), (4, 4), textcoords="offset points", fontsize=6)
-        what = {"potency": of["quantity"], "effect": "effect"}[of["readout"]]
         axes.set_xlabel(f"mean {what}{', nM' if unit == NANO else ''}")
         axes.set_ylabel(f"{'ratio' if ratio else 'difference'} of the runs, first to second")
         if ratio:
@@ -97,7 +102,8 @@ def agreement_svg(of: Mapping[str, str], study: ReplicateStudy) -> str:
                 steps=(1.0, 1.25, 2.0, 3.0, 5.0, 8.0),
             )  # fmt: skip
         _name_lines(axes, {f"{name} {level:.3g}": level for level, _, name in lines})
-        return to_svg(figure, salt="agreement", label=f"Agreement of two runs: {what}")
+
+    return Picture(7.2, 3.8, f"Agreement of two runs: {what}", draw)
 
 
 def _name_lines(axes: Axes, levels: Mapping[str, float]) -> None:
@@ -142,12 +148,13 @@ def _log_ticks(axis: Axis, low: float, high: float, *, steps: Sequence[float]) -
     axis.set_ticks([], minor=True)
 
 
-def signals_svg(plates: Sequence[PlateUniformity]) -> str:
+def signals(plates: Sequence[PlateUniformity]) -> Picture:
     """Signals of each plate over the columns, one panel a plate; markers tell Max, Mid and Min."""
     across = min(PANELS_ACROSS, len(plates))
     down = math.ceil(len(plates) / across)
     size = (PANEL_WIDTH_IN * across, PANEL_HEIGHT_IN * down)
-    with drawing(*size) as figure:
+
+    def draw(figure: FigureBase) -> None:
         for place, plate in enumerate(plates):
             row, column = divmod(place, across)
             left = (column * PANEL_WIDTH_IN + 0.55) / size[0]
@@ -169,7 +176,8 @@ def signals_svg(plates: Sequence[PlateUniformity]) -> str:
             axes.set_xlabel("column")
             if place == 0:
                 axes.legend(frameon=False, fontsize=6, loc="center right")
-        return to_svg(figure, salt="signals", label="Signals of all plates by column")
+
+    return Picture(*size, "Signals of all plates by column", draw)
 
 
 def _finite(value: Any) -> Any:

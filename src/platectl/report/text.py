@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from platectl.domain.units import format_molar
+from platectl.domain.units import format_duration, format_molar
+from platectl.report.model import RunReport, WindowRow
 from platectl.report.values import MOLAR, Row
 
 NOTHING = "–"
@@ -15,6 +16,11 @@ KI_HEAD = (
 RESPONSE_HEAD = ("compound", "constant", "value", "95 % interval", "status", "effect", "shape", "cells", "temperature", "plate", "review", "flags")  # fmt: skip
 CONSTANT_HEAD = ("constant", "of", "site", "value", "95 % interval", "status", "tissue", "temperature", "plate", "review", "flags")  # fmt: skip
 IC50_HEAD = ("compound", "site", "IC50", "95 % interval", "Hill slope", "status", "plate", "review")
+
+INTERVALS = (
+    "Intervals are 95 %, from the profile of the fit widened by the measured radioligand and by the preparation of "
+    "the dilutions; the uncertainty of Kd is not in them."
+)
 
 
 def molar(value: float | None) -> str:
@@ -182,6 +188,28 @@ def reviewed(row: Row) -> str:
     """Whether a person vouches for a value; what is not signed is marked."""
     review = str(row.get("review", "unsigned"))
     return review if review == "signed" else review.upper()
+
+
+def marks(reports: Sequence[RunReport]) -> list[str]:
+    """What stands in capitals over results and on each page of them, the gravest word of several runs."""
+    standings = {report.review.standing for report in reports}
+    said = ["SIMULATED"] if any(report.simulated for report in reports) else []
+    if standings == {"signed"}:
+        said.append("SIGNED")
+    else:
+        said.append("SIGNATURE INVALID" if "invalidated" in standings else "NOT SIGNED")
+    if any(report.review.study and not report.review.names for report in reports):
+        said.append("BLINDED")
+    return said
+
+
+def windows_table(windows: Iterable[WindowRow]) -> list[list[str]]:
+    """Head and rows of the windows of a run, and whether they were kept."""
+    table = [["plate", "window", "elapsed", "verdict"]]
+    for w in windows:
+        elapsed = "" if w.elapsed_s is None else format_duration(w.elapsed_s)
+        table.append([w.plate, w.name, elapsed, w.verdict or "kept"])
+    return table
 
 
 def unsigned(rows: Iterable[Row]) -> str:

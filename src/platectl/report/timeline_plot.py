@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from platectl.report.model import TimelineRow
-from platectl.report.svg import COLOURS, INK, PALE, drawing, to_svg
+from platectl.report.picture import COLOURS, INK, PALE, Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
 
 HOUR_S = 3600.0
 _HATCHES = ("", "////", "....", "\\\\\\\\", "xxxx", "----", "||||")
@@ -17,18 +18,19 @@ _NOBODY = "no instrument"
 _FEWEST_S = 20.0
 
 
-def timeline(steps: Sequence[TimelineRow], *, salt: str) -> str:
+def timeline(steps: Sequence[TimelineRow]) -> list[Picture]:
     """Bars of all steps that started; a thin mark shows where a step was planned to start.
 
-    Empty when nothing started.
+    None when nothing started.
     """
     ran = [step for step in steps if step.start_s is not None]
     if not ran:
-        return ""
+        return []
     lines = list(dict.fromkeys(name for step in ran for name in step.instruments or (_NOBODY,)))
     plates = list(dict.fromkeys(step.plate for step in ran))
     height = 0.85 + 0.3 * len(lines)
-    with drawing(9.6, height) as figure:
+
+    def draw(figure: FigureBase) -> None:
         axes = figure.add_axes((0.14, 0.45 / height, 0.84, 1.0 - 0.8 / height))
         for plate in plates:
             _bars(axes, [s for s in ran if s.plate == plate], lines, plates.index(plate))
@@ -40,7 +42,8 @@ def timeline(steps: Sequence[TimelineRow], *, salt: str) -> str:
         axes.set_axisbelow(True)
         above = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0)}
         axes.legend(ncols=8, frameon=False, fontsize=7, **above)
-        return to_svg(figure, salt=salt, label="Timeline of the run by instrument")
+
+    return [Picture(9.6, height, "Timeline of the run by instrument", draw)]
 
 
 def _bars(axes: Axes, steps: Sequence[TimelineRow], lines: list[str], place: int) -> None:

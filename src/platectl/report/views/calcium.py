@@ -94,7 +94,7 @@ class CalciumView:
         """Whether a metric names the well."""
         return any(well in m.wells for m in self.qc if m.state != "pass")
 
-    def sections(self, salt: str) -> list[Section]:
+    def sections(self) -> list[Section]:
         """Plate of traces, traces of each dose, curves, calibration."""
         from platectl.report.calcium_curves import dose_curves
         from platectl.report.calcium_traces import overlays, small_traces
@@ -108,9 +108,9 @@ class CalciumView:
             )
         )
         return [
-            Section("Dose and response", dose_curves(self.result, salt=f"{salt}-dose")),
-            Section("Traces of each dose", overlays(self.result, salt=f"{salt}-overlay"), note=note),
-            Section("Ratio of every well", small_traces(self.result, salt=f"{salt}-plate")),
+            Section("Dose and response", dose_curves(self.result)),
+            Section("Traces of each dose", overlays(self.result), note=note),
+            Section("Ratio of every well", small_traces(self.result)),
             Section("Calibration", table=self._calibration()),
         ]  # fmt: skip
 

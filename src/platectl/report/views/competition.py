@@ -97,7 +97,7 @@ class CompetitionView:
         named = any(well in m.wells for m in self.qc if m.state != "pass")
         return named or any(p.flags or p.excluded for p in points)
 
-    def sections(self, salt: str) -> list[Section]:
+    def sections(self) -> list[Section]:
         """Curves with residuals, and Ki by four routes."""
         from platectl.report.plots import curves
 
@@ -109,7 +109,7 @@ class CompetitionView:
                 routes.append([compound.compound, *(f"{1e9 * value:.3g}" for value in four)])
         check = self.result.equilibrium
         return [
-            Section("Curves", curves(self.plate.name, self.plate.wells, self.result, salt=f"{salt}-curves"), note=check.message),
+            Section("Curves", curves(self.plate.name, self.plate.wells, self.result), note=check.message),
             Section("Ki by four routes (nM)", table=routes if len(routes) > 1 else ()),
         ]  # fmt: skip
 

@@ -95,7 +95,7 @@ class KineticsView:
         """Whether a well was left out."""
         return any(p.excluded is not None for p in self.result.points if p.well == well)
 
-    def sections(self, salt: str) -> list[Section]:
+    def sections(self) -> list[Section]:
         """Association at every radioligand concentration."""
         from platectl.report.kinetics_plot import association
 
@@ -104,9 +104,7 @@ class KineticsView:
             f"the planned incubation reaches {100 * self.result.fraction_of_plateau:.1f} % of "
             "the plateau."
         )
-        return [
-            Section("Association", association(self.result, salt=f"{salt}-association"), note=note)
-        ]
+        return [Section("Association", [association(self.result)], note=note)]
 
 
 def _ends(estimate: Estimate) -> tuple[float, float, float]:

@@ -97,7 +97,7 @@ class SaturationView:
         """Whether a well was left out."""
         return any(p.excluded is not None for p in self.result.points if p.well == well)
 
-    def sections(self, salt: str) -> list[Section]:
+    def sections(self) -> list[Section]:
         """Binding against radioligand, and Scatchard's view."""
         from platectl.report.saturation_plot import saturation
 
@@ -110,6 +110,4 @@ class SaturationView:
                 f"{100 * self.result.largest_bound_of_added:.1f} % of it was bound."
             )
         )
-        return [
-            Section("Saturation", saturation(self.result, salt=f"{salt}-saturation"), note=note)
-        ]
+        return [Section("Saturation", [saturation(self.result)], note=note)]

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from platectl.analysis.limits import QcMetric, State
+from platectl.report.picture import Picture
 from platectl.report.values import Row
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a plate's chapter: a figure as SVG text, or a table with its head first, or both."""
+    """A part of a plate's chapter: pictures, or a table with its head first, or both."""
 
     title: str
-    figure: str = ""
+    pictures: Sequence[Picture] = ()
     table: Sequence[Sequence[str]] = ()
     note: str = ""
 
@@ -75,6 +76,6 @@ class View(Protocol):
         """Whether the analysis says anything about a well."""
         ...
 
-    def sections(self, salt: str) -> list[Section]:
-        """Figures and tables in the order of the report; `salt` keeps ids apart."""
+    def sections(self) -> list[Section]:
+        """Pictures and tables in the order of the report."""
         ...
