@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import math
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,8 +43,11 @@ class Terminal:
 
     def number(self, text: str) -> float:
         """Ask until a number is typed."""
-        with _interruptible():
-            return float(click.prompt(text, type=float, err=True))
+        while True:
+            with _interruptible():
+                number = float(click.prompt(text, type=float, err=True))
+            if math.isfinite(number):
+                return number
 
     def word(self, text: str) -> str:
         """Ask for a text."""

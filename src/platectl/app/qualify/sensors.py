@@ -31,6 +31,8 @@ def balance(bench: Bench) -> list[Step]:
         pan = bench.nest
         await bench.place("a calibrated check weight", pan)
         wanted_g = bench.console.number("Mass of the check weight in g")
+        if wanted_g <= 0:
+            return Outcome("declined", "there is no check weight")
         masses_g = [await bench.subject.read_mass_g() for _ in range(terms.repeats)]
         await bench.clear(PLATE, text=f"Take the check weight off {pan}. Is it gone?")
         off = 100.0 * (statistics.fmean(masses_g) - wanted_g) / wanted_g
