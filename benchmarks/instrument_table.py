@@ -26,6 +26,7 @@ ALSO: Final = {
     "hidex300": ("hidex",),
     "hidex_sense": ("hidex",),
     **{name: ("pylabrobot",) for name in registry.names() if name.startswith("pylabrobot_")},
+    **{name: ("sila2",) for name in registry.names() if name.startswith("sila2_")},
 }
 HEAD: Final = """# Instruments
 
@@ -33,8 +34,8 @@ Written by `python -m benchmarks.instrument_table --write`; do not edit.
 
 `wire` is what the driver speaks over; `source` is where the facts of its wire come from, and
 `unattested` the parts that nobody attests. Transcripts are in `tests/transcripts`; a driver and its
-simulator are both tested against them. Tests are counted by function, in `tests/drivers` and
-`tests/simulators`; `conformance` says that `pytest --pyargs platectl.conformance --driver NAME` tries every
+simulator are both tested against them; those of a driver by files hold one file as it grows. Tests are
+counted by function, in `tests/drivers` and `tests/simulators`; `conformance` says that `pytest --pyargs platectl.conformance --driver NAME` tries every
 promise of the interfaces and every fault of the line on it as well.
 
 Maturity: {maturity}.

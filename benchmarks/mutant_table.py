@@ -27,6 +27,14 @@ BRIDGED: Final[Mapping[str, Sequence[str]]] = {
     "pylabrobot_shaker": ("nests.py",),
     "pylabrobot_thermostat": (),
 }
+OF_SILA: Final = "what it says and hears goes through server.py and mapping.py; see sila2_shaker"
+#: the same for all devices behind SiLA servers
+SILA: Final[Mapping[str, Sequence[str]]] = {
+    "sila2_incubator": (),
+    "sila2_sealer": (),
+    "sila2_shaker": ("drivers.py", "mapping.py", "server.py"),
+    "sila2_thermostat": (),
+}
 ALL_OF_BRIDGE: Final = {
     "wrong terminator": OF_BRIDGE, "swapped fields": OF_BRIDGE, "off by one in an error code": OF_BRIDGE,
     "wrong prefix": OF_BRIDGE, "lenient number": OF_BRIDGE, "missing length check": OF_BRIDGE,
@@ -403,6 +411,24 @@ DECLARED: Final[Mapping[str, Mapping[str, Sequence[Edit] | str]]] = {
         kind: why for kind, why in ALL_OF_BRIDGE.items() if kind != "lenient number"
     },
     "pylabrobot_thermostat": ALL_OF_BRIDGE,
+    "sila2_incubator": dict.fromkeys(ALL_OF_BRIDGE, OF_SILA),
+    "sila2_sealer": dict.fromkeys(ALL_OF_BRIDGE, OF_SILA),
+    "sila2_shaker": {
+        "swapped fields": [
+            ("server.py", 'serial_number=str(told.get("uuid", "")), firmware=str(told.get("version", "")),',
+             'serial_number=str(told.get("version", "")), firmware=str(told.get("uuid", "")),'),
+        ],
+        "wrong prefix": [
+            ("server.py", '{"action": f"{action.id}#"}', '{"action": f"{action.id}/"}'),
+            ("server.py", 'key = f"{action}#{verb}.{number}"', 'key = f"{action}/{verb}.{number}"'),
+        ],
+        "lenient number": [
+            ("mapping.py", "if isinstance(value, bool) or not isinstance(value, int | float):",
+             "if value is None:"),
+        ],
+        "missing length check": "lines carry a checksum, and answers are JSON objects",
+    },
+    "sila2_thermostat": dict.fromkeys(ALL_OF_BRIDGE, OF_SILA),
     "softmax_file": {
         "wrong terminator": [
             ("export_text.py", 'lines = text.replace("\\r\\n", "\\n").split("\\n")[:-1]',

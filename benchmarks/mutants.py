@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from benchmarks.mutant_table import BRIDGED, DECLARED, EQUAL
+from benchmarks.mutant_table import BRIDGED, DECLARED, EQUAL, SILA
 
 KINDS: Final = (
     "wrong terminator", "swapped fields", "off by one in an error code", "wrong prefix",
@@ -68,8 +68,9 @@ class Mutant:
 
 def files_of(driver: str, drivers: Path) -> list[Path]:
     """The source files of a driver, by its entry point's module."""
-    if driver in BRIDGED:
-        return [drivers / "platectl_drivers/pylabrobot" / file for file in BRIDGED[driver]]
+    for shared, files in (("pylabrobot", BRIDGED), ("sila2", SILA)):
+        if driver in files:
+            return [drivers / "platectl_drivers" / shared / file for file in files[driver]]
     stem = STEMS.get(driver, driver)
     package = drivers / "platectl_drivers" / stem
     return sorted(package.glob("*.py")) if package.is_dir() else [package.with_suffix(".py")]

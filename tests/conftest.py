@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import structlog
 
 from platectl.simkit.virtual_time import VirtualTimeLoop
 
@@ -20,6 +21,14 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> d
     if item.get_closest_marker("wall_time"):
         return {"wall": asyncio.SelectorEventLoop}
     return {"virtual": VirtualTimeLoop}
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """A test that sends the log into a file of its own leaves no closed file behind."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 @pytest_asyncio.fixture(autouse=True)

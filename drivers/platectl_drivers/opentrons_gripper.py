@@ -36,7 +36,7 @@ class OpentronsGripper:
         name="opentrons_gripper",
         makes="Opentrons Flex Gripper, through the handler",
         interfaces=("PlateMover",),
-        wire="http",
+        wire="none",
         source="robot server 8.1.0 run in simulation; schemas of opentrons 8.8.2 and 10.1.0 (handlers 1.5)",
         unattested=("codes of a failed grip", "time of a move"),
         transcripts=("opentrons_gripper_moves",),
@@ -48,6 +48,7 @@ class OpentronsGripper:
         self.settings = setup.settings
         self._name = setup.name
         self._handler: Any = setup.extras.get("handler")
+        self._moving = False
 
     async def connect(self) -> Identity:
         """See that there is a handler, which is connected elsewhere.
@@ -95,11 +96,15 @@ class OpentronsGripper:
         for position in (source, target):
             if position not in self.settings.stations:
                 raise RefusedError(f"the gripper does not reach {position!r}")
-        await self._handler.grip(self.settings.stations[source], self.settings.stations[target])
+        self._moving = True
+        try:
+            await self._handler.grip(self.settings.stations[source], self.settings.stations[target])
+        finally:
+            self._moving = False
 
     async def abort(self) -> None:
-        """Stop the run of the handler; a plate may stay in the gripper."""
-        if self._handler is not None:
+        """Stop the run of the handler if a move is under way; a plate may stay in the gripper."""
+        if self._moving:
             await self._handler.abort()
 
     async def aclose(self) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+from typing import get_type_hints
 
 import numpy as np
 import pytest
+from benchmarks import models_page
 
+from platectl import analysis
 from platectl.analysis import (
     MODELS,
     AnalysisError,
@@ -15,6 +19,7 @@ from platectl.analysis import (
     fit_curves,
     profile_interval,
 )
+from platectl.analysis.binding_models import CompetitionSetting, competition_mass_action
 from platectl.analysis.compare import aic, log_likelihood
 from platectl.analysis.dose_response import FOUR_PARAMETER, log_logistic
 from platectl.analysis.effective_dose import effective_dose, observed_covariance
@@ -64,6 +69,44 @@ def test_constants_and_limits_are_kept() -> None:
     assert held["Bottom"].value == 150.0
     assert held.status == "hit constraint"
     assert started.status == "converged"
+
+
+def test_a_competitor_may_be_absent_or_displace_everything() -> None:
+    setting = CompetitionSetting(3e-9, 5e-9, 6e12, 18.0)
+    model = competition_mass_action(setting)
+    molar = np.concatenate(
+        ([0.0] * 4, np.repeat(10.0 ** np.linspace(-10.0, -5.0, 8), 3), [np.inf] * 4)
+    )
+    with np.errstate(all="ignore"):  # an infinite dose is meant
+        clean = model.curve(molar, np.array((-8.0, -9.5, 0.005)))
+
+    noisy_cpm = clean + np.random.default_rng(2).normal(0.0, 5.0, clean.size)
+    start = {"LogKi": -7.0, "LogBmax": -9.0, "NS": 0.01}
+
+    found = fit_curve(model, molar, noisy_cpm, start=start)
+
+    assert found["LogKi"].value == pytest.approx(-8.0, abs=0.05)
+
+
+def test_the_page_of_curves_is_what_the_code_says_and_every_curve_has_equation_and_source() -> None:
+    assert models_page.PAGE.read_text() == models_page.page(), (
+        "run python -m benchmarks.models_page --write"
+    )
+    for name, model in models_page.models():
+        assert model.equation, name
+        assert model.source, name
+
+
+@pytest.mark.parametrize("name", sorted(analysis.__all__))
+def test_everything_public_is_documented_and_typed(name: str) -> None:
+    thing = getattr(analysis, name)
+    if not callable(thing):
+        return
+
+    assert inspect.getdoc(thing), name
+    if inspect.isfunction(thing):
+        hints = get_type_hints(thing)
+        assert set(hints) == {*inspect.signature(thing).parameters, "return"}
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones() -> None:

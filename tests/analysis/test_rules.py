@@ -62,6 +62,14 @@ def test_half_left_at_the_top_is_a_bound_and_inactive_when_flat() -> None:
     assert names(flat.flags) == {"inactive"}
 
 
+def test_the_same_half_response_everywhere_is_neither_a_value_nor_a_bound() -> None:
+    for percent in (49.0, 51.0):
+        screening = screen(levels(np.full(10, percent)))
+
+        assert not screening.enough
+        assert names(screening.flags) == {"flat"}
+
+
 def test_less_than_half_at_the_lowest_is_an_upper_bound() -> None:
     assert screen(levels(sigmoid(1e-11))).qualifier == "<"
 

@@ -15,7 +15,8 @@ import pytest
 from tests.analysis.calcium_plates import FULL, REST, RMAX, RMIN, counts, course
 
 from platectl.app import exported, vendor_files
-from platectl.app.analyse import AnalyseOptions, analyse_file, read_counts
+from platectl.app.analyse import AnalyseOptions, analyse_file
+from platectl.app.imports import FileChoice, read_counts
 from platectl.app.prepare import own_samples
 from platectl.domain.errors import MalformedReplyError
 from platectl.domain.findings import InputRefusedError
@@ -75,6 +76,22 @@ def _section(title: str, *, late: bool) -> Section:
     return section
 
 
+def time_sequence(section: Section, added_s: float) -> str:
+    """The same read as an export of a FLIPR, which states when the compound came."""
+    wells = PLATE.by_row()
+    lines = [
+        "FLIPR time sequence\t1", "Data file\tC:\\d\\P1.fmd", "Protocol\tC:\\p\\fura2.fmp",
+        "\t".join(["Wells", *wells]), "\t".join(["Addition (s)", *[f"{added_s + 5.0:.3f}"] * len(wells)]),
+    ]  # fmt: skip
+    for channel, (excitation, emission) in enumerate(section.wavelengths):
+        lines.append(f"Excitation (nm)\t{excitation:g}\tEmission (nm)\t{emission:g}")
+        for point in range(section.points):
+            values = [section.values.get((point, channel, well)) for well in wells]
+            told = ["" if value is None else f"{value:.4f}" for value in values]
+            lines.append("\t".join([f"{5.0 + point * section.interval_s:.3f}", *told]))
+    return "\n".join([*lines, "End", ""])
+
+
 def analysed(path: Path, protocol: str, **changes: Any) -> Any:
     return analyse_file(AnalyseOptions(path, protocol, **changes))
 
@@ -103,6 +120,16 @@ def test_a_softmax_export_of_an_agonist_plate_gives_its_ec50(tmp_path: Path) -> 
     assert plate.result.calibration.problem == ""
     assert plate.result.conditions.actual_temperature_c == 37.0
     assert not any("does not say when" in text for text in report.warnings)
+
+
+def test_a_time_sequence_of_a_flipr_brings_its_additions(tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text(time_sequence(_section("P1", late=False), ADDED_S))
+
+    report = analysed(tmp_path / "p.txt", "fura2-calcium")
+
+    found = {row["compound"]: row["value_molar"] for row in view_of(report.plates[0]).rows}
+    assert found == {name: pytest.approx(value, rel=0.4) for name, value in EC50.items()}
+    assert {str(f.code) for f in report.findings} <= {"placed-by-order"}
 
 
 def test_what_an_export_does_not_state_is_said(tmp_path: Path) -> None:
@@ -143,7 +170,7 @@ def test_counts_per_second_of_a_reader_are_counts(tmp_path: Path, write: Any) ->
     (tmp_path / "p.csv").write_bytes(light(write))
     protocol, _ = load_protocol("sigma1-binding")
 
-    readings = read_counts(tmp_path / "p.csv", protocol, AnalyseOptions(tmp_path / "p.csv"))
+    readings = read_counts(tmp_path / "p.csv", protocol, FileChoice()).readings
 
     assert (readings["A2"]["cpm"], readings["A2"]["counts"]) == (60.0 * 26.0, 60 * 26)
     assert readings["A2"]["ended_at"] == "2026-03-14T10:22:31"
@@ -163,10 +190,8 @@ def counted(tmp_path: Path, text: str, counter: str = "topcount", plate: str | N
     (tmp_path / "lab.yaml").write_text(bundled.replace("\n  person:\n", f"{DECLARED}  person:\n"))
     (tmp_path / "p.txt").write_text(text)
     protocol, _ = load_protocol("sigma1-binding")
-    options = AnalyseOptions(
-        tmp_path / "p.txt", lab=tmp_path / "lab.yaml", counter=counter, plate=plate
-    )
-    return read_counts(tmp_path / "p.txt", protocol, options)
+    choice = FileChoice(plate, lab=tmp_path / "lab.yaml", counter=counter)
+    return read_counts(tmp_path / "p.txt", protocol, choice).readings
 
 
 def test_a_file_in_a_declared_layout_is_read_by_it(tmp_path: Path) -> None:
@@ -362,7 +387,7 @@ def test_wells_without_a_value_are_named_in_the_report(tmp_path: Path) -> None:
 
     report = analysed(tmp_path / "p.csv", "sigma1-binding")
 
-    assert "Wells without a value in the file: C1." in report.warnings
+    assert any("has no counts of C1; they are left out" in text for text in report.warnings)
 
 
 def test_a_value_that_is_an_error_is_missing_and_a_time_is_kept(

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from benchmarks.bridge_nights import bridged_lab
 
+from platectl.bridge import library
+from platectl.cli.main import main
+
 
 def platectl(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -224,22 +227,27 @@ def test_two_runs_are_studied_as_replicates(tmp_path: Path) -> None:
     assert "z_prime[" in uniform.stdout
 
 
-@pytest.mark.parametrize("protocol", ["sigma1-binding", "sigma1-kinetics"])
-def test_what_a_bridge_lacks_is_said_before_anything_is_sent(tmp_path: Path, protocol: str) -> None:
-    lab = tmp_path / "lab.yaml"
-    bridged_lab(lab)
-    other = "import platectl.bridge.library as library; library.VERSION = '9.9'; "
-    start = "from platectl.cli.main import main; main()"
-    code = (other if protocol == "sigma1-binding" else "") + start
-    command = [sys.executable, "-c", code, "plan", protocol, "--lab", str(lab)]
+@pytest.mark.parametrize(
+    ("protocol", "version", "said"),
+    [
+        ("sigma1-binding", "9.9", ("PyLabRobot 0.2.2 is installed, the bridge needs 9.9; "
+         "install it: python -m pip install 'platectl[pylabrobot]'\n")),
+        ("sigma1-kinetics", "0.2.2", "flex cannot take a row of wells at once"),
+    ],
+)  # fmt: skip
+def test_what_a_bridge_lacks_is_said_before_anything_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    protocol: str, version: str, said: str,
+) -> None:  # fmt: skip
+    bridged_lab(tmp_path / "lab.yaml")
+    monkeypatch.setattr(library, "VERSION", version)
+    words = ["platectl", "plan", protocol, "--lab", str(tmp_path / "lab.yaml")]
+    monkeypatch.setattr(sys, "argv", words)
 
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    with pytest.raises(SystemExit) as ended:
+        main()
 
-    assert ran.returncode == 2
-    if protocol == "sigma1-binding":
-        assert ran.stderr == (
-            "PyLabRobot 0.2.2 is installed, the bridge needs 9.9; "
-            "install it: python -m pip install 'platectl[pylabrobot]'\n"
-        )
-    else:
-        assert "flex cannot take a row of wells at once" in ran.stderr
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert told == said or not said.endswith("\n")

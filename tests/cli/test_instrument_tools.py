@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from zeroconf import ServiceInfo, Zeroconf
 
 from platectl.app import instrument_tools as tools
 from platectl.domain.errors import DisconnectedError, UserInputError
 from platectl.domain.transcript import Side, parse_transcript
 from platectl.files.lab import load_lab
-from platectl.transport.discovery import FoundPort
+from platectl.transport.discovery import HTTP, SILA, FoundPort, network_services, services_of
 from platectl.transport.wall_clock import WallClock
 
 
@@ -104,7 +105,7 @@ def test_a_simulator_is_served_on_a_tcp_port() -> None:
 
 
 def test_discovery_ends_with_one_json_line() -> None:
-    told = json.loads(platectl("discover", "--json").stdout)
+    told = json.loads(platectl("discover", "--wait-s", "0.2", "--json").stdout)
 
     assert isinstance(told["found"], list)
 
@@ -120,6 +121,45 @@ def test_a_port_is_proposed_with_the_driver_whose_usb_identity_is_attested() -> 
     assert reader["address"] == "serial:/dev/ttyUSB0?baud=125000"
     assert plain["drivers"] == []
     assert instrument["address"] == "visa:TCPIP::10.0.0.7::5000::SOCKET"
+
+
+def test_servers_and_robots_are_proposed_with_their_addresses() -> None:
+    announced = [
+        ServiceInfo(SILA, f"0000.{SILA}", port=50052, parsed_addresses=["10.0.0.9"],
+                    properties={"server_name": "shaker", "version": "1.2", "ca0": "-----BEGIN"}),
+        ServiceInfo(SILA, f"0001.{SILA}", port=50053, parsed_addresses=["fe80::1"]),
+        ServiceInfo(HTTP, f"flexo.{HTTP}", port=31950, parsed_addresses=["10.0.0.5"],
+                    properties={"robotModel": "OT-3 Standard"}),
+        ServiceInfo(HTTP, f"printer.{HTTP}", port=631, parsed_addresses=["10.0.0.2"]),
+    ]  # fmt: skip
+
+    robot, plain, shaker = tools.proposals([], [], services_of(announced))
+
+    assert (robot["drivers"], robot["address"]) == (["opentrons"], "tcp:10.0.0.5:31950")
+    assert (plain["device"], plain["address"]) == ("0001", "sila:[fe80::1]:50053")
+    assert (shaker["device"], shaker["address"]) == ("shaker", "sila:10.0.0.9:50052?ca=FILE")
+    assert "sila2_shaker" in shaker["drivers"]
+
+
+@pytest.mark.wall_time
+def test_a_server_that_announces_itself_is_found() -> None:
+    info = ServiceInfo(SILA, f"0002.{SILA}", port=50054, parsed_addresses=["127.0.0.1"],
+                       properties={"server_name": "sealer"})  # fmt: skip
+    with Zeroconf(interfaces=["127.0.0.1"]) as network:
+        network.register_service(info)
+
+        found = network_services(1.5, interfaces=["127.0.0.1"])
+
+    assert [(service.kind, service.name, service.port) for service in found] == [
+        ("sila2", "sealer", 50054)
+    ]
+
+
+def test_without_the_extra_discovery_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "zeroconf", None)
+
+    with pytest.raises(UserInputError, match=r"pip install 'platectl\[sila2\]'"):
+        network_services(0.1)
 
 
 @pytest.mark.wall_time

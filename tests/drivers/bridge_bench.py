@@ -9,9 +9,9 @@ from datetime import UTC
 from typing import Any, Self
 
 from platectl import registry
-from platectl.bridge import frames
 from platectl.conformance import bridge_scenes
 from platectl.conformance.journal import Journal
+from platectl.domain import frames
 from platectl.hal.instrument import DriverSetup
 from platectl.hal.liquids import DeckItem
 from platectl.hal.recovery import ACTION_ID, Action

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from tests.file_bench import collector, started
-from tests.line_bench import action
+from tests.file_bench import EvenJournal, arrive, collector, grows, started
+from tests.line_bench import action, played, recorded
 
 from platectl.domain.errors import (
     DisconnectedError,
@@ -23,11 +23,15 @@ from platectl.domain.errors import (
     ReplyTimeoutError,
 )
 from platectl.domain.wells import PlateFormat
+from platectl.hal.counting import CountReading
 from platectl.hal.stream import ByteStream
 from platectl.simkit.faults import Fault
 from platectl.simkit.pipe import PipeEnd, pipe
+from platectl.simkit.simulator import SimulatorSetup
+from platectl.simkit.virtual_time import VirtualClock
 from platectl_drivers.delimited_counts import Settings, parse_lines
 from platectl_drivers.delimited_counts.layout import in_order, look
+from platectl_simulators.delimited_counts import DelimitedCountsSimulator
 
 PLATE = PlateFormat.of(96)
 TITLE = "P0007-filter"
@@ -207,6 +211,55 @@ def note(wells: Sequence[str] = PLATE.by_row()[:8], count_s: float = 60.0) -> di
     return {"title": TITLE, "wells": tuple(wells), "count_s": count_s}
 
 
+RECORDED: dict[str, tuple[dict[str, Any], dict[str, Any], tuple[CountReading, ...]]] = {
+    "delimited_counts_topcount": (
+        TOPCOUNT, {"title": TITLE, "wells": ("A1", "A2", "B1"), "count_s": 60.0},
+        (
+            CountReading("A1", 1520.0, 1520, 60.0, source="P0007-filter.csv:1"),
+            CountReading("A2", 1530.0, 1530, 60.0, source="P0007-filter.csv:2"),
+            CountReading("B1", 1640.0, 1640, 60.0, source="P0007-filter.csv:3"),
+        ),
+    ),
+    "delimited_counts_microbeta": (
+        {**MICROBETA, "header": ["Protocol 3", MICROBETA["header"][1]], "footer": ["End"]},
+        {"title": TITLE, "wells": tuple(PLATE.row("A")[:8]), "count_s": 120.0},
+        tuple(
+            CountReading(f"A{column}", cpm, counts, 120.0, f"2026-01-05T{at}", source=f"P0007-filter.csv:{column + 2}")
+            for column, (cpm, counts, at) in enumerate([
+                (1520.0, 2888, "18:02:00"), (1530.2, 2938, "18:02:00"), (1540.2, 2988, "18:02:00"),
+                (1550.0, 3038, "18:02:00"), (1560.1, 3089, "18:02:00"), (1570.0, 3140, "18:02:00"),
+                (1580.0, 3002, "18:04:05"), (1590.1, 3053, "18:04:05"),
+            ], start=1)
+        ),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RECORDED)
+async def test_a_file_that_grows_as_recorded_gives_its_readings(
+    transcripts: Path, tmp_path: Path, name: str
+) -> None:
+    declared, asked, readings = RECORDED[name]
+    subject = collector("delimited_counts", tmp_path, **declared, poll_s=0.4)
+
+    collected, _ = await asyncio.gather(
+        subject.count(**asked), arrive(tmp_path / f"{TITLE}.csv", recorded(transcripts, name))
+    )
+
+    assert collected == readings
+
+
+@pytest.mark.parametrize("name", RECORDED)
+async def test_the_simulator_writes_the_recorded_file(
+    transcripts: Path, tmp_path: Path, name: str
+) -> None:
+    declared, asked, _ = RECORDED[name]
+    turns = recorded(transcripts, name)
+
+    async with started("delimited_counts", tmp_path, asked, world=EvenJournal(), **declared):
+        await grows(tmp_path / f"{TITLE}.csv", turns)
+
+
 @pytest.mark.parametrize("how", [TOPCOUNT, MICROBETA], ids=["topcount", "microbeta"])
 async def test_a_plate_is_counted_by_chance_around_its_rates(tmp_path: Path, how: Any) -> None:
     wells = PLATE.by_row()
@@ -381,6 +434,41 @@ async def test_lines_are_heard_as_they_come_and_none_from_before() -> None:
         ("A1", 12.0, "line:1"),
         ("A2", 13.5, "line:2"),
     ]
+
+
+async def test_lines_that_come_as_recorded_give_their_readings(transcripts: Path) -> None:
+    turns = recorded(transcripts, "delimited_counts_tricarb")
+    subject, _ = played("delimited_counts", turns, **TRICARB)
+    await subject.connect()
+
+    readings = await subject.count(title=TITLE, wells=["A1", "A2", "B1"], count_s=60.0)
+    await subject.aclose()
+
+    assert readings == (
+        CountReading("A1", 1520.0, 1520, 60.0, source="line:1"),
+        CountReading("A2", 1530.0, 1530, 60.0, source="line:2"),
+        CountReading("B1", 1640.0, 1640, 60.0, source="line:3"),
+    )
+
+
+async def test_the_simulator_sends_the_recorded_lines(transcripts: Path) -> None:
+    turns = recorded(transcripts, "delimited_counts_tricarb")
+    counter = DelimitedCountsSimulator(
+        SimulatorSetup("it", EvenJournal(), VirtualClock(), "spot", TRICARB)
+    )
+    ours, theirs = pipe()
+    begun_s = VirtualClock().monotonic_s()
+    tasks = [
+        asyncio.create_task(counter.serve(theirs)),
+        asyncio.create_task(counter.measure(note(["A1", "A2", "B1"]))),
+    ]
+
+    heard = [(await ours.receive(), VirtualClock().monotonic_s() - begun_s) for _ in turns]
+    await ours.aclose()
+    await asyncio.gather(*tasks)
+
+    assert [data for data, _ in heard] == [turn.data for turn in turns]
+    assert [at_s for _, at_s in heard] == pytest.approx([turn.at_s for turn in turns])
 
 
 @pytest.mark.parametrize(

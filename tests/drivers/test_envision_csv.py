@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.file_bench import collector, started
-from tests.line_bench import action
+from tests.file_bench import EvenJournal, arrive, collector, grows, started
+from tests.line_bench import action, recorded
 
 from platectl.conformance.journal import Journal
 from platectl.domain.errors import (
@@ -21,6 +21,7 @@ from platectl.domain.errors import (
     UserInputError,
 )
 from platectl.domain.wells import PlateFormat
+from platectl.hal.counting import CountReading
 from platectl.hal.reading import EndpointRead
 from platectl.simkit.faults import Fault
 from platectl_drivers.envision_csv import parse_counts, parse_export
@@ -220,6 +221,45 @@ def test_no_beginning_of_an_export_passes_for_the_whole(text: str) -> None:
     assert look(whole).stated == ("P0007",)
     assert not any(look(whole[:length]).whole for length in range(len(whole) - 20))
     assert not any(look(whole[:length]).wrong for length in range(len(whole)))
+
+
+# Recorded files -----------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("name", "lines"),
+    [("envision_csv_luminescence", "a.csv:28"), ("envision_csv_kaleido", "a.csv:6")],
+)
+async def test_a_file_that_grows_as_recorded_gives_its_readings(
+    transcripts: Path, tmp_path: Path, name: str, lines: str
+) -> None:
+    subject = collector("envision_csv", tmp_path, poll_s=0.4)
+
+    readings, _ = await asyncio.gather(
+        subject.count(**note(count_s=5.0)),
+        arrive(tmp_path / "a.csv", recorded(transcripts, name)),
+    )
+
+    assert readings == tuple(
+        CountReading(well, cpm, counts, 5.0, "2026-01-05T18:00:16", source=lines)
+        for well, cpm, counts in (("A1", 2700.0, 225), ("A2", 2712.0, 226), ("B1", 2820.0, 235))
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("envision_csv_luminescence", {"software": "envision", "crosstalk": True}),
+        ("envision_csv_kaleido", {"software": "kaleido"}),
+    ],
+)
+async def test_the_simulator_writes_the_recorded_file(
+    transcripts: Path, tmp_path: Path, name: str, how: dict[str, Any]
+) -> None:
+    turns = recorded(transcripts, name)
+
+    async with started(
+        "envision_csv", tmp_path, note(count_s=5.0), world=EvenJournal(), simulated=how
+    ):
+        await grows(tmp_path / f"{TITLE}.csv", turns)
 
 
 # Waiting ------------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.file_bench import arrive, collector
+from tests.line_bench import recorded
 
 from platectl.domain.errors import (
     DisconnectedError,
@@ -21,7 +23,7 @@ from platectl.domain.errors import (
     ReplyTimeoutError,
     UserInputError,
 )
-from platectl.hal.counting import Counter
+from platectl.hal.counting import Counter, CountReading
 from platectl.hal.instrument import DriverSetup
 from platectl.hal.stream import ByteStream
 from platectl.simkit.faults import Fault, FaultPlan
@@ -295,6 +297,24 @@ async def test_a_plate_is_counted_and_taken_once_the_file_is_whole(tmp_path: Pat
     assert rates.mean() == pytest.approx(1518, rel=0.01)
     assert np.mean([reading.tdcr for reading in readings]) == pytest.approx(0.452, abs=0.01)
     assert all(r.flags == () and r.live_s == pytest.approx(120, rel=0.002) for r in readings)
+
+
+async def test_a_file_that_grows_as_recorded_gives_its_one_reading(
+    transcripts: Path, tmp_path: Path
+) -> None:
+    subject = collector("hidex300", tmp_path, poll_s=0.4)
+
+    readings, _ = await asyncio.gather(
+        subject.count(title="P0007-filter", wells=["A1"], count_s=100.0),
+        arrive(tmp_path / "a.csv", recorded(transcripts, "hidex300_one_well")),
+    )
+
+    assert readings == (
+        CountReading(
+            "A1", cpm=1517.92, counts=2528, live_s=pytest.approx(100 / 1.001),
+            ended_at="2026-01-05T18:01:40", dpm=3357, tdcr=0.452, source="a.csv:5",
+        ),
+    )  # fmt: skip
 
 
 async def test_readings_come_in_the_order_asked_for(tmp_path: Path) -> None:

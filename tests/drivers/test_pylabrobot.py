@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from tests.drivers.bridge_bench import SHAKER, STROKE, Bench, acting, describe, handler_bench
 from tests.drivers.bridge_stories import SCENES, STORIES
 
-from platectl.bridge import frames, library
+from platectl.bridge import library
 from platectl.conformance import bridge_scenes, trials
 from platectl.conformance.strikes import on_stage
+from platectl.domain import frames
 from platectl.domain.errors import (
     DisconnectedError,
     InstrumentFaultError,

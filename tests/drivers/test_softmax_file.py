@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.file_bench import arrive
 from tests.fura_bench import PLATE, FuraBench, expected
+from tests.line_bench import recorded
 
 from platectl.domain.errors import (
     DisconnectedError,
@@ -118,6 +120,36 @@ def test_the_driver_satisfies_the_interface(tmp_path: Path) -> None:
     assert features.injection is not None
     assert features.injection.height_mm == pytest.approx((0.031, 9.375), abs=0.001)
     assert subject.read_duration_s(READ) == 3 * 95
+
+
+@pytest.mark.parametrize("name", ["softmax_file_plate_format", "softmax_file_time_format"])
+async def test_a_file_that_grows_as_recorded_gives_frames_and_additions(
+    transcripts: Path, tmp_path: Path, name: str
+) -> None:
+    read = replace(
+        READ, title="P0007-cells", wells=("A2", "B2", "A3"), columns=(2, 3), interval_s=4.0,
+        baseline_s=4.0, record_s=4.0,
+    )  # fmt: skip
+
+    (frames, additions, error), _ = await asyncio.gather(
+        collect(driver(tmp_path, poll_s=0.4), read),
+        arrive(tmp_path / "a.txt", recorded(transcripts, name)),
+    )
+
+    assert error is None
+    assert [(frame.index, frame.channel, frame.wells, frame.values) for frame in frames] == [
+        (0, 0, ("A2", "B2"), (2204.0, 2257.0)), (0, 1, ("A2", "B2"), (5210.0, 5335.0)),
+        (1, 0, ("A2", "B2"), (2204.0, 2257.0)), (1, 1, ("A2", "B2"), (5210.0, 5335.0)),
+        (2, 0, ("A2", "B2"), (4603.0, 4714.0)), (2, 1, ("A2", "B2"), (3479.0, 3562.0)),
+        (0, 0, ("A3",), (2209.0,)), (0, 1, ("A3",), (5221.0,)),
+        (1, 0, ("A3",), (2209.0,)), (1, 1, ("A3",), (5221.0,)),
+        (2, 0, ("A3",), (4612.0,)), (2, 1, ("A3",), (3486.0,)),
+    ]  # fmt: skip
+    since_s = [frame.at_s[0] - frames[0].at_s[0] for frame in frames]
+    added_s = [at_s - frames[0].at_s[0] for a in additions for at_s in a.at_s.values()]
+    assert since_s == pytest.approx([0, 0.5, 4, 4.5, 8, 8.5, 23, 23.5, 27, 27.5, 31, 31.5])
+    assert added_s == pytest.approx([4.7, 4.7, 27.7])
+    assert {(frame.temperature_c, *frame.flags) for frame in frames} == {(37.0,)}
 
 
 @pytest.mark.parametrize(

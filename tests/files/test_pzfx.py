@@ -49,12 +49,12 @@ def test_xy_tables_are_read_with_replicates_and_excluded_values() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "finding"),
     [
-        ("<d>75.2</d>", "<d>75,2</d>", "a.pzfx: Dose response: haloperidol: row 2: '75,2' is not a number"),
-        ("<d>75.2</d>", "<d>inf</d>", "a.pzfx: Dose response: haloperidol: row 2: 'inf' is not a number"),
+        ("<d>75.2</d>", "<d>75,2</d>", "a.pzfx: Dose response: haloperidol: row 2: value '75,2' may mean decimals or thousands; write it like 1234.5"),
+        ("<d>75.2</d>", "<d>inf</d>", "a.pzfx: Dose response: haloperidol: row 2: value 'inf' cannot be; write a finite number or leave the line out"),
         ('YFormat="replicates"', 'YFormat="SDN"', "a.pzfx: Dose response: Y is given as 'SDN'; enter Y as replicates"),
         ('XFormat="numbers"', 'XFormat="date"', "a.pzfx: Dose response: X is given as 'date'; enter X as plain numbers"),
         ('TableType="XY"', 'TableType="TwoWay"', "a.pzfx: holds no XY table; enter the data as XY"),
-        ("<d>30.4</d>", "<d>30.4</d><d>4</d>", "a.pzfx: Dose response: haloperidol: has more than 3 rows, X does not"),
+        ("<d>30.4</d>", "<d>30.4</d><d>4</d>", "a.pzfx: Dose response: haloperidol: has more than 3 rows, X does not; give each row its X"),
         ("<d>-9</d><d>-8.0000000000000001</d><d>-7</d>", "<d/><d/><d/>", "a.pzfx: Dose response: has no X values; enter X as plain numbers"),
         ("GraphPadPrismFile", "Workbook", "a.pzfx:1: is no file of Prism: its root is Workbook; save it in Prism as .pzfx"),
     ],

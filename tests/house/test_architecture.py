@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from platectl import registry
+from platectl.domain.transcript import parse_transcript
 from platectl.hal.instrument import DriverInfo
 
 ROOT = Path(__file__).parents[2]
@@ -19,8 +20,6 @@ MODULES = sorted(path for source in SOURCES for path in source.rglob("*.py"))
 LONGEST_MODULE = 400
 LONGEST_FUNCTION = 70
 DRIVERS = registry.names(registry.DRIVERS)
-#: no wire to transcribe: their files have tests and samples of their own
-BY_FILES = {"delimited_counts", "envision_csv", "hidex300", "softmax_file"}
 
 
 def lines(path: Path) -> int:
@@ -80,14 +79,16 @@ def test_a_driver_says_what_it_is_and_where_its_facts_come_from(name: str) -> No
     assert info.makes
 
 
-@pytest.mark.parametrize("name", [n for n in DRIVERS if n not in BY_FILES])
-def test_a_driver_has_a_sourced_transcript(name: str) -> None:
-    found = sorted((ROOT / "tests/transcripts").glob(f"{name}*.txt"))
-    found = found or sorted(
-        (ROOT / "tests/transcripts").glob(f"{name.split('_', maxsplit=1)[0]}*.txt")
-    )
-    assert found, f"no transcript of {name}"
-    assert all("source" in path.read_text().lower() for path in found)
+@pytest.mark.parametrize("name", DRIVERS)
+def test_a_driver_names_transcripts_that_name_their_source(name: str) -> None:
+    info: DriverInfo = registry.load(registry.DRIVERS, name).info
+    told = [(ROOT / f"tests/transcripts/{one}.txt").read_text("ascii") for one in info.transcripts]
+
+    assert told, f"no transcript of {name}"
+    for text in told:
+        head = "".join(line for line in text.splitlines() if line.startswith("#"))
+        assert "source:" in head
+        assert parse_transcript(text)
 
 
 def test_no_file_names_a_package_host() -> None:

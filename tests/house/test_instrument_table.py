@@ -33,7 +33,7 @@ def test_every_transcript_belongs_to_a_driver_that_names_it() -> None:
     assert named == {path.stem for path in TRANSCRIPTS.glob("*.txt")}
 
 
-@pytest.mark.parametrize("name", [n for n, row in ROWS.items() if row["wire"] != "files"])
+@pytest.mark.parametrize("name", ROWS)
 def test_each_transcript_is_played_in_a_test_of_its_driver(name: str) -> None:
     text = "".join(path.read_text() for path in instrument_table.files_of(name))
 

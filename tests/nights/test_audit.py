@@ -68,7 +68,7 @@ def test_a_sound_night_has_nothing_to_say(night: Night, finished: Finished) -> N
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (shifted("P2.F1", -7200.0), "was used by"),
+        (shifted("P2.F1", -4500.0), "was used by"),
         (without("step.done", "P1.F9.3"), "P1 was lost: P1.F9.3 never ended"),
         (without("step.done", "P1.F9.2"), "was put onto P1"),
         (shifted("P2.F4", -3000.0), "began before"),

@@ -143,6 +143,7 @@ def test_the_checks_are_planned_done_and_told_in_ledger_and_report(tmp_path: Pat
     assert not windows
 
 
+LOW = {"instrument": "peeler", "kind": "low_tape"}
 WORN = {"instrument": "combi_membranes", "kind": "worn_tubing", "data": {"share": 0.9}}
 
 
@@ -150,7 +151,7 @@ def test_a_dispenser_that_gives_too_little_holds_the_plates_that_have_not_begun(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "two.csv").write_text(TWO_PLATES)
-    night = with_faults(tmp_path, WORN, samples=tmp_path / "two.csv")
+    night = with_faults(tmp_path, WORN, LOW, samples=tmp_path / "two.csv")
 
     finished = run(night, tmp_path)
 
@@ -160,6 +161,7 @@ def test_a_dispenser_that_gives_too_little_holds_the_plates_that_have_not_begun(
     assert set(finished.outcome.dropped) == {"P2"}
     report = build_report("worn", night.compiled, finished.events, finished.plates)
     assert any(text.startswith("P1: Full: fail: 19.") for text in report.warnings)
+    assert "P1: Open the standards: fewer than 30 seals left" in report.warnings
 
 
 @pytest.mark.long
@@ -226,3 +228,19 @@ def test_a_nest_that_cannot_hold_the_temperature_is_refused(tmp_path: Path) -> N
 
     with pytest.raises(InputRefusedError, match="shaker1 cannot hold 25 C"):
         prepare(Options(given["subject"], lab=given["lab"], overrides=cool))
+
+
+def test_modules_may_share_the_address_of_the_robot_that_they_use(tmp_path: Path) -> None:
+    given = files(tmp_path)
+    lab = yaml.safe_load(given["lab"].read_text())
+    robot = {"address": "tcp:flex.lab:31950", "allow_paper": True}
+    lab["instruments"]["flex"] |= robot
+    lab["instruments"]["shaker1"] |= robot | {"uses": {"robot": "flex"}}
+    lab["instruments"]["shaker2"] |= robot | lab["instruments"]["shaker1"]
+    lab["instruments"]["shaker2"]["position"] = "shaker2"
+    lab["instruments"]["gripper"]["address"] = "none:"
+    given["lab"].write_text(yaml.safe_dump(lab, sort_keys=False))
+
+    night = prepare(Options(given["subject"], lab=given["lab"]))
+
+    assert night.compiled.lab.instruments["shaker1"].uses == {"robot": "flex"}

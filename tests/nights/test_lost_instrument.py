@@ -13,8 +13,10 @@ from platectl.app.audit import audit
 from platectl.app.drive import Finished
 from platectl.app.night import execute
 from platectl.app.prepare import Night, prepare
+from platectl.app.run_report import deviations
 from platectl.app.truth import default_truth_path
 from platectl.domain.events import Event
+from platectl.domain.steps import Step
 from platectl.engine.stand_ins import seated
 from platectl.engine.state import RunState
 
@@ -62,6 +64,10 @@ def test_the_ledger_says_why_and_holds_what_always_holds(ended: tuple[Night, Fin
     assert [data["instrument"] for data in lost] == ["counter"]
     assert lost[0]["seats"] == {"P3": {"counter": "counter2"}}
     assert audit(night.compiled, finished.events) == []
+    assert any(
+        "counter was given up" in line and "instead P3 to counter2" in line
+        for line in deviations(night.compiled, finished.events)
+    )
 
 
 def test_a_restart_knows_where_plates_go(ended: tuple[Night, Finished]) -> None:
@@ -73,6 +79,23 @@ def test_a_restart_knows_where_plates_go(ended: tuple[Night, Finished]) -> None:
     assert count.params["counter"] == "counter"
     assert seated(count, state).params["counter"] == "counter2"
     assert "counter" not in seated(count, state).resources
+
+
+def test_what_belongs_to_an_instrument_goes_with_it() -> None:
+    params = {
+        "place": [{"labware": "P1.cells", "position": "washer2"}],
+        "bottles": [{"instrument": "washer2.A", "liquid": "hbss"}],
+    }
+    load = Step(
+        id="P1.F0", kind="load", plate="P1", title="", effect="place", params=params, duration_s=1.0
+    )
+
+    moved = load.with_names({"washer2": "washer"})
+
+    assert load.mentions("washer2")
+    assert not moved.mentions("washer2")
+    assert moved.params["bottles"][0]["instrument"] == "washer.A"
+    assert moved.params["place"][0] == {"labware": "P1.cells", "position": "washer"}
 
 
 def test_a_plate_that_goes_twice_ends_where_it_was_sent_last() -> None:

@@ -35,6 +35,7 @@ from platectl.cli.main import cli
 from platectl.domain.errors import LinkError, UserInputError
 from platectl.domain.events import Event
 from platectl.domain.findings import InputRefusedError
+from platectl.domain.units import parse_quantity
 from platectl.files.protocol import bundled, protocol_names
 from platectl.files.stock import load_stock
 from platectl.store.index import RunIndex
@@ -420,3 +421,66 @@ def test_a_stock_file_that_is_wrong_is_refused_with_its_line(tmp_path: Path) -> 
 def test_a_container_cannot_hold_more_than_it_takes(tmp_path: Path) -> None:
     with pytest.raises(InputRefusedError, match="is more than the container takes"):
         ready(tmp_path, lambda d: d["waste"]["manifold"].update(filled="11 L"))
+
+
+@pytest.fixture(scope="module")
+def passed_night(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with one binding night that has ended."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    store = tmp_path_factory.mktemp("store")
+    night = prepare(Options("sigma1-binding", run="monday"))
+    announce(store, "monday", night.compiled, NOW.isoformat())
+    execute(night, store / "monday", record_wire=False)
+    return store
+
+
+def test_what_was_loaded_since_the_count_is_taken_off(tmp_path: Path, passed_night: Path) -> None:
+    counted = ready(tmp_path, lambda d: d.update(counted="2026-01-05T17:00+00:00"))
+    around = replace(AROUND, runs=surroundings_of(passed_night).runs)
+    before, after = flown(counted), flown(counted, around)
+    found = after.demand
+
+    assert check(after, "stock").there == "less monday (1 plates)"
+    used = next(li for li in found.liquids if li.name == "pei").loaded_ul
+    assert volume_ul(before, "reagent pei") - volume_ul(after, "reagent pei") == pytest.approx(
+        used, rel=0.01
+    )
+    tips = "consumable tips_50"
+    assert (
+        int(check(before, tips).there) - int(check(after, tips).there)
+        == found.consumables["tips_50"]
+    )
+    assert (
+        check(after, "activity [3H](+)-pentazocine").there
+        != check(before, "activity [3H](+)-pentazocine").there
+    )
+    assert (
+        check(after, "waste solid_radioactive items").there
+        != check(before, "waste solid_radioactive items").there
+    )
+
+
+@pytest.mark.parametrize("counted", ["2026-01-06T12:00+00:00", None])
+def test_a_count_after_the_night_or_without_a_date_stands(
+    tmp_path: Path, passed_night: Path, counted: str | None
+) -> None:
+    night = ready(tmp_path, lambda d: d.update({"counted": counted} if counted else {}))
+
+    found = flown(night, replace(AROUND, runs=surroundings_of(passed_night).runs))
+
+    assert (
+        check(found, "consumable tips_50").there
+        == check(flown(ready(tmp_path)), "consumable tips_50").there
+    )
+
+
+def test_another_lab_takes_nothing(tmp_path: Path, passed_night: Path) -> None:
+    night = ready(tmp_path, lambda d: d.update(counted="2026-01-05T17:00+00:00"))
+
+    found = flown(real(night), replace(AROUND, runs=surroundings_of(passed_night).runs))
+
+    assert check(found, "stock").there == "less nothing"
+
+
+def volume_ul(found: Preflight, name: str) -> float:
+    return parse_quantity(check(found, name).there, "volume")

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from tests.planning.labs import lab_of, night_on, problem_on
 
 from platectl.domain.findings import InputRefusedError
+from platectl.domain.run import CompiledRun
 from platectl.files.protocol import bundled
-from platectl.planning.problem import Problem
+from platectl.planning.problem import Handling, Problem
 from platectl.planning.seating import reseated
 from platectl.planning.solve import solve
 from platectl.planning.verify import violations
@@ -42,65 +43,54 @@ def refusal(folder: Path, lab: dict[str, Any], plates: str) -> str:
     return "\n".join(str(finding) for finding in caught.value.findings)
 
 
-@pytest.mark.parametrize(
-    ("part", "name"), [("positions", "washer"), ("instruments", "reader"), ("positions", "flex.C3")]
-)
-def test_a_clean_plate_in_a_radioactive_place_is_refused(
-    tmp_path: Path, part: str, name: str
-) -> None:
-    said = refusal(tmp_path, lab_where((part, name, "radioactive", True)), CALCIUM)
+def test_everything_that_enters_a_zone_or_waits_in_light_is_refused_at_once(tmp_path: Path) -> None:
+    lab = lab_where(
+        ("positions", "washer", "radioactive", True), ("positions", "flex.C3", "radioactive", True),
+        ("instruments", "reader", "radioactive", True), ("instruments", "arm", "radioactive", True),
+        *(("positions", f"hotel.{k}", "dark", None) for k in range(1, 9)),
+    )  # fmt: skip
 
-    assert f"{name!r} is for radioactive plates only, but fura2-calcium uses it" in said
-    assert f"{part}.{name}.radioactive" in said
+    said = refusal(tmp_path, lab, CALCIUM)
 
-
-def test_an_instrument_is_not_both_radioactive_and_clean(tmp_path: Path) -> None:
-    said = refusal(tmp_path, lab_where(("instruments", "arm", "radioactive", True)), CALCIUM)
-
+    for part, name in (
+        ("positions", "washer"),
+        ("positions", "flex.C3"),
+        ("instruments", "reader"),
+    ):
+        assert f"{name!r} is for radioactive plates only, but fura2-calcium uses it" in said
+        assert f"{part}.{name}.radioactive" in said
     assert "'arm' is radioactive and stays clean" in said
-
-
-def test_dye_that_waits_in_light_is_refused(tmp_path: Path) -> None:
-    changes = [("positions", f"hotel.{k}", "dark", None) for k in range(1, 9)]
-
-    said = refusal(tmp_path, lab_where(*changes), CALCIUM)
-
     assert "'cells' must not see light and waits on 'hotel.1' (P1.F5, De-esterify)" in said
 
 
-def test_plates_take_the_hotel_of_their_zone(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def zoned(tmp_path_factory: pytest.TempPathFactory) -> CompiledRun:
+    """A mixed night in a lab with four hotel positions for radioactive plates."""
     changes = [("positions", f"hotel.{k}", "radioactive", True) for k in (1, 2, 3, 4)]
+    return night_on(tmp_path_factory.mktemp("zoned"), lab_where(*changes), MIXED).compiled
 
-    run = night_on(tmp_path, lab_where(*changes), MIXED).compiled
 
-    hotels = {plate.name: {h.resource for h in run.holds if h.first.startswith(plate.name) and "hotel" in h.resource}
-              for plate in run.plates}  # fmt: skip
+def test_plates_take_the_hotel_of_their_zone(zoned: CompiledRun) -> None:
+    hotels = {
+        plate.name: {h.resource for h in zoned.holds if h.first.startswith(plate.name) and "hotel" in h.resource}
+        for plate in zoned.plates
+    }  # fmt: skip
+
     assert hotels["P1"] == {"hotel.1", "hotel.2"}
     assert hotels["P2"] == {"hotel.3", "hotel.4"}
     assert all(int(name[-1]) > 4 for plate in ("P3", "P4") for name in hotels[plate])
 
 
 def test_moves_of_plates_with_dye_are_marked_and_their_time_in_light_is_bounded(
-    tmp_path: Path,
+    zoned: CompiledRun,
 ) -> None:
-    run = night_on(tmp_path, LAB, "{protocol: fura2-calcium, copies: 2}").compiled
+    dark = [s for s in zoned.steps if s.kind == "move" and s.params["dark"]]
+    loaded = {s.plate: s.planned_end_s for s in zoned.steps if s.id.endswith(".F2a")}
 
-    dark = [s for s in run.steps if s.kind == "move" and s.params["dark"]]
-    loaded = next(s for s in run.steps if s.id == "P1.F2a")
-    assert dark
-    assert all("away from light" in s.title and s.planned_start_s >= loaded.planned_end_s for s in dark if s.plate == "P1")  # fmt: skip
-    assert sum("in light" in w.name for w in run.windows) == 8
-
-
-def test_clean_plates_come_before_an_arm_meets_activity(tmp_path: Path) -> None:
-    problem, template = problem_on(
-        tmp_path, lab_where(("instruments", "arm", "stays_clean", None)), MIXED
-    )
-
-    plan = solve(problem, template=template, solver=False, effort=2000)
-
-    assert violations(problem, plan.times) == []
-    assert zones_kept(problem, plan.times)
+    assert {s.plate for s in dark} == {"P3", "P4"}
+    assert all("away from light" in s.title for s in dark)
+    assert all(s.planned_start_s >= loaded[s.plate] for s in dark)
+    assert sum("in light" in w.name for w in zoned.windows) == 8
 
 
 def zones_kept(problem: Problem, times: Any) -> bool:
@@ -112,20 +102,6 @@ def zones_kept(problem: Problem, times: Any) -> bool:
         for z in problem.zones
         if not z.radioactive and z.resource in hot
     )
-
-
-def test_the_checker_sees_clean_labware_that_is_handled_after_activity(tmp_path: Path) -> None:
-    problem, template = problem_on(tmp_path, LAB, MIXED)
-    plan = solve(problem, template=template, solver=False)
-    first = min(problem.occupations, key=lambda o: plan.times[o.first][0])
-    hot = next(z for z in problem.zones if z.radioactive)
-    late = next(o for o in reversed(problem.occupations) if o.plate == "P4")
-    met = replace(hot, resource="arm", plate=first.plate, task=first.first)
-    clean = replace(hot, resource="arm", plate="P4", task=late.last, radioactive=False)
-
-    found = violations(replace(problem, zones=(met, clean)), plan.times)
-
-    assert any("arm handles" in text and "after" in text for text in found)
 
 
 def test_a_night_that_no_zone_allows_is_refused_with_the_instrument(tmp_path: Path) -> None:
@@ -156,6 +132,21 @@ def mixed(folder: Path) -> Problem:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("night")
+
+
+def test_the_checker_sees_clean_labware_that_is_handled_after_activity(folder: Path) -> None:
+    problem = replace(mixed(folder), zones=())
+    plan = solve(problem, solver=False, effort=500)
+    first = min(problem.occupations, key=lambda o: plan.times[o.first][0])
+    last = max(problem.occupations, key=lambda o: plan.times[o.last][1] * (o.plate != first.plate))
+    zones = (
+        Handling("arm", first.plate, first.first, radioactive=True),
+        Handling("arm", last.plate, last.last, radioactive=False),
+    )
+
+    found = violations(replace(problem, zones=zones), plan.times)
+
+    assert any("arm handles" in text and "after" in text for text in found)
 
 
 @settings(max_examples=10, deadline=None)

@@ -13,15 +13,16 @@ import pytest
 from click.testing import CliRunner, Result
 from tests.report.paper import Paper
 
-from platectl.app.blinding import make_key
+from platectl.app.blinding import make_key, refuse_known
 from platectl.app.exports import FORMATS, export_run, exported_run
 from platectl.app.prepare import Options, prepare
-from platectl.app.review.journal import Person, journal_of, terms_of
+from platectl.app.review.journal import Person, enter, journal_of, terms_of
 from platectl.app.review.versions import analysed, version_folder
 from platectl.app.runs import reanalyse
 from platectl.cli.main import cli
 from platectl.domain.errors import UserInputError
 from platectl.domain.findings import InputRefusedError
+from platectl.files.protocol import load_protocol
 from platectl.report.exports.archive import verify_archive
 from platectl.store.index import RunIndex
 from platectl.store.ledger import Ledger
@@ -163,7 +164,7 @@ def test_nobody_is_blind_to_the_reference(tmp_path: Path) -> None:
     key, _ = make_key(tmp_path / "keys", sheet, "t", KEEPER)
 
     with pytest.raises(InputRefusedError, match="is the reference") as refused:
-        prepare(Options("sigma1-binding", key=key))
+        refuse_known(key, [load_protocol("sigma1-binding")[0]])
 
     assert "aloperidol" not in str(refused.value)
 
@@ -292,6 +293,18 @@ def test_a_new_analysis_stands_beside_the_signed_one_and_is_not_signed(
     assert listed["versions"][2]["settings"] == {"kd": "4 nM"}
     (choice,) = said(copy, "diff", "night")["choices"]
     assert (choice["name"], choice["after"]) == ("set kd", "4 nM")
+
+
+def test_a_readmitted_well_is_excluded_no_more_and_both_decisions_stay(tmp_path: Path) -> None:
+    folder = tmp_path / "store" / "run"
+    folder.mkdir(parents=True)
+    for kind, wells in (("wells.excluded", ["A1", "A2"]), ("wells.readmitted", ["A1"])):
+        enter(folder, kind, {"by": "Ada", "reason": "x", "plate": "P1", "wells": wells})
+
+    found = journal_of(folder)
+
+    assert [(e.plate, e.well, e.entry) for e in found.exclusions] == [("P1", "A2", 1)]
+    assert len(found.entries) == 2
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.file_bench import EvenJournal, grows, started
+from tests.line_bench import recorded
 
 from platectl.simkit.faults import Fault, FaultPlan
 from platectl.simkit.pipe import pipe
@@ -79,6 +81,14 @@ async def test_the_file_has_the_captured_shape(tmp_path: Path) -> None:
     assert second[1045].startswith("1024;")
     assert second[1046] == "Alpha:"
     assert all(len(line.split(";")) == 64 for line in second[1047:])
+
+
+async def test_it_writes_the_recorded_file(transcripts: Path, tmp_path: Path) -> None:
+    turns = recorded(transcripts, "hidex300_one_well")
+    start = {"title": "P0007-filter", "wells": ["A1"], "count_s": 100.0}
+
+    async with started("hidex300", tmp_path, start, world=EvenJournal()):
+        await grows(tmp_path / "P0007-filter.csv", turns)
 
 
 async def test_the_numbers_of_a_reading_keep_the_captured_relations(tmp_path: Path) -> None:

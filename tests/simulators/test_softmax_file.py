@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.file_bench import Evenly, grows
 from tests.fura_bench import PLATE, FuraBench
+from tests.line_bench import recorded
 
 from platectl.simkit.faults import Fault, FaultPlan
 from platectl.simkit.pipe import pipe
@@ -70,6 +72,29 @@ async def test_the_file_has_the_documented_shape(tmp_path: Path) -> None:
     assert lines[14] == [""]
     assert lines[-3] == ["~End"]
     assert lines[-2] == ["Original Filename: P1/7; Date Last Saved: 1/5/2026 6:01:12 PM"]
+
+
+class EvenBench(Evenly, FuraBench):
+    """Cells that are read without scatter."""
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        ("softmax_file_plate_format", {}),
+        ("softmax_file_time_format", {"layout": "TimeFormat", "encoding": "mac-roman"}),
+    ],
+)
+async def test_it_writes_the_recorded_file(
+    transcripts: Path, tmp_path: Path, name: str, settings: dict[str, str]
+) -> None:
+    turns = recorded(transcripts, name)
+    start = {**START, "title": "P0007-cells", "wells": ["A2", "B2", "A3"], "baseline_s": 4.0, "record_s": 4.0}  # fmt: skip
+    reading = asyncio.create_task(simulator(tmp_path, bench=EvenBench(), **settings).read(start))
+
+    await grows(tmp_path / "P0007-cells.txt", turns)
+
+    assert reading.done()
 
 
 async def test_lines_of_a_well_by_well_export_stand_by_wavelength(tmp_path: Path) -> None:

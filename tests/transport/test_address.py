@@ -35,7 +35,7 @@ def test_good_addresses_open_nothing_yet(address: str) -> None:
     [
         ("", "write serial:/dev/ttyUSB0"),
         ("/dev/ttyUSB0", "write serial:/dev/ttyUSB0"),
-        ("usb:0", "replay:file or pylabrobot:name"),
+        ("usb:0", "pylabrobot:name or sila:host:port"),
         ("sim:", "is no address of a port"),
         ("serial:", "names no port"),
         ("serial:/dev/x?baud", r"options as \?name=value"),

@@ -81,6 +81,7 @@ async def test_a_child_that_is_killed_leaves_its_verb_unknown_and_a_word_in_the_
     assert verdict.evidence["verbs"] == {"a-1#1": "lost"}
 
 
+@pytest.mark.long
 @pytest.mark.wall_time
 async def test_another_process_stops_what_a_dead_engine_left_at_work(home: Path) -> None:
     subject = driver("pylabrobot_shaker", "pylabrobot:shaker", **SHAKER)

@@ -48,6 +48,11 @@ class DelimitedCounts:
             "every layout: no verbatim file is public, so that the lab file declares it",
             "whether rates are corrected for dead time or normalised: they are taken as they stand",
         ),
+        transcripts=(
+            "delimited_counts_microbeta",
+            "delimited_counts_topcount",
+            "delimited_counts_tricarb",
+        ),
     )
     Settings = Settings
     parse_lines = staticmethod(parse_lines)

@@ -63,6 +63,7 @@ class EnvisionCsv:
             "what stands for an overflow: anything that is no number is refused",
             "partial plates of Kaleido",
         ),
+        transcripts=("envision_csv_kaleido", "envision_csv_luminescence"),
     )
     Settings = Settings
     parse_export = staticmethod(parse_export)

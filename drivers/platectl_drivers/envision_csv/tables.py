@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from platectl.domain.errors import MalformedReplyError
+from platectl.domain.errors import ForeignExportError, MalformedReplyError
 from platectl.hal.reading import Mode
 from platectl.transport.codec import number
 from platectl.transport.drop_watch import Look
@@ -96,26 +96,28 @@ def parse_export(data: bytes, name: str) -> tuple[Table, ...]:
     """Read all tables of raw results of a whole export.
 
     Raises:
-        MalformedReplyError: Neither of the two formats, not whole, or damaged; names file and line.
+        ForeignExportError: Neither of the two formats.
+        MalformedReplyError: Not whole, or damaged; names file and line.
     """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise MalformedReplyError(f"{name} is not UTF-8 text: {error}") from error
+        raise ForeignExportError(f"{name} is not UTF-8 text: {error}") from error
     try:
         rows = [
             _Row(name, n, tuple(cells))
             for n, cells in enumerate(csv.reader(text.splitlines(), strict=True), start=1)
         ]
     except csv.Error as error:
-        raise MalformedReplyError(f"{name}: not CSV: {error}") from error
+        raise ForeignExportError(f"{name}: not CSV: {error}") from error
     kept = [row for row in rows if not row.blank]
     if not kept:
-        raise MalformedReplyError(f"{name} is empty")
+        raise ForeignExportError(f"{name} is empty")
     ends = {PLATE_HEAD: ENVISION_END, KALEIDO_BEGIN: KALEIDO_END}
     end = ends.get(kept[0].first)
     if end is None:
-        raise kept[0].error(f"{kept[0].first[:40]!r} begins no export of EnVision or Kaleido")
+        begins = f"{kept[0].first[:40]!r} begins no export of EnVision or Kaleido"
+        raise ForeignExportError(f"{name}:{kept[0].number}: {begins}")
     if not kept[-1].first.startswith(end):
         raise kept[-1].error(f"not whole: the last line does not begin with {end!r}")
     read = _kaleido if end == KALEIDO_END else _envision

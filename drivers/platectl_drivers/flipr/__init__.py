@@ -24,6 +24,7 @@ that an export template has to produce. The stage's temperature has no public co
 from platectl_drivers.flipr.driver import Flipr
 from platectl_drivers.flipr.export_file import TimeSequence, parse_time_sequence
 from platectl_drivers.flipr.settings import FmpProtocol, Settings
+from platectl_drivers.flipr.traces import read_traces
 from platectl_drivers.flipr.wire import Status, parse_status
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "TimeSequence",
     "parse_status",
     "parse_time_sequence",
+    "read_traces",
 ]

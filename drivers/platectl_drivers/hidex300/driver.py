@@ -57,6 +57,7 @@ class Hidex300:
             "files from microplates: the captured ones are from vials",
             "what a dead photomultiplier looks like in a file",
         ),
+        transcripts=("hidex300_one_well",),
     )
     Settings = Settings
     parse_file = staticmethod(parse_file)

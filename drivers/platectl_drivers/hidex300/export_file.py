@@ -10,7 +10,7 @@ from math import sqrt
 from statistics import median
 from typing import Final
 
-from platectl.domain.errors import MalformedReplyError
+from platectl.domain.errors import ForeignExportError, MalformedReplyError
 from platectl.hal.counting import CountReading
 from platectl.transport.codec import integer, number
 
@@ -104,9 +104,12 @@ def parse_file(data: bytes, name: str) -> tuple[CountReading, ...]:
     `tdcr_low` (less than half of what is usual in this file, beyond chance), `no_counts`.
 
     Raises:
-        MalformedReplyError: Not this format, not whole, or a relation that the format guarantees
-            is broken; names file, line and relation.
+        ForeignExportError: Not this format.
+        MalformedReplyError: Not whole, or a relation that the format guarantees is broken; names
+            file, line and relation.
     """
+    if _ROI not in data and b"Sample start" not in data:
+        raise ForeignExportError(f"{name}: no export of a Hidex 300 SL")
     lines = _lines(data, name)
     _check_header(lines, name)
     if len(lines) == HEADER_LINES or (len(lines) - HEADER_LINES) % BLOCK_LINES:

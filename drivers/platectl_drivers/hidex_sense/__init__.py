@@ -19,6 +19,7 @@ that the Beta model answers to this adapter at all; detectors and overhead.
 """
 
 from platectl_drivers.hidex_sense.driver import HidexSense
+from platectl_drivers.hidex_sense.results import parse_file
 from platectl_drivers.hidex_sense.settings import Columns, Settings
 
-__all__ = ["Columns", "HidexSense", "Settings"]
+__all__ = ["Columns", "HidexSense", "Settings", "parse_file"]

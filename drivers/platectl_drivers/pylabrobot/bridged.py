@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from platectl.bridge import frames
 from platectl.bridge.library import VERSION, require
+from platectl.domain import frames
 from platectl.domain.errors import (
     DisconnectedError,
     InstrumentFaultError,

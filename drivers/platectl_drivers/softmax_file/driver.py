@@ -79,6 +79,7 @@ class SoftmaxFile:
             "when a column began, the time between two wavelengths, the time of the transfer",
             "the text of a saturated well",
         ),
+        transcripts=("softmax_file_plate_format", "softmax_file_time_format"),
     )
     Settings = Settings
     parse_export = staticmethod(parse_export)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
 
-from platectl.domain.errors import MalformedReplyError
+from platectl.domain.errors import ForeignExportError, MalformedReplyError
 
 Encoding = Literal["utf-16-le", "utf-8", "mac-roman"]
 
@@ -109,7 +109,8 @@ def read_envelope(data: bytes, name: str) -> Envelope:
     """Cut a whole file into blocks.
 
     Raises:
-        MalformedReplyError: Not such a file, not whole, or something stands between the blocks.
+        ForeignExportError: Not such a file.
+        MalformedReplyError: Not whole, or something stands between the blocks.
     """
     text, encoding = decode(data, name)
     rows = text.replace("\r\n", "\n").split("\n")
@@ -117,7 +118,8 @@ def read_envelope(data: bytes, name: str) -> Envelope:
     first = next(lines)
     announced = _BLOCKS.fullmatch("\t".join(first.fields).rstrip("\t "))
     if not announced:
-        raise first.error(f"expected '##BLOCKS= ' and a number, not {first.fields[0][:40]!r}")
+        told = first.error(f"expected '##BLOCKS= ' and a number, not {first.fields[0][:40]!r}")
+        raise ForeignExportError(str(told))
     blocks = tuple(_block(lines, number, first) for number in range(1, int(announced[1]) + 1))
     filename, saved_at = _last_line(lines)
     return Envelope(encoding, blocks, filename, saved_at)

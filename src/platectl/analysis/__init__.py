@@ -2,7 +2,7 @@
 
 Pure functions on arrays and frozen values. Without a lab: `fit_curve` for one curve or a global
 fit, `fit_curves` and `fit_curve_stream` for many, `profile_interval` and `profile_curves` for
-intervals, `extra_sum_of_squares`, `compare_aicc` and `compare_potency` to choose between curves;
+intervals, `potency` for an IC50 or why there is none, `extra_sum_of_squares`, `compare_aicc` and `compare_potency` to choose between curves;
 `MODELS` has their names. This package imports SciPy, so start-up code imports it inside commands.
 """
 
@@ -27,6 +27,7 @@ from platectl.analysis.kinetics import (
 from platectl.analysis.limits import QcMetric
 from platectl.analysis.models import MODELS
 from platectl.analysis.plate import BindingConditions, WellCount
+from platectl.analysis.potency import Potency, potency
 from platectl.analysis.profile import Interval, profile_interval
 from platectl.analysis.relative_potency import compare_potency
 from platectl.analysis.results import CompoundResult, PlateResult
@@ -54,6 +55,7 @@ __all__ = [
     "KineticsOptions",
     "KineticsResult",
     "PlateResult",
+    "Potency",
     "QcLimits",
     "QcMetric",
     "QualifierRules",
@@ -74,6 +76,7 @@ __all__ = [
     "fit_curve",
     "fit_curve_stream",
     "fit_curves",
+    "potency",
     "profile_curves",
     "profile_interval",
     "selectivity",

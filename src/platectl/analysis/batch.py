@@ -14,10 +14,17 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from platectl.analysis.batch_levels import Levels, collapse
+from platectl.analysis.batch_levels import levels_of
 from platectl.analysis.batch_models import BATCH_MODELS, PlateauModel
 from platectl.analysis.batch_problem import BatchProblem
-from platectl.analysis.batch_result import CurveFits, check_curves, empty_fits, put_scalar
+from platectl.analysis.batch_result import (
+    CurveFits,
+    check_curves,
+    check_weighting,
+    empty_fits,
+    put_scalar,
+    withdraw_unknown,
+)
 from platectl.analysis.batch_solver import (
     Solutions,
     inverse_diagonal,
@@ -27,11 +34,20 @@ from platectl.analysis.batch_solver import (
 from platectl.analysis.batch_start import grid_starts, hard_curves
 from platectl.analysis.curves import as_weighting
 from platectl.analysis.errors import AnalysisError
-from platectl.analysis.fit import AMBIGUOUS_DEPENDENCY, Fit, FitOptions, fit, t_quantile
+from platectl.analysis.fit import (
+    AMBIGUOUS_DEPENDENCY,
+    NO_INFLUENCE,
+    Fit,
+    FitOptions,
+    fit,
+    t_quantile,
+)
 from platectl.analysis.model import FloatArray, Model
 from platectl.analysis.models import model_named
 from platectl.analysis.parameters import single_layout
+from platectl.analysis.points import as_points, check_confidence
 from platectl.analysis.weighting import UNWEIGHTED, Kind, Weighting, given_weights
+from platectl.domain.codes import Code
 
 TOLERANCE = 1e-8
 BLOCK = 8192
@@ -71,19 +87,22 @@ def fit_curves(
     """
     model, weighting = model_named(model), as_weighting(weighting)
     options = FitOptions(weighting=weighting, fixed=dict(fixed or {}), confidence=confidence)
-    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    check_confidence(confidence)
+    x, y = as_points(x, "x"), as_points(y, "y", missing=True)
     check_curves(x, y)
     _family(model)
     single_layout(model, options.fixed)
-    _check_weighting(weighting, y.shape)
+    check_weighting(weighting, y.shape)
     fits = empty_fits(model, options, x, len(y))
+    if np.ptp(x) == 0.0:
+        withdraw_unknown(fits, y)
+        return fits
     with np.errstate(all="ignore"):
         unsettled = _fit_blocks(fits, y)
-    if not thorough:
-        return fits
-    for row in unsettled:
+    for row in unsettled if thorough else ():
         _by_scalar(fits, y[row], int(row))
-    return replace(fits, scalar=unsettled.size)
+    withdraw_unknown(fits, y)
+    return replace(fits, scalar=unsettled.size) if thorough else fits
 
 
 def _fit_blocks(fits: CurveFits, y: FloatArray) -> NDArray[np.intp]:
@@ -133,31 +152,8 @@ def _family(model: Model) -> PlateauModel:
     if model.name not in BATCH_MODELS:
         known = ", ".join(BATCH_MODELS)
         message = f"'{model.name}' has no batch form; these have: {known}. Use fit for one curve."
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.NAME_UNKNOWN)
     return BATCH_MODELS[model.name]
-
-
-def _check_weighting(weighting: Weighting, shape: tuple[int, ...]) -> None:
-    if weighting.kind in {"poisson", "counting"} and np.size(weighting.count_min) > 1:
-        message = "Many curves at once need one counting time for all points."
-        raise AnalysisError(message)
-    if weighting.kind in {"sd", "given"}:
-        values = weighting.values
-        if values is None or values.shape not in {shape, shape[1:]}:
-            message = f"Weighting '{weighting.kind}' needs one value for each point."
-            raise AnalysisError(message)
-        if not (np.isfinite(values).all() and (values > 0.0).all()):
-            message = f"Weighting '{weighting.kind}' needs finite values above zero."
-            raise AnalysisError(message)
-
-
-def levels_of(weighting: Weighting, x: FloatArray, y: FloatArray, rows: NDArray[np.intp]) -> Levels:
-    """Means and fixed weights of some curves."""
-    values = weighting.values
-    if weighting.kind not in {"sd", "given"} or values is None:
-        return collapse(x, y[rows], None)
-    own = values if values.ndim == 1 else values[rows]
-    return collapse(x, y[rows], own if weighting.kind == "given" else own**-2.0)
 
 
 def _hold(held: Mapping[int, float], curves: int) -> dict[int, FloatArray]:
@@ -312,10 +308,17 @@ def _errors(
     error, dependency = np.zeros_like(theta), np.zeros_like(theta)
     df = problem.levels.points - len(free)
     with np.errstate(all="ignore"):
-        inverse, tied = inverse_diagonal(problem.normal_matrix(theta))
+        normal = problem.normal_matrix(theta)
+        inverse, tied = inverse_diagonal(normal)
         whole = ss + problem.levels.scatter.sum(axis=0)
         error[free] = np.sqrt(np.where(df > 0, whole / df, np.nan) * inverse)
-        dependency[free] = np.where(np.isfinite(tied), tied, 1.0)
+        size = np.maximum(np.abs(theta[free]), 1.0)
+        moved = np.sqrt(np.einsum("iij->ij", normal)) * size
+        levels = problem.levels
+        square = (levels.weight * np.square(levels.mean)).sum(axis=0)
+        unseen = moved < NO_INFLUENCE * np.sqrt(square)
+        dependency[free] = np.where(np.isfinite(tied) & ~unseen, tied, 1.0)
+        error[free] = np.where(unseen, np.inf, error[free])
     return error, dependency
 
 

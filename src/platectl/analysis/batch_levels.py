@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from platectl.analysis.model import FloatArray
+from platectl.analysis.weighting import Weighting
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +89,12 @@ def _collapse_plainly(
     gap = value - mean[labels]
     gap *= gap
     return Levels(distinct[:, None], mean, count, member @ gap, square, points)
+
+
+def levels_of(weighting: Weighting, x: FloatArray, y: FloatArray, rows: NDArray[np.intp]) -> Levels:
+    """Means and fixed weights of some curves."""
+    values = weighting.values
+    if weighting.kind not in {"sd", "given"} or values is None:
+        return collapse(x, y[rows], None)
+    own = values if values.ndim == 1 else values[rows]
+    return collapse(x, y[rows], own if weighting.kind == "given" else own**-2.0)

@@ -23,7 +23,9 @@ from platectl.analysis.batch_solver import solve_curves
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.fit import t_quantile
 from platectl.analysis.model import FloatArray
+from platectl.analysis.points import as_points
 from platectl.analysis.profile import profile_interval
+from platectl.domain.codes import Code
 
 _BLOCK = 4096
 _ROUNDS = 40
@@ -66,17 +68,17 @@ def profile_curves(
     Raises:
         AnalysisError: y is not that of the fits, or a parameter is unknown or fixed.
     """
-    y = np.asarray(y, dtype=np.float64)
+    y = as_points(y, "y", missing=True)
     check_curves(fits.x, y)
     if len(y) != len(fits):
         message = f"There are {len(fits)} fits and {len(y)} curves."
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.ARRAY_SHAPE)
     free = tuple(n for n in fits.model.parameters if n not in fits.options.fixed)
     chosen = free if names is None else names
     for name in chosen:
         if name not in free:
             message = f"'{name}' is not a free parameter of this fit."
-            raise AnalysisError(message)
+            raise AnalysisError(message, Code.NAME_UNKNOWN)
     found = {name: np.full((2, len(y)), np.nan) for name in chosen}
     left: list[tuple[str, NDArray[np.intp]]] = []
     good = np.flatnonzero(fits.converged & (fits.df > 0))

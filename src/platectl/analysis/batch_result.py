@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.fit import Fit, FitOptions
 from platectl.analysis.model import FloatArray, Model
+from platectl.analysis.points import constant
+from platectl.analysis.weighting import Weighting
+from platectl.domain.codes import Code
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +108,40 @@ def check_curves(x: FloatArray, y: FloatArray) -> None:
         message = (
             f"Curves need x of shape (points,) and y of (curves, points), not {x.shape}, {y.shape}."
         )
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.ARRAY_SHAPE)
+    if not x.size:
+        message = "Curves need points."
+        raise AnalysisError(message, Code.POINTS_FEW)
     if not np.isfinite(x).all() or np.isinf(y).any():
         message = "Curves need finite x, and y that is finite or missing (not a number)."
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.NOT_FINITE)
+
+
+def check_weighting(weighting: Weighting, shape: tuple[int, ...]) -> None:
+    """Refuse weights that are not one for each point of these curves.
+
+    Raises:
+        AnalysisError: Another shape, values that are not finite and above zero, or several
+            counting times.
+    """
+    if weighting.kind in {"poisson", "counting"} and np.size(weighting.count_min) > 1:
+        message = "Many curves at once need one counting time for all points."
+        raise AnalysisError(message, Code.ARRAY_SHAPE)
+    if weighting.kind in {"sd", "given"}:
+        values = weighting.values
+        if values is None or values.shape not in {shape, shape[1:]}:
+            message = f"Weighting '{weighting.kind}' needs one value for each point."
+            raise AnalysisError(message, Code.ARRAY_SHAPE)
+        if not (np.isfinite(values).all() and (values > 0.0).all()):
+            message = f"Weighting '{weighting.kind}' needs finite values above zero."
+            raise AnalysisError(message, Code.WEIGHTS_IMPOSSIBLE)
+
+
+def withdraw_unknown(fits: CurveFits, y: FloatArray) -> None:
+    """A response that is the same everywhere, or one dose alone, has no parameters."""
+    one_dose = fits.x.size > 0 and np.ptp(fits.x) == 0.0
+    nothing = constant(y) | one_dose
+    for table in (fits.estimates, fits.standard_errors, fits.wald_lower, fits.wald_upper):
+        table[nothing] = np.nan
+    seen = ~np.isnan(y).all(axis=1)
+    fits.status[nothing & seen] = "ambiguous"

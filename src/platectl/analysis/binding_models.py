@@ -33,6 +33,7 @@ def heterologous_with_depletion(added_cpm: float, kd_cpm: float) -> Model:
         name="One site - Heterologous with depletion",
         equation="R = NS+1; S = (1+10^(X-LogKi))*KdCPM + Hot; a = -R; b = R*S + NS*Hot + Bmax; "
         "c = -Hot*(S*NS + Bmax); Y = (-b+sqrt(b^2-4ac))/(2a)",
+        source="GraphPad Prism Curve Fitting Guide, one site, accounting for ligand depletion",
         parameters=("LogKi", "Bmax", "NS"),
         curve=curve,
     )
@@ -124,6 +125,7 @@ def competition_mass_action(setting: CompetitionSetting) -> Model:
         name="One site competition, exact mass action",
         equation="R + L*R/(Kd*(1+NS)+R) + I*R/(Ki+R) = Bmax; u = R/Kd + NS; "
         "Y = Background + cpm*L*u/(1+u); Ki = 10^LogKi*(1+M/Km), Bmax = 10^LogBmax",
+        source="mass action of two ligands and one site, both depleted; agrees with Munson and Rodbard 1988 for one site",
         parameters=("LogKi", "LogBmax", "NS"),
         curve=curve,
         derivatives=lambda x, theta: _exact_derivatives(setting, x, theta)[0],
@@ -210,6 +212,7 @@ def saturation_naive(background_cpm: float = 0.0) -> Model:
     return Model(
         name="One site - Total and nonspecific binding",
         equation="nonspecific = NS*X + Background; total = Bmax*X/(X+Kd) + nonspecific",
+        source="GraphPad Prism Curve Fitting Guide, one site, total and nonspecific binding",
         parameters=("Bmax", "Kd", "NS"),
         curve=curve,
         guess=lambda x, y: _saturation_guess(x, y - background_cpm),
@@ -239,6 +242,7 @@ def saturation_with_depletion(background_cpm: float = 0.0) -> Model:
         equation="a = -1-NS; b = KdCPM + NS*KdCPM + X + 2*X*NS + Bmax; "
         "c = -X*(NS*KdCPM + X*NS + Bmax); total = (-b+sqrt(b^2-4ac))/(2a); "
         "nonspecific = NS*X/(1+NS); Y = Background + either",
+        source="GraphPad Prism Curve Fitting Guide, as above with the radioligand depleted (quadratic of mass action)",
         parameters=("Bmax", "KdCPM", "NS"),
         curve=curve,
         guess=lambda x, y: _saturation_guess(x, y - background_cpm),

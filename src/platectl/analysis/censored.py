@@ -19,6 +19,7 @@ from scipy.special import log_ndtr
 from scipy.stats import t as student
 
 from platectl.analysis.errors import AnalysisError
+from platectl.analysis.model import FloatArray
 
 Side = Literal["=", "<", ">"]
 #: measured values without which the spread is not estimated from bounds
@@ -77,8 +78,12 @@ def censored_mean(values: Sequence[float], sides: Sequence[Side]) -> CensoredMea
         return float(0.5 * (measured @ measured) + measured.size * log_sd - beyond)
 
     start = np.array((float(y.mean()), math.log(float(y.std()))))
+
+    def at(parameters: FloatArray) -> float:
+        return loss(float(parameters[0]), float(parameters[1]))
+
     precise: Any = {"xatol": 1e-9, "fatol": 1e-12, "maxiter": 4000}
-    found = minimize(lambda p: loss(p[0], p[1]), start, method="Nelder-Mead", options=precise)
+    found = minimize(at, start, method="Nelder-Mead", options=precise)
     mean, log_sd = (float(v) for v in found.x)
     df = known.size - 1
     rise = 0.5 * known.size * math.log1p(float(student.ppf(0.975, df)) ** 2 / df)

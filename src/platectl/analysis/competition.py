@@ -18,9 +18,12 @@ from platectl.analysis.preparation import PreparationErrors
 from platectl.analysis.qualifiers import RULES, Flag
 from platectl.analysis.results import CompoundResult, PlateResult
 from platectl.analysis.weighting import Kind, Weighting
+from platectl.domain.codes import Code
 from platectl.domain.result_rules import QcLimits, QualifierRules
 
 FEWEST_CONTROLS = 2
+ABOVE_ADDED = 1.5
+"""More counts than this times the radioactivity that was added cannot be pipetting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ def analyse_competition_plate(
     compounds = tuple(
         analysis.analyse(name, own) for name, own in _by_compound(wells).items() if own
     )
+    compounds = tuple(_possible(result, wells, conditions) for result in compounds)
     qc = (*control_metrics(view, limits), *curve_metrics(view, compounds, limits))
     qc = judged((*qc, _equilibrium_metric(equilibrium)), limits)
     state = worst(tuple(metric.state for metric in qc))
@@ -99,24 +103,24 @@ def _view(wells: Sequence[WellCount], conditions: BindingConditions) -> PlateVie
                 f"The plate has {len(group)} usable {name} binding wells; at least "
                 f"{FEWEST_CONTROLS} are needed."
             )
-            raise AnalysisError(message)
+            raise AnalysisError(message, Code.CONTROLS_FEW)
     high, low = (float(np.mean([w.gross_cpm for w in group])) for group in (totals, nonspecific))
     if high <= low:
         message = (
             f"Total binding ({high:.0f} cpm) does not exceed nonspecific binding ({low:.0f} cpm), "
             "so there is no window: check the plate's orientation and reagents."
         )
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.NO_WINDOW)
     if high - conditions.background_cpm >= conditions.added_cpm:
         message = (
             f"Total binding ({high:.0f} cpm) exceeds the radioactivity added "
             f"({conditions.added_cpm:.0f} cpm): check concentration, specific activity, "
             "efficiency and volume."
         )
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.COUNT_ABOVE_ADDED)
     if not any(w.used and w.role in {"test", "reference"} for w in wells):
         message = "The plate has no usable compound wells."
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.POINTS_FEW)
     return PlateView(tuple(wells), totals, nonspecific, conditions)
 
 
@@ -143,10 +147,31 @@ def _equilibrium_metric(check: EquilibriumCheck) -> QcMetric:
     )
 
 
+def _possible(
+    result: CompoundResult, wells: Sequence[WellCount], conditions: BindingConditions
+) -> CompoundResult:
+    """No result of a compound with a well that shows more counts than were ever added."""
+    most = conditions.background_cpm + ABOVE_ADDED * conditions.added_cpm
+    above = [
+        w.well for w in wells if w.used and w.compound == result.compound and w.gross_cpm > most
+    ]
+    if not above:
+        return result
+    sentence = (
+        f"{', '.join(above[:6])} shows more counts than the radioactivity that was added: correct it "
+        "or exclude it with a reason."
+    )
+    return _without_value(result, Flag("count_above_added", sentence))
+
+
 def _withdrawn(result: CompoundResult, qc: tuple[QcMetric, ...]) -> CompoundResult:
     """No result from a failed plate; what was fitted stays visible."""
     failed = ", ".join(metric.name for metric in qc if metric.state == "fail")
     flag = Flag("plate_failed", f"The plate failed ({failed}), so no value is reported.")
+    return _without_value(result, flag)
+
+
+def _without_value(result: CompoundResult, flag: Flag) -> CompoundResult:
     return replace(
         result,
         value_molar=None,

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from platectl.analysis.errors import AnalysisError
 from platectl.analysis.fit import Fit, FitOptions, fit
 from platectl.analysis.model import Model
-from platectl.analysis.models import model_named
+from platectl.analysis.models import MODELS, model_named
+from platectl.analysis.parameters import parameter_layout
+from platectl.analysis.points import (
+    as_points,
+    check_confidence,
+    check_design,
+    check_fit,
+    check_groups,
+    constant,
+)
 from platectl.analysis.weighting import UNWEIGHTED, Kind, Weighting
+from platectl.domain.codes import Code
 
 
 def fit_curve(
@@ -42,8 +55,11 @@ def fit_curve(
         confidence: Level of the intervals.
 
     Raises:
-        AnalysisError: An unknown model or parameter, values that are not finite, too few points.
+        AnalysisError: An unknown model or parameter, values that are no finite numbers, too few
+            points, one dose alone, or a response that is the same everywhere. `code` names it.
     """
+    model = model_named(model)
+    check_confidence(confidence)
     options = FitOptions(
         weighting=as_weighting(weighting),
         fixed=dict(fixed or {}),
@@ -51,10 +67,35 @@ def fit_curve(
         shared=tuple(shared),
         confidence=confidence,
     )
-    points = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
-    return fit(model_named(model), *points, start=start, groups=groups, options=options)
+    own = model not in MODELS.values()
+    points = as_points(x, "x", infinite=own), as_points(y, "y")
+    check_groups(groups, points[1].size)
+    layout = parameter_layout(model, groups, options.shared, options.fixed)
+    check_fit(model, *points, layout, options.bounds)
+    check_design(points[0])
+    if not own and constant(points[1]):
+        message = f"All responses are {points[1][0]:g}, so nothing is known of a curve."
+        raise AnalysisError(message, Code.RESPONSE_CONSTANT)
+    try:
+        return fit(model, *points, start=start, groups=groups, options=options)
+    except np.linalg.LinAlgError as error:
+        message = f"These points do not determine a start of '{model.name}': give one."
+        raise AnalysisError(message) from error
 
 
 def as_weighting(weighting: Weighting | Kind) -> Weighting:
-    """The weighting itself, or the one of that kind."""
-    return weighting if isinstance(weighting, Weighting) else Weighting(weighting)
+    """The weighting itself, or the one of that kind.
+
+    Raises:
+        AnalysisError: No such kind, or values that no weight can come of.
+    """
+    chosen = weighting if isinstance(weighting, Weighting) else Weighting(weighting)
+    if chosen.kind not in get_args(Kind):
+        message = f"No weighting is called '{chosen.kind}'; there are {', '.join(get_args(Kind))}."
+        raise AnalysisError(message, Code.NAME_UNKNOWN)
+    if chosen.values is not None:
+        chosen = replace(chosen, values=as_points(chosen.values, "weighting"))
+    if not (as_points(chosen.count_min, "count_min") > 0.0).all():
+        message = "Counting times must be above zero."
+        raise AnalysisError(message, Code.WEIGHTS_IMPOSSIBLE)
+    return chosen

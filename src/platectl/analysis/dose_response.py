@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
+from platectl.analysis.errors import AnalysisError
 from platectl.analysis.model import FloatArray, Model, stack_columns
+from platectl.domain.codes import Code
 
 LN10 = math.log(10.0)
 ONE_SITE_HILL = -1.0
@@ -95,6 +97,7 @@ def _three_guess(x: FloatArray, y: FloatArray) -> FloatArray:
 FOUR_PARAMETER = Model(
     name="log(inhibitor) vs. response, variable slope",
     equation="Y = Bottom + (Top-Bottom)/(1+10^((LogIC50-X)*HillSlope))",
+    source="GraphPad Prism Curve Fitting Guide, log(inhibitor) vs. response, variable slope",
     parameters=("Top", "Bottom", "LogIC50", "HillSlope"),
     curve=_four_curve,
     derivatives=_four_derivatives,
@@ -104,6 +107,7 @@ FOUR_PARAMETER = Model(
 ONE_SITE = Model(
     name="One site - Fit logIC50",
     equation="Y = Bottom + (Top-Bottom)/(1+10^(X-LogIC50))",
+    source="GraphPad Prism Curve Fitting Guide, one site, fit logIC50",
     parameters=("Top", "Bottom", "LogIC50"),
     curve=_three_curve,
     derivatives=_three_derivatives,
@@ -123,6 +127,7 @@ def one_site_ki(radioligand_molar: float, kd_molar: float) -> Model:
     return Model(
         name="One site - Fit Ki",
         equation="LogEC50 = log10(10^LogKi*(1+L/Kd)); Y = Bottom + (Top-Bottom)/(1+10^(X-LogEC50))",
+        source="Cheng and Prusoff 1973; GraphPad Prism Curve Fitting Guide, one site, fit Ki",
         parameters=("Top", "Bottom", "LogKi"),
         curve=lambda x, theta: _three_curve(x, moved(theta)),
         derivatives=lambda x, theta: _three_derivatives(x, moved(theta)),
@@ -146,6 +151,7 @@ FIVE_PARAMETER = Model(
     name="Asymmetric sigmoidal, 5PL",
     equation="LogXb = LogIC50 + (1/HillSlope)*log10(2^(1/S)-1); "
     "Y = Bottom + (Top-Bottom)/(1+10^((LogXb-X)*HillSlope))^S",
+    source="GraphPad Prism Curve Fitting Guide, asymmetrical (five parameter), by the logIC50 of the curve",
     parameters=("Top", "Bottom", "LogIC50", "HillSlope", "S"),
     curve=_five_curve,
     guess=_five_guess,
@@ -175,6 +181,7 @@ TWO_SITES = Model(
     name="Two sites - Fit logIC50",
     equation="Y = Bottom + (Top-Bottom)*(FractionHi/(1+10^(X-LogIC50Hi)) "
     "+ (1-FractionHi)/(1+10^(X-LogIC50Lo)))",
+    source="GraphPad Prism Curve Fitting Guide, two sites, fit logIC50",
     parameters=("Top", "Bottom", "LogIC50Hi", "LogIC50Lo", "FractionHi"),
     curve=_two_curve,
     guess=_two_guess,
@@ -203,6 +210,9 @@ def log_logistic(*, lower: bool = True, asymmetric: bool = False) -> Model:
         return _log_logistic_curve(dose, np.stack(np.broadcast_arrays(*complete(theta))))
 
     def guess(dose: FloatArray, y: FloatArray) -> FloatArray:
+        if (dose < 0.0).any() or not (dose > 0.0).any():
+            message = "Log-logistic curves take doses from zero up, not their logarithms."
+            raise AnalysisError(message, Code.DOSE_IMPOSSIBLE)
         smallest = float(dose[dose > 0.0].min())
         x = np.log10(np.where(dose > 0.0, dose, smallest * 1e-3))
         rows = []
@@ -214,6 +224,7 @@ def log_logistic(*, lower: bool = True, asymmetric: bool = False) -> Model:
     return Model(
         name=f"LL.{len(names)}",
         equation="Y = c + (d-c)/(1+exp(b*(log(dose)-log(e))))^f",
+        source="R package drc, LL.3, LL.4 and LL.5: Ritz, Baty, Streibig and Gerhard 2015, PLoS ONE 10:e0146021",
         parameters=names,
         curve=curve,
         guess=guess,

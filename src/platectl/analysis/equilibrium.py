@@ -11,7 +11,8 @@ import numpy as np
 
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.kinetic_models import motulsky_mahan
-from platectl.analysis.plate import BindingConditions, WellCount
+from platectl.analysis.plate import BindingConditions, WellCount, is_number
+from platectl.domain.codes import Code
 
 HALF_LIVES_TO_EQUILIBRIUM = 5.0
 LEAST_FRACTION = 0.97
@@ -131,9 +132,9 @@ def check_equilibrium(
     """
     recorded = [(w.well, w.age_min) for w in wells if w.used and w.age_min is not None]
     for name, age in recorded:
-        if not math.isfinite(age) or age <= 0.0:
+        if not is_number(age) or age <= 0.0:
             message = f"Well {name} has an impossible incubation age ({age!r} min)."
-            raise AnalysisError(message)
+            raise AnalysisError(message, Code.CONDITIONS_IMPOSSIBLE)
     ages = [age for _, age in recorded] or [conditions.incubation_min]
     rate = observed_rate(conditions)
     if rate is None:

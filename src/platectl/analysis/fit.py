@@ -7,19 +7,24 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import stdtrit
 
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.least_squares import Optimum, inverse_information, minimise
 from platectl.analysis.model import FloatArray, Model
 from platectl.analysis.parameters import ParameterLayout, parameter_layout
+from platectl.analysis.points import check_fit
 from platectl.analysis.weighting import UNWEIGHTED, Weighting
+from platectl.domain.codes import Code
 
 Status = Literal["converged", "ambiguous", "hit constraint", "interrupted", "not converged"]
 
 AMBIGUOUS_DEPENDENCY = 0.9999
 _WEIGHT_ROUNDS = 200
 _EXACT_FIT = 1e-26
+NO_INFLUENCE = 1e-9
+"""A parameter whose whole size moves the curve by less than this of the data is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,7 @@ class Fit:
             if parameter.name == name:
                 return parameter
         message = f"The fit of '{self.model.name}' has no parameter '{name}'."
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.NAME_UNKNOWN)
 
     def predict(self, x: FloatArray) -> FloatArray:
         """The curve at other x; only for a fit of one group."""
@@ -171,7 +176,7 @@ def fit(
     """
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     layout = parameter_layout(model, groups, options.shared, options.fixed)
-    _check(model, x, y, layout)
+    check_fit(model, x, y, layout, options.bounds)
     problem = Problem(model, x, y, layout, options)
     starts = _starts(problem, start, groups)
     optimum, weights = _best(problem, starts)
@@ -221,21 +226,6 @@ class Problem:
         )
 
 
-def _check(model: Model, x: FloatArray, y: FloatArray, layout: ParameterLayout) -> None:
-    if y.ndim != 1 or x.shape[-1:] != y.shape:
-        message = f"x and y of a fit must have one value for each point, not {x.shape}, {y.shape}."
-        raise AnalysisError(message)
-    if not np.isfinite(y).all() or np.isnan(x).any():
-        message = "A fit needs finite responses and known x."
-        raise AnalysisError(message)
-    if y.size < layout.free.size:
-        message = (
-            f"'{model.name}' has {layout.free.size} free parameters and needs at least as many "
-            f"points, not {y.size}."
-        )
-        raise AnalysisError(message)
-
-
 def _starts(
     problem: Problem,
     start: FloatArray | Mapping[str, float] | None,
@@ -246,7 +236,7 @@ def _starts(
         missing = [layout.names[i] for i in layout.free if layout.names[i] not in start]
         if missing:
             message = f"No start is given for {', '.join(missing)}."
-            raise AnalysisError(message)
+            raise AnalysisError(message, Code.NAME_UNKNOWN)
         return [np.array([float(start[layout.names[i]]) for i in layout.free])]
     if start is not None:
         given = np.asarray(start, dtype=np.float64)
@@ -259,7 +249,7 @@ def _starts(
     usable = [row[layout.free] for row in full if np.isfinite(row[layout.free]).all()]
     if not usable:
         message = f"No start of '{problem.model.name}' fits these points: x hardly varies."
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.DOSE_IMPOSSIBLE)
     return usable
 
 
@@ -335,6 +325,8 @@ def _assemble(problem: Problem, optimum: Optimum, weights: FloatArray) -> Fit:
     df = problem.y.size - problem.layout.free.size
     variance = optimum.ss / df if df > 0 else float("nan")
     inverse, dependency = inverse_information(optimum.jacobian)
+    unseen = _unseen(problem, optimum, weights)
+    inverse[unseen, unseen], dependency[unseen] = np.inf, 1.0
     covariance = np.where(np.isinf(inverse), np.inf, variance * np.nan_to_num(inverse, posinf=0.0))
     parameters = _estimates(problem, optimum, covariance, dependency, df)
     root = np.sqrt(weights)
@@ -356,6 +348,15 @@ def _assemble(problem: Problem, optimum: Optimum, weights: FloatArray) -> Fit:
         status=_status(problem, optimum, dependency),
         iterations=optimum.iterations,
     )
+
+
+def _unseen(problem: Problem, optimum: Optimum, weights: FloatArray) -> NDArray[np.bool_]:
+    """Parameters that the points say nothing of, as the middle of a step between two doses."""
+    size = np.maximum(np.abs(optimum.theta), 1.0)
+    moved = np.sqrt(np.einsum("ij,ij->j", optimum.jacobian, optimum.jacobian)) * size
+    seen = float(np.sqrt(weights @ np.square(problem.y)))
+    unseen: NDArray[np.bool_] = moved < NO_INFLUENCE * seen
+    return unseen
 
 
 def _estimates(

@@ -27,6 +27,7 @@ def association(rate_unit_per_molar_min: float = 1.0) -> Model:
     return Model(
         name="Association kinetics, two or more concentrations",
         equation="kob = Kon*L + Koff; Y = Bmax*L/(L+Koff/Kon)*(1-exp(-kob*t))",
+        source="GraphPad Prism Curve Fitting Guide, association kinetics, two or more concentrations",
         parameters=("Kon", "Koff", "Bmax"),
         curve=curve,
     )
@@ -54,6 +55,7 @@ def association_plate(background_cpm: float, cpm_per_nanomolar: float) -> Model:
         equation="B1 < B2 roots of B^2 - (L+R+Kd)B + LR; k = Koff/Kd*(B2-B1); B = "
         "B1(1-e^-kt)/(1-B1/B2 e^-kt); total = cpm*B + NS*L + Background; "
         "nonspecific = NS*L + Background; R = Bmax/cpm; Kon = Koff/Kd",
+        source="mass action with the radioligand depleted, integrated in closed form",
         parameters=("LogKd_nM", "LogKoff", "Bmax", "NS"),
         curve=curve,
         guess=lambda x, y: _association_guess(x, y - background_cpm),
@@ -81,6 +83,7 @@ def association_rates(background_cpm: float, cpm_per_nanomolar: float) -> Model:
     return Model(
         name=by_kd.name,
         equation=by_kd.equation,
+        source=by_kd.source,
         parameters=("LogKon_per_nM_min", "LogKoff", "Bmax", "NS"),
         curve=curve,
     )
@@ -121,6 +124,7 @@ def _decay_guess(x: FloatArray, y: FloatArray) -> FloatArray:
 DISSOCIATION = Model(
     name="Dissociation, one phase exponential decay",
     equation="Y = (Y0-Plateau)*exp(-K*t) + Plateau",
+    source="GraphPad Prism Curve Fitting Guide, dissociation, one phase exponential decay",
     parameters=("Y0", "Plateau", "K"),
     curve=_decay_curve,
     guess=_decay_guess,
@@ -148,6 +152,7 @@ def _two_phase_guess(x: FloatArray, y: FloatArray) -> FloatArray:
 DISSOCIATION_TWO_PHASE = Model(
     name="Dissociation, two phase exponential decay",
     equation="Y = Plateau + (Y0-Plateau)*(Fast*exp(-KFast*t) + (1-Fast)*exp(-KSlow*t))",
+    source="GraphPad Prism Curve Fitting Guide, two phase decay",
     parameters=("Y0", "Plateau", "KFast", "KSlow", "Fast"),
     curve=_two_phase_curve,
     guess=_two_phase_guess,
@@ -230,6 +235,7 @@ def competitive_kinetics(
         equation="KA = K1*L + K2; KB = K3*I + K4; S = sqrt((KA-KB)^2 + 4*K1*K3*L*I); "
         "KF, KS = (KA+KB +- S)/2; Y = Bmax*K1*L/(KF-KS)*(K4*(KF-KS)/(KF*KS) "
         "+ (K4-KF)/KF*exp(-KF*t) - (K4-KS)/KS*exp(-KS*t))",
+        source="Motulsky and Mahan 1984, Mol Pharmacol 25:1; GraphPad Prism Curve Fitting Guide, kinetics of competitive binding",
         parameters=("LogK3", "LogK4", "Bmax"),
         curve=curve,
         guess=guess,

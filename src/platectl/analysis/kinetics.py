@@ -20,11 +20,18 @@ from platectl.analysis.kinetic_models import (
 )
 from platectl.analysis.limits import QcMetric, State, judged, worst
 from platectl.analysis.model import FloatArray
-from platectl.analysis.plate import BindingConditions, WellCount, check_conditions, check_wells
+from platectl.analysis.plate import (
+    BindingConditions,
+    WellCount,
+    check_conditions,
+    check_wells,
+    is_number,
+)
 from platectl.analysis.profile import Interval, profile_interval
 from platectl.analysis.qualifiers import Flag
 from platectl.analysis.report import FitReport, report
 from platectl.analysis.weighting import Kind, Weighting
+from platectl.domain.codes import Code
 from platectl.domain.result_rules import QcLimits
 
 NANO = 1e9
@@ -165,12 +172,12 @@ def _design(used: Sequence[WellCount], conditions: BindingConditions) -> FloatAr
     rows = []
     for well in used:
         ligand, time_min = well.radioligand_molar, well.time_min
-        if ligand is None or not math.isfinite(ligand) or ligand <= 0.0:
+        if ligand is None or not is_number(ligand) or ligand <= 0.0:
             message = f"Well {well.well} has no usable radioligand concentration ({ligand!r} M)."
-            raise AnalysisError(message)
-        if time_min is None or not math.isfinite(time_min) or time_min < 0.0:
+            raise AnalysisError(message, Code.DOSE_IMPOSSIBLE)
+        if time_min is None or not is_number(time_min) or time_min < 0.0:
             message = f"Well {well.well} has no usable time ({time_min!r} min)."
-            raise AnalysisError(message)
+            raise AnalysisError(message, Code.DOSE_IMPOSSIBLE)
         rows.append((ligand * scale * NANO, time_min, float(well.role == "total")))
     _check_design(rows)
     return np.array(rows, dtype=np.float64).T
@@ -184,10 +191,10 @@ def _check_design(rows: Sequence[tuple[float, float, float]]) -> None:
             f"Association needs total binding at two or more radioligand concentrations and "
             f"{FEWEST_TIMES} or more times, not {len(ligands)} and {len(times)}."
         )
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.POINTS_FEW)
     if all(row[2] for row in rows):
         message = "Association needs nonspecific binding wells."
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.CONTROLS_FEW)
 
 
 def _options(

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from platectl.analysis.errors import AnalysisError
+from platectl.domain.codes import Code
 
 FloatArray: TypeAlias = NDArray[np.float64]
 Curve: TypeAlias = Callable[[FloatArray, Any], FloatArray]
@@ -34,6 +35,7 @@ class Model:
         curve: Values.
         derivatives: d curve / d theta, shape (points, parameters); central differences if None.
         guess: Candidate starts from x and y, shape (starts, parameters).
+        source: Where the equation comes from.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Model:
     curve: Curve
     derivatives: Derivatives | None = None
     guess: Guess | None = None
+    source: str = ""
 
     def jacobian(self, x: FloatArray, theta: FloatArray) -> FloatArray:
         """Derivatives by parameter, shape (points, parameters)."""
@@ -58,7 +61,7 @@ class Model:
         if parameter not in self.parameters:
             known = ", ".join(self.parameters)
             message = f"Model '{self.name}' has no parameter '{parameter}' (it has {known})."
-            raise AnalysisError(message)
+            raise AnalysisError(message, Code.NAME_UNKNOWN)
         return self.parameters.index(parameter)
 
 

@@ -18,6 +18,7 @@ from platectl.analysis.dose_response import (
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.kinetic_models import DISSOCIATION, DISSOCIATION_TWO_PHASE
 from platectl.analysis.model import Model
+from platectl.domain.codes import Code
 
 MODELS: dict[str, Model] = {
     "one-site": ONE_SITE,
@@ -43,5 +44,5 @@ def model_named(model: Model | str) -> Model:
         return model
     if model not in MODELS:
         message = f"No model is called '{model}'; there are {', '.join(MODELS)}."
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.NAME_UNKNOWN)
     return MODELS[model]

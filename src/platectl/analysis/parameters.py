@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.model import FloatArray, Model
+from platectl.domain.codes import Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class ParameterLayout:
         """The same layout with one more parameter fixed, and its position among the free ones."""
         if name not in self.names or self.names.index(name) not in self.free:
             message = f"'{name}' is not a free parameter of this fit."
-            raise AnalysisError(message)
+            raise AnalysisError(message, Code.NAME_UNKNOWN)
         place = int(np.flatnonzero(self.free == self.names.index(name))[0])
         rest = np.delete(self.free, place)
         return ParameterLayout(self.names, self.index, rest, self.values), place
@@ -115,5 +116,5 @@ def _per_group(name: str, labels: tuple[str, ...]) -> tuple[str, ...]:
 def _finite(name: str, value: float) -> float:
     if not np.isfinite(value):
         message = f"The fixed value of '{name}' is not a finite number."
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.NOT_FINITE)
     return float(value)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 from platectl.analysis.counting import FEMTOMOL_PER_MOLAR_UL, cpm_per_molar
 from platectl.analysis.errors import AnalysisError
+from platectl.domain.codes import Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,7 @@ _POSITIVE = (
     "volume_ul",
     "protein_ug",
     "harvested_share",
+    "incubation_min",
 )
 _NOT_NEGATIVE = ("radioligand_sd_log10", "kd_sd_log10", "background_cpm")
 _MAYBE_POSITIVE = (
@@ -164,6 +166,18 @@ _MAYBE_POSITIVE = (
     "masking_molar",
     "masking_ki_molar",
 )
+_LARGEST, _SMALLEST = 1e50, 1e-50
+_WIDEST_SD_LOG10 = 10.0
+_DOSES_MOLAR = (1e-18, 100.0)
+"""One molecule in a microlitre, and more than any pure liquid."""
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a real number of a size that can be reckoned with; text and truth values are not."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    size = abs(float(value))
+    return size == 0.0 or _SMALLEST < size < _LARGEST
 
 
 def check_conditions(conditions: BindingConditions) -> None:
@@ -176,13 +190,18 @@ def check_conditions(conditions: BindingConditions) -> None:
         value = getattr(conditions, name)
         if value is None and name in _MAYBE_POSITIVE:
             continue
-        lowest_ok = value >= 0.0 if name in _NOT_NEGATIVE else value > 0.0
-        if not math.isfinite(value) or not lowest_ok:
+        if not (is_number(value) and (value >= 0.0 if name in _NOT_NEGATIVE else value > 0.0)):
             message = f"The plate's {name} must be finite and above zero, not {value!r}."
-            raise AnalysisError(message)
+            raise AnalysisError(message, Code.CONDITIONS_IMPOSSIBLE)
+    if not is_number(conditions.temperature_c):
+        message = f"The plate's temperature_c must be a number, not {conditions.temperature_c!r}."
+        raise AnalysisError(message, Code.CONDITIONS_IMPOSSIBLE)
+    if max(conditions.radioligand_sd_log10, conditions.kd_sd_log10) > _WIDEST_SD_LOG10:
+        message = f"An uncertainty of more than {_WIDEST_SD_LOG10:g} powers of ten says nothing."
+        raise AnalysisError(message, Code.CONDITIONS_IMPOSSIBLE)
     if conditions.efficiency > 1.0:
         message = f"Counting efficiency {conditions.efficiency!r} is above 1."
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.CONDITIONS_IMPOSSIBLE)
 
 
 def check_wells(wells: Sequence[WellCount]) -> None:
@@ -194,35 +213,43 @@ def check_wells(wells: Sequence[WellCount]) -> None:
     """
     if not wells:
         message = "There are no wells to analyse."
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.POINTS_FEW)
     seen: set[str] = set()
     for well in wells:
         if well.well in seen:
             message = f"Well {well.well} is given twice."
-            raise AnalysisError(message)
+            raise AnalysisError(message, Code.WELL_TWICE)
         seen.add(well.well)
         if well.used:
             _check_well(well)
 
 
 def _check_well(well: WellCount) -> None:
-    problem = None
-    if not math.isfinite(well.gross_cpm) or well.gross_cpm < 0.0:
+    problem, code = None, Code.DOSE_IMPOSSIBLE
+    if not is_number(well.gross_cpm) or well.gross_cpm < 0.0:
         problem = f"has an impossible count ({well.gross_cpm!r} cpm)"
-    elif not math.isfinite(well.count_min) or well.count_min <= 0.0:
+        code = _code(well.gross_cpm)
+    elif not is_number(well.count_min) or well.count_min <= 0.0:
         problem = f"has an impossible counting time ({well.count_min!r} min)"
+        code = Code.COUNT_TIME
     elif well.role in {"test", "reference"}:
         problem = _dose_problem(well)
     if problem is not None:
         message = f"Well {well.well} {problem}: correct it or exclude it with a reason."
-        raise AnalysisError(message)
+        raise AnalysisError(message, code)
+
+
+def _code(value: object) -> Code:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return Code.NOT_A_NUMBER
+    return Code.COUNT_NEGATIVE if float(value) < 0.0 else Code.NOT_FINITE
 
 
 def _dose_problem(well: WellCount) -> str | None:
     dose = well.concentration_molar
     if well.compound is None:
         return f"is a {well.role} well without a compound"
-    if dose is None or not math.isfinite(dose) or dose <= 0.0:
+    if dose is None or not is_number(dose) or not _DOSES_MOLAR[0] <= dose <= _DOSES_MOLAR[1]:
         return f"has no usable concentration of {well.compound} ({dose!r} M)"
     if well.dilution_steps < 0:
         return f"has a negative number of dilution steps ({well.dilution_steps})"

@@ -104,7 +104,8 @@ def profile_interval(fitted: Fit, name: str, confidence: float | None = None) ->
     value = fitted[name].value
     exact = fitted.ss <= _ROUNDINGS * rounding_ss(fitted.y, fitted.weights)
     if fitted.df <= 0 or exact:
-        wide = np.inf if fitted.df <= 0 else 0.0
+        known = fitted.df > 0 and np.isfinite(fitted[name].standard_error)
+        wide = 0.0 if known else np.inf
         return Interval(name, value, value - wide, value + wide, level)
     target = t_quantile(fitted.df, level)
     profile = _Profile(fitted, name, target)

@@ -47,7 +47,7 @@ class Screening:
 
     Attributes:
         qualifier: ">" or "<" when no half response lies within the range; else None.
-        enough: False when there are too few concentrations for any result.
+        enough: False when there are too few concentrations, or no dependence on them, for any result.
         hook_above_molar: Concentrations above this one are masked; None without a hook.
         flags: Remarks.
     """
@@ -79,6 +79,8 @@ def screen(levels: Levels, rules: QualifierRules = RULES) -> Screening:
     if levels.molar.size < fewest:
         sentence = f"Only {levels.molar.size} concentrations were measured; a curve needs {fewest}."
         return Screening(enough=False, flags=(Flag("too_few_concentrations", sentence),))
+    if flat := _flat(levels, rules):
+        return Screening(enough=False, flags=(flat,))
     if levels.percent[-1] > half:
         return Screening(">", flags=_inactive(levels, rules.inactive, half))
     if levels.percent[0] < half:
@@ -88,6 +90,20 @@ def screen(levels: Levels, rules: QualifierRules = RULES) -> Screening:
         return Screening()
     sentence = f"Binding rises again above {hook:.2e} M; the points above it are not fitted."
     return Screening(hook_above_molar=hook, flags=(Flag("hook", sentence),))
+
+
+def _flat(levels: Levels, rules: QualifierRules) -> Flag | None:
+    """The same response at all concentrations, far from both controls: neither side is a bound."""
+    low, high = float(levels.percent.min()), float(levels.percent.max())
+    away = rules.inactive.points
+    same = rules.flat.apply and high - low <= _margin(levels, rules.flat)
+    if not (same and low > away and high < 100.0 - away):
+        return None
+    sentence = (
+        f"The response is {low:.0f} to {high:.0f} % of control at all concentrations and does not depend "
+        "on them: there is no potency, nor a bound of one."
+    )
+    return Flag("flat", sentence)
 
 
 def _margin(levels: Levels, rule: Margin) -> float:

@@ -18,7 +18,9 @@ from platectl.analysis.compare import NestedTest, extra_sum_of_squares
 from platectl.analysis.dose_response import FOUR_PARAMETER
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.fit import Fit, FitOptions, fit, t_quantile
+from platectl.analysis.points import as_points, check_groups
 from platectl.analysis.weighting import given_weights
+from platectl.domain.codes import Code
 
 EQUIVALENCE = (0.8, 1.25)
 _EQUIVALENCE_CONFIDENCE = 0.90
@@ -85,9 +87,10 @@ def compare_potency(
         message = (
             f"Relative potency needs two groups, one of them '{reference}'; there are {labels}."
         )
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.NAME_UNKNOWN)
     other = next(label for label in labels if label != reference)
-    points = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    points = as_points(x, "x"), as_points(y, "y")
+    check_groups(groups, points[1].size)
     separate = fit(FOUR_PARAMETER, *points, groups=groups, options=options)
     held = FitOptions(weighting=given_weights(separate.weights), confidence=options.confidence)
     apart = fit(FOUR_PARAMETER, *points, groups=groups, options=held)

@@ -16,11 +16,18 @@ from platectl.analysis.errors import AnalysisError
 from platectl.analysis.fit import Fit, FitOptions, fit
 from platectl.analysis.limits import QcMetric, State, judged, worst
 from platectl.analysis.model import FloatArray
-from platectl.analysis.plate import BindingConditions, WellCount, check_conditions, check_wells
+from platectl.analysis.plate import (
+    BindingConditions,
+    WellCount,
+    check_conditions,
+    check_wells,
+    is_number,
+)
 from platectl.analysis.profile import Interval, profile_interval
 from platectl.analysis.qualifiers import Flag
 from platectl.analysis.report import FitReport, report
 from platectl.analysis.weighting import Kind, Weighting, given_weights
+from platectl.domain.codes import Code
 from platectl.domain.result_rules import QcLimits
 
 FEWEST_CONCENTRATIONS = 4
@@ -134,9 +141,9 @@ def _added_molar(used: Sequence[WellCount], conditions: BindingConditions) -> Fl
     values = []
     for well in used:
         given = well.radioligand_molar
-        if given is None or not math.isfinite(given) or given <= 0.0:
+        if given is None or not is_number(given) or given <= 0.0:
             message = f"Well {well.well} has no usable radioligand concentration ({given!r} M)."
-            raise AnalysisError(message)
+            raise AnalysisError(message, Code.DOSE_IMPOSSIBLE)
         values.append(given * scale)
     return np.array(values, dtype=np.float64)
 
@@ -152,7 +159,7 @@ def _check_design(used: Sequence[WellCount], molar: FloatArray) -> None:
                 f"Saturation needs {name} binding at {least} or more radioligand concentrations, "
                 f"not {len(doses)}."
             )
-            raise AnalysisError(message)
+            raise AnalysisError(message, Code.POINTS_FEW)
 
 
 def _options(

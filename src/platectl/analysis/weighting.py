@@ -9,6 +9,7 @@ import numpy as np
 
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.model import FloatArray
+from platectl.domain.codes import Code
 
 Kind = Literal["none", "Y", "Y2", "sd", "poisson", "counting", "relative", "given"]
 
@@ -59,7 +60,7 @@ class Weighting:
             message = (
                 f"Weighting '{self.kind}' needs a curve (or values) away from zero everywhere."
             )
-            raise AnalysisError(message)
+            raise AnalysisError(message, Code.WEIGHTS_IMPOSSIBLE)
         return 1.0 / variance
 
     def variance(self, curve: FloatArray) -> FloatArray:
@@ -82,7 +83,7 @@ class Weighting:
             return noise + np.square(cv * (curve - self.background_cpm))
         if self.values is None or self.values.shape != curve.shape:
             message = f"Weighting '{self.kind}' needs one value for each point."
-            raise AnalysisError(message)
+            raise AnalysisError(message, Code.ARRAY_SHAPE)
         return np.square(self.values) if self.kind == "sd" else _inverse(self.values)
 
 

@@ -1,52 +1,39 @@
-"""Analyses counts or fluorescence that an instrument exported, or a plain CSV, without any run."""
+"""Analyses counts or fluorescence that an instrument exported, or a plain table, without any run."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
 
-from platectl import registry
 from platectl.analysis.errors import AnalysisError
-from platectl.app import vendor_files
 from platectl.app.evaluation.binding import analyse_counts, well_counts
-from platectl.app.evaluation.calcium import baseline_s, evaluate_export
+from platectl.app.evaluation.calcium import baseline_s, evaluate_export, missing_channels
+from platectl.app.evaluation.plate import EvaluatedPlate
 from platectl.app.evaluation.terms import BUNDLED_TERMS
-from platectl.app.exported import (
-    as_declared,
-    by_allotropy,
-    content_of,
-    of_own_readers,
-    of_plate,
-    refuse_doubled,
-    traces_of,
-)
+from platectl.app.exported import traces_of
+from platectl.app.imports import FileChoice, Imported, Readings, read_counts
+from platectl.app.plausible import above_added, aliquots, caution, wells_of
 from platectl.app.prepare import own_samples
 from platectl.app.review.provenance import digest_of
 from platectl.app.review.settings import settings_of
 from platectl.app.run_report import conditions_of_protocol, software
 from platectl.app.vendor_files import Rate
 from platectl.domain.assay import AssayProtocol
+from platectl.domain.codes import Code
 from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
 from platectl.domain.layout import Layout
 from platectl.domain.result_rules import ResultRules
-from platectl.domain.step_docs import CountDoc
-from platectl.files.counts import parse_counts_csv
+from platectl.domain.run import PlatePlan
+from platectl.domain.samples import Sample
 from platectl.files.plate_map import load_layout
 from platectl.files.protocol import file_hash, load_protocol
 from platectl.files.samples import load_samples
 from platectl.planning.plates import plan_plates
 from platectl.report.export import plain
-from platectl.report.model import AnyResult, Basis, PlateReport, RunReport
+from platectl.report.model import Basis, RunReport
 from platectl.report.views import view_of
-
-Readings = dict[str, dict[str, Any]]
-ASSUMED = (
-    "The export does not say when anything was added; {:g} s, the end of the protocol's baseline, is assumed "
-    "(--added-at)."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +41,7 @@ class AnalyseOptions:
     """What is analysed, and as what.
 
     `counted_on` None takes the day that the file states. `plate` chooses a plate of a file of several,
-    `counter` is an instrument of the lab file whose declared layout the file has,
-    `vendor` what allotropy takes the file for, `rate` what a luminescence without a unit is. `added_s`
+    `counter` is an instrument of the lab file whose declared layout the file has, `vendor` what allotropy takes the file for, `rate` what a luminescence without a unit is. `added_s`
     is when the compound came, since a well's first point.
     """
 
@@ -75,6 +61,33 @@ class AnalyseOptions:
     overrides: Mapping[str, str] = field(default_factory=dict)
     rules: ResultRules = BUNDLED_TERMS.rules
 
+    @property
+    def choice(self) -> FileChoice:
+        """What is meant of the file."""
+        return FileChoice(self.plate, self.vendor, self.rate, self.lab, self.counter)
+
+
+@dataclass(frozen=True, slots=True)
+class CountedPlate:
+    """One plate as its files describe it, before any analysis."""
+
+    protocol: AssayProtocol
+    plate: PlatePlan
+    readings: Readings
+    standards: Readings
+    counted_on: date
+    findings: tuple[Finding, ...]
+    """What has to be said beside any result."""
+
+
+def read_plate(options: AnalyseOptions) -> CountedPlate:
+    """Read protocol, plate map, sample sheet, counts and aliquots, and hold them against one another.
+
+    Raises:
+        InputRefusedError: One of them cannot be used, or they do not belong together; every finding.
+    """
+    return _counted(options, *_assay(options))
+
 
 def analyse_file(options: AnalyseOptions) -> RunReport:
     """Analyse one plate, counted or read over time, as the protocol says.
@@ -82,201 +95,168 @@ def analyse_file(options: AnalyseOptions) -> RunReport:
     Wells are as old as `age_min`, or as the protocol's incubation, since no ledger knows better.
 
     Raises:
-        InputRefusedError: The protocol, map, sheet or counts cannot be used; every finding.
+        InputRefusedError: The protocol, map, sheet or data cannot be used; every finding.
     """
-    as_file = Path(options.layout) if options.layout and Path(options.layout).suffix else None
-    protocol, document = load_protocol(
-        options.protocol,
-        overrides=options.overrides,
-        layout=None if as_file else options.layout,
-    )
-    layout = load_layout(as_file) if as_file else protocol.layouts.get(protocol.layout)
-    if layout is None:
-        fix = f"use one of: {', '.join(protocol.layouts)}"
-        message = f"{protocol.layout!r} is no layout"
-        raise InputRefusedError([document.finding(("layout",), message, fix)])
-    judge = _counted if protocol.is_binding else _read
-    done, counted_on, cautions = judge(options, protocol, layout)
+    protocol, layout = _assay(options)
+    judge = _binding if protocol.is_binding else _calcium
+    done, day, findings = judge(options, protocol, layout)
+    if done.problem:
+        problem = Finding(done.problem, str(options.counts), code=done.code or Code.NO_ANSWER)
+        findings = (*findings, problem)
+    as_file = layout_file(options)
     files = [p for p in (options.counts, options.standards, options.samples, as_file) if p]
+    cautions = _cautions(options) if protocol.is_binding else []
     record = {
         "files": {str(path): file_hash(path) for path in files},
         "options": plain(settings_of(protocol)), "rules": options.rules.title,
         "rules_sha256": options.rules.digest(), "versions": software(),
     }  # fmt: skip
-    basis = Basis(provenance=digest_of(record), record=record)
-    done = replace(done, basis=basis)
-    view = view_of(done)
+    report = replace(done.report(), basis=Basis(provenance=digest_of(record), record=record))
+    view = view_of(report)
     return RunReport(
         run=options.counts.stem,
         title=protocol.title,
         protocol=protocol.name,
         lab="",
         simulated=False,
-        started=counted_on.isoformat(),
-        finished=counted_on.isoformat(),
+        started=day.isoformat(),
+        finished=day.isoformat(),
         status="analysed from a file",
-        plates=(done,),
+        plates=(report,),
         conditions=conditions_of_protocol(protocol),
         files={str(path): file_hash(path) for path in files},
-        warnings=(*cautions, *(view.warnings if view else ()), *([done.problem] if done.problem else [])),
+        warnings=(*cautions, *(f.coded for f in findings), *(view.warnings if view else ())),
+        findings=findings,
         versions=software(),
     )  # fmt: skip
 
 
-def _counted(
-    options: AnalyseOptions, protocol: AssayProtocol, layout: Layout
-) -> tuple[PlateReport, date, list[str]]:
-    """A counted plate, the day of counting, and what is not known of it."""
-    readings = read_counts(options.counts, protocol, options)
-    standards = read_counts(options.standards, protocol, options) if options.standards else {}
+def layout_file(options: AnalyseOptions) -> Path | None:
+    """The plate map, if the layout is a file and no name."""
+    return Path(options.layout) if options.layout and Path(options.layout).suffix else None
+
+
+def _assay(options: AnalyseOptions) -> tuple[AssayProtocol, Layout]:
+    as_file = layout_file(options)
+    protocol, document = load_protocol(
+        options.protocol, overrides=options.overrides, layout=None if as_file else options.layout
+    )
+    layout = load_layout(as_file) if as_file else protocol.layouts.get(protocol.layout)
+    if layout is None:
+        fix = f"use one of: {', '.join(protocol.layouts)}"
+        message = f"{protocol.layout!r} is no layout"
+        raise InputRefusedError([document.finding(("layout",), message, fix, Code.NAME_UNKNOWN)])
+    return protocol, layout
+
+
+def _counted(options: AnalyseOptions, protocol: AssayProtocol, layout: Layout) -> CountedPlate:
+    counts = read_counts(options.counts, protocol, options.choice)
+    standards = (
+        read_counts(options.standards, protocol, options.choice)
+        if options.standards
+        else Imported({})
+    )
     plate, findings = _plate(options, protocol, layout)
-    refuse_if_any([*findings, *_missing(options.counts, plate, readings)])
-    counted_on = options.counted_on or _stated_day(readings)
-    result, problem = _result(options, protocol, plate, readings, standards, counted_on)
-    report = PlateReport(plate.name, plate.barcode, plate.wells, readings, result, problem)
-    return report, counted_on, [*_cautions(options), *_gaps(plate, readings)]
+    findings += [*counts.cautions, *standards.cautions]
+    findings += wells_of(options.counts, plate, counts.readings)
+    counted_on, assumed = _day(options, counts.stated_day)
+    findings += assumed
+    findings += above_added(options.counts, protocol, plate, counts.readings, counted_on)
+    if options.standards:
+        findings += aliquots(options.standards, protocol, standards.readings, counted_on)
+    refuse_if_any(findings)
+    return CountedPlate(
+        protocol, plate, counts.readings, standards.readings, counted_on, tuple(findings)
+    )
 
 
-def _read(
+def _day(options: AnalyseOptions, stated: date | None) -> tuple[date, list[Finding]]:
+    """The day of counting: tritium loses 0.5 % a month."""
+    known = options.counted_on or stated
+    if known is not None:
+        return known, []
+    today = date.today()  # noqa: DTZ011  # the operator's day
+    message = f"does not say when it was counted; {today} is taken for the decay"
+    return today, [caution(Code.DAY_ASSUMED, message, options.counts, "", "give --counted-on")]
+
+
+def _binding(
     options: AnalyseOptions, protocol: AssayProtocol, layout: Layout
-) -> tuple[PlateReport, date, list[str]]:
-    """A plate that was read over time; `standards` is the later read of its calibrators."""
-    traces = traces_of(options.counts, options.plate, options.vendor)
-    late = traces_of(options.standards, options.plate, options.vendor) if options.standards else ()
-    plate, findings = _plate(options, protocol, layout)
-    read: Readings = {trace.well: {} for trace in traces}
-    refuse_if_any([*findings, *_missing(options.counts, plate, read)])
-    added_s, cautions = options.added_s, []
-    if added_s is None and (added_s := baseline_s(protocol)) is not None:
-        cautions = [ASSUMED.format(added_s)]
-    done = evaluate_export(protocol, plate, traces, late, added_s, options.rules)
-    day = options.counted_on or date.today()  # noqa: DTZ011  # the operator's day
-    return done.report(), day, cautions
-
-
-def _result(
-    options: AnalyseOptions, protocol: AssayProtocol, plate: Any, readings: Readings,
-    standards: Readings, counted_on: date,
-) -> tuple[AnyResult | None, str]:  # fmt: skip
+) -> tuple[EvaluatedPlate, date, tuple[Finding, ...]]:
+    """A counted plate."""
+    counted = _counted(options, protocol, layout)
+    plate, readings = counted.plate, counted.readings
     age = options.age_min or protocol.of_binding.incubation / 60.0
     ages = {} if protocol.mode == "kinetics" else dict.fromkeys(readings, age)
     try:
         wells = well_counts(plate, readings, ages, {})
-        return analyse_counts(
-            protocol, wells, list(standards.values()), counted_on, options.rules
-        ), ""
+        standards = list(counted.standards.values())
+        result = analyse_counts(protocol, wells, standards, counted.counted_on, options.rules)
+        done = EvaluatedPlate(plate, readings, result, "")
     except AnalysisError as error:
-        return None, str(error)
+        done = EvaluatedPlate(plate, readings, None, str(error), code=error.code)
+    return done, counted.counted_on, counted.findings
+
+
+def _calcium(
+    options: AnalyseOptions, protocol: AssayProtocol, layout: Layout
+) -> tuple[EvaluatedPlate, date, tuple[Finding, ...]]:
+    """A plate that was read over time; `standards` is the later read of its calibrators."""
+    traces = traces_of(options.counts, options.plate, options.vendor)
+    late = traces_of(options.standards, options.plate, options.vendor) if options.standards else ()
+    plate, findings = _plate(options, protocol, layout)
+    findings += wells_of(options.counts, plate, {trace.well: {} for trace in traces})
+    if absent := missing_channels(protocol, traces):
+        message = f"has no fluorescence at {' and '.join(f'{nm:g}' for nm in absent)} nm excitation"
+        fix = "export all wavelengths of the read"
+        findings.append(
+            Finding(message, str(options.counts), None, "", fix, code=Code.CHANNEL_MISSING)
+        )
+    added_s = options.added_s
+    stated = all(trace.added_s is not None for trace in traces)
+    if added_s is None and not stated and (added_s := baseline_s(protocol)) is not None:
+        message = (
+            "does not say when anything was added; "
+            f"{added_s:g} s, the end of the protocol's baseline, is assumed"
+        )
+        findings.append(
+            caution(Code.ADDITION_ASSUMED, message, options.counts, "", "give --added-at")
+        )
+    refuse_if_any(findings)
+    day = options.counted_on or date.today()  # noqa: DTZ011  # the operator's day
+    done = evaluate_export(protocol, plate, traces, late, added_s, options.rules)
+    return done, day, tuple(findings)
 
 
 def _plate(
     options: AnalyseOptions, protocol: AssayProtocol, layout: Layout
-) -> tuple[Any, list[Finding]]:
-    sheet_path = options.samples or own_samples(protocol, options.protocol)
-    samples = load_samples(sheet_path) if layout.slots else ()
+) -> tuple[PlatePlan, list[Finding]]:
+    own = options.samples or own_samples(protocol, options.protocol)
+    samples = load_samples(own) if layout.slots else ()
     sheet = str(options.samples or "samples.csv")
     plates, findings = plan_plates(protocol, layout, samples, sheet=sheet, run=options.counts.stem)
     if len(plates) > 1:
         message = f"the samples fill {len(plates)} plates, and the counts are of one"
-        findings.append(Finding(message, sheet, None, "", "list the compounds of this plate"))
+        fix = "list the compounds of this plate"
+        findings.append(Finding(message, sheet, None, "", fix, code=Code.NO_PLACE))
     refuse_if_any(findings)
-    return plates[0], findings
+    return plates[0], [*findings, *_by_order(options, samples, plates[0])]
 
 
-def _missing(path: Path, plate: Any, readings: Readings) -> list[Finding]:
-    absent = [w.well for w in plate.wells if w.role != "empty" and w.well not in readings]
-    known = {w.well for w in plate.wells}
-    strange = [well for well in readings if well not in known]
-    fix = "choose the layout with --layout, or give a plate map"
-    found = []
-    if len(absent) == sum(w.role != "empty" for w in plate.wells):
-        found.append(Finding("holds none of the wells of the plate map", str(path), None, "", fix))
-    if strange:
-        message = f"has wells that the plate map does not know: {', '.join(strange[:6])}"
-        found.append(Finding(message, str(path), None, strange[0], fix))
-    return found
-
-
-def _gaps(plate: Any, readings: Readings) -> list[str]:
-    absent = [w.well for w in plate.wells if w.role != "empty" and w.well not in readings]
-    return [f"Wells without a value in the file: {', '.join(absent)}."] if absent else []
-
-
-def read_counts(
-    path: Path, protocol: AssayProtocol, options: AnalyseOptions | None = None
-) -> Readings:
-    """Readings by well from a counter's export or a CSV; the content tells which it is.
-
-    Raises:
-        InputRefusedError: Neither, or damaged.
-    """
-    options = options or AnalyseOptions(path)
-    data = content_of(path)
-    first = data.split(b"\n", 1)[0].lower()
-    if b"well" in first and b"cpm" in first and not options.counter:
-        return _from_csv(data, path, protocol)
-    found, problems = (
-        (
-            as_declared(
-                data, path, options.lab, options.counter, _count_s(protocol), options.plate
-            ),
-            [],
-        )
-        if options.counter
-        else of_own_readers(registry.EXPORTS, data, path, options.vendor)
-    )
-    if found is None:
-        return _of_vendor(path, protocol, options, problems)
-    return {
-        r.well: {"well": r.well, "cpm": r.cpm, "counts": r.counts, "live_s": r.live_s,
-                 "flags": list(r.flags), "source": r.source, "ended_at": r.ended_at}
-        for r in found
-    }  # fmt: skip
-
-
-def _of_vendor(
-    path: Path, protocol: AssayProtocol, options: AnalyseOptions, problems: list[str]
-) -> Readings:
-    """Luminescence that allotropy reads; of the plate that was named, if there are several."""
-    fix = "give an export of one of these counters, or a CSV with the columns well and cpm"
-    found = by_allotropy(
-        lambda: vendor_files.read_counts(path, options.vendor, options.rate), path, problems, fix
-    )
-    chosen = [
-        r for r in found if r.plate == of_plate(path, {r.plate for r in found}, options.plate)
-    ]
-    refuse_doubled(path, [r.well for r in chosen])
-    return {
-        r.well: {"well": r.well, "cpm": r.cpm, "counts": None, "live_s": r.live_s or _count_s(protocol),
-                 "flags": [], "source": r.source, "ended_at": r.ended_at}
-        for r in chosen
-        if r.cpm is not None
-    }  # fmt: skip
-
-
-def _from_csv(data: bytes, path: Path, protocol: AssayProtocol) -> Readings:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputRefusedError([Finding("is not UTF-8 text", str(path))]) from error
-    wells = parse_counts_csv(text, name=str(path), count_s=_count_s(protocol))
-    return {
-        w.well: {"well": w.well, "cpm": w.cpm, "counts": w.counts, "live_s": w.count_s,
-                 "flags": [], "source": f"{path.name}:{w.line}"}
-        for w in wells
-    }  # fmt: skip
-
-
-def _count_s(protocol: AssayProtocol) -> float:
-    """Counting time of the protocol, where a file states none."""
-    times = [doc.duration for doc in protocol.steps.values() if isinstance(doc, CountDoc)]
-    return times[0] if times else 60.0
-
-
-def _stated_day(readings: Readings) -> date:
-    """Day on which counting ended, if the file says it, else today: tritium loses 0.5 % a month."""
-    days = [str(r.get("ended_at", ""))[:10] for r in readings.values() if r.get("ended_at")]
-    return date.fromisoformat(max(days)) if days else date.today()  # noqa: DTZ011  # the operator's day
+def _by_order(
+    options: AnalyseOptions, samples: Sequence[Sample], plate: PlatePlan
+) -> list[Finding]:
+    """Compounds that got their slots from the order of the sheet, which may not be that of the plate."""
+    slots = {w.compound: str(w.series).partition(".")[0] for w in plate.wells if w.role == "test"}
+    placed = [s for s in samples if not s.slot]
+    if not placed or (options.samples and len(samples) == 1):
+        return []
+    order = ", ".join(f"{slots[s.compound]} is {s.compound}" for s in placed)
+    if options.samples is None:
+        message, fix = f"no sample sheet was given, so {order}", "give --samples"
+        return [caution(Code.PLACED_BY_ORDER, message, options.counts, "", fix)]
+    message = f"{order}, by the order of the sheet"
+    return [caution(Code.PLACED_BY_ORDER, message, options.samples, "slot", "give the column slot")]
 
 
 def _cautions(options: AnalyseOptions) -> list[str]:

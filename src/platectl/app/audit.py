@@ -8,8 +8,7 @@ from collections.abc import Iterator, Sequence
 from platectl.domain.events import Event
 from platectl.domain.run import CompiledRun
 from platectl.domain.steps import Anchor, Step
-from platectl.engine.stand_ins import seated
-from platectl.engine.state import RunState
+from platectl.engine.stand_ins import as_it_was
 from platectl.planning.overview import people_of
 from platectl.planning.zones import unclean
 
@@ -20,7 +19,7 @@ LATE_S = 5.0
 
 def audit(run: CompiledRun, events: Sequence[Event]) -> list[str]:
     """Everything that must not be, in plain words; empty for a sound night."""
-    run = _as_it_was(run, events)
+    run = as_it_was(run, events)
     return [
         *_double_use(run, events),
         *_double_standing(run, events),
@@ -29,12 +28,6 @@ def audit(run: CompiledRun, events: Sequence[Event]) -> list[str]:
         *_zones(run, events),
         *_unjudged(run, events),
     ]
-
-
-def _as_it_was(run: CompiledRun, events: Sequence[Event]) -> CompiledRun:
-    """The run with the instruments that plates went to when theirs were lost."""
-    state = RunState.of(e for e in events if e.kind == "instrument.lost")
-    return run.model_copy(update={"steps": tuple(seated(step, state) for step in run.steps)})
 
 
 def _spans(events: Sequence[Event]) -> dict[str, tuple[float, float]]:

@@ -8,7 +8,6 @@ import json
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -22,8 +21,8 @@ from platectl.app.recorder import WireRecorder
 from platectl.app.replan import Replanner
 from platectl.app.signals import Signals
 from platectl.app.site import SimulatedSite, Site
+from platectl.app.waiting import wait_for
 from platectl.app.wire import connect_lab
-from platectl.domain.clock import Clock
 from platectl.domain.errors import FencedError, StoreError
 from platectl.domain.events import Event
 from platectl.domain.policy import Policy
@@ -95,7 +94,9 @@ class Drive:
         async with AsyncExitStack() as stack:
             desk = Desk()
             if state is None and run.starts is not None:
-                await _until(run.starts, self.site.clock)
+                called_off = await wait_for(run.starts, self.site.clock, self.folder)
+                if called_off:
+                    return RunOutcome("stopped", called_off)
             behind = await stack.enter_async_context(self.site.behind())
             wall = self.site.clock.now().isoformat()
             epoch = self.ledger.claim(str(self.owner), wall)
@@ -106,6 +107,7 @@ class Drive:
                     run.lab, used_instruments(run), clock=self.site.clock, folder=self.folder,
                     recorder=self.recorder, behind=behind, observe=state is not None,
                     guard=self.lock.check, owner=self.owner, console=desk.connect,
+                    qualified=run.qualified,
                 )
             )  # fmt: skip
             keep_lab(self.folder, run.lab, used_instruments(run))
@@ -191,13 +193,6 @@ def _rare_collections() -> Iterator[None]:
     finally:
         gc.set_threshold(*before)
         gc.unfreeze()
-
-
-async def _until(starts: datetime, clock: Clock) -> None:
-    """Wait for the start of a planned night; instruments are not touched before."""
-    left_s = (starts - clock.now()).total_seconds()
-    if left_s > 0:
-        await asyncio.sleep(left_s)
 
 
 @contextmanager

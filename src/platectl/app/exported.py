@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -12,40 +13,43 @@ from pydantic import ValidationError
 from platectl import registry
 from platectl.app import vendor_files
 from platectl.app.vendor_files import VendorsMissingError
-from platectl.domain.errors import MalformedReplyError, UserInputError
+from platectl.domain.codes import Code
+from platectl.domain.errors import ForeignExportError, MalformedReplyError, UserInputError
 from platectl.domain.findings import Finding, InputRefusedError
 from platectl.files.lab import load_lab
+from platectl.files.table import read_bytes
 from platectl.hal.counting import CountReading
 from platectl.hal.reading import ExportedTrace
 
 T = TypeVar("T")
-
-
-def content_of(path: Path) -> bytes:
-    """Read a file.
-
-    Raises:
-        InputRefusedError: It cannot be read.
-    """
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputRefusedError(
-            [Finding(f"cannot be read: {error.strerror}", str(path))]
-        ) from error
+_PLACE = re.compile(r"(?s):(\d+): (.*)")
 
 
 def of_own_readers(
     group: str, data: bytes, path: Path, vendor: str | None
 ) -> tuple[Sequence[Any] | None, list[str]]:
-    """What the first of our readers makes of a file, else what each said; none if a vendor is named."""
+    """What the reader that knows a file makes of it, else what each said; none if a vendor is named.
+
+    Raises:
+        InputRefusedError: One of them knows the file, and it is damaged.
+    """
     problems: list[str] = []
     for name in () if vendor else registry.names(group):
         try:
             return registry.load(group, name)(data, path.name), []
-        except MalformedReplyError as error:
+        except ForeignExportError as error:
             problems.append(f"{name}: {error}")
+        except MalformedReplyError as error:
+            raise InputRefusedError([_damage(path, name, str(error))]) from error
     return None, problems
+
+
+def _damage(path: Path, reader: str, message: str) -> Finding:
+    told = message.removeprefix(path.name)
+    match = _PLACE.fullmatch(told)
+    line, what = (int(match[1]), match[2]) if match else (None, told.removeprefix(": "))
+    message = f"is a damaged export of {reader}: {what}"
+    return Finding(message, str(path), line, "", "export it again", code=Code.EXPORT_DAMAGED)
 
 
 def as_declared(
@@ -67,7 +71,9 @@ def as_declared(
         fix = (
             f"use one of: {', '.join(readers)}" if readers else "add a counter of delimited_counts"
         )
-        raise InputRefusedError([document.finding(("instruments",), message, fix)])
+        raise InputRefusedError(
+            [document.finding(("instruments",), message, fix, Code.NAME_UNKNOWN)]
+        )
     driver, declared = readers[counter], lab.instruments[counter].settings
     try:
         settings = driver.Settings.model_validate(declared)
@@ -76,10 +82,14 @@ def as_declared(
         )
     except ValidationError as error:
         where = ("instruments", counter, "settings")
-        raise InputRefusedError([document.finding(where, str(error.errors()[0]["msg"]))]) from error
+        raise InputRefusedError(
+            [document.finding(where, str(error.errors()[0]["msg"]), "", Code.VALUE_OUT_OF_RANGE)]
+        ) from error
     except MalformedReplyError as error:
         fix = f"correct the settings of {counter}, or the file (--plate)"
-        raise InputRefusedError([Finding(str(error), str(path), fix=fix)]) from error
+        raise InputRefusedError(
+            [Finding(str(error), str(path), fix=fix, code=Code.EXPORT_DAMAGED)]
+        ) from error
     return found
 
 
@@ -95,12 +105,13 @@ def by_allotropy(read: Callable[[], T], path: Path, problems: list[str], fix: st
         message, _, install = str(error).partition("; ")
         problems, fix = [*problems, message], f"{fix}, or {install}"
     except UserInputError as error:
-        raise InputRefusedError([Finding(str(error), str(path), fix="see --vendor")]) from error
+        raise InputRefusedError(
+            [Finding(str(error), str(path), fix="see --vendor", code=Code.NAME_UNKNOWN)]
+        ) from error
     except MalformedReplyError as error:
         problems = [*problems, str(error)]
-    raise InputRefusedError(
-        [Finding(f"is no export that can be read ({'; '.join(problems)})", str(path), fix=fix)]
-    )
+    message = f"is no export that can be read ({'; '.join(problems)})"
+    raise InputRefusedError([Finding(message, str(path), fix=fix, code=Code.NOT_AN_EXPORT)])
 
 
 def of_plate(path: Path, plates: Collection[str], wanted: str | None) -> str:
@@ -116,7 +127,16 @@ def of_plate(path: Path, plates: Collection[str], wanted: str | None) -> str:
     there = ", ".join(map(repr, sorted(plates)))
     message = f"holds no plate {wanted!r}" if wanted else "holds several plates"
     raise InputRefusedError(
-        [Finding(message, str(path), None, "", f"choose with --plate: {there}")]
+        [
+            Finding(
+                message,
+                str(path),
+                None,
+                "",
+                f"choose with --plate: {there}",
+                code=Code.PLATE_UNKNOWN,
+            )
+        ]
     )
 
 
@@ -127,8 +147,20 @@ def refuse_doubled(path: Path, wells: Sequence[Any]) -> None:
         InputRefusedError: A well, or a well and its channel, is there more than once.
     """
     if twice := [what for what, times in Counter(wells).items() if times > 1]:
-        message = f"states {twice[0]} more than once"
-        raise InputRefusedError([Finding(message, str(path), None, str(twice[0]), "keep one")])
+        findings = [
+            Finding(f"states {_named(what)} more than once", str(path), None, _named(what), "export it once",
+                    code=Code.WELL_TWICE)
+            for what in twice
+        ]  # fmt: skip
+        raise InputRefusedError(findings)
+
+
+def _named(what: Any) -> str:
+    """A well, or a well in a channel."""
+    if isinstance(what, tuple):
+        well, excitation, emission = what
+        return f"{well} at {excitation:g}/{emission:g} nm"
+    return str(what)
 
 
 def traces_of(path: Path, plate: str | None, vendor: str | None) -> tuple[ExportedTrace, ...]:
@@ -137,7 +169,7 @@ def traces_of(path: Path, plate: str | None, vendor: str | None) -> tuple[Export
     Raises:
         InputRefusedError: No such export, several plates, or a well and channel twice.
     """
-    found, problems = of_own_readers(registry.TRACES, content_of(path), path, vendor)
+    found, problems = of_own_readers(registry.TRACES, read_bytes(path), path, vendor)
     traces: Sequence[ExportedTrace] = (
         by_allotropy(
             lambda: vendor_files.read_traces(path, vendor),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from platectl import registry
 from platectl.hal.instrument import DriverInfo
+from platectl.store.qualifications import standing
 
 #: what a word for maturity says
 MATURITY: Final = {
@@ -21,9 +23,34 @@ HEADER: Final = (
 )  # fmt: skip
 
 
-def told_rows() -> list[dict[str, Any]]:
-    """One row for each installed driver, by name."""
-    return [_row(registry.load(registry.DRIVERS, name).info) for name in registry.names()]
+def told_rows(store: Path | None = None) -> list[dict[str, Any]]:
+    """One row for each installed driver, by name, with the units that were tested in a store."""
+    tested = standing(store) if store is not None else {}
+    rows = []
+    for name in registry.names():
+        row = _row(registry.load(registry.DRIVERS, name).info)
+        row["units"] = [
+            {
+                "serial_number": unit.serial_number, "firmware": unit.firmware,
+                "maturity": "bench" if record.verdict == "passed" else row["maturity"],
+                "verdict": record.verdict, "model": record.model, "on": record.began[:10],
+                "by": record.by, "record": str(path),
+            }
+            for unit, (path, record) in tested.get(name, {}).items()
+        ]  # fmt: skip
+        rows.append(row)
+    return rows
+
+
+def maturity_text(row: Mapping[str, Any]) -> str:
+    """Maturity of a driver, and which units were tested when."""
+    units = (
+        f"{unit['maturity'] if unit['verdict'] == 'passed' else 'FAILED'} on {unit['on']}: "
+        f"serial number {unit['serial_number']}"
+        + (f", firmware {unit['firmware']}" if unit["firmware"] else "")
+        for unit in row["units"]
+    )
+    return "; ".join([row["maturity"], *units])
 
 
 def _row(info: DriverInfo) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.stream import ByteStream, Connector
 from platectl.simkit.serve import serve_pty, serve_tcp
 from platectl.transport.address import open_connector
-from platectl.transport.discovery import FoundPort
+from platectl.transport.discovery import FoundPort, FoundService
 from platectl.transport.record import RecordingStream
 
 PINGS: Final = 5
@@ -219,8 +219,10 @@ async def served(
         await simulated.aclose()
 
 
-def proposals(ports: list[FoundPort], resources: list[str]) -> list[dict[str, Any]]:
-    """What may stand in a lab file, for each port and resource that was found.
+def proposals(
+    ports: list[FoundPort], resources: list[str], services: Sequence[FoundService] = ()
+) -> list[dict[str, Any]]:
+    """What may stand in a lab file, for each port, resource and service that was found.
 
     `drivers` are those whose USB identity is attested; an adapter between USB and RS-232 hides it.
     """
@@ -238,4 +240,15 @@ def proposals(ports: list[FoundPort], resources: list[str]) -> list[dict[str, An
         for resource in resources
         if not any(device in resource for device in known)
     ]
-    return found
+    return found + [_of_service(service) for service in services]
+
+
+def _of_service(service: FoundService) -> dict[str, Any]:
+    """A robot has its drivers; a SiLA server may stand for any of those that map features."""
+    host = f"[{service.host}]" if ":" in service.host else service.host
+    address = f"tcp:{host}:{service.port}"
+    drivers = ["opentrons"]
+    if service.kind == "sila2":
+        drivers = [name for name in registry.names() if name.startswith("sila2_")]
+        address = f"sila:{host}:{service.port}" + ("?ca=FILE" if service.own_certificate else "")
+    return {**asdict(service), "device": service.name, "drivers": drivers, "address": address}

@@ -11,7 +11,7 @@ from platectl.nights.submission import Needs
 from platectl.registry import DRIVERS, load
 
 _PERSON: Final = "Operator"
-_NO_PORT: Final = ("sim:", "console:", "drop:")
+_NO_PORT: Final = ("sim:", "console:", "drop:", "none:")
 
 
 def needs_of(night: Night) -> Needs:

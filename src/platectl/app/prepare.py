@@ -37,6 +37,7 @@ from platectl.files.stock import load_stock
 from platectl.files.yaml_lines import Document
 from platectl.planning.compile import NightTerms, Planner, Request, best_plan, compile_run
 from platectl.simkit.world import Truth
+from platectl.store.qualifications import passed_units
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Options:
     """What the operator asked for; None means the bundled default.
 
     `protocol` is a bundled name, a protocol file, or a night file, which brings its own lab,
-    samples and layouts.
+    samples and layouts. `store` has the records of hardware tests.
     """
 
     protocol: str
@@ -60,6 +61,7 @@ class Options:
     rules: Path | None = None
     key: Key | None = None
     randomise: Randomise | None = None
+    store: Path | None = None
 
 
 @dataclass(slots=True)
@@ -169,6 +171,7 @@ def _request(options: Options, lab: Lab, lab_document: Document) -> Request:
         protocol, document, lab, lab_document, load_catalogue(lab), samples, sheet, options.run,
         load_layout(layout_file) if layout_file else None, {str(f): file_hash(f) for f in files},
         randomise=options.randomise,
+        qualified=passed_units(options.store) if options.store else {},
     )  # fmt: skip
 
 

@@ -147,7 +147,7 @@ def _faults(night: Night, number: int, rng: random.Random) -> tuple[FaultEntry, 
     wired = [
         n
         for n in used_instruments(night.compiled)
-        if not lab.instruments[n].address.startswith("drop:")
+        if not lab.instruments[n].address.startswith(("drop:", "none:"))
     ]
     entries = []
     for _ in range(number):

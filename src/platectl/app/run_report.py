@@ -17,6 +17,7 @@ from platectl.domain.errors import StoreError
 from platectl.domain.events import Event
 from platectl.domain.run import CompiledRun
 from platectl.domain.units import FROZEN, format_duration, format_molar
+from platectl.engine.stand_ins import as_it_was
 from platectl.report.model import Basis, Review, RunReport, TimelineRow, WindowRow
 from platectl.report.views import view_of
 from platectl.store.ledger import Ledger
@@ -166,11 +167,22 @@ def deviations(run: CompiledRun, events: Sequence[Event]) -> list[str]:
                 f"preflight: {check['name']}: {check['needed']} needed, {check['there']} there; "
                 f"{data['by']} started nevertheless: {data['reason']}"
             )
+        elif event.kind == "step.done" and data["evidence"].get("warnings"):
+            lines.append(f"{titles[event.step]}: {', '.join(data['evidence']['warnings'])}")
         elif event.kind == "step.done" and data["evidence"].get("verdict") == "fail":
             lines.append(f"{titles[event.step]}: {_finding(data['evidence'])}")
+        elif event.kind == "instrument.lost":
+            lines.append(_lost(data))
         elif event.kind == "run.resumed":
             lines.append(f"the run was cut off for {format_duration(data['outage_s'])} and resumed")
     return lines
+
+
+def _lost(data: Mapping[str, Any]) -> str:
+    """Which instrument was given up, and where its plates went."""
+    lost, seats = data["instrument"], data["seats"]
+    moved = ", ".join(f"{plate} to {names[lost]}" for plate, names in seats.items())
+    return f"{lost} was given up: {data['reason']}; instead {moved}"
 
 
 def _to_the_second(wall: str) -> str:
@@ -178,6 +190,7 @@ def _to_the_second(wall: str) -> str:
 
 
 def _timeline(run: CompiledRun, events: Sequence[Event]) -> tuple[TimelineRow, ...]:
+    run = as_it_was(run, events)
     started = {e.step: e.monotonic_s for e in events if e.kind == "step.claimed"}
     ended = {
         e.step: e.monotonic_s

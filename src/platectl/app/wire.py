@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,9 @@ from platectl import registry
 from platectl.app.recorder import WireRecorder
 from platectl.domain.clock import Clock
 from platectl.domain.errors import InstrumentError, LinkError, PlatectlError, StoreError
-from platectl.domain.lab import Lab
+from platectl.domain.findings import Finding, refuse_if_any
+from platectl.domain.lab import InstrumentEntry, Lab
+from platectl.domain.qualification import Unit
 from platectl.hal.instrument import DriverSetup, Identity
 from platectl.hal.stream import ByteStream, Connector, DropFolder
 from platectl.store.lock import FileLock, Owner, lock_instrument
@@ -55,6 +57,7 @@ async def connect_lab(
     guard: Callable[[], None] = lambda: None,
     owner: Owner | None = None,
     console: Connector | None = None,
+    qualified: Mapping[str, Sequence[Unit]] | None = None,
 ) -> AsyncIterator[LabConnection]:
     """Connect the named instruments; closes all of them at the end, whatever happened.
 
@@ -64,11 +67,13 @@ async def connect_lab(
     `behind` is what stands behind the wires of a simulated lab; None is a real one. With
     `observe` the instruments are only looked at, because an earlier engine may have left them at
     work; the engine takes them over. `guard` is called before every byte that is sent; `owner`
-    is who takes the locks of real instruments. `console` is what answers on `console:` wires.
+    is who takes the locks of real instruments. `console` is what answers on `console:` wires;
+    `qualified` are the units that may answer for some of the names.
 
     Raises:
         LinkError: One or more instruments did not answer; the message lists all of them.
         StoreError: Another process drives one of the instruments.
+        UserInputError: Another unit answered than one whose hardware tests passed.
     """
     connection = LabConnection()
     wiring = _Wiring(lab, clock, folder, recorder, behind, guard, owner, console)
@@ -76,6 +81,7 @@ async def connect_lab(
         for name in names:
             wiring.build(name, connection.instruments)
         await _connect_all(connection, observe=observe)
+        _refuse_strangers(lab, connection, qualified or {})
         yield connection
     except StoreError:
         await wiring.abandon()
@@ -154,6 +160,32 @@ async def _connect_all(connection: LabConnection, *, observe: bool) -> None:
         raise LinkError("instruments that do not answer as they should:\n  " + "\n  ".join(found))
 
 
+def stranger(entry: InstrumentEntry, who: Identity, units: Sequence[Unit]) -> str:
+    """Why a unit that answered is none whose hardware tests passed; empty if it is one."""
+    serial = who.serial_number or entry.serial_number
+    if entry.serial_number not in {"", serial}:
+        return f"serial number {serial} answered, the lab file says {entry.serial_number}"
+    if Unit(serial_number=serial, firmware=who.firmware) in units:
+        return ""
+    known = "; ".join(map(str, units))
+    answered = f"serial number {serial or 'unknown'}, firmware {who.firmware or 'unknown'}"
+    return f"{answered} answered, hardware tests passed for {known} only"
+
+
+def _refuse_strangers(
+    lab: Lab, connection: LabConnection, qualified: Mapping[str, Sequence[Unit]]
+) -> None:
+    refuse_if_any(
+        Finding(
+            problem, where=f"instruments.{name}",
+            fix=f"test it (platectl instruments qualify {name}), or set allow_paper: true",
+        )
+        for name, units in qualified.items()
+        if name in connection.identities
+        and (problem := stranger(lab.instruments[name], connection.identities[name], units))
+    )  # fmt: skip
+
+
 @dataclass(slots=True)
 class _Wiring:
     """Builds drivers with their wires."""
@@ -167,6 +199,7 @@ class _Wiring:
     owner: Owner | None
     console: Connector | None
     locks: list[FileLock] = field(default_factory=list)
+    locked: set[str] = field(default_factory=set)
     streams: list[ByteStream] = field(default_factory=list)
 
     async def abandon(self) -> None:
@@ -208,8 +241,10 @@ class _Wiring:
         elif address == "console:":
             connect = self.console or _no_wire
         else:
-            connect = _no_wire if address.startswith("drop:") else open_connector(address)
-            if self.owner is not None and not address.startswith(("drop:", "console:")):
+            wireless = address.startswith(("drop:", "none:"))
+            connect = _no_wire if wireless else open_connector(address)
+            if self.owner is not None and not wireless and address not in self.locked:
+                self.locked.add(address)  # those that share an address share its lock
                 self.locks.append(lock_instrument(address, self.owner))
 
         async def open_recorded() -> ByteStream:

@@ -7,10 +7,11 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from platectl.bridge import frames, library
+from platectl.bridge import library
 from platectl.bridge.device import Device, Maker, Verb, real_backend
 from platectl.bridge.devices import DEVICES
 from platectl.bridge.memory import OPEN, Memory
+from platectl.domain import frames
 from platectl.domain.errors import DisconnectedError, MalformedReplyError
 from platectl.hal.stream import ByteStream
 

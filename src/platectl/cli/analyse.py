@@ -16,7 +16,9 @@ from platectl.cli.options import (
     rules_option,
     store_option,
 )
-from platectl.cli.render import console, results_tables, say
+from platectl.cli.render import console, print_table, results_tables, say
+from platectl.domain.findings import InputRefusedError
+from platectl.domain.result_rules import QualifierRules
 from platectl.files.result_rules import load_result_rules, rules_file
 
 
@@ -84,6 +86,10 @@ from platectl.files.result_rules import load_result_rules, rules_file
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder to write (default: FILE with -analysis).",
 )
+@click.option(
+    "--model", default="4PL", show_default=True, help="Curve of a Prism file: 4PL, one-site, 5PL."
+)
+@click.option("--dose", help="What X of a Prism file is, like log[M] or nM (default: its title).")
 @click.option("--base", type=int, help="Version of a RUN to start from (default: the newest).")
 @click.option("--by", help="Who analyses a RUN anew (default: the user of this computer).")
 @click.option("--reason", help="Why a RUN is analysed anew.")
@@ -94,34 +100,47 @@ def analyse(
     subject: str, protocol: str, layout: str | None, samples: Path | None, standards: Path | None,
     age_min: float | None, counted_on: datetime | None, plate: str | None, lab: Path | None, counter: str | None, vendor: str | None,
     rate: Literal["cps", "cpm"] | None, added_s: float | None,
-    overrides: tuple[str, ...], out: Path | None,
+    overrides: tuple[str, ...], out: Path | None, model: str, dose: str | None,
     base: int | None, by: str | None, reason: str | None, rules: Path | None, store: Path, as_json: bool,
 ) -> int:  # fmt: skip
-    """Analyse counts or fluorescence over time in FILE, or analyse a RUN anew.
+    """Analyse counts, fluorescence over time, or the curves of a Prism file in FILE, or a RUN anew.
 
-    Counts are a Hidex 300 SL, EnVision or Kaleido export, or a CSV with the columns well and cpm; fluorescence is a
-    SoftMax Pro export. Files of other readers are read by allotropy, if it is installed
-    (pip install 'platectl[vendors]').
+    Counts are an export of a Hidex 300 SL, Hidex Sense, EnVision or Kaleido, a table (CSV, workbook) with the columns
+    well and cpm, or a plate as a grid of cpm; fluorescence is a SoftMax Pro or FLIPR export; the XY tables of a .pzfx
+    file are fitted. Files of other readers are read by allotropy, if it is installed (pip install 'platectl[vendors]').
 
     A RUN is analysed anew with --set, --rules and --reason: that makes a version beside those
     before. Without --rules it keeps those of the version that it starts from.
     """
     counts = Path(subject)
-    if not counts.is_file():
+    if not counts.is_file() and (reason is not None or not counts.suffix):
         return _anew(subject, store, overrides, rules, base, by, reason, as_json=as_json)
+    if counts.suffix.lower() == ".pzfx":
+        in_force = load_result_rules(rules_file(rules, store)).qualifiers
+        return _prism(counts, out, model, dose, in_force, as_json=as_json)
     from platectl.app.analyse import AnalyseOptions, analyse_file  # heavy
     from platectl.app.run_report import write_results  # heavy
 
     day: date | None = counted_on.date() if counted_on else None
-    report = analyse_file(AnalyseOptions(
+    options = AnalyseOptions(
         counts, protocol, layout, samples, standards, day, age_min, plate, lab, counter, vendor, rate, added_s,
-        parse_overrides(overrides), load_result_rules(rules_file(rules, store))))  # fmt: skip
+        parse_overrides(overrides), load_result_rules(rules_file(rules, store)))  # fmt: skip
+    try:
+        report = analyse_file(options)
+    except InputRefusedError as error:
+        if as_json:
+            findings = [finding.plain() for finding in error.findings]
+            emit_json(
+                {"file": str(counts), "status": "refused", "findings": findings, "results": []}
+            )
+            return 2
+        raise
     folder = out or counts.with_name(f"{counts.stem}-analysis")
     rows = write_results(folder, report)
     if as_json:
-        emit_json(
-            {"file": str(counts), "folder": str(folder), "status": "analysed", "results": rows}
-        )
+        findings = [finding.plain() for finding in report.findings]
+        emit_json({"file": str(counts), "folder": str(folder), "status": "analysed",
+                   "findings": findings, "results": rows})  # fmt: skip
     else:
         for table in results_tables(rows, simulated=False):
             console().print(table)
@@ -129,6 +148,34 @@ def analyse(
             say(f"warning: {text}")
         say(f"report: {folder / 'report.html'}")
     return 4 if any(row["status"] == "fail" for row in rows) else 0
+
+
+def _prism(
+    path: Path, out: Path | None, model: str, dose: str | None, rules: QualifierRules, *, as_json: bool
+) -> int:  # fmt: skip
+    from platectl.app.curves import analyse_prism, write_curves  # heavy
+    from platectl.report.curve_tables import HEAD, text_table  # heavy
+
+    try:
+        found = analyse_prism(path, model=model, dose=dose, rules=rules)
+    except InputRefusedError as error:
+        if as_json:
+            findings = [finding.plain() for finding in error.findings]
+            emit_json({"file": str(path), "status": "refused", "findings": findings, "results": []})
+            return 2
+        raise
+    folder = out or path.with_name(f"{path.stem}-analysis")
+    rows = write_curves(folder, found)
+    if as_json:
+        findings = [finding.plain() for finding in found.findings]
+        emit_json({"file": str(path), "folder": str(folder), "status": "analysed",
+                   "findings": findings, "results": rows})  # fmt: skip
+    else:
+        print_table(HEAD, text_table(rows), title=f"{path.name}, {model}")
+        for finding in found.findings:
+            say(f"{finding.severity}: {finding.coded}")
+        say(f"report: {folder / 'report.html'}")
+    return 4 if any(finding.severity == "error" for finding in found.findings) else 0
 
 
 def _anew(

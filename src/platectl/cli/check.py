@@ -14,6 +14,7 @@ from platectl.cli.options import (
     parse_overrides,
     parse_randomise,
     randomise_option,
+    store_option,
 )
 from platectl.cli.render import print_table, say
 from platectl.domain.findings import InputRefusedError
@@ -24,11 +25,12 @@ from platectl.domain.units import format_duration
 @click.argument("protocol")
 @file_options
 @randomise_option
+@store_option
 @click.option("--steps", "show_steps", is_flag=True, help="List the planned steps.")
 @json_option
 def check(
     protocol: str, lab: Path | None, samples: Path | None, truth: Path | None, layout: str | None,
-    overrides: tuple[str, ...], randomise: tuple[str, ...], show_steps: bool, as_json: bool,
+    overrides: tuple[str, ...], randomise: tuple[str, ...], store: Path, show_steps: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Check PROTOCOL with lab file and sample sheet: volumes, tips, reagents, windows, capabilities.
 
@@ -36,7 +38,7 @@ def check(
     """
     options = Options(
         protocol, lab, samples, truth, layout, parse_overrides(overrides),
-        randomise=parse_randomise(randomise),
+        randomise=parse_randomise(randomise), store=store,
     )  # fmt: skip
     try:
         night = prepare(options)

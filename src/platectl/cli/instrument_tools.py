@@ -14,10 +14,15 @@ import yaml
 from platectl.app import instrument_tools as tools
 from platectl.cli.options import FILE, emit_json, json_option, parse_overrides
 from platectl.cli.render import print_table, say
-from platectl.domain.errors import DisconnectedError
+from platectl.domain.errors import DisconnectedError, UserInputError
 from platectl.domain.transcript import Side, escape, unescape
 from platectl.files.lab import load_lab
-from platectl.transport.discovery import serial_ports, visa_resources
+from platectl.transport.discovery import (
+    FoundService,
+    network_services,
+    serial_ports,
+    visa_resources,
+)
 from platectl.transport.wall_clock import WallClock
 
 settings_option = click.option(
@@ -120,19 +125,27 @@ def serve(wire: str, lab: Path | None, port: int | None) -> int:
 
 @click.command()
 @click.option("--backend", default="@py", show_default=True, help="VISA library.")
+@click.option("--wait-s", default=2.0, show_default=True, type=click.FloatRange(0, 60),
+              help="How long to listen for SiLA servers and robots; 0 does not listen.")  # fmt: skip
 @json_option
-def discover(backend: str, as_json: bool) -> int:
-    """List serial ports and VISA resources, with what may stand in a lab file.
+def discover(backend: str, wait_s: float, as_json: bool) -> int:
+    """List serial ports, VISA resources, SiLA 2 servers and Opentrons robots for a lab file.
 
-    No port is opened; the VISA library may ask the network who is there.
+    No port is opened; the network is asked who is there (multicast DNS, and the VISA library).
     """
     try:
         resources, trouble = visa_resources(backend), ""
     except DisconnectedError as error:
         resources, trouble = [], str(error)
-    found = tools.proposals(serial_ports(), resources)
+    services: list[FoundService] = []
+    network_trouble = ""
+    try:
+        services = network_services(wait_s) if wait_s else []
+    except (UserInputError, DisconnectedError) as error:
+        network_trouble = str(error)
+    found = tools.proposals(serial_ports(), resources, services)
     if as_json:
-        emit_json({"found": found, "visa_error": trouble})
+        emit_json({"found": found, "visa_error": trouble, "network_error": network_trouble})
         return 0
     if found:
         print_table(
@@ -144,7 +157,7 @@ def discover(backend: str, as_json: bool) -> int:
         say("in a lab file:\n  instruments:\n    NAME:\n      driver: "
             f"{one['drivers'][0] if one['drivers'] else 'DRIVER'}\n      address: \"{one['address']}\"")  # fmt: skip
     else:
-        say("no serial port and no VISA resource was found")
-    if trouble:
-        say(trouble)
+        say("no serial port, no VISA resource, no SiLA server and no robot was found")
+    for text in filter(None, (trouble, network_trouble)):
+        say(text)
     return 0

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
 import click
 
-from platectl.cli.options import emit_json, json_option
+from platectl.cli.options import emit_json, json_option, store_option
 from platectl.cli.render import print_table
 
 #: command -> (module, function); imported when called
@@ -16,6 +17,7 @@ TOOLS = {
     "talk": ("platectl.cli.instrument_tools", "talk"),
     "record": ("platectl.cli.instrument_tools", "record"),
     "serve": ("platectl.cli.instrument_tools", "serve"),
+    "qualify": ("platectl.cli.qualify", "qualify"),
     "new": ("platectl.cli.new_instrument", "new"),
 }
 
@@ -37,22 +39,29 @@ class ToolGroup(click.Group):
 
 
 @click.group(cls=ToolGroup, invoke_without_command=True)
+@store_option
 @json_option
 @click.pass_context
-def instruments(ctx: click.Context, as_json: bool) -> int:
-    """List installed drivers with interfaces, wire, maturity and source of the wire facts."""
+def instruments(ctx: click.Context, store: Path, as_json: bool) -> int:
+    """List installed drivers with interfaces, wire, maturity and source of the wire facts.
+
+    Units whose hardware tests are in the store are named with firmware and day.
+    """
     if ctx.invoked_subcommand is not None:
         return 0
-    from platectl.app.instrument_table import told_rows  # not needed by the tools
+    from platectl.app.instrument_table import maturity_text, told_rows  # not needed by the tools
 
-    rows = told_rows()
+    rows = told_rows(store)
     if as_json:
         emit_json({"instruments": rows})
         return 0
     columns = ("name", "makes", "interfaces", "wire", "maturity", "source")
     print_table(
         ("name", "instrument", "interfaces", "wire", "maturity", "source"),
-        [tuple(_cell(row[column]) for column in columns) for row in rows],
+        [
+            tuple(_cell(row[column]) for column in columns)
+            for row in ({**row, "maturity": maturity_text(row)} for row in rows)
+        ],
     )
     return 0
 

@@ -8,7 +8,14 @@ import click
 from rich.text import Text
 
 from platectl.app.prepare import Night, Options, prepare
-from platectl.cli.options import FILE, emit_json, file_options, json_option, parse_overrides
+from platectl.cli.options import (
+    FILE,
+    emit_json,
+    file_options,
+    json_option,
+    parse_overrides,
+    store_option,
+)
 from platectl.cli.render import console, print_table, say
 from platectl.domain.findings import InputRefusedError
 from platectl.domain.units import format_duration
@@ -22,17 +29,18 @@ WINDOWS_SHOWN = 8
 @click.command()
 @click.argument("night")
 @file_options
+@store_option
 @click.option("--html", type=FILE, help="Write the plan as a page that opens offline.")
 @json_option
 def plan(
     night: str, lab: Path | None, samples: Path | None, truth: Path | None, layout: str | None,
-    overrides: tuple[str, ...], html: Path | None, as_json: bool,
+    overrides: tuple[str, ...], store: Path, html: Path | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Plan NIGHT, a night file or a protocol: times of all plates, people, windows, instruments.
 
     Nothing is sent to any instrument. A night that cannot be planned is refused with the reason.
     """
-    options = Options(night, lab, samples, truth, layout, parse_overrides(overrides))
+    options = Options(night, lab, samples, truth, layout, parse_overrides(overrides), store=store)
     try:
         found = prepare(options)
     except InputRefusedError as error:

@@ -61,6 +61,7 @@ def preflight(
         run=name,
         stock=stock,
         key=read_key(keys or store / "keys", study) if study else None,
+        store=store,
     )
     try:
         prepared = prepare(options, now=WallClock().now())

@@ -104,7 +104,7 @@ def run(
         folder = name or new_run_name(store, Path(protocol).stem, WallClock().now().astimezone(UTC))
         options = Options(
             protocol, lab, samples, truth, layout, parse_overrides(overrides), seed, folder, policy,
-            stock, rules_file(rules, store), key, parse_randomise(randomise),
+            stock, rules_file(rules, store), key, parse_randomise(randomise), store,
         )  # fmt: skip
         if needs:
             emit_json(asdict(needs_of(prepare(options, now=WallClock().now()))))

@@ -19,7 +19,7 @@ INTERFACES: Final[Mapping[str, type]] = {
     for name, kind in vars(module).items()
     if inspect.isclass(kind) and kind.__module__ == module.__name__ and Instrument in kind.__mro__
 }
-WIRES: Final = ("serial", "tcp", "http", "files", "console", "child")
+WIRES: Final = ("serial", "tcp", "http", "files", "console", "child", "grpc", "none")
 SHORTEST_SOURCE: Final = 10
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
+
+#: times this close are one moment; a timer may come so much before its time by the clock
+MOMENT_S: Final = 1e-6
 
 
 class Clock(Protocol):

@@ -11,6 +11,7 @@
     │   └── LinkError                      the conversation broke; state UNKNOWN
     │       ├── ReplyTimeoutError
     │       ├── MalformedReplyError
+    │       │   └── ForeignExportError  the file is no export of this instrument at all
     │       ├── DisconnectedError
     │       └── OutcomeUnknownError        nobody can say whether an action took place
     ├── RunAbortedError              an operator or an interlock stopped the run
@@ -21,13 +22,22 @@
 
 from __future__ import annotations
 
+from platectl.domain.codes import Code
+
 
 class PlatectlError(Exception):
     """Root of every error that platectl raises on purpose."""
 
 
 class UserInputError(PlatectlError):
-    """A file, option or layout is wrong; nothing was attempted."""
+    """A file, option or layout is wrong; nothing was attempted.
+
+    `code` names the finding where it is one of data.
+    """
+
+    def __init__(self, message: str, *, code: Code | None = None) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class NoPlanError(UserInputError):
@@ -77,6 +87,10 @@ class ReplyTimeoutError(LinkError):
 
 class MalformedReplyError(LinkError):
     """An answer arrived that the published format does not allow."""
+
+
+class ForeignExportError(MalformedReplyError):
+    """The file is no export of this instrument at all, rather than a damaged one."""
 
 
 class DisconnectedError(LinkError):

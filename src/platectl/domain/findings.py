@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from platectl.domain.codes import Code
 from platectl.domain.errors import UserInputError
 
 
@@ -13,7 +14,8 @@ from platectl.domain.errors import UserInputError
 class Finding:
     """One fault or warning in the operator's input.
 
-    `where` is the field, step or well; `fix` says what would be right.
+    `where` is the field, step or well; `fix` says what would be right; `code` is the name of a
+    finding of data.
     """
 
     message: str
@@ -22,6 +24,23 @@ class Finding:
     where: str = ""
     fix: str = ""
     severity: Literal["error", "warning"] = "error"
+    code: Code | None = None
+
+    @classmethod
+    def of(cls, error: Exception, file: str, line: int | None = None, where: str = "") -> Finding:
+        """The finding that an error of one value states as `message; what would be right`."""
+        message, _, fix = str(error).partition("; ")
+        return cls(message, file, line, where, fix, code=getattr(error, "code", None))
+
+    @property
+    def coded(self) -> str:
+        """The text with the name of the finding behind it, as a terminal shows it."""
+        return f"{self} [{self.code}]" if self.code else str(self)
+
+    def plain(self) -> dict[str, Any]:
+        """All of it as plain values, for JSON."""
+        return {"code": self.code and str(self.code), "severity": self.severity, "file": self.file,
+                "line": self.line, "where": self.where, "message": self.message, "fix": self.fix}  # fmt: skip
 
     def __str__(self) -> str:
         place = self.file + (f":{self.line}" if self.line else "")
@@ -35,7 +54,7 @@ class InputRefusedError(UserInputError):
 
     def __init__(self, findings: Iterable[Finding]) -> None:
         self.findings = tuple(findings)
-        super().__init__("\n".join(map(str, self.findings)))
+        super().__init__("\n".join(f.coded for f in self.findings))
 
 
 def refuse_if_any(findings: Iterable[Finding]) -> None:

@@ -17,12 +17,15 @@ class InstrumentEntry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     driver: str
-    address: str = Field(description='"sim:", "serial:/dev/ttyUSB0?baud=9600", "tcp:host:port", …')
+    address: str = Field(
+        description='"sim:", "serial:/dev/ttyUSB0?baud=9600", "tcp:host:port", "none:", …'
+    )
     wires: dict[str, str] = Field(
         default_factory=dict, description="addresses of further wires, such as the relay of a valve"
     )
     uses: dict[str, str] = Field(
-        default_factory=dict, description="what it needs -> another instrument of this file"
+        default_factory=dict,
+        description="what it needs -> another instrument of this file, whose address it may share",
     )
     nests: dict[str, str] = Field(
         default_factory=dict, description="further nests -> positions: source and tips of a reader"
@@ -32,6 +35,9 @@ class InstrumentEntry(BaseModel):
     liquids: tuple[str, ...] = Field(default=(), description="liquids that a dispenser may carry")
     settings: dict[str, Any] = Field(default_factory=dict)
     simulator: dict[str, Any] = Field(default_factory=dict)
+    serial_number: str = Field(
+        default="", description="from its label, for an instrument that does not state it itself"
+    )
     radioactive: bool = Field(default=False, description="only radioactive plates may use it")
     stays_clean: bool = Field(
         default=False,

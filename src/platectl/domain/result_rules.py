@@ -105,6 +105,7 @@ class QualifierRules(Doc):
     """
 
     too_few_concentrations: TooFew = TooFew()
+    flat: Margin = Margin(points=10.0)
     out_of_range: OutOfRange = OutOfRange()
     inactive: Margin = Margin()
     hook: Margin = Margin()

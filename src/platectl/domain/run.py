@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.lab import Lab
 from platectl.domain.layout import WellPlan
+from platectl.domain.qualification import Unit
 from platectl.domain.samples import Sample
 from platectl.domain.steps import Hold, Step, Window
 
@@ -63,6 +64,10 @@ class CompiledRun(BaseModel):
     planned: PlanNote | None = None
     absences: dict[str, tuple[tuple[float, float], ...]] = Field(
         default_factory=dict, description="when people are not there"
+    )
+    qualified: dict[str, tuple[Unit, ...]] = Field(
+        default_factory=dict,
+        description="units of instruments that may answer, because their hardware tests passed",
     )
     equals: tuple[tuple[tuple[str, ...], ...], ...] = Field(
         default=(), description="equal instruments with their nests, in the same order"

@@ -69,7 +69,7 @@ def _mentions(value: object, name: str) -> bool:
         return any(_mentions(inner, name) for inner in value.values())
     if isinstance(value, (list, tuple)):
         return any(_mentions(inner, name) for inner in value)
-    return value == name
+    return isinstance(value, str) and name in {value, value.partition(".")[0]}
 
 
 def _renamed(value: Any, names: Mapping[str, str]) -> Any:
@@ -77,7 +77,13 @@ def _renamed(value: Any, names: Mapping[str, str]) -> Any:
         return {key: _renamed(inner, names) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [_renamed(inner, names) for inner in value]
-    return names.get(value, value) if isinstance(value, str) else value
+    return _other(value, names) if isinstance(value, str) else value
+
+
+def _other(value: str, names: Mapping[str, str]) -> str:
+    """Another name; a part of an instrument, such as a bottle, goes with it (`washer2.A`)."""
+    head, dot, part = value.partition(".")
+    return names.get(value, f"{names.get(head, head)}{dot}{part}")
 
 
 class Hold(BaseModel):

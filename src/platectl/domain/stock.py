@@ -85,6 +85,9 @@ class Stock(Doc):
 
     platectl: Literal[1]
     name: str = ""
+    counted: Annotated[dt.datetime, AfterValidator(_with_zone)] | None = Field(
+        default=None, description="when this was on hand; what runs load after that is taken off"
+    )
     reagents: dict[str, Reagent] = Field(
         default_factory=dict, description="liquid of a protocol, or compound stock -> what is there"
     )

@@ -7,6 +7,9 @@ of the first byte in seconds since the start of the recording::
     # Multidrop Combi, firmware 2.00.29; source: instrument manual, table 3-3
     > VER\r
     < VER\r\nMultidropCombi 2.00.29 836-4191\r\nVER END 0\r\n
+
+Of an instrument that answers by files there are `< ` lines only: one whole file, a time for each piece by
+which it grew.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, ValidationInfo, WithJsonSchema
 
+from platectl.domain.codes import Code
 from platectl.domain.errors import UserInputError
 
 #: dimension -> (unit of the float in code, unit in a file -> factor)
@@ -36,7 +37,9 @@ DIMENSIONS: dict[str, tuple[str, dict[str, float]]] = {
 
 FROZEN = {"frozen": True}
 
-_QUANTITY = re.compile(r"([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*([^\d\s.+-]\S*)")
+_COMMA = re.compile(r"[+-]?\d[\d.]*,\d", re.ASCII)
+_BARE = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", re.ASCII)
+_QUANTITY = re.compile(r"([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*([^\d\s.+-]\S*)", re.ASCII)
 
 
 def parse_quantity(value: object, dimension: str) -> float:
@@ -49,26 +52,44 @@ def parse_quantity(value: object, dimension: str) -> float:
         UserInputError: No unit, a unit of another dimension, or not a number.
     """
     base, units = DIMENSIONS[dimension]
-    wanted = " or ".join(u for u in units if u.isascii())
+    wanted = _wanted(dimension)
+    fix = f"write a number and a unit ({wanted})"
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise UserInputError(
-            f"{value!r} is not a {dimension}; write a number and a unit ({wanted})"
-        )
-    if not isinstance(value, str):
-        if dimension == "fraction" and math.isfinite(value):
+        raise UserInputError(f"{value!r} is not a {dimension}; {fix}", code=Code.NOT_A_NUMBER)
+    if not isinstance(value, str) or _BARE.fullmatch(value.strip()):
+        if dimension == "fraction" and not isinstance(value, str) and math.isfinite(value):
             return float(value)
-        raise UserInputError(
-            f'{value!r} has no unit; write for example "{value} {base}" ({wanted})'
-        )
+        message = f'{value!r} has no unit; write for example "{value} {base}" ({wanted})'
+        raise UserInputError(message, code=Code.UNIT_MISSING)
     match = _QUANTITY.fullmatch(value.strip())
     if not match:
-        raise UserInputError(
-            f"{value!r} is not a {dimension}; write a number and a unit ({wanted})"
-        )
+        code = Code.NUMBER_COMMA if _COMMA.match(value.strip()) else Code.NOT_A_NUMBER
+        raise UserInputError(f"{value!r} is not a {dimension}; {fix}", code=code)
     number, unit = match.groups()
-    if unit not in units:
-        raise UserInputError(f"{value!r}: {unit!r} is not a unit of {dimension}; use {wanted}")
-    return float(number) * units[unit]
+    try:
+        factor = units[unit_named(unit, dimension)]
+    except UserInputError as error:
+        raise UserInputError(f"{value!r}: {error}", code=error.code) from None
+    if not math.isfinite(found := float(number) * factor):
+        raise UserInputError(f"{value!r} is not finite; {fix}", code=Code.NOT_FINITE)
+    return found
+
+
+def unit_named(text: str, dimension: str) -> str:
+    """The unit that a text names; the Greek letter mu and the micro sign are one.
+
+    Raises:
+        UserInputError: No unit of the dimension.
+    """
+    unit = text.replace("\u03bc", "\u00b5")
+    if unit not in DIMENSIONS[dimension][1]:
+        message = f"{text!r} is not a unit of {dimension}; use {_wanted(dimension)}"
+        raise UserInputError(message, code=Code.UNIT_UNKNOWN)
+    return unit.replace("\u00b5", "u")
+
+
+def _wanted(dimension: str) -> str:
+    return " or ".join(u for u in DIMENSIONS[dimension][1] if u.isascii())
 
 
 def format_molar(molar: float) -> str:
@@ -101,6 +122,14 @@ def format_duration(seconds: float) -> str:
     return f"{hours} h {minutes:02d} min"
 
 
+class CodedValueError(ValueError):
+    """What a validator says about a value, with the name of the finding."""
+
+    def __init__(self, error: UserInputError) -> None:
+        super().__init__(str(error))
+        self.code = error.code
+
+
 def _field(dimension: str) -> tuple[BeforeValidator, WithJsonSchema]:
     base, units = DIMENSIONS[dimension]
 
@@ -111,7 +140,7 @@ def _field(dimension: str) -> tuple[BeforeValidator, WithJsonSchema]:
         try:
             return parse_quantity(value, dimension)
         except UserInputError as error:
-            raise ValueError(str(error)) from None
+            raise CodedValueError(error) from None
 
     pattern = r"^[+-]?\d+(\.\d+)?([eE][+-]?\d+)?\s*(" + "|".join(map(re.escape, units)) + ")$"
     schema = {"type": "string", "pattern": pattern, "description": f"a {dimension}; {base} in code"}

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from platectl.domain.clock import Clock
+from platectl.domain.clock import MOMENT_S, Clock
 from platectl.domain.errors import (
     InstrumentError,
     PlatectlError,
@@ -277,7 +277,7 @@ class Engine:
         while True:
             planned_s = self._journal.began_s + self._timetable[step.id][0]
             due_s = self._times.due_s(step, windows, planned_s)
-            if (left_s := due_s - self._journal.clock.monotonic_s()) <= 0:
+            if (left_s := due_s - self._journal.clock.monotonic_s()) <= MOMENT_S:
                 return
             await self._timetable.pause(left_s)
 

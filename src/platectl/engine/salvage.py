@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -93,22 +92,25 @@ class Salvage:
     async def _give_up(
         self, step: Step, bench: StepBench, error: PlatectlError, answer: Answer
     ) -> None:
-        """Drop a plate, and with `elsewhere` the instrument for those that come later."""
-        if answer.option == "elsewhere" and self.stand_ins is not None:
-            await self.stand_ins.lose(bench.instrument_in_use, step, str(error))
+        """Drop a plate; and its instrument, with `elsewhere` or when it does not answer any more."""
         self.journal.drop_plate(step.plate, f"{error}; {answer.by}: {answer.reason}")
-        await self._clear_away(step, bench, error)
+        answers = await self._clear_away(step, bench, error)
+        if self.stand_ins is not None and (answer.option == "elsewhere" or not answers):
+            await self.stand_ins.lose(bench.instrument_in_use, step, str(error))
         self.skip(step, f"{step.plate} was given up")
 
-    async def _clear_away(self, step: Step, bench: StepBench, error: Exception) -> None:
+    async def _clear_away(self, step: Step, bench: StepBench, error: Exception) -> bool:
         await self.remedies.clear_away(step, str(error))
-        await self._reach(bench)
+        return await self._reach(bench)
 
-    async def _reach(self, bench: StepBench) -> None:
+    async def _reach(self, bench: StepBench) -> bool:
         """Get an instrument back; if it does not answer, the next attempt says so."""
         if bench.instrument_in_use:
-            with contextlib.suppress(InstrumentError):
+            try:
                 await self.instruments[bench.instrument_in_use].take_over()
+            except InstrumentError:
+                return False
+        return True
 
     def _others(self, plate: str) -> list[str]:
         """Plates that are left when one is given up."""

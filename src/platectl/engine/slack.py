@@ -43,16 +43,21 @@ class Slack:
     def _way_s(self, window: Window, *, after: str = "") -> float:
         """Duration of the longest chain of unfinished steps before a step; waits may shrink to nothing.
 
-        A step `after` which the way begins is not counted.
+        A step `after` which the way begins is not counted, nor what a begun step has done of its work.
         """
         steps, states = self._steps, self._journal.state.steps
+
+        def left_of(name: str) -> float:
+            done_s = states[name].worked_s if name in states else 0.0
+            return (
+                0.0 if steps[name].effect == "wait" else max(steps[name].duration_s - done_s, 0.0)
+            )
 
         @cache
         def before(name: str) -> float:
             ahead = [
                 n for n in steps[name].after if n != after and not (n in states and states[n].over)
             ]
-            return max((before(n) + (0.0 if steps[n].effect == "wait" else steps[n].duration_s)
-                        for n in ahead), default=0.0)  # fmt: skip
+            return max((before(n) + left_of(n) for n in ahead), default=0.0)
 
         return before(window.end.step)

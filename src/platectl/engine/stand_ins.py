@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
+from platectl.domain.events import Event
 from platectl.domain.run import CompiledRun
 from platectl.domain.steps import Step
 from platectl.engine.journal import Journal
@@ -22,6 +23,15 @@ def seated(step: Step, state: RunState) -> Step:
     """A step with the instruments and positions that its plate uses by now."""
     names = state.seats.get(step.plate)
     return step.with_names(names) if names else step
+
+
+def as_it_was(run: CompiledRun, events: Iterable[Event]) -> CompiledRun:
+    """The run with the instruments to which plates went when theirs were lost."""
+    lost = [event for event in events if event.kind == "instrument.lost"]
+    if not lost:
+        return run
+    state = RunState.of(lost)
+    return run.model_copy(update={"steps": tuple(seated(step, state) for step in run.steps)})
 
 
 @dataclass(slots=True)

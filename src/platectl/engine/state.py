@@ -35,6 +35,7 @@ class ActionState:
     arguments: dict[str, Any]
     wall: str
     effect: str = "consume"
+    sent_s: float = 0.0
     status: ActionStatus = "sent"
     fate: str = ""
     wells: tuple[str, ...] = ()
@@ -57,11 +58,15 @@ class ActionState:
 
 @dataclass(slots=True)
 class StepState:
-    """One step that was begun, or skipped; times in seconds of the run."""
+    """One step that was begun, or skipped; times in seconds of the run.
+
+    `worked_s` is the time of the actions that are over; an outage is not in it.
+    """
 
     status: StepStatus = "claimed"
     started_s: float = 0.0
     ended_s: float | None = None
+    worked_s: float = 0.0
     actions: dict[str, ActionState] = field(default_factory=dict)
     frames: dict[tuple[int, int, str], float] = field(default_factory=dict)
     additions: set[str] = field(default_factory=set)
@@ -158,13 +163,14 @@ class RunState:
         if event.kind == "action.sent":
             step.actions[data["action"]] = ActionState(
                 data["action"], event.step, data["instrument"], data["verb"],
-                dict(data["arguments"]), event.wall, data["effect"],
+                dict(data["arguments"]), event.wall, data["effect"], event.monotonic_s,
             )  # fmt: skip
             return
         action = step.actions[data["action"]]
         action.status = event.kind.removeprefix("action.")  # type: ignore[assignment]  # as above
         if event.kind == "action.acked":
             action.result = data.get("result")
+            step.worked_s += event.monotonic_s - action.sent_s
         if event.kind == "action.resolved":
             action.fate, action.wells = data["fate"], tuple(data["wells"])
             action.remembered = data["remembered"]

@@ -107,20 +107,22 @@ def _used(lab: Lab, name: str, document: Document) -> list[Finding]:
 
 
 def _shared_addresses(lab: Lab, document: Document) -> list[Finding]:
-    findings, owners = [], dict[str, str]()
-    wires = [
-        (name, field, address)
-        for name, entry in lab.instruments.items()
-        for field, address in (("address", entry.address), *entry.wires.items())
-        if not address.startswith(("sim:", "console:"))
-    ]
-    for name, field, address in wires:
-        if address in owners:
-            message = f"{address!r} is the address of {owners[address]} too"
-            findings.append(
-                document.finding(
-                    ("instruments", name, field), message, "give each instrument its own"
-                )
-            )
-        owners[address] = name
+    """Instruments of one address, unless they are one that all others of it use."""
+    at: dict[str, list[tuple[str, str]]] = {}
+    for name, entry in lab.instruments.items():
+        for field, address in (("address", entry.address), *entry.wires.items()):
+            if not address.startswith(("sim:", "console:", "none:")):
+                at.setdefault(address, []).append((name, field))
+    findings = []
+    for address, places in at.items():
+        names = [name for name, _ in places]
+        uses = [{name, *lab.instruments[name].uses.values()} for name in names]
+        shared = any(all(host in used for used in uses) for host in names)
+        if shared and len(set(names)) == len(names):
+            continue
+        message = f"{address!r} is the address of {names[0]} too"
+        findings += [
+            document.finding(("instruments", *place), message, "give each instrument its own")
+            for place in places[1:]
+        ]
     return findings

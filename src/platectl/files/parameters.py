@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from platectl.domain.codes import Code
 from platectl.domain.errors import UserInputError
 from platectl.domain.findings import Finding
 from platectl.domain.units import DIMENSIONS, parse_quantity
@@ -22,7 +23,14 @@ def override(document: Document, values: Mapping[str, str]) -> list[Finding]:
         if name not in parameters:
             known = ", ".join(sorted(parameters))
             findings.append(
-                Finding("no such parameter", "--set", None, name, f"use one of: {known}")
+                Finding(
+                    "no such parameter",
+                    "--set",
+                    None,
+                    name,
+                    f"use one of: {known}",
+                    code=Code.PARAMETER_UNKNOWN,
+                )
             )
             continue
         parameters[name]["value"] = _plain(text, parameters[name].get("unit"))
@@ -52,28 +60,33 @@ def check_parameters(document: Document) -> list[Finding]:
     return findings
 
 
-def _problem(parameter: Mapping[str, Any]) -> tuple[str, str] | None:  # noqa: PLR0911  # one exit a rule
+def _problem(parameter: Mapping[str, Any]) -> tuple[str, str, Code | None] | None:  # noqa: PLR0911  # one exit a rule
     value, unit = parameter["value"], str(parameter["unit"])
     if unit in LISTS:
         if not isinstance(value, list) or not value:
-            return f"{value!r} is not a list", f"write [..., ...] of {LISTS[unit]}s"
+            fix = f"write [..., ...] of {LISTS[unit]}s"
+            return f"{value!r} is not a list", fix, Code.VALUE_OUT_OF_RANGE
         problems = (_problem({**parameter, "value": v, "unit": LISTS[unit]}) for v in value)
         return next((p for p in problems if p), None)
     try:
         number = _number(value, unit)
     except UserInputError as error:
         message, _, fix = str(error).partition("; ")
-        return message, fix
+        return message, fix, error.code
     choices = parameter.get("choices") or ()
     if choices and value not in choices:
-        return f"{value!r} is not offered", f"use one of {', '.join(map(str, choices))}"
+        return (
+            f"{value!r} is not offered",
+            f"use one of {', '.join(map(str, choices))}",
+            Code.VALUE_OUT_OF_RANGE,
+        )
     if number is None:
         return None
     low, high = parameter.get("min"), parameter.get("max")
     if low is not None and number < (_number(low, unit) or 0.0):
-        return f"{value} is below the limit", f"use at least {low}"
+        return f"{value} is below the limit", f"use at least {low}", Code.VALUE_OUT_OF_RANGE
     if high is not None and number > (_number(high, unit) or 0.0):
-        return f"{value} is above the limit", f"use at most {high}"
+        return f"{value} is above the limit", f"use at most {high}", Code.VALUE_OUT_OF_RANGE
     return None
 
 
@@ -82,21 +95,27 @@ def _number(value: object, unit: str) -> float | None:
         return parse_quantity(value, unit)
     if unit == "integer":
         if isinstance(value, bool) or not isinstance(value, int):
-            raise UserInputError(f"{value!r} is not a whole number; write it without unit or point")
+            raise UserInputError(
+                f"{value!r} is not a whole number; write it without unit or point",
+                code=Code.NOT_A_NUMBER,
+            )
         return float(value)
     if unit == "number":
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise UserInputError(f"{value!r} is not a number; write it without a unit")
+            raise UserInputError(
+                f"{value!r} is not a number; write it without a unit", code=Code.NOT_A_NUMBER
+            )
         return float(value)
     if unit == "date":
         try:
             date.fromisoformat(str(value))
         except ValueError:
             raise UserInputError(
-                f"{value!r} is not a date; write year-month-day, like 2026-01-05"
+                f"{value!r} is not a date; write year-month-day, like 2026-01-05",
+                code=Code.VALUE_OUT_OF_RANGE,
             ) from None
     if not isinstance(value, str) or not value.strip():
-        raise UserInputError(f"{value!r} is not a text; write a name")
+        raise UserInputError(f"{value!r} is not a text; write a name", code=Code.FIELD_MISSING)
     return None
 
 

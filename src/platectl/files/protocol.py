@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from platectl.domain.assay import AssayProtocol
+from platectl.domain.codes import Code
 from platectl.domain.findings import Finding, InputRefusedError
 from platectl.files.parameters import check_parameters, override, substitute
 from platectl.files.yaml_lines import Document, Place, findings_of, read_yaml
@@ -23,6 +25,7 @@ def bundled(name: str) -> Path:
     return Path(str(files(BUNDLE).joinpath(name)))
 
 
+@cache
 def protocol_names() -> tuple[str, ...]:
     """Names of the bundled protocols that can be run."""
     names = []
@@ -45,7 +48,9 @@ def find_protocol(reference: str) -> Path:
     if reference in protocol_names():
         return bundled(f"{reference}.yaml")
     fix = f"give a .yaml file or one of: {', '.join(protocol_names())}"
-    raise InputRefusedError([Finding("no such protocol", "", None, reference, fix)])
+    raise InputRefusedError(
+        [Finding("no such protocol", "", None, reference, fix, code=Code.NAME_UNKNOWN)]
+    )
 
 
 def load_protocol(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
+from platectl.domain.codes import Code
+from platectl.domain.errors import UserInputError
 from platectl.domain.findings import Finding, InputRefusedError
+from platectl.files.table import parse_number, read_bytes
 
 _ROOT = "GraphPadPrismFile"
 
@@ -49,13 +51,7 @@ def load_pzfx(path: Path) -> PrismFile:
     Raises:
         InputRefusedError: With all findings.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputRefusedError(
-            [Finding(f"cannot be read: {error.strerror}", str(path))]
-        ) from error
-    return parse_pzfx(content, name=str(path))
+    return parse_pzfx(read_bytes(path), name=str(path))
 
 
 def parse_pzfx(content: bytes, *, name: str) -> PrismFile:
@@ -75,14 +71,16 @@ def parse_pzfx(content: bytes, *, name: str) -> PrismFile:
         root: Element = fromstring(content, forbid_dtd=True)
     except DefusedXmlException as error:
         message = "declares a document type or entities, which no file of Prism does"
-        raise InputRefusedError([Finding(message, name)]) from error
+        raise InputRefusedError([Finding(message, name, code=Code.NOT_PRISM)]) from error
     except (ParseError, ValueError, LookupError) as error:
         line = error.position[0] if isinstance(error, ParseError) else None
         fix = "save it in Prism as .pzfx"
-        raise InputRefusedError([Finding(f"is no XML: {error}", name, line, "", fix)]) from error
+        finding = Finding(f"is no XML: {error}", name, line, "", fix, code=Code.NOT_PRISM)
+        raise InputRefusedError([finding]) from error
     if _local(root) != _ROOT:
         message = f"is no file of Prism: its root is {_local(root)}"
-        raise InputRefusedError([Finding(message, name, 1, "", "save it in Prism as .pzfx")])
+        fix = "save it in Prism as .pzfx"
+        raise InputRefusedError([Finding(message, name, 1, "", fix, code=Code.NOT_PRISM)])
     findings: list[Finding] = []
     tables, skipped = [], []
     for element in root:
@@ -93,7 +91,9 @@ def parse_pzfx(content: bytes, *, name: str) -> PrismFile:
         else:
             skipped.append(_title(element))
     if not tables:
-        findings.append(Finding("holds no XY table", name, fix="enter the data as XY"))
+        findings.append(
+            Finding("holds no XY table", name, fix="enter the data as XY", code=Code.PRISM_NO_TABLE)
+        )
     if findings:
         raise InputRefusedError(findings)
     return PrismFile(tuple(tables), tuple(skipped))
@@ -103,10 +103,14 @@ def _table(element: Element, findings: list[Finding], name: str) -> PrismTable:
     title = _title(element)
     if element.get("XFormat", "numbers") != "numbers":
         message = f"X is given as {element.get('XFormat')!r}"
-        findings.append(Finding(message, name, None, title, "enter X as plain numbers"))
+        findings.append(
+            Finding(message, name, None, title, "enter X as plain numbers", code=Code.PRISM_FORMAT)
+        )
     if element.get("YFormat", "replicates") != "replicates":
         message = f"Y is given as {element.get('YFormat')!r}"
-        findings.append(Finding(message, name, None, title, "enter Y as replicates"))
+        findings.append(
+            Finding(message, name, None, title, "enter Y as replicates", code=Code.PRISM_FORMAT)
+        )
     x_title, x = "", tuple[float | None, ...]()
     columns = []
     for child in element:
@@ -118,7 +122,16 @@ def _table(element: Element, findings: list[Finding], name: str) -> PrismTable:
             found, excluded = _subcolumns(child, findings, name, title)
             columns.append(PrismColumn(_title(child), found, excluded))
     if not any(value is not None for value in x):
-        findings.append(Finding("has no X values", name, None, title, "enter X as plain numbers"))
+        findings.append(
+            Finding(
+                "has no X values",
+                name,
+                None,
+                title,
+                "enter X as plain numbers",
+                code=Code.PRISM_FORMAT,
+            )
+        )
     return PrismTable(title, x_title, x, tuple(_fitted(c, len(x), findings, name, title) for c in columns))  # fmt: skip
 
 
@@ -134,10 +147,10 @@ def _subcolumns(
             if cell.get("Excluded") == "1":
                 excluded.add((replicate, row))
             try:
-                values.append(_number(text))
-            except ValueError:
+                values.append(parse_number(text, "value") if text else None)
+            except UserInputError as error:
                 where = f"{table}: {_title(column)}: row {row + 1}"
-                findings.append(Finding(f"{text!r} is not a number", name, None, where))
+                findings.append(Finding.of(error, name, None, where))
                 values.append(None)
         found.append(tuple(values))
     return tuple(found), frozenset(excluded)
@@ -151,18 +164,12 @@ def _fitted(
     for values in column.replicates:
         if any(value is not None for value in values[rows:]):
             where = f"{table}: {column.title}"
-            findings.append(Finding(f"has more than {rows} rows, X does not", name, None, where))
+            message = f"has more than {rows} rows, X does not"
+            findings.append(
+                Finding(message, name, None, where, "give each row its X", code=Code.PRISM_FORMAT)
+            )
         fitted.append((*values[:rows], *[None] * (rows - len(values))))
     return PrismColumn(column.title, tuple(fitted), column.excluded)
-
-
-def _number(text: str) -> float | None:
-    if not text:
-        return None
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(text)
-    return value
 
 
 def _children(element: Element, name: str) -> Iterator[Element]:

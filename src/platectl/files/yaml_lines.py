@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from platectl.domain.codes import Code
 from platectl.domain.findings import Finding, InputRefusedError
 
 Place = tuple[str | int, ...]
@@ -32,13 +33,15 @@ class Document:
             place = place[:-1]
         return self.name, None
 
-    def finding(self, place: Place, message: str, fix: str = "") -> Finding:
+    def finding(
+        self, place: Place, message: str, fix: str = "", code: Code | None = None
+    ) -> Finding:
         """Return an error at a path of this document."""
         file, line = self.source(place)
-        return Finding(message, file, line, ".".join(map(str, place)), fix)
+        return Finding(message, file, line, ".".join(map(str, place)), fix, code=code)
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # libyaml, if there
     """Safe loader that refuses duplicate keys, leaves dates as text, and ignores merge keys."""
 
 
@@ -60,7 +63,8 @@ def read_yaml(path: Path, *, name: str | None = None) -> Document:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise InputRefusedError([Finding(f"cannot be read: {reason}", shown)]) from error
+        code = Code.FILE_UNREADABLE if isinstance(error, OSError) else Code.NOT_TEXT
+        raise InputRefusedError([Finding(f"cannot be read: {reason}", shown, code=code)]) from error
     return parse_yaml(text, name=shown)
 
 
@@ -71,10 +75,12 @@ def parse_yaml(text: str, *, name: str) -> Document:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "unreadable"
-        finding = Finding(f"not YAML: {problem}", name, mark.line + 1 if mark else None)
+        line = mark.line + 1 if mark else None
+        finding = Finding(f"not YAML: {problem}", name, line, code=Code.NOT_YAML)
         raise InputRefusedError([finding]) from error
     if not isinstance(node, yaml.MappingNode):
-        raise InputRefusedError([Finding("expected fields with values (`name: value`)", name, 1)])
+        message = "expected fields with values (`name: value`)"
+        raise InputRefusedError([Finding(message, name, 1, code=Code.NOT_YAML)])
     findings: list[Finding] = []
     lines: dict[Place, Source] = {}
     data = _build(node, (), lines, findings, name)
@@ -99,7 +105,14 @@ def _build(
         if key in result:
             fix = "keep one of them"
             findings.append(
-                Finding(f"{key!r} is given twice", name, line, ".".join(map(str, place)), fix)
+                Finding(
+                    f"{key!r} is given twice",
+                    name,
+                    line,
+                    ".".join(map(str, place)),
+                    fix,
+                    code=Code.FIELD_TWICE,
+                )
             )
         result[str(key)] = _build(value_node, (*place, str(key)), lines, findings, name)
         lines[*place, str(key)] = (name, line)
@@ -112,7 +125,7 @@ def findings_of(error: ValidationError, document: Document) -> list[Finding]:
     for item in error.errors(include_url=False):
         place = _readable(item["loc"], document)
         message, fix = _words(dict(item))
-        found.append(document.finding(place, message, fix))
+        found.append(document.finding(place, message, fix, _code(dict(item))))
     return found
 
 
@@ -154,6 +167,15 @@ def _words(item: dict[str, Any]) -> tuple[str, str]:
     if kind in limits:
         return f"{value!r} is out of range", "use " + limits[kind].format(**context)
     return f"{value!r}: {str(item['msg'])[:1].lower()}{str(item['msg'])[1:]}", ""
+
+
+def _code(item: dict[str, Any]) -> Code | None:
+    kind = item["type"]
+    if kind == "value_error":
+        code: Code | None = getattr(item["ctx"]["error"], "code", None)
+        return code
+    named = {"missing": Code.FIELD_MISSING, "extra_forbidden": Code.FIELD_UNKNOWN}
+    return named.get(kind, Code.VALUE_OUT_OF_RANGE)
 
 
 def _short(value: object, kind: str) -> str:

@@ -29,7 +29,7 @@ class DriverInfo:
     name: str
     makes: str
     interfaces: tuple[str, ...]
-    wire: Literal["serial", "tcp", "http", "files", "console", "child"]
+    wire: Literal["serial", "tcp", "http", "files", "console", "child", "grpc", "none"]
     source: str
     maturity: Maturity = "paper"
     baud: int | None = None

@@ -97,6 +97,7 @@ class ExportedTrace:
     `times_s` are those of the file, counted from the first point of the well's own read (0 in an
     endpoint read); both channels of a point may carry the same time. `values` are NaN where
     `flags`, by the index of the point, says why. `source` names the file and the plate section.
+    `added_s` is when something was added to the well, by the same clock; None if the file does not say.
     """
 
     plate: str
@@ -107,6 +108,7 @@ class ExportedTrace:
     flags: Mapping[int, ReadFlag]
     temperature_c: float | None
     source: str
+    added_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

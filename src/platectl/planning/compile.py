@@ -15,6 +15,7 @@ from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
 from platectl.domain.lab import Lab
 from platectl.domain.labware import LabwareKind
 from platectl.domain.layout import Layout, Randomise
+from platectl.domain.qualification import Unit
 from platectl.domain.run import CompiledRun, PlanNote, PlatePlan
 from platectl.domain.samples import Sample
 from platectl.domain.steps import Anchor, Hold, Step, Window
@@ -54,6 +55,7 @@ class Request:
     not_before_s: float = 0.0
     not_after_s: float | None = None
     randomise: Randomise | None = None
+    qualified: Mapping[str, tuple[Unit, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def compile_run(
     """
     terms = terms or NightTerms()
     first = requests[0]
-    facilities = build_facilities(first.lab, first.lab_document)
+    facilities = build_facilities(first.lab, first.lab_document, first.qualified)
     carries = unclean(first.lab, facilities.having("Operator"))
     batch = Batch(facilities, pools_of(facilities), carries)
     findings: list[Finding] = []
@@ -120,6 +122,7 @@ def compile_run(
         files={name: digest for request in requests for name, digest in request.files.items()},
         planned=PlanNote(method=plan.method, bound_s=plan.bound_s),
         absences=dict(terms.absences),
+        qualified=facilities.qualified,
         equals=tuple(p.members for p in batch.pools if p.name in first.lab.instruments),
     )
     return run, findings

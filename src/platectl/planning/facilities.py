@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from platectl import registry
 from platectl.domain.errors import DisconnectedError, UserInputError
 from platectl.domain.findings import Finding, refuse_if_any
 from platectl.domain.lab import Lab
+from platectl.domain.qualification import Unit
 from platectl.files.yaml_lines import Document, findings_of
 from platectl.hal.instrument import DriverSetup
 from platectl.hal.stream import ByteStream
@@ -32,9 +33,13 @@ async def _refuse() -> ByteStream:
 class Facilities:
     """The instruments of a lab by interface, and where labware can stand."""
 
-    def __init__(self, lab: Lab, drivers: dict[str, Any]) -> None:
+    def __init__(
+        self, lab: Lab, drivers: dict[str, Any], qualified: dict[str, tuple[Unit, ...]]
+    ) -> None:
         self.lab = lab
         self.drivers = drivers
+        #: units that may answer for an instrument whose driver is on paper otherwise
+        self.qualified = qualified
 
     def having(self, interface: str) -> tuple[str, ...]:
         """Names of instruments that satisfy an interface, in the order of the lab file."""
@@ -70,14 +75,19 @@ class Facilities:
         return tuple(n for n, e in self.lab.instruments.items() if e.position in positions)
 
 
-def build_facilities(lab: Lab, document: Document) -> Facilities:
+def build_facilities(
+    lab: Lab, document: Document, qualified: Mapping[str, tuple[Unit, ...]]
+) -> Facilities:
     """Load every driver class, validate its settings, and build it unconnected.
+
+    `qualified` are the units of a driver whose hardware tests passed.
 
     Raises:
         InputRefusedError: Unknown drivers, wrong settings, paper drivers on real addresses.
     """
     findings: list[Finding] = []
     drivers: dict[str, Any] = {}
+    relied: dict[str, tuple[Unit, ...]] = {}
     for name, entry in lab.instruments.items():
         place = ("instruments", name)
         try:
@@ -95,19 +105,28 @@ def build_facilities(lab: Lab, document: Document) -> Facilities:
             continue
         drivers[name] = driver_class(DriverSetup(name, _NoClock(), _refuse, settings))
         simulated = entry.address.startswith("sim:") or (
-            lab.simulated and entry.address.startswith("drop:")
+            lab.simulated and entry.address.startswith(("drop:", "none:"))
         )
-        if not simulated and driver_class.info.maturity == "paper" and not entry.allow_paper:
+        if simulated or driver_class.info.maturity != "paper" or entry.allow_paper:
+            continue
+        relied[name] = tuple(
+            unit
+            for unit in qualified.get(entry.driver, ())
+            if entry.serial_number in {"", unit.serial_number}
+        )
+        if not relied[name]:
             message = (
                 f"driver {entry.driver!r} was never verified on a real instrument (maturity: paper)"
             )
             findings.append(
                 document.finding(
-                    (*place, "driver"), message, "set allow_paper: true to accept that"
+                    (*place, "driver"),
+                    message,
+                    f"test it (platectl instruments qualify {name}), or set allow_paper: true to accept that",
                 )
             )
     refuse_if_any(findings + _thermometers(lab, drivers, document))
-    return Facilities(lab, drivers)
+    return Facilities(lab, drivers, relied)
 
 
 def _thermometers(lab: Lab, drivers: dict[str, Any], document: Document) -> list[Finding]:

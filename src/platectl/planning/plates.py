@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from platectl.domain.assay import AssayProtocol, Mode
+from platectl.domain.codes import Code
 from platectl.domain.findings import Finding
 from platectl.domain.layout import (
     Along,
@@ -51,7 +52,10 @@ def plan_plates(
     for sample in sorted(samples, key=lambda s: s.plate == 0):
         number, problem = _free(sample, places, slots)
         if problem:
-            findings.append(Finding(problem[0], sheet, sample.line, problem[1], problem[2]))
+            code = Code.SLOT_UNKNOWN if problem[1] == "slot" else Code.NO_PLACE
+            findings.append(
+                Finding(problem[0], sheet, sample.line, problem[1], problem[2], code=code)
+            )
             continue
         slot = sample.slot or next(s for s in slots if s not in places.get(number, {}))
         places.setdefault(number, {})[slot] = sample
@@ -116,13 +120,15 @@ def _layout_findings(protocol: AssayProtocol, layout: Layout) -> list[Finding]:
     compounds = protocol.compounds
     roles = {block.role for block in layout.controls}
     findings += [
-        Finding(f"has no {role} wells", file, None, where, "give at least two")
+        Finding(
+            f"has no {role} wells", file, None, where, "give at least two", code=Code.MAP_IMPOSSIBLE
+        )
         for role in NEEDED[protocol.mode]
         if role not in roles
     ]
     findings += [
         Finding(f"has {role} wells, but no such control is defined", file, None, where,
-                f"add {role} to compounds.controls")
+                f"add {role} to compounds.controls", code=Code.MAP_IMPOSSIBLE)
         for role in sorted(roles & WITH_COMPOUND)
         if role not in compounds.controls
     ]  # fmt: skip
@@ -137,14 +143,28 @@ def _layout_findings(protocol: AssayProtocol, layout: Layout) -> list[Finding]:
                 f"series {series.slot} replicate {series.replicate} has {len(series.wells)} wells"
             )
             findings.append(
-                Finding(message, file, None, where, "a curve needs at least 5 concentrations")
+                Finding(
+                    message,
+                    file,
+                    None,
+                    where,
+                    "a curve needs at least 5 concentrations",
+                    code=Code.MAP_IMPOSSIBLE,
+                )
             )
     for slot in layout.slots:
         count = sum(s.slot == slot for s in layout.series)
         if count < compounds.replicates:
             message = f"{slot} has {count} series, the protocol asks for {compounds.replicates} replicates"
             findings.append(
-                Finding(message, file, None, where, "add series or lower the parameter replicates")
+                Finding(
+                    message,
+                    file,
+                    None,
+                    where,
+                    "add series or lower the parameter replicates",
+                    code=Code.MAP_IMPOSSIBLE,
+                )
             )
     for block in layout.controls:
         findings += _level_findings(block, protocol, file, where)

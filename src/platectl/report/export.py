@@ -73,6 +73,7 @@ def results_json(report: RunReport) -> str:
         "files": dict(report.files),
         "conditions": [list(row) for row in report.conditions],
         "warnings": list(report.warnings),
+        "findings": [finding.plain() for finding in report.findings],
         "review": {
             "standing": report.review.standing, "version": report.review.version,
             "sentence": report.review.sentence, "study": report.review.study,

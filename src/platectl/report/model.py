@@ -10,6 +10,7 @@ from platectl.analysis.calcium import CalciumPlateResult
 from platectl.analysis.kinetics import KineticsResult
 from platectl.analysis.results import PlateResult
 from platectl.analysis.saturation import SaturationResult
+from platectl.domain.findings import Finding
 from platectl.domain.layout import WellPlan
 
 AnyResult = PlateResult | SaturationResult | KineticsResult | CalciumPlateResult
@@ -155,6 +156,7 @@ class RunReport:
         conditions: Rows of (what, value) for people.
         files: File -> SHA-256.
         warnings: Sentences that a reader has to see before any number.
+        findings: Findings of the data that were read, which are among the warnings too.
         versions: Software -> version.
         run_hash: SHA-256 of the compiled run.
         review: Who did what with the data, and whether the results are signed.
@@ -175,6 +177,7 @@ class RunReport:
     conditions: Sequence[tuple[str, str]] = ()
     files: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     run_hash: str = ""
     review: Review = Review()

@@ -24,7 +24,7 @@ LINE = 1.35
 CELL_GAP_IN = 0.12
 ROOM_IN = 0.9
 
-Paint = Callable[["Figure"], object]
+Paint = Callable[["Figure"], None]
 
 
 class Pages:
@@ -167,9 +167,11 @@ class Pages:
     def _put(self, x_in: float, base_in: float, text: str, size: float, **how: Any) -> None:
         if text:
             at = (x_in / WIDTH_IN, 1.0 - base_in / HEIGHT_IN)
-            self._pages[-1].append(
-                lambda figure: figure.text(*at, text, fontsize=size, color=INK, **how)
-            )
+
+            def paint(figure: Figure) -> None:
+                figure.text(*at, text, fontsize=size, color=INK, **how)
+
+            self._pages[-1].append(paint)
 
     def _rule(self, x0: float, y0: float, x1: float, y1: float, points: float) -> None:
         across, down = (x0 / WIDTH_IN, x1 / WIDTH_IN), (1 - y0 / HEIGHT_IN, 1 - y1 / HEIGHT_IN)

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from platectl.domain.clock import MOMENT_S
 from platectl.domain.errors import InstrumentFaultError
 from platectl.domain.steps import Anchor, Effect
 from platectl.hal.handling import Shaker, ThermalNest
@@ -123,7 +124,7 @@ class Wait(Params):
         """Sleep to the deadline, reading the nest's temperature every ten minutes."""
         due_s = bench.moment_s(self.until)
         temperatures: list[float] = []
-        while self.monitor and due_s - bench.clock.monotonic_s() > 0:
+        while self.monitor and due_s - bench.clock.monotonic_s() > MOMENT_S:
             shaker: Shaker = bench.instrument(self.monitor)
             temperatures.append(await shaker.read_temperature_c())
             await bench.wait_until(min(due_s, bench.clock.monotonic_s() + 600.0))

@@ -8,9 +8,10 @@
     tcp:hidex.lab:2005
     replay:recordings/combi.txt
     pylabrobot:STARlet-4711
+    sila:192.168.0.9:50052?insecure=1
 
 The last one is a child process; its name is free, and is what the device is locked under.
-`sim:`, `drop:` and `console:` are no ports; whoever builds a lab deals with them.
+`sim:`, `drop:`, `console:` and `none:` are no ports; whoever builds a lab deals with them.
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ _LINE_OPTIONS: Final[Mapping[str, Callable[[str], Any]]] = {
 }
 _BREAK: Final[Mapping[str, Callable[[str], Any]]] = {"break_ms": _whole_number}
 _BACKEND: Final[Mapping[str, Callable[[str], Any]]] = {"backend": str}
+_SILA: Final[Mapping[str, Callable[[str], Any]]] = {"insecure": _switch, "ca": Path}
 
 
 def open_connector(address: str) -> Connector:
@@ -75,12 +77,13 @@ def open_connector(address: str) -> Connector:
     scheme, colon, rest = address.partition(":")
     makers = {
         "serial": _serial, "visa": _visa, "tcp": _tcp, "replay": _replay, "pylabrobot": _child,
+        "sila": _sila,
     }  # fmt: skip
     if not colon or scheme not in makers:
         raise UserInputError(
             f"{address!r} is no address of a port; write serial:/dev/ttyUSB0?baud=9600, "
             "visa:ASRL/dev/ttyUSB0::INSTR, visa:TCPIP::host::port::SOCKET, tcp:host:port, "
-            "replay:file or pylabrobot:name"
+            "replay:file, pylabrobot:name or sila:host:port"
         )
     return makers[scheme](address, rest)
 
@@ -146,6 +149,22 @@ def _replay(address: str, rest: str) -> Connector:
         from platectl.transport.replay import ReplayStream  # fast start-up
 
         return ReplayStream.from_file(path)
+
+    return connect
+
+
+def _sila(address: str, rest: str) -> Connector:
+    place, options = _split(address, rest, _SILA)
+    match = _TCP.fullmatch(place)
+    if not match or not 0 < int(match[2]) <= _HIGHEST_PORT:
+        raise UserInputError(
+            f"{address!r} needs a host and a port; write sila:host:port?insecure=1"
+        )
+
+    async def connect() -> ByteStream:
+        from platectl.transport.sila import open_sila  # fast start-up
+
+        return await open_sila(match[1].strip("[]"), int(match[2]), **options)
 
     return connect
 

@@ -36,6 +36,7 @@ def _guess(x: FloatArray, y: FloatArray) -> FloatArray:
 BELL_SHAPED = Model(
     name="Bell-shaped",
     equation="Y = Bottom + Span/(1+10^(LogEC50-X))/(1+10^((X-LogIC50)*2))",
+    source="two Hill terms with common plateaus; the falling one has slope 2",
     parameters=("Bottom", "Span", "LogEC50", "LogIC50"),
     curve=_curve,
     guess=_guess,

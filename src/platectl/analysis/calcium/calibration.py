@@ -78,6 +78,8 @@ def _ends(trace: RatioTrace, background: Background) -> tuple[float, float] | No
     """Ratio in the end, and F380 in the end over F380 before the addition."""
     late = trace.trace
     if late.late340.size and late.late380.size:
+        if not (np.isfinite(late.late340).any() and np.isfinite(late.late380).any()):
+            return None
         f340 = float(np.nanmean(late.late340)) - background.at_340
         f380 = float(np.nanmean(late.late380)) - background.at_380
     else:

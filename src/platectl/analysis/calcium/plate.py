@@ -19,7 +19,12 @@ from platectl.analysis.calcium.quality import (
 from platectl.analysis.calcium.response import ResponseOptions, analyse_response
 from platectl.analysis.calcium.results import CalciumPlateResult, ResponseResult, StimulusCheck
 from platectl.analysis.calcium.signal import background_of, ratio_trace
-from platectl.analysis.calcium.traces import CalciumConditions, WellTrace, check_traces
+from platectl.analysis.calcium.traces import (
+    CalciumConditions,
+    WellTrace,
+    check_conditions,
+    check_traces,
+)
 from platectl.analysis.limits import QcMetric, judged, worst
 from platectl.analysis.preparation import PreparationErrors
 from platectl.analysis.qualifiers import Flag
@@ -47,6 +52,7 @@ class CalciumOptions:
     rules: ResponseRules = ResponseRules()  # noqa: RUF009 frozen
 
 
+@np.errstate(divide="ignore", invalid="ignore")  # a dark plate has ratios that are no numbers
 def analyse_calcium_plate(
     wells: Sequence[WellTrace],
     conditions: CalciumConditions,
@@ -63,6 +69,7 @@ def analyse_calcium_plate(
     """
     given = tuple(wells)
     check_traces(given)
+    check_conditions(conditions)
     background = background_of(given)
     traces = tuple(ratio_trace(w, background) for w in given)
     calibration = calibrate(traces, background, conditions.kd_molar)

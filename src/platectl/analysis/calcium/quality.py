@@ -83,7 +83,8 @@ def dye_metrics(
         text = "No well has enough readings to see how it was loaded."
         return [_metric("loading", None, "readings", text, state="fail")]
     level = float(np.nanmean(rest)) / background.at_380 if background.at_380 > 0 else math.inf
-    cv = float(np.nanstd(rest, ddof=1) / np.nanmean(rest)) if rest.size > 1 else math.nan
+    mean = float(rest.mean())
+    cv = float(rest.std(ddof=1)) / mean if rest.size > 1 and mean > 0.0 else math.nan
     metrics = [
         _metric("loading", level, f">= {limits.loading_over_background:g}",
                 f"F380 at rest is {level:.1f} times the background.",
@@ -108,7 +109,9 @@ def _drift(quiet: Sequence[RatioTrace], limits: CalciumLimits) -> list[QcMetric]
         after = trace.f380[trace.since_s > 0]
         after = after[np.isfinite(after)]
         if after.size > 2 * BLEACH_POINTS:
-            losses.append(1.0 - after[-BLEACH_POINTS:].mean() / after[:BLEACH_POINTS].mean())
+            first = float(after[:BLEACH_POINTS].mean())
+            if first > 0.0:
+                losses.append(1.0 - float(after[-BLEACH_POINTS:].mean()) / first)
     leak = float(np.mean(slopes)) if slopes else math.nan
     error = float(np.std(slopes, ddof=1) / np.sqrt(len(slopes))) if len(slopes) > 1 else 0.0
     loss = float(np.mean(losses)) if losses else math.nan

@@ -10,6 +10,7 @@ import numpy as np
 from platectl.analysis.calcium.traces import FEWEST_POINTS, WellTrace
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.model import FloatArray
+from platectl.domain.codes import Code
 
 FAINT = 3.0
 JUMP_SD = 5.0
@@ -75,7 +76,8 @@ def background_of(wells: Sequence[WellTrace]) -> Background:
     if not means:
         raise AnalysisError(
             "There is no usable well of unloaded cells, so the background is not known: ratios "
-            "without it would be wrong."
+            "without it would be wrong.",
+            Code.CONTROLS_FEW,
         )
     at_340, at_380 = np.mean(means, axis=0)
     return Background(float(at_340), float(at_380), len(means))

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.model import FloatArray
+from platectl.analysis.plate import is_number
+from platectl.domain.codes import Code
 
 FEWEST_POINTS = 4
+LARGEST_COUNT = 1e50
+MOST_MOLAR = 100.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,16 +88,74 @@ def check_traces(wells: tuple[WellTrace, ...]) -> None:
         AnalysisError: No wells, a well twice, arrays that do not belong together.
     """
     if not wells:
-        raise AnalysisError("There are no wells to analyse.")
+        raise AnalysisError("There are no wells to analyse.", Code.POINTS_FEW)
     seen: set[str] = set()
     for well in wells:
         if well.well in seen:
-            raise AnalysisError(f"Well {well.well} is given twice.")
+            raise AnalysisError(f"Well {well.well} is given twice.", Code.WELL_TWICE)
         seen.add(well.well)
-        if well.t340_s.shape != well.f340.shape or well.t380_s.shape != well.f380.shape:
-            raise AnalysisError(f"Well {well.well} has other numbers of times than of readings.")
-        if well.role in {"test", "reference"} and not (well.concentration_molar or 0.0) > 0.0:
-            raise AnalysisError(f"Well {well.well} has no usable concentration of {well.compound}.")
-        for times in (well.t340_s, well.t380_s):
-            if times.size > 1 and not (np.diff(times) > 0).all():
-                raise AnalysisError(f"The times of well {well.well} do not rise.")
+        _check_well(well)
+
+
+def _check_well(well: WellTrace) -> None:
+    given: tuple[Any, ...] = (
+        well.t340_s, well.f340, well.t380_s, well.f380, well.late340, well.late380,
+    )  # fmt: skip
+    for values in given:
+        if not isinstance(values, np.ndarray) or values.dtype.kind not in "iuf":
+            message = f"The readings of well {well.well} must be arrays of real numbers."
+            raise AnalysisError(message, Code.NOT_A_NUMBER)
+        if np.isinf(values).any() or (np.abs(values[np.isfinite(values)]) > LARGEST_COUNT).any():
+            message = f"Well {well.well} has an infinite reading: leave it out (not a number)."
+            raise AnalysisError(message, Code.NOT_FINITE)
+    if well.t340_s.shape != well.f340.shape or well.t380_s.shape != well.f380.shape:
+        message = f"Well {well.well} has other numbers of times than of readings."
+        raise AnalysisError(message, Code.ARRAY_SHAPE)
+    for times in (well.t340_s, well.t380_s):
+        if np.isnan(times).any() or (times.size > 1 and not (np.diff(times) > 0).all()):
+            raise AnalysisError(f"The times of well {well.well} do not rise.", Code.ARRAY_SHAPE)
+    if well.addition_s is not None and not is_number(well.addition_s):
+        message = f"The addition to well {well.well} has no time ({well.addition_s!r} s)."
+        raise AnalysisError(message, Code.NOT_FINITE)
+    dose = well.concentration_molar
+    if well.role in {"test", "reference"} and not (
+        is_number(dose) and dose and 0.0 < dose <= MOST_MOLAR
+    ):
+        message = f"Well {well.well} has no usable concentration of {well.compound}."
+        raise AnalysisError(message, Code.DOSE_IMPOSSIBLE)
+    if well.used and well.role != "unloaded":
+        _check_light(well)
+
+
+def _check_light(well: WellTrace) -> None:
+    """Raw fluorescence of loaded cells is far above zero; noise about zero is another matter."""
+    for nm, values in ((340, well.f340), (380, well.f380)):
+        known = values[np.isfinite(values)]
+        if known.size and float(np.median(known)) < 0.0:
+            message = (
+                f"Well {well.well} has negative fluorescence at {nm} nm: export raw values, background "
+                "included, or exclude it with a reason."
+            )
+            raise AnalysisError(message, Code.COUNT_NEGATIVE)
+
+
+def check_conditions(conditions: CalciumConditions) -> None:
+    """Refuse conditions that no calculation can use.
+
+    Raises:
+        AnalysisError: A quantity is no number or out of its range; the sentence names it.
+    """
+    stimulus, stated = conditions.stimulus_molar, conditions.actual_temperature_c
+    for name, value, fits in (
+        (
+            "kd_molar",
+            conditions.kd_molar,
+            is_number(conditions.kd_molar) and conditions.kd_molar > 0.0,
+        ),
+        ("temperature_c", conditions.temperature_c, is_number(conditions.temperature_c)),
+        ("stimulus_molar", stimulus, stimulus is None or (is_number(stimulus) and stimulus > 0.0)),
+        ("actual_temperature_c", stated, stated is None or is_number(stated)),
+    ):
+        if not fits:
+            message = f"The plate's {name} cannot be {value!r}."
+            raise AnalysisError(message, Code.CONDITIONS_IMPOSSIBLE)

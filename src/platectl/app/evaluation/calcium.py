@@ -66,23 +66,35 @@ def evaluate_calcium(
         for plan in plate.wells
         if plan.well in readings
     ]
-    result, problem = _analysed(run.protocol, wells, _temperature_c(events, plate), terms.rules)
-    return EvaluatedPlate(plate, shown, result, problem, broken)
+    result, error = _analysed(run.protocol, wells, _temperature_c(events, plate), terms.rules)
+    return EvaluatedPlate(plate, shown, result, str(error or ""), broken)
 
 
 def evaluate_export(
     protocol: AssayProtocol, plate: PlatePlan, traces: Sequence[ExportedTrace],
     late: Sequence[ExportedTrace], added_s: float | None, rules: ResultRules,
 ) -> EvaluatedPlate:  # fmt: skip
-    """Analyse one plate from an export: `late` are the calibrators, `added_s` is since each first point."""
+    """Analyse one plate from an export: `late` are the calibrators.
+
+    `added_s` is when the compound came, since each first point; None takes what the export states.
+    """
     readings, later = _of_export(protocol, traces), _of_export(protocol, late)
-    added = {} if added_s is None else dict.fromkeys(readings, added_s)
+    added = {t.well: t.added_s for t in traces if t.added_s is not None}
+    if added_s is not None:
+        added = dict.fromkeys(readings, added_s)
     wells = [
         _trace(plan, readings, later, added, None) for plan in plate.wells if plan.well in readings
     ]
     stated = [t.temperature_c for t in traces if t.temperature_c is not None]
-    result, problem = _analysed(protocol, wells, float(np.mean(stated)) if stated else None, rules)
-    return EvaluatedPlate(plate, _rest(readings), result, problem)
+    result, error = _analysed(protocol, wells, float(np.mean(stated)) if stated else None, rules)
+    code = error.code if error else None
+    return EvaluatedPlate(plate, _rest(readings), result, str(error or ""), code=code)
+
+
+def missing_channels(protocol: AssayProtocol, traces: Sequence[ExportedTrace]) -> list[float]:
+    """Excitations of the dye that an export lacks, nm."""
+    there = {trace.channel.excitation_nm for trace in traces}
+    return [nm for nm in protocol.of_calcium.excitation_nm if min(abs(nm - t) for t in there) > SAME_NM]  # fmt: skip
 
 
 def baseline_s(protocol: AssayProtocol) -> float | None:
@@ -111,7 +123,7 @@ def _of_export(protocol: AssayProtocol, traces: Sequence[ExportedTrace]) -> dict
 def _analysed(
     protocol: AssayProtocol, wells: Sequence[WellTrace], temperature_c: float | None,
     rules: ResultRules,
-) -> tuple[CalciumPlateResult | None, str]:  # fmt: skip
+) -> tuple[CalciumPlateResult | None, AnalysisError | None]:  # fmt: skip
     """The result, or why there is none."""
     options = CalciumOptions(
         well_cv=protocol.of_calcium.well_cv,
@@ -121,11 +133,10 @@ def _analysed(
     )
     try:
         limits = calcium_limits(rules.calcium, protocol.qc)
-        return analyse_calcium_plate(
-            wells, _conditions(protocol, temperature_c), options, limits
-        ), ""
+        conditions = _conditions(protocol, temperature_c)
+        return analyse_calcium_plate(wells, conditions, options, limits), None
     except AnalysisError as error:
-        return None, str(error)
+        return None, error
 
 
 def _reads(protocol: AssayProtocol) -> tuple[str, str | None]:

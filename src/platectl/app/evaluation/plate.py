@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from platectl.app.evaluation.terms import Terms
+from platectl.domain.codes import Code
 from platectl.domain.events import Event
 from platectl.domain.run import PlatePlan
 from platectl.report.model import AnyResult, PlateReport
@@ -21,6 +22,8 @@ class EvaluatedPlate:
     result: AnyResult | None
     problem: str = ""
     broken_windows: tuple[str, ...] = ()
+    code: Code | None = None
+    """Name of the finding that `problem` is."""
 
     def report(self) -> PlateReport:
         """What a report shows of it."""

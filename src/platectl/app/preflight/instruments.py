@@ -12,8 +12,9 @@ from platectl.app.night import site_of
 from platectl.app.preflight.model import Check
 from platectl.app.prepare import Night
 from platectl.app.site import Site
-from platectl.app.wire import look_at
+from platectl.app.wire import look_at, stranger
 from platectl.domain.lab import Lab
+from platectl.domain.run import CompiledRun
 from platectl.hal.instrument import Identity
 from platectl.store.lock import Owner
 from platectl.transport.wall_clock import WallClock
@@ -25,7 +26,7 @@ def instrument_checks(night: Night) -> list[Check]:
     with tempfile.TemporaryDirectory(prefix="platectl-preflight-") as name:
         site = site_of(run, night.truth, night.seed, Path(name), None)
         said = site.run(_look(site, run.lab, used_instruments(run), Path(name)))
-    return [_check(name, answer) for name, answer in said.items()]
+    return [_check(run, name, answer) for name, answer in said.items()]
 
 
 async def _look(
@@ -39,7 +40,9 @@ async def _look(
         )  # fmt: skip
 
 
-def _check(name: str, answer: Identity | str) -> Check:
+def _check(run: CompiledRun, name: str, answer: Identity | str) -> Check:
+    if isinstance(answer, Identity) and name in run.qualified:
+        answer = stranger(run.lab.instruments[name], answer, run.qualified[name]) or answer
     if isinstance(answer, str):
         return Check(f"instrument {name}", "ready", answer, "no", "see to it, then check again")
     parts = (answer.model, answer.serial_number, answer.firmware)

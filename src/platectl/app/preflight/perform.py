@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from platectl.app.preflight.instruments import instrument_checks
 from platectl.app.preflight.model import Check, Preflight
 from platectl.app.preflight.supplies import slot_checks, supply_checks
 from platectl.app.preflight.surroundings import Surroundings, surrounding_checks
+from platectl.app.preflight.used import left_of, used_since
 from platectl.app.prepare import Night
+from platectl.domain.labware import LabwareKind
 from platectl.domain.night import SIMULATED_START
+from platectl.domain.stock import Stock
 from platectl.files.lab import load_catalogue
 from platectl.planning.demand import demand
 
@@ -19,14 +24,28 @@ def perform(night: Night, around: Surroundings, *, instruments: bool) -> Preflig
     """
     run = night.compiled
     at = run.starts or (SIMULATED_START if run.lab.simulated else around.now)
-    found = demand(run, at, load_catalogue(run.lab))
+    kinds = load_catalogue(run.lab)
+    found = demand(run, at, kinds)
     if night.stock is None:
         nothing = Check("stock", "a stock file", "none given", "unknown", "give one with --stock")
         checks = [nothing]
     else:
-        checks = list(supply_checks(run, found, night.stock))
+        stock, taken = _on_hand(night.stock, night, around, kinds)
+        checks = [*taken, *supply_checks(run, found, stock)]
     checks += slot_checks(found.slots)
     checks += surrounding_checks(run, around, disk_bytes=found.disk_bytes, zone=night.zone)
     if instruments:
         checks += instrument_checks(night)
     return Preflight(tuple(checks), found)
+
+
+def _on_hand(
+    stock: Stock, night: Night, around: Surroundings, kinds: Mapping[str, LabwareKind]
+) -> tuple[Stock, list[Check]]:
+    """The stock without what runs have loaded since it was counted, and a line that says so."""
+    if stock.counted is None:
+        return stock, []
+    used = used_since(around.runs, stock.counted, night.compiled, kinds)
+    taken = ", ".join(f"{one.run} ({len(one.plates)} plates)" for one in used) or "nothing"
+    since = f"counted {stock.counted.isoformat(timespec='minutes')}"
+    return left_of(stock, used), [Check("stock", since, f"less {taken}", "yes")]

@@ -29,7 +29,8 @@ class Surroundings:
     """The computer and the store at one moment.
 
     `barcodes` are those of earlier runs, with the run; `last_entry` is the latest entry of a ledger
-    of a real lab; `zone` is the computer's time zone. None is what nobody can say.
+    of a real lab; `zone` is the computer's time zone; `runs` are the folders of the store. None is
+    what nobody can say.
     """
 
     now: datetime
@@ -38,6 +39,7 @@ class Surroundings:
     zone: str | None = None
     last_entry: datetime | None = None
     barcodes: Mapping[str, str] = field(default_factory=dict)
+    runs: tuple[Path, ...] = ()
 
 
 def surroundings_of(store: Path) -> Surroundings:
@@ -56,7 +58,13 @@ def surroundings_of(store: Path) -> Surroundings:
             wall = datetime.fromisoformat(entry.wall)
             last = wall if last is None else max(last, wall)
     return Surroundings(
-        WallClock().now(), _free_bytes(store), synchronised(), _zone(), last, barcodes
+        WallClock().now(),
+        _free_bytes(store),
+        synchronised(),
+        _zone(),
+        last,
+        barcodes,
+        tuple(_runs(store)),
     )
 
 

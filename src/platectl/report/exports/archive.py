@@ -14,6 +14,7 @@ from urllib.parse import quote
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 from zlib import error as ZlibError  # noqa: N812  # a class with a small name
 
+from platectl.domain.codes import Code
 from platectl.domain.errors import StoreError
 from platectl.domain.findings import Finding
 from platectl.domain.run import CompiledRun
@@ -96,7 +97,9 @@ def verify_archive(path: Path) -> Verified:
     try:
         archive = ZipFile(path)
     except BadZipFile as error:
-        return Verified("", 0, 0, (Finding(f"is no archive: {error}", str(path)),))
+        return Verified(
+            "", 0, 0, (Finding(f"is no archive: {error}", str(path), code=Code.EXPORT_DAMAGED),)
+        )
     with archive, tempfile.TemporaryDirectory() as place:
         say = _Sayer(str(path), findings)
         digests = _digests(archive, say)
@@ -116,7 +119,7 @@ class _Sayer:
 
     def __call__(self, message: str, where: str = "") -> None:
         """Add one."""
-        self.findings.append(Finding(message, self.file, None, where))
+        self.findings.append(Finding(message, self.file, None, where, code=Code.EXPORT_DAMAGED))
 
 
 def _of_folder(folder: Path) -> dict[str, Path]:

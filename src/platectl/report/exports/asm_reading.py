@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from platectl.domain.codes import Code
 from platectl.domain.errors import UserInputError
 from platectl.domain.findings import Finding, refuse_if_any
 from platectl.domain.wells import PlateFormat
@@ -36,7 +37,7 @@ def check_asm(document: Mapping[str, Any], *, name: str) -> list[Finding]:
     findings: list[Finding] = []
 
     def say(message: str, where: str = "") -> None:
-        findings.append(Finding(message, name, None, where))
+        findings.append(Finding(message, name, None, where, code=Code.EXPORT_DAMAGED))
 
     if document.get("$asm.manifest") != MANIFEST:
         say(f"manifest is not {MANIFEST}", "$asm.manifest")
@@ -56,7 +57,9 @@ def check_asm(document: Mapping[str, Any], *, name: str) -> list[Finding]:
         wanted = expected.setdefault(kind, len(measurements))
         if len(measurements) != wanted:
             message = f"{len(measurements)} measurements, other wells of the read have {wanted}"
-            findings.append(Finding(message, name, None, where, severity="warning"))
+            findings.append(
+                Finding(message, name, None, where, severity="warning", code=Code.EXPORT_DAMAGED)
+            )
     return findings
 
 
@@ -69,7 +72,13 @@ def read_asm(document: Mapping[str, Any], *, name: str) -> tuple[list[Row], list
     try:
         findings = check_asm(document, name=name)
     except (KeyError, IndexError, TypeError, AttributeError) as error:
-        findings = [Finding(f"is no document of platectl: {error!r} is missing or odd", name)]
+        findings = [
+            Finding(
+                f"is no document of platectl: {error!r} is missing or odd",
+                name,
+                code=Code.EXPORT_DAMAGED,
+            )
+        ]
     refuse_if_any(findings)
     counts: list[Row] = []
     readings: list[Row] = []

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
 
+from platectl.domain.codes import Code
 from platectl.domain.findings import Finding, InputRefusedError
 from platectl.report.exports.columns import NUMBER, TEXT, TEXTS, TRUTH, WHOLE
 from platectl.report.exports.model import Column, Table
@@ -57,7 +58,7 @@ def read_excel(path: Path) -> list[Table]:
     except (OSError, BadZipFile, InvalidFileException, KeyError, ValueError) as error:
         fix = "give a workbook of platectl export"
         raise InputRefusedError(
-            [Finding(f"is no workbook: {error}", str(path), fix=fix)]
+            [Finding(f"is no workbook: {error}", str(path), fix=fix, code=Code.NOT_WORKBOOK)]
         ) from error
     with closing(book):
         return _tables(book, str(path))
@@ -71,14 +72,16 @@ def _tables(book: Any, file: str) -> list[Table]:
     """
     if DICTIONARY not in book.sheetnames:
         fix = "give a workbook of platectl export"
-        raise InputRefusedError([Finding("has no sheet 'dictionary'", file, fix=fix)])
+        raise InputRefusedError(
+            [Finding("has no sheet 'dictionary'", file, fix=fix, code=Code.EXPORT_DAMAGED)]
+        )
     findings: list[Finding] = []
     columns: dict[str, list[Column]] = {n: [] for n in book.sheetnames if n != DICTIONARY}
     for sheet, name, _, unit, kind, missing, meaning in _cells(book[DICTIONARY], len(_HEAD)):
         column = Column(str(name), str(kind), unit or "", meaning or "", nullable=missing == "none")
         columns.setdefault(str(sheet), []).append(column)
     lost = [name for name in columns if name not in book.sheetnames]
-    findings += [Finding(f"has no sheet {name!r}", file) for name in lost]
+    findings += [Finding(f"has no sheet {name!r}", file, code=Code.EXPORT_DAMAGED) for name in lost]
     tables = [
         _table(book[name], name, known, findings, file)
         for name, known in columns.items()
@@ -185,7 +188,16 @@ def _table(
     if heads[: len(wanted)] != wanted:
         lost = [head for head in wanted if head not in heads] or wanted
         message = f"columns {', '.join(lost)} are not where the dictionary says"
-        findings.append(Finding(message, file, 1, name, "leave the heads as they were written"))
+        findings.append(
+            Finding(
+                message,
+                file,
+                1,
+                name,
+                "leave the heads as they were written",
+                code=Code.EXPORT_DAMAGED,
+            )
+        )
         return Table(name, tuple(columns), ())
     rows: list[Row] = []
     for number, cells in enumerate(_cells(sheet, len(columns)), start=2):
@@ -195,7 +207,11 @@ def _table(
                 row[column.name] = _value(column, cell)
             except (TypeError, ValueError):
                 message = f"{cell!r} is no {column.kind}"
-                findings.append(Finding(message, file, number, f"{name}: {column.head}"))
+                findings.append(
+                    Finding(
+                        message, file, number, f"{name}: {column.head}", code=Code.EXPORT_DAMAGED
+                    )
+                )
         rows.append(row)
     return Table(name, tuple(columns), tuple(rows))
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from platectl.domain.codes import Code
 from platectl.domain.errors import UserInputError
 from platectl.domain.findings import Finding, InputRefusedError
 from platectl.report.exports.columns import NUMBER, TEXT, TEXTS, TRUTH, WHOLE
@@ -54,17 +55,23 @@ def read_parquet(folder: Path) -> list[Table]:
     paths = sorted(folder.glob("*.parquet"))
     if not paths:
         fix = "give a folder of platectl export"
-        raise InputRefusedError([Finding("holds no Parquet files", str(folder), fix=fix)])
+        raise InputRefusedError(
+            [Finding("holds no Parquet files", str(folder), fix=fix, code=Code.EXPORT_DAMAGED)]
+        )
     findings, tables = [], []
     for path in paths:
         try:
             data = parquet.read_table(path)
         except (OSError, arrow.ArrowException) as error:
-            findings.append(Finding(f"is no Parquet file: {error}", str(path)))
+            findings.append(
+                Finding(f"is no Parquet file: {error}", str(path), code=Code.EXPORT_DAMAGED)
+            )
             continue
         stated = data.schema.metadata or {}
         if stated.get(b"format") != FORMAT.encode():
-            findings.append(Finding(f"is not of the format {FORMAT}", str(path)))
+            findings.append(
+                Finding(f"is not of the format {FORMAT}", str(path), code=Code.EXPORT_DAMAGED)
+            )
             continue
         columns = tuple(_column(field) for field in data.schema)
         tables.append(Table(stated[b"table"].decode(), columns, tuple(data.to_pylist())))

@@ -154,7 +154,7 @@ def _column(table: ET.Element, tag: str, column: PrismColumn, width: int) -> Non
         for row, value in enumerate(values):
             struck = {"Excluded": "1"} if (replicate, row) in column.excluded else {}
             cell = ET.SubElement(subcolumn, "d", struck)
-            cell.text = None if value is None else repr(value)
+            cell.text = None if value is None else repr(float(value))
 
 
 def _say(element: ET.Element, title: str) -> None:

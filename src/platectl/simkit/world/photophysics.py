@@ -71,7 +71,7 @@ def counts(
     signal = np.where(shaken, signal * cells.jolt[wells], signal)
     cells.dye[wells] *= 1.0 - dye.bleaching
     background = dye.background_340 if channel == 0 else dye.background_380
-    return np.asarray(signal + background + _glow(held, wells, channel, truth, components))
+    return np.asarray(signal + background + glow(held, wells, channel, truth, components))
 
 
 def absorbance(
@@ -91,9 +91,19 @@ def _band(wavelength_nm: float, peak_nm: float, width_nm: float) -> float:
     return float(np.exp(-0.5 * ((wavelength_nm - peak_nm) / width_nm) ** 2))
 
 
-def _glow(held: Held, wells: Indices, channel: int, truth: Truth, components: Components) -> Array:
+def without_cells(
+    held: Held, wells: Indices, channel: int, truth: Truth, components: Components
+) -> Array:
+    """Expected counts of wells that hold no cells: background, and what shines, by its height."""
+    dye = truth.fura2
+    shining = glow(held, wells, channel, truth, components) * held.volume_ul[wells] / COLUMN_UL
+    return np.asarray((dye.background_340, dye.background_380)[channel] + shining)
+
+
+def glow(held: Held, wells: Indices, channel: int, truth: Truth, components: Components) -> Array:
+    """Counts of compounds that shine themselves."""
     total = np.zeros(wells.size)
-    for name, glow in truth.autofluorescence.items():
-        per_um = glow.at_340 if channel == 0 else glow.at_380
+    for name, shine in truth.autofluorescence.items():
+        per_um = shine.at_340 if channel == 0 else shine.at_380
         total += per_um * concentration_nm(held, components, name)[wells] * 1e-3
     return total

@@ -221,7 +221,8 @@ class World(Room):
         """Expected counts, free of the detector's noise, of the plate at a position, shape (n,).
 
         `at_s` is each well's own time on the clock; it may lie a little back, to when the plate was
-        last changed, and not ahead. Reading bleaches. A plate without cells shows background.
+        last changed, and not ahead. Reading bleaches. A plate without cells shows
+        background and what shines by itself, the more of it the higher it stands in the wells.
 
         Raises:
             WorldError: nothing_there, no_such_well, no_such_channel.
@@ -230,8 +231,7 @@ class World(Room):
         channel = photophysics.channel_of(excitation_nm)
         when = np.full(len(index), self.clock.monotonic_s()) if at_s is None else np.asarray(at_s)
         if held.cells is None:
-            dye = self.truth.fura2
-            return np.full(len(index), (dye.background_340, dye.background_380)[channel])
+            return photophysics.without_cells(held, index, channel, self.truth, self.components)
         return photophysics.counts(
             held, held.cells, index, when, channel, self.truth, self.components
         )

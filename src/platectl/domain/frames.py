@@ -1,4 +1,4 @@
-"""Lines of the bridge: JSON behind a checksum, so that no part of one is taken for a whole."""
+"""Lines of bridges: JSON behind a checksum, so that no part of one is taken for a whole."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""Plate maps of workbooks, long and as a grid, give the layouts that CSV maps give."""
+"""Plate maps, CSV or workbook, long or as a grid, give the layout that they were made from."""
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,16 @@ def workbook(path: Path, rows: list[list[Any]]) -> Path:
         book.active.append(row)
     book.save(path)
     return path
+
+
+def commas(path: Path, rows: list[list[Any]]) -> Path:
+    width = max(map(len, rows))
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([*row, *[None] * (width - len(row))] for row in rows)
+    return path
+
+
+FORMS = {"csv": commas, "xlsx": workbook}
 
 
 def lines(layout: Layout) -> list[list[Any]]:
@@ -61,11 +72,12 @@ def bundled() -> Layout:
     return protocol.layouts[protocol.layout]
 
 
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
 @pytest.mark.parametrize("shape", [lambda b: [HEAD, *lines(b)], grid])
-def test_a_map_of_a_workbook_is_the_layout_it_was_made_from(
-    shape: Any, bundled: Layout, tmp_path: Path
+def test_a_map_is_the_layout_it_was_made_from(
+    shape: Any, form: str, bundled: Layout, tmp_path: Path
 ) -> None:
-    path = workbook(tmp_path / "map.xlsx", shape(bundled))
+    path = FORMS[form](tmp_path / f"map.{form}", shape(bundled))
 
     assert alike(load_layout(path)) == alike(bundled)
 
@@ -80,24 +92,26 @@ def test_a_run_takes_a_workbook_as_its_plate_map(bundled: Layout, tmp_path: Path
     assert str(path) in mine.files
 
 
+@pytest.mark.parametrize("form", ["csv", "xlsx"])
 @pytest.mark.parametrize(
     ("rows", "finding"),
     [
-        ([HEAD, ["A1", "total"], ["A13", "nsb"]], ":3: A13: well A13 is outside a 96-well plate (A1 to H12)"),
-        ([HEAD, ["A1", "vehicule"]], ":2: A1: role 'vehicule' is not known; use test, reference, total, nsb or blank"),
-        ([HEAD, ["A1", "test", "test1", 1.5]], ":2: A1: invalid literal for int() with base 10: '1.5'"),
-        ([HEAD, ["A1", "total"], ["A1", "nsb"]], ": well A1 is used twice; give each well one meaning"),
-        ([[*HEAD, "colour"], ["A1", "total"]], ":1: colour: column 'colour' is not known; use the columns well, role, slot, point, replicate"),
-        ([["plate"], ["A1"]], ":1: holds no plate map on its first sheet; use the columns well, role, slot, point, replicate, or a grid of columns 1 to 12 and rows A to H"),
-        ([[None, *range(1, 13)], ["A", "total"], ["C"]], ":2: the rows of the grid are A, C; write A to H beside it"),
-        ([[None, *range(1, 13)], ["A", "totl"], *[[x] for x in "BCDEFGH"]], ":2: A1: 'totl' is not known; write total, nsb, blank or a series like test1.2/5 (slot, replicate, point)"),
-        ([[None, *range(1, 13)], ["A", "test1/1", "test1/1"], *[[x] for x in "BCDEFGH"]], ":2: A2: point 1 of test1 replicate 1 is there twice; number replicates"),
+        ([HEAD, ["A1", "total"], ["A13", "nsb"]], ":3: A13: well A13 is outside a 96-well plate (A1 to H12); use a well of it [well-outside]"),
+        ([HEAD, ["A1", "vehicule"]], ":2: A1: role 'vehicule' is not known; use test, reference, total, nsb, blank, vehicle, positive, stimulus, unloaded, rmax, rmin, empty [role-unknown]"),
+        ([HEAD, ["A1", "test", "test1", 1.5]], ":2: A1: point '1.5' is no whole number from 1 to 99; 1 is the highest concentration [not-a-number]"),
+        ([HEAD, ["A1", "total"], ["A1", "nsb"]], ":3: A1: well A1 is on line 2 too; give each well one meaning [well-twice]"),
+        ([[*HEAD, "colour"], ["A1", "total"]], ":1: colour: column 'colour' is not known; use the columns well, role, slot, point, replicate [column-unknown]"),
+        ([["plate"], ["A1"]], ":1: holds no plate map; use the columns well, role, slot, point, replicate, or a grid of columns 1 to 12 and rows A to H [not-a-table]"),
+        ([[None, *range(1, 13)], ["A", "total"], ["C"]], ":2: the rows of the grid are A, C; write A to H beside it [grid-rows]"),
+        ([[None, *range(1, 13)], ["A", "totl"], *[[x] for x in "BCDEFGH"]], ":2: A1: 'totl' is not known; write a control like total, or a series like test1.2/5 (slot, replicate, point) [cell-unknown]"),
+        ([[None, *range(1, 13)], ["A", "test1/1", "test1/1"], *[[x] for x in "BCDEFGH"]], ":2: A2: point 1 of test1 replicate 1 is there twice; number replicates [point-twice]"),
+        ([HEAD, ["A1", "test", "test1", 1], ["A2", "test", "test1", 3]], ": test1.1: test1 replicate 1 lacks point 2; number the points 1, 2, 3, … and leave a lost well out of the counts instead [point-missing]"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_map_is_named(
-    rows: list[list[Any]], finding: str, tmp_path: Path
+    rows: list[list[Any]], finding: str, form: str, tmp_path: Path
 ) -> None:
-    path = workbook(tmp_path / "map.xlsx", rows)
+    path = FORMS[form](tmp_path / f"map.{form}", rows)
 
     with pytest.raises(InputRefusedError) as refused:
         load_layout(path)
@@ -110,5 +124,5 @@ def test_what_is_no_workbook_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InputRefusedError, match="is no workbook"):
         load_layout(tmp_path / "map.xlsx")
-    with pytest.raises(InputRefusedError, match="is no workbook: No such file"):
+    with pytest.raises(InputRefusedError, match="cannot be read: No such file"):
         load_layout(tmp_path / "none.xlsx")

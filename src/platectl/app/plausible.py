@@ -1,0 +1,99 @@
+"""Whether the counts of a file can be those of the plate that the map, the sheet and the protocol describe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+
+from platectl.analysis.competition import ABOVE_ADDED
+from platectl.app.evaluation.binding import (
+    FEWEST_ALIQUOTS,
+    conditions_of,
+    measure_ligands,
+)
+from platectl.app.imports import Readings
+from platectl.domain.assay import AssayProtocol
+from platectl.domain.codes import Code
+from platectl.domain.findings import Finding
+from platectl.domain.layout import PLATE
+from platectl.domain.run import PlatePlan
+from platectl.domain.wells import expand_wells
+
+_SHOWN = 8
+
+
+def caution(code: Code, message: str, file: Path, where: str, fix: str) -> Finding:
+    """A finding that is said beside a result."""
+    return Finding(message, str(file), None, where, fix, "warning", code)
+
+
+def wells_of(path: Path, plate: PlatePlan, readings: Readings) -> list[Finding]:
+    """Wells that are on the map or in the counts alone."""
+    planned = [w.well for w in plate.wells if w.role != "empty"]
+    absent = [well for well in planned if well not in readings]
+    known = {w.well for w in plate.wells}
+    strange = [well for well in readings if well not in known]
+    unassigned = [w.well for w in plate.wells if w.role == "empty" and w.well in readings]
+    fix = "choose the layout with --layout, or give a plate map"
+    found = []
+    if len(absent) == len(planned):
+        message = "holds none of the wells of the plate map"
+        found.append(Finding(message, str(path), None, "", fix, code=Code.WELL_UNKNOWN))
+    elif absent:
+        message = f"has no counts of {_list(absent)}; they are left out"
+        found.append(caution(Code.WELL_MISSING, message, path, absent[0], "count them"))
+    if strange:
+        message = f"has wells that the plate map does not know: {_list(strange)}"
+        found.append(Finding(message, str(path), None, strange[0], fix, code=Code.WELL_UNKNOWN))
+    if unassigned:
+        message = f"has counts of wells without a compound: {_list(unassigned)}; they are left out"
+        fix = "name the compound on the sample sheet"
+        found.append(caution(Code.WELL_UNASSIGNED, message, path, unassigned[0], fix))
+    return found
+
+
+def above_added(
+    path: Path, protocol: AssayProtocol, plate: PlatePlan, readings: Readings, counted_on: date
+) -> list[Finding]:
+    """Wells with clearly more counts than the radioactivity that was pipetted into them."""
+    conditions = conditions_of(protocol, None, counted_on)
+    found = [
+        plan.well
+        for plan in plate.wells
+        if plan.well in readings
+        and readings[plan.well]["cpm"] - conditions.background_cpm
+        > ABOVE_ADDED * (plan.radioligand_molar or conditions.radioligand_molar) * conditions.cpm_per_molar
+    ]  # fmt: skip
+    if not found:
+        return []
+    message = f"has more counts than the radioactivity that was added to {_list(found)}"
+    fix = "check the numbers, their unit (cpm) and the protocol"
+    return [caution(Code.COUNT_ABOVE_ADDED, message, path, found[0], fix)]
+
+
+def aliquots(
+    path: Path, protocol: AssayProtocol, readings: Readings, counted_on: date
+) -> list[Finding]:
+    """Aliquots that cannot tell the concentration of the radioligand, although they were given for that."""
+    counting = protocol.analysis
+    groups = [*counting.aliquots, counting.blank_wells]
+    absent = [w for text in groups for w in expand_wells(text, PLATE) if w not in readings]
+    fix = f"count {', '.join(groups)} (aliquots and blanks), or leave --standards out"
+    if not measure_ligands(protocol, list(readings.values()), counted_on):
+        message = (
+            f"cannot tell the radioligand: {FEWEST_ALIQUOTS} aliquots above the blanks are needed"
+        )
+        return [
+            Finding(message, str(path), None, counting.aliquots[0], fix, code=Code.ALIQUOTS_FEW)
+        ]
+    if absent:
+        message = f"has no counts of {_list(absent)}"
+        return [caution(Code.WELL_MISSING, message, path, absent[0], "count them")]
+    return []
+
+
+def _list(wells: Iterable[str]) -> str:
+    names = list(wells)
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
