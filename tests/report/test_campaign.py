@@ -95,6 +95,20 @@ def test_failed_plates_are_in_no_mean_and_unsigned_values_are_counted(
     assert line.unsigned == 2
 
 
+def test_a_plate_that_was_not_analysed_is_told_beside_the_others(
+    runs: list[RunReport], plate: PlateReport, run: RunReport
+) -> None:
+    lost = replace(
+        run, run="lost", plates=(replace(plate, result=None, problem="The counter broke."),)
+    )
+
+    line = line_of([*runs[:3], lost])
+
+    assert [(v.run, v.left_out) for v in line.values if v.left_out] == [
+        ("lost", "plate was not analysed")
+    ]
+
+
 def test_plates_of_a_run_are_one_value(plate: PlateReport, run: RunReport) -> None:
     twice = replace(run, plates=(at(plate, 1e-9), replace(at(plate, 4e-9), name="P2")))
 

@@ -62,7 +62,9 @@ class Line:
     @property
     def title(self) -> str:
         """What the values are."""
-        return f"{self.quantity}, {self.site}" + (f", {self.against}" if self.against else "")
+        return f"{self.quantity}, {self.site or 'site not known'}" + (
+            f", {self.against}" if self.against else ""
+        )
 
     @property
     def used(self) -> tuple[Value, ...]:
@@ -103,6 +105,10 @@ def lines_of(reports: Sequence[RunReport]) -> list[Line]:
                 against = row.get("radioligand") or row.get("agonist") or ""
                 key = (row["compound"], quantity, row["site"] or "", against)
                 found.setdefault(key, []).append(Value(report.run, row, _left_out(row)))
+    for key in [key for key in found if not key[2]]:  # a plate without an analysis knows no site
+        alike = [other for other in found if other[:2] == key[:2] and other[2]]
+        if len(alike) == 1:
+            found[alike[0]] += found.pop(key)
     order = list(dict.fromkeys(key[0] for key in found))
     keys = sorted(found, key=lambda k: (order.index(k[0]), QUANTITIES.index(k[1]), k[2:]))
     return [_line(*key, found[key]) for key in keys]
@@ -110,8 +116,10 @@ def lines_of(reports: Sequence[RunReport]) -> list[Line]:
 
 def _expected(report: RunReport, row: Row) -> str:
     """What a plate without an analysis was to find for a compound, as far as its run has one."""
-    others = (r for r in result_rows(report.plates) if r["quantity"])
-    return next((str(r["quantity"]) for r in others), "Ki") if "test" in str(row["role"]) else ""
+    if row["role"] not in {"test", "reference"}:
+        return ""
+    usual = "EC50" if any(what == "Dye" for what, _ in report.conditions) else "Ki"
+    return next((str(r["quantity"]) for r in result_rows(report.plates) if r["quantity"]), usual)
 
 
 def _left_out(row: Row) -> str:

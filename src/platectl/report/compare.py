@@ -77,7 +77,7 @@ def write_comparison(path: Path, reports: Sequence[RunReport]) -> None:
         marks=marks(reports),
         reports=reports,
         parts=_parts(reports, lines),
-        details=_details(reports),
+        details=[*_details(reports), ("Provenance", _provenance(reports))],
         forests=[to_svg(p, salt=f"forest-{n}") for n, p in enumerate(forests(lines))],
         methods=METHODS,
     )
@@ -139,6 +139,14 @@ def _parts(
         ("In no mean", _left_out(lines)),
     ]
     return [(title, table) for title, table in found if len(table) > 1]
+
+
+def _provenance(reports: Sequence[RunReport]) -> list[list[str]]:
+    table = [["run", "lab", "started", "platectl", "compiled run (SHA-256)"]]
+    table += [
+        [r.run, r.lab, r.started, r.versions.get("platectl", ""), r.run_hash] for r in reports
+    ]
+    return table
 
 
 def _details(reports: Sequence[RunReport]) -> list[tuple[str, list[list[str]]]]:
