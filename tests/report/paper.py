@@ -14,8 +14,9 @@ from matplotlib.backends.backend_agg import RendererAgg
 from platectl.report.pages import HEIGHT_IN, WIDTH_IN, Pages
 from platectl.report.picture import style
 
-DPI = 72.0
-SLACK = 1.0
+#: of a press whose hints do not widen words
+DPI = 200.0
+SLACK = 3.0
 _ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"f": b"\f"}
 
 
@@ -78,7 +79,7 @@ class Paper:
 
 @dataclass(frozen=True)
 class Printed:
-    """A string with its box in points, from the left and from below."""
+    """A string with its box in dots, from the left and from below."""
 
     text: str
     box: tuple[float, float, float, float]
@@ -104,7 +105,6 @@ class _Press(RendererAgg):
     ) -> None:
         if mtext is not None and s.strip():
             self.printed.append(Printed(s, mtext.get_window_extent(self).extents))
-        super().draw_text(gc, x, y, s, prop, angle, ismath, mtext)
 
 
 def printed(pages: Pages) -> list[list[Printed]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,9 @@ from tests.report.browser import (
     measured,
     photographed,
 )
+from tests.report.conftest import plate_report, run_report
 from tests.report.nights import run_night
+from tests.report.test_campaign import at, campaign_of
 from tests.report.test_control_chart import VALUES, charted
 from tests.report.test_control_chart import row as chart_row
 from tests.report.test_control_chart import store_of as chart_store
@@ -35,7 +36,7 @@ from platectl.report.study import write_replicate
 from platectl.report.svg import to_svg
 
 pytestmark = pytest.mark.skipif(browser() is None, reason="no Chromium on this machine")
-ORDINARY = ("binding", "calcium", "compare", "chart", "replicate", "plan")
+ORDINARY = ("binding", "calcium", "campaign", "chart", "replicate", "plan")
 FURTHER = ("sigma1-saturation", "sigma1-kinetics", "fura2-modulator", "fura2-antagonist")
 
 
@@ -51,8 +52,10 @@ def write_pages(folder: Path) -> dict[str, str]:
         run_night(store, "sigma1-binding", "b"),
         run_night(store, "fura2-calcium", "c"),
     )
-    report, _ = reanalyse(binding)
-    write_comparison(folder / "compare.html", [report, replace(report, run="again")])
+    plate = plate_report()
+    beyond = run_report(at(plate, 1e-5, ">", "sigma2"), run="beyond")
+    several = [*campaign_of(plate, run_report(plate)), beyond, reanalyse(calcium)[0]]
+    write_comparison(folder / "campaign.html", several)
     write_chart(folder / "chart.html", chart.of, chart.chart, chart.left_out, chart.rules)
     write_replicate(folder / "replicate.html", study.of, study.study, study.left_out)
     write_plan(folder / "plan.html", night.compiled, overview(night.compiled), zone=night.zone)
@@ -81,7 +84,7 @@ def test_nothing_comes_from_outside(name: str, pages: dict[str, str]) -> None:
     assert from_outside(pages[name]) == []
 
 
-@pytest.mark.parametrize("name", ["binding", "calcium"])
+@pytest.mark.parametrize("name", ["binding", "calcium", "campaign"])
 def test_plots_show_something_on_the_photograph(
     name: str, pages: dict[str, str], layout: dict[str, Page], tmp_path: Path
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.report.paper import Paper
 
 from platectl.app.blinding import make_key, refuse_known
 from platectl.app.exports import FORMATS, export_run, exported_run
@@ -109,6 +110,12 @@ def test_no_name_leaks_from_a_blinded_run(store: Path, tmp_path: Path) -> None:
     ]  # fmt: skip
 
     assert len(files) == len(FORMATS)
+    said_on_paper = []
+    for words in (("night", "--csv", str(out / "campaign.csv")), ("night", "night")):
+        say(store, "report", *words, "--out", str(out / "paper.pdf"))
+        said_on_paper += [text for page in Paper(out / "paper.pdf").texts() for text in page]
+    assert any("BLINDED" in text for text in said_on_paper)
+    assert not [text for text in said_on_paper if any(t.decode() in text.lower() for t in TELLING)]
     assert leaks(folder, store / "index.db", store / "said.txt", out) == []
     assert not [text for text in outputs if any(t.decode() in text.lower() for t in TELLING)]
     assert "BLINDED" in (folder / "report.html").read_text()

@@ -22,12 +22,24 @@ from platectl.store.index import RunIndex
     help="What to write; without it, what --out ends with.",
 )
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="File to write.")
+@click.option(
+    "--csv",
+    "table",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write every result, mean over runs and selectivity as a table.",
+)
 @json_option
 def report(
-    names: tuple[str, ...], store: Path, form: str | None, out: Path | None, as_json: bool
-) -> int:
-    """Write the report of one RUN again, or a head-to-head of several (sigma-1 beside sigma-2)."""
-    from platectl.report.compare import compare_rows, write_comparison  # heavy
+    names: tuple[str, ...], store: Path, form: str | None, out: Path | None, table: Path | None,
+    as_json: bool,
+) -> int:  # fmt: skip
+    """Write the report of one RUN again, or a head-to-head of several, with means over runs."""
+    from platectl.report.compare import (  # heavy
+        compare_rows,
+        write_comparison,
+        write_comparison_csv,
+        write_comparison_pdf,
+    )
     from platectl.report.html import write_html  # heavy
     from platectl.report.pdf import write_pdf  # heavy
 
@@ -39,11 +51,16 @@ def report(
         (write_pdf if form == "pdf" else write_html)(path, reports[0])
         rows: list[dict[str, object]] = []
     else:
-        path = out or store / ("-vs-".join(r.run for r in reports) + ".html")
-        write_comparison(path, reports)
+        path = out or store / ("-vs-".join(r.run for r in reports) + f".{form}")
+        (write_comparison_pdf if form == "pdf" else write_comparison)(path, reports)
         rows = compare_rows(reports)
+    if table:
+        write_comparison_csv(table, reports)
     if as_json:
-        emit_json({"report": str(path), "runs": [r.run for r in reports], "selectivity": rows})
+        emit_json({"report": str(path), "runs": [r.run for r in reports], "selectivity": rows,
+                   **({"csv": str(table)} if table else {})})  # fmt: skip
     else:
         say(f"report: {path}")
+        if table:
+            say(f"table: {table}")
     return 0

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
 
 NANO = 9.0
-ACROSS, PANEL_IN, HEIGHT_IN, LEFT_IN = 3, 2.9, 2.7, 0.7
+ACROSS, PANEL_IN, HEIGHT_IN, LEFT_IN = 3, 2.9, 3.5, 0.7
 ZERO_DECADES = 0.9
 
 
@@ -27,12 +27,17 @@ def dose_curves(result: CalciumPlateResult) -> list[Picture]:
 
 def _row(row: Sequence[ResponseResult]) -> Picture:
     def draw(figure: FigureBase) -> None:
-        panels = figure.subplots(1, len(row), sharey=True, squeeze=False)[0]
-        for axes, compound in zip(panels, row, strict=True):
+        above, under = figure.subplots(2, len(row), sharex="col", sharey="row", squeeze=False,
+                                       gridspec_kw={"height_ratios": (3.2, 1.0)})  # fmt: skip
+        for axes, below, compound in zip(above, under, row, strict=True):
             _panel(axes, compound)
-        panels[0].set_ylabel("response, ratio")
+            _residuals(below, compound)
+        above[0].set_ylabel("response, ratio")
+        under[0].set_ylabel("residual")
         left = LEFT_IN / (PANEL_IN * len(row))
-        figure.subplots_adjust(left=left, right=0.99, top=0.84, bottom=0.19, wspace=0.08)
+        figure.subplots_adjust(
+            left=left, right=0.99, top=0.87, bottom=0.13, wspace=0.08, hspace=0.1
+        )
 
     names = ", ".join(compound.compound for compound in row)
     return Picture(PANEL_IN * len(row), HEIGHT_IN, f"Response against dose: {names}", draw)
@@ -59,12 +64,25 @@ def _panel(axes: Axes, compound: ResponseResult) -> None:
         axes.axvline(math.log10(compound.value_molar) + NANO, color=COLOURS[1], linestyle="--",
                      linewidth=1.0)  # fmt: skip
     axes.axhline(0.0, color=GREY, linewidth=0.6)
-    axes.set_xlabel("concentration, nM (log)")
     axes.set_title(compound.compound, loc="left", pad=15, fontweight="bold")
     axes.text(0.0, 1.03, _caption(compound), transform=axes.transAxes, fontsize=7, color=INK)
     decades = range(math.ceil(lowest), math.floor(max(
         math.log10(p.concentration_molar) for p in dosed) + NANO) + 1)  # fmt: skip
     axes.set_xticks([zero_at, *decades], ["0", *(f"{10.0**d:g}" for d in decades)])
+
+
+def _residuals(axes: Axes, compound: ResponseResult) -> None:
+    """Response less curve, in the unit of the response."""
+    fitted = [(p.concentration_molar, p.amplitude - p.fitted) for p in compound.points
+              if p.concentration_molar > 0 and p.excluded is None and p.fitted is not None]  # fmt: skip
+    axes.axhline(0.0, color=GREY, linewidth=0.7)
+    axes.plot([math.log10(molar) + NANO for molar, _ in fitted], [rest for _, rest in fitted],
+              "o", color=COLOURS[0], markersize=2.6)  # fmt: skip
+    axes.set_xlabel("concentration, nM (log)")
+    if not fitted:
+        axes.text(
+            0.5, 0.7, "no fit, no residuals", transform=axes.transAxes, ha="center", color=INK
+        )
 
 
 def _caption(compound: ResponseResult) -> str:

@@ -47,7 +47,8 @@ def _front(pages: Pages, report: RunReport) -> None:
         f"Run {report.run}, lab {report.lab}, {report.status}; {report.started} to {report.finished}."
     )
     for text in report.warnings:
-        pages.paragraph(text, warn=True)
+        if text != report.review.sentence:
+            pages.paragraph(text, warn=True)
     for title, table in tables(result_rows(report.plates)):
         pages.heading(title)
         pages.table(table)
@@ -133,7 +134,7 @@ def _review(pages: Pages, report: RunReport) -> None:
         pages.table([("code", "compound"), *review.names.items()])
     pages.heading("Wells and points that no fit has", level=3, room_in=0.3)
     if review.exclusions:
-        rows = [(e.plate, e.well, e.by, e.reason, e.at) for e in review.exclusions]
+        rows = [(e.plate, e.well, e.by, e.reason, e.at[:19]) for e in review.exclusions]
         pages.table([("plate", "well", "who", "why", "when"), *rows])
     else:
         pages.paragraph("None.")
