@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 
-@pytest.fixture(autouse=True, scope="package")
+@pytest.fixture(autouse=True, scope="module")
 def _without_the_extra() -> Iterator[None]:
     """allotropy takes seconds to be imported; here it is not installed."""
     with pytest.MonkeyPatch.context() as patch:

@@ -7,8 +7,11 @@ import threading
 import uuid
 from typing import Any
 
-from sila2.framework import DefinedExecutionError, Feature
-from sila2.server import FeatureImplementationBase, SilaServer
+from platectl.transport.sila_protoc import keep_compiler_apart
+
+keep_compiler_apart()
+from sila2.framework import DefinedExecutionError, Feature  # noqa: E402
+from sila2.server import FeatureImplementationBase, SilaServer  # noqa: E402
 
 HEAD = (
     'xmlns="http://www.sila-standard.org" SiLA2Version="1.0" FeatureVersion="1.0" '

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -42,6 +43,7 @@ from platectl.simkit.pipe import pipe
 from platectl.simkit.virtual_time import VirtualClock
 from platectl.transport.address import open_connector
 from platectl.transport.sila_journal import Journal
+from platectl.transport.sila_protoc import keep_compiler_apart
 from platectl.transport.wall_clock import WallClock
 from platectl_drivers.sila2 import SilaShaker
 from platectl_drivers.sila2.mapping import Parameter, Reading
@@ -596,3 +598,20 @@ def test_a_half_line_of_a_death_is_passed_over(tmp_path: Path) -> None:
         ("a1#shake.1", "u1", "")
     ]
     assert again.last("a2") is None
+
+
+def test_a_planner_and_a_sila_client_live_in_one_process() -> None:
+    """Both bring protobuf's C++ library; the feature compiler of sila2 is kept apart."""
+    pytest.importorskip("sila2")
+    from ortools.sat.python import cp_model
+
+    keep_compiler_apart()
+    importlib.import_module("sila2.client")
+    model = cp_model.CpModel()
+    number = model.new_int_var(3, 10, "number")
+    model.minimize(number)
+    solver = cp_model.CpSolver()
+
+    solver.solve(model)
+
+    assert solver.value(number) == 3

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from platectl.domain.errors import UserInputError
+from platectl.transport.sila_protoc import keep_compiler_apart
 
 VERSION: Final = "0.14.0"
 INSTALL: Final = "python -m pip install 'platectl[sila2]'"
@@ -78,6 +79,7 @@ class SilaServer:
             SilaFailure: Nobody answers as a SiLA server does.
         """
         require()
+        keep_compiler_apart()
         from sila2.client import SilaClient
 
         how: dict[str, Any] = {"insecure": True} if insecure else {"root_certs": ca}
