@@ -189,9 +189,15 @@ def _rehearsed(
 
 
 def _windows(night: Night, events: list[Event]) -> Iterator[WindowSeen]:
+    """Hard windows with an end, as long as their plate went on."""
     limits = {(w.plate, w.name): w for w in night.compiled.windows if w.hard}
+    given_up: set[str] = set()
     for event in events:
+        if event.kind == "plate.dropped":
+            given_up.add(event.data["plate"])
         if event.kind not in {"window.kept", "window.broken"} or not event.data["hard"]:
+            continue
+        if event.data["plate"] in given_up:
             continue
         window = limits[event.data["plate"], event.data["window"]]
         broken = event.kind == "window.broken"
