@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ from platectl.domain.transcript import parse_transcript
 from platectl.hal.liquids import DeckItem
 from platectl.hal.reading import Channel, EndpointRead, Injection, KineticRead
 from platectl.simkit.faults import Fault
+from platectl_drivers.pylabrobot import PyLabRobotReader
 from platectl_drivers.pylabrobot.bridged import number
 
 NO_TIP = "pylabrobot.resources.errors.NoTipError"
@@ -812,3 +814,21 @@ def test_driver_and_bridge_say_what_was_recorded(name: str, transcripts: Path) -
     answered = on_stage(SCENES[name], lambda scene: trials.simulated(scene, turns))
 
     assert (told, answered) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"values": [1.0]}, {"values": [1.0, 2.0, 3.0]}, {"values": [1.0, "2"]}, {"values": [1.0, " 2"]},
+        {"values": [1.0, "1_0"]}, {"values": "12"}, [1.0, 2.0], None,
+    ],
+)  # fmt: skip
+async def test_what_a_reader_says_is_a_number_for_each_well_or_nothing(told: Any) -> None:
+    async def query(*_: Any, **__: Any) -> Any:
+        return told
+
+    reader: Any = object.__new__(PyLabRobotReader)
+    reader._handed, reader._query = SimpleNamespace(hand=lambda: None), query
+
+    with pytest.raises(MalformedReplyError):
+        await reader._values("absorbance", ["A1", "A2"])
