@@ -469,6 +469,7 @@ EQUAL: Final[Mapping[str, Sequence[tuple[str, str, str, str]]]] = {
         ("export_file.py", "missing length check", "zip(wells, line.fields[1:], strict=", CHECKED),
     ],
     "hidex_sense": [
+        ("results.py", "lenient number", "Asked((), number(cells[columns.count_s])", "the reading's own time is the same cell, read strictly"),
         ("xlsx.py", "missing length check", "len(raw) > LARGEST_PART",
          "zipfile reads no more than the directory states, which is checked before"),
     ],
@@ -479,7 +480,7 @@ EQUAL: Final[Mapping[str, Sequence[tuple[str, str, str, str]]]] = {
     ],
     "pf400": [("driver.py", "missing length check", "zip(before, joints, strict=", CHECKED)],
     "pylabrobot_reader": [
-        ("reader.py", "missing length check", "zip(read.wells, values, strict=True)", "the length was looked at before"),
+        ("reader.py", "missing length check", "zip(wells, values, strict=True)", "the length was looked at before"),
     ],
     "softmax_file": [
         ("export_file.py", "missing length check", "len(line.fields) < HEADER_FIELDS",

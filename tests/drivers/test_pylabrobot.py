@@ -821,6 +821,7 @@ def test_driver_and_bridge_say_what_was_recorded(name: str, transcripts: Path) -
     [
         {"values": [1.0]}, {"values": [1.0, 2.0, 3.0]}, {"values": [1.0, "2"]}, {"values": [1.0, " 2"]},
         {"values": [1.0, "1_0"]}, {"values": "12"}, [1.0, 2.0], None,
+        {"values": [1.0, 2.0], "temperature_c": "37"}, {"values": [1.0, 2.0], "temperature_c": "3_7"},
     ],
 )  # fmt: skip
 async def test_what_a_reader_says_is_a_number_for_each_well_or_nothing(told: Any) -> None:
