@@ -11,6 +11,7 @@ import numpy as np
 from platectl.planning.flexible import Crossings, Group, agendas_of
 from platectl.planning.network import EPSILON_S, Matrix, Network, Place
 from platectl.planning.problem import Problem
+from platectl.planning.verify import violations
 
 #: how many stays the order search may place; about two seconds
 EFFORT = 120_000
@@ -20,7 +21,7 @@ OVERHEAD = 40
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A plan by its points: price of soft lags, end, weighted ends of plates, and how it was made."""
+    """A plan by its points: price of soft lags, end, sum of the ends of plates, and how it was made."""
 
     cost: float
     end_s: float
@@ -40,7 +41,6 @@ class Draft:
 
 def draft_of(problem: Problem, net: Network, points: Sequence[float], method: str) -> Draft:
     """Judge points."""
-    ranks = {plate.name: 10 - plate.priority for plate in problem.plates}
     ends: dict[str, float] = {}
     for i, off in net.last:
         plate = net.plate_of[i]
@@ -52,7 +52,7 @@ def draft_of(problem: Problem, net: Network, points: Sequence[float], method: st
     return Draft(
         cost,
         max([over, *ends.values()]),
-        sum(end * ranks.get(plate, 1) for plate, end in ends.items()),
+        sum(ends.values()),
         method,
         tuple(points),
     )
@@ -94,12 +94,14 @@ class Constructor:
     def favoured(self, best: Draft, most_s: float) -> Draft:
         """A plan in which plates of high priority end sooner; no window is lost, and it ends by `most_s`.
 
-        One such plate after another is placed before those that do not matter more.
+        Alike plates change places, which costs nothing; then one such plate after another is placed
+        before those that do not matter more.
         """
         ranks = {plate.name: plate.priority for plate in self.problem.plates}
         rank = [min(ranks.get(p, 1) for p in group.plates) for group in self.groups]
         if len(set(rank)) <= 1 or any(len(group.plates) > 1 for group in self.groups):
             return best
+        best = self._exchanged(best, rank)
         begins = [min(best.points[p] for p in group.points if p) for group in self.groups]
         order = sorted(range(len(rank)), key=begins.__getitem__)
         first: list[int] = []
@@ -114,6 +116,21 @@ class Constructor:
                     best = draft
         return best
 
+    def _exchanged(self, best: Draft, rank: Sequence[int]) -> Draft:
+        """The same plan; among alike plates those of high priority have the earlier times."""
+        points = list(best.points)
+        for family in set(self.families):
+            mine = [g for g, f in enumerate(self.families) if f == family]
+            rows = sorted(
+                ([best.points[p] for p in self.groups[g].points] for g in mine), key=lambda r: r[1:]
+            )
+            for g, row in zip(sorted(mine, key=rank.__getitem__), rows, strict=True):
+                for point, at_s in zip(self.groups[g].points, row, strict=False):
+                    points[point] = at_s
+        other = draft_of(self.problem, self.net, points, best.method)
+        kept = not violations(self.problem, self.net.times(points))
+        return other if kept and other.cost <= best.cost + EPSILON_S else best
+
     def _ends_by_rank(self, draft: Draft, rank: Sequence[int]) -> list[int]:
         """Sums of the ends of plates, of the highest priority first; the lowest does not count."""
         sums = dict.fromkeys(sorted(set(rank)), 0.0)
@@ -122,7 +139,7 @@ class Constructor:
         return [round(total) for total in sums.values()][:-1]
 
     def _by_urgency(self, order: Sequence[int]) -> list[int]:
-        """What has begun first, then by priority and deadline, then as written."""
+        """What has begun first, then by deadline, then as written."""
         plates = {plate.name: plate for plate in self.problem.plates}
         begun = {
             t.plate
@@ -130,12 +147,12 @@ class Constructor:
             if t.id in self.problem.fixed or t.id in self.problem.running
         }
 
-        def key(g: int) -> tuple[bool, int, float]:
+        def key(g: int) -> tuple[bool, float]:
             plate = plates.get(self.groups[g].plates[0])
             if plate is None:
-                return True, 1, np.inf
+                return True, np.inf
             deadline = np.inf if plate.not_after_s is None else plate.not_after_s
-            return plate.name not in begun, plate.priority, deadline
+            return plate.name not in begun, deadline
 
         return self.crossings.in_order(sorted(order, key=key))
 

@@ -84,13 +84,12 @@ def _key(net: Network, group: Group) -> Hashable:
     return group.key(), stays, tuple(group.last), soft, crossed
 
 
-def families_of(problem: Problem, groups: Sequence[Group], shapes: Sequence[Shape]) -> list[int]:
+def families_of(shapes: Sequence[Shape]) -> list[int]:
     """A number for each group; groups with the same one can change places."""
-    ranks = {plate.name: plate.priority for plate in problem.plates}
     numbers: dict[Hashable, int] = {}
     found = []
-    for group, s in zip(groups, shapes, strict=True):
-        key = (s.size, s.arcs, s.stays, s.tails, s.soft, tuple(ranks.get(p) for p in group.plates))
+    for s in shapes:
+        key = (s.size, s.arcs, s.stays, s.tails, s.soft)
         found.append(numbers.setdefault(key, len(numbers)))
     return found
 

@@ -1,7 +1,7 @@
 """The planner: constructive plans, a bound, and a solver for what lies between.
 
-What counts, in this order: soft windows, the end of the night (but for a hundredth of it, plates of
-high priority end first), the room that the tightest hard window has, gaps near their ideal, how
+What counts, in this order: soft windows, the end of the night, priorities (plates that go first may
+cost the night a hundredth of its length), the room that the tightest hard window has, gaps near their ideal, how
 often and how long people must be there. The same problem gives the same plan.
 """
 
@@ -57,7 +57,7 @@ def question_of(problem: Problem) -> Question:
     if first is None:
         raise NoPlanError("a plate cannot be planned, even without the others", proved=True)
     shapes = shapes_of(problem, net, groups)
-    families = families_of(problem, groups, shapes)
+    families = families_of(shapes)
     return Question(problem, net, groups, shapes, families, makespan_bound(problem, groups, first))
 
 
