@@ -9,8 +9,15 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import structlog
+from hypothesis import settings
 
 from platectl.simkit.virtual_time import VirtualTimeLoop
+
+# Properties see the same examples every time, so that a change is judged by what it changes;
+# `pytest -m hypothesis --hypothesis-profile=explore` looks for others.
+settings.register_profile("same", derandomize=True)
+settings.register_profile("explore", print_blob=True)
+settings.load_profile("same")
 
 TRANSCRIPTS = Path(__file__).parent / "transcripts"
 

@@ -37,19 +37,21 @@ def as_points(
     except ValueError as error:
         message = f"{what} is ragged: give rows of one length."
         raise AnalysisError(message, Code.ARRAY_SHAPE) from error
-    mask, array = np.ma.getmaskarray(whole), _plain(np.ma.getdata(whole), what)
+    mask, array = np.ma.getmask(whole), _plain(np.ma.getdata(whole), what)
     if array.dtype.kind not in "iuf" and array.size:
         message = f"{what} must be real numbers, not {array.dtype}."
         raise AnalysisError(message, Code.NOT_A_NUMBER)
     found: FloatArray = np.array(array, dtype=np.float64)
-    found[mask] = np.nan
-    usable = np.isfinite(found) | (missing & np.isnan(found)) | (infinite & np.isinf(found))
-    if not usable.all():
+    if mask is not np.ma.nomask:
+        found[mask] = np.nan
+    finite = np.isfinite(found)
+    usable = finite.all() or finite | (missing & np.isnan(found)) | (infinite & np.isinf(found))
+    if not np.all(usable):
         place = ", ".join(str(int(i)) for i in np.argwhere(~usable)[0])
         kind = "infinite" if np.isinf(found[~usable][0]) else "not a number"
         message = f"{what} is {kind} at index {place}: leave the point out."
         raise AnalysisError(message, Code.NOT_FINITE)
-    largest = float(np.abs(found).max(where=np.isfinite(found), initial=0.0))
+    largest = float(np.abs(found).max(where=finite, initial=0.0))
     if largest > LARGEST or 0.0 < largest < SMALLEST:
         message = f"{what} reaches {largest:.3g}, whose square is no number: use another unit."
         raise AnalysisError(message, Code.OUT_OF_SCALE)
@@ -121,10 +123,12 @@ def check_design(x: FloatArray, what: str = "x") -> None:
 
 def constant(y: FloatArray) -> NDArray[np.bool_]:
     """Which rows are the same number wherever they were measured, shape (rows,)."""
-    with np.errstate(invalid="ignore"):
-        low = np.where(np.isnan(y), np.inf, y).min(axis=-1, initial=np.inf)
-        high = np.where(np.isnan(y), -np.inf, y).max(axis=-1, initial=-np.inf)
-    same: NDArray[np.bool_] = np.asarray(low == high)
+    if not y.shape[-1]:
+        return np.zeros(y.shape[:-1], dtype=np.bool_)
+    ends = np.abs(y[..., 0] - y[..., -1])
+    same: NDArray[np.bool_] = np.asarray(~(ends > 0.0))  # most rows are told by their ends
+    left = y[same]
+    same[same] = np.fmin.reduce(left, axis=-1) == np.fmax.reduce(left, axis=-1)
     return same
 
 
