@@ -19,7 +19,7 @@ from platectl.domain.errors import (
     MalformedReplyError,
     RefusedError,
 )
-from platectl.hal.instrument import DriverSetup, Identity
+from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict
 from platectl.transport.line import LineLink
 
@@ -56,6 +56,15 @@ class BridgeSettings(BaseModel):
     )
 
 
+def bridged_info(device: str, makes: str, *interfaces: str, recorded: str) -> DriverInfo:
+    """What is said of a driver; `recorded` is the verb of its transcript."""
+    return DriverInfo(
+        name=f"pylabrobot_{device}", makes=f"{makes}, through PyLabRobot 0.2.2", interfaces=interfaces,
+        wire="child", source=SOURCE, unattested=UNATTESTED,
+        transcripts=(f"pylabrobot_{device}_{recorded}",),
+    )  # fmt: skip
+
+
 class Bridged:
     """One device behind one child; drivers add their verbs.
 
@@ -65,11 +74,12 @@ class Bridged:
 
     #: its name on the bridge
     device: ClassVar[str]
+    Settings: ClassVar[type[BridgeSettings]]
+    settings: BridgeSettings
 
     def __init__(self, setup: DriverSetup) -> None:
         require()
-        assert isinstance(setup.settings, BridgeSettings)  # noqa: S101  # the registry built it from Settings
-        self._general = setup.settings
+        self.settings = setup.settings_as(self.Settings)
         self._setup = setup
         self._link: LineLink | None = None
         self._one_at_a_time = asyncio.Lock()
@@ -92,8 +102,8 @@ class Bridged:
         await self.aclose()
         identity = await self._look()
         await self._control("begin", now=self._setup.clock.now().isoformat())
-        if self._general.set_up_at_connect:
-            await self._query("ready", timeout_s=self._general.command_s)
+        if self.settings.set_up_at_connect:
+            await self._query("ready", timeout_s=self.settings.command_s)
         return identity
 
     async def observe(self) -> Identity:
@@ -122,7 +132,7 @@ class Bridged:
             LinkError: No usable answer now.
         """
         await self._look()
-        told = await self._query("recall", action=f"{action.id}#", timeout_s=self._general.reply_s)
+        told = await self._query("recall", action=f"{action.id}#", timeout_s=self.settings.reply_s)
         self._action, self._verb = "", 0
         try:
             return _judge(action, told["states"], str(told["since"]), busy=bool(told["busy"]))
@@ -147,7 +157,7 @@ class Bridged:
         """Have a verb done, once."""
         await self._resume()
         return await self._ask(
-            do, given, key=self._key(), timeout_s=takes_s + self._general.command_s
+            do, given, key=self._key(), timeout_s=takes_s + self.settings.command_s
         )
 
     def _key(self) -> str:
@@ -163,7 +173,7 @@ class Bridged:
         """Ask for something; it may be asked again."""
         if do != "recall":
             await self._resume()
-        return await self._ask(do, given, timeout_s=timeout_s or self._general.command_s)
+        return await self._ask(do, given, timeout_s=timeout_s or self.settings.command_s)
 
     # The conversation ------------------------------------------------------------------------
     async def _look(self) -> Identity:
@@ -180,10 +190,13 @@ class Bridged:
         return await self._hello()
 
     async def _hello(self) -> Identity:
-        general = self._general
-        given = {"device": self.device, "backend": general.backend, "trusted": general.trusted}
+        given = {
+            "device": self.device,
+            "backend": self.settings.backend,
+            "trusted": self.settings.trusted,
+        }
         try:
-            told = await self._ask("hello", given, timeout_s=general.reply_s)
+            told = await self._ask("hello", given, timeout_s=self.settings.reply_s)
         except RefusedError as error:
             raise InstrumentFaultError(str(error), code="settings") from error
         if not isinstance(told, dict) or told.get("version") != VERSION:
@@ -191,7 +204,7 @@ class Bridged:
         return Identity(str(told.get("backend")), firmware=f"PyLabRobot {told['version']}")
 
     async def _control(self, how: str, **more: str) -> None:
-        options = self._general.model_dump(mode="json")
+        options = self.settings.model_dump(mode="json")
         try:
             await self._ask(
                 how, {"device": self.device, "options": options, **more}, timeout_s=TAKE_S

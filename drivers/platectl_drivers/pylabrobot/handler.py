@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from platectl.domain.errors import RefusedError
 from platectl.hal.instrument import DriverInfo, DriverSetup
 from platectl.hal.liquids import Channels, DeckItem, PipettingLimits
-from platectl_drivers.pylabrobot.bridged import SOURCE, UNATTESTED, Bridged, BridgeSettings
+from platectl_drivers.pylabrobot.bridged import Bridged, BridgeSettings, bridged_info
 
 
 class Carrier(BaseModel):
@@ -51,22 +51,15 @@ class PyLabRobotHandler(Bridged):
     of them. No handler of PyLabRobot 0.2.2 takes a row. `height_mm` goes out as `liquid_height`.
     """
 
-    info: ClassVar[DriverInfo] = DriverInfo(
-        name="pylabrobot_handler",
-        makes="Hamilton STAR and Vantage, Tecan EVO and other handlers, through PyLabRobot 0.2.2",
-        interfaces=("LiquidHandler",),
-        wire="child",
-        source=SOURCE,
-        unattested=UNATTESTED,
-        transcripts=("pylabrobot_handler_transfer",),
-    )
+    info: ClassVar[DriverInfo] = bridged_info(
+        "handler", "Hamilton STAR and Vantage, Tecan EVO and other handlers", "LiquidHandler", recorded="transfer",
+    )  # fmt: skip
     Settings = HandlerSettings
+    settings: HandlerSettings
     device = "handler"
 
     def __init__(self, setup: DriverSetup) -> None:
         super().__init__(setup)
-        assert isinstance(setup.settings, HandlerSettings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
         self._wanted: Channels = self.settings.channels[0]
 
     @property

@@ -24,13 +24,7 @@ from platectl.hal.reading import (
 )
 from platectl.hal.recovery import Action, Fate, Verdict
 from platectl.transport.handed import Handed
-from platectl_drivers.pylabrobot.bridged import (
-    SOURCE,
-    UNATTESTED,
-    Bridged,
-    BridgeSettings,
-    number,
-)
+from platectl_drivers.pylabrobot.bridged import Bridged, BridgeSettings, bridged_info, number
 
 FORMAT_WELLS: Final = 96
 UNITS: Final[Mapping[Mode, Literal["AU", "RFU", "RLU"]]] = {
@@ -63,22 +57,15 @@ class PyLabRobotReader(Bridged):
     keeps nothing of it: after a broken line it is read anew.
     """
 
-    info: ClassVar[DriverInfo] = DriverInfo(
-        name="pylabrobot_reader",
-        makes="BMG, BioTek, Tecan and Molecular Devices readers, through PyLabRobot 0.2.2",
-        interfaces=("PlateReader", "EndpointReader"),
-        wire="child",
-        source=SOURCE,
-        unattested=UNATTESTED,
-        transcripts=("pylabrobot_reader_read",),
-    )
+    info: ClassVar[DriverInfo] = bridged_info(
+        "reader", "BMG, BioTek, Tecan and Molecular Devices readers", "PlateReader", "EndpointReader", recorded="read",
+    )  # fmt: skip
     Settings = ReaderSettings
+    settings: ReaderSettings
     device = "reader"
 
     def __init__(self, setup: DriverSetup) -> None:
         super().__init__(setup)
-        assert isinstance(setup.settings, ReaderSettings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
         self._stop = asyncio.Event()
         self._handed = Handed()
 
