@@ -102,8 +102,7 @@ class BeckmanLS:
     Settings = Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self._settings = setup.settings
+        self._settings = setup.settings_as(Settings)
         self._setup = setup
         self._link: LineLink | None = None
         self._aborted = False

@@ -57,10 +57,9 @@ class CVC3000Filtration:
     Settings = Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
+        self.settings = setup.settings_as(Settings)
         self._open_stream = setup.open_stream
-        self._valve = Valve(setup.extras.get("relay"), setup.settings.relay_channel)
+        self._valve = Valve(setup.extras.get("relay"), self.settings.relay_channel)
         self._link: LineLink | None = None
         self._turn = asyncio.Lock()
         self._aborted = asyncio.Event()

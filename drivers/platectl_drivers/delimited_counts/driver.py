@@ -59,11 +59,10 @@ class DelimitedCounts:
     read_file = staticmethod(read_file)
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self._settings = setup.settings
+        self._settings = setup.settings_as(Settings)
         self._setup = setup
         self._folder = setup.folder
-        self._patience = Patience(setup.clock, setup.settings.poll_s)
+        self._patience = Patience(setup.clock, self._settings.poll_s)
         self._link: LineLink | None = None
         self._aborted = False
 

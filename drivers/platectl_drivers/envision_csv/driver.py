@@ -69,10 +69,9 @@ class EnvisionCsv:
     parse_export = staticmethod(parse_export)
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self._settings = setup.settings
+        self._settings = setup.settings_as(Settings)
         self._folder = setup.folder
-        self._patience = Patience(setup.clock, setup.settings.poll_s)
+        self._patience = Patience(setup.clock, self._settings.poll_s)
 
     @property
     def features(self) -> CounterFeatures:

@@ -63,8 +63,7 @@ class Hidex300:
     parse_file = staticmethod(parse_file)
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self._settings = setup.settings
+        self._settings = setup.settings_as(Settings)
         self._clock = setup.clock
         self._folder = setup.folder
         self._aborted = asyncio.Event()

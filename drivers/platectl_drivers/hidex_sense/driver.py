@@ -46,10 +46,9 @@ class HidexSense:
     Settings = _Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, _Settings)  # noqa: S101  # the registry built it from Settings
-        self._settings = setup.settings
+        self._settings = setup.settings_as(_Settings)
         self._clock = setup.clock
-        self._link = HttpLink(setup.open_stream, host=setup.settings.host)
+        self._link = HttpLink(setup.open_stream, host=self._settings.host)
         self._aborted = False
         self._taken: set[str] = set()
         self._inherits = False

@@ -33,8 +33,7 @@ class DeckBlock:
     Settings = _Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, _Settings)  # noqa: S101  # the registry built it from Settings
-        self._robot = Robot(setup.open_stream, setup.settings, MODELS)
+        self._robot = Robot(setup.open_stream, setup.settings_as(_Settings), MODELS)
 
     @property
     def temperature_range_c(self) -> tuple[float, float]:

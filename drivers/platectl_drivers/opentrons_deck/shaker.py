@@ -40,8 +40,7 @@ class DeckShaker:
     Settings = _Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, _Settings)  # noqa: S101  # the registry built it from Settings
-        self._robot = Robot(setup.open_stream, setup.settings, MODELS)
+        self._robot = Robot(setup.open_stream, setup.settings_as(_Settings), MODELS)
         self._clock = setup.clock
         self._module = ""
         self._aborted = asyncio.Event()

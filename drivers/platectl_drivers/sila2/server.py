@@ -50,8 +50,7 @@ class Sila:
     needs: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
+        self.settings = setup.settings_as(Settings)
         self._setup = setup
         self._person: Operator | None = setup.extras.get("operator")
         self._link: LineLink | None = None

@@ -86,8 +86,7 @@ class SoftmaxFile:
     read_traces = staticmethod(read_traces)
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self._settings = setup.settings
+        self._settings = setup.settings_as(Settings)
         self._clock = setup.clock
         self._folder = setup.folder
         self._aborted = asyncio.Event()
