@@ -25,7 +25,6 @@ from typing import ClassVar, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import (
-    DisconnectedError,
     InstrumentFaultError,
     LinkError,
     MalformedReplyError,
@@ -36,7 +35,7 @@ from platectl.hal.counting import CounterFeatures, CountReading
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
 from platectl.transport.codec import integer, number
-from platectl.transport.line import LineLink
+from platectl.transport.line import InstrumentLine, LineLink
 
 SOH, XON = b"\x01", b"\x11"
 BLANK, LAST = 0x20, 0x7E
@@ -104,7 +103,9 @@ class BeckmanLS:
     def __init__(self, setup: DriverSetup) -> None:
         self._settings = setup.settings_as(Settings)
         self._setup = setup
-        self._link: LineLink | None = None
+        self._line = InstrumentLine(
+            setup.open_stream, "the counter", tx_end=b"", rx_end=b"\r\n", longest=2 * LONGEST
+        )
         self._aborted = False
 
     @property
@@ -126,10 +127,7 @@ class BeckmanLS:
 
     async def observe(self) -> Identity:
         """Open the line; nothing is said."""
-        if self._link is None:
-            self._link = LineLink(
-                await self._setup.open_stream(), tx_end=b"", rx_end=b"\r\n", longest=2 * LONGEST
-            )
+        await self._line.open()
         return Identity("Beckman LS")
 
     async def take_over(self) -> Identity:
@@ -152,12 +150,11 @@ class BeckmanLS:
             raise RefusedError(NOT_PUBLIC)
         if not wells or len(set(wells)) != len(wells) or count_s <= 0:
             raise RefusedError("give each well once and a counting time above zero")
-        if self._link is None:
-            raise DisconnectedError("the line to the counter is not open")
+        link = self._line.link
         self._aborted = False
         timeout_s = len(wells) * (count_s + self._settings.overhead_s) + self._settings.margin_s
         try:
-            return await self._samples(self._link, wells, count_s, timeout_s)
+            return await self._samples(link, wells, count_s, timeout_s)
         except LinkError:
             await self.aclose()  # what the counter goes on to say belongs to nobody
             raise
@@ -179,9 +176,7 @@ class BeckmanLS:
 
     async def aclose(self) -> None:
         """Close the line."""
-        link, self._link = self._link, None
-        if link is not None:
-            await link.aclose()
+        await self._line.aclose()
 
     async def _samples(
         self, link: LineLink, wells: Sequence[str], count_s: float, timeout_s: float

@@ -32,7 +32,6 @@ from typing import Any, ClassVar, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import (
-    DisconnectedError,
     InstrumentError,
     InstrumentFaultError,
     LinkError,
@@ -43,7 +42,7 @@ from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict
 from platectl.transport.codec import integer, number, text
 from platectl.transport.handed import Handed
-from platectl.transport.line import LineLink
+from platectl.transport.line import InstrumentLine, LineLink
 
 REPLY_S: Final = 5.0
 RAMP_S: Final = 20.0
@@ -93,17 +92,15 @@ class BioShake:
 
     def __init__(self, setup: DriverSetup) -> None:
         self.settings = setup.settings_as(Settings)
-        self._open_stream = setup.open_stream
+        self._line = InstrumentLine(setup.open_stream, "BioShake", tx_end=b"\r", rx_end=b"\r\n")
         self._clock = setup.clock
         self._handed = Handed()
         self._begun: dict[str, datetime] = {}
         self._braked: set[str] = set()
         self._to_finish: dict[str, datetime] = {}
-        self._link: LineLink | None = None
         self._one_at_a_time = asyncio.Lock()
         self._aborted = asyncio.Event()
         self._description = ""
-        self._out_of_step = False
 
     @property
     def speed_range_rpm(self) -> tuple[float, float]:
@@ -130,17 +127,7 @@ class BioShake:
         Raises:
             LinkError: No usable answer; nothing was changed.
         """
-        if self._link is not None:
-            try:
-                return Identity(self._description, firmware=await self._ask("getVersion"))
-            except DisconnectedError:
-                await self.aclose()
-        self._out_of_step, self._description = False, ""
-        self._link = LineLink(await self._open_stream(), tx_end=b"\r", rx_end=b"\r\n")
-        await self._link.drain(quiet_s=QUIET_S)
-        version = await self._ask("getVersion")
-        self._description = await self._ask("getDescription")
-        return Identity(self._description, firmware=version)
+        return await self._line.look(self._identity, self._introduce)
 
     async def take_over(self) -> Identity:
         """As `observe`; what shakes and heats goes on."""
@@ -223,16 +210,22 @@ class BioShake:
     async def abort(self) -> None:
         """Brake and go home without waiting for a turn; the plate stays clamped."""
         self._aborted.set()
-        self._out_of_step = True
-        if self._link is not None:
-            with contextlib.suppress(LinkError):
-                await self._link.send_line(b"shakeOff")
+        self._line.out_of_step = True
+        await self._line.shout(b"shakeOff")
 
     async def aclose(self) -> None:
         """Close; heating stays as it is."""
-        link, self._link = self._link, None
-        if link is not None:
-            await link.aclose()
+        await self._line.aclose()
+
+    async def _introduce(self) -> Identity:
+        self._description = ""
+        await self._line.link.drain(quiet_s=QUIET_S)
+        return await self._identity()
+
+    async def _identity(self) -> Identity:
+        version = await self._ask("getVersion")
+        self._description = self._description or await self._ask("getDescription")
+        return Identity(self._description, firmware=version)
 
     def _judge_standing(
         self, action: Action, state: int, *, braked: bool, evidence: Mapping[str, Any]
@@ -303,15 +296,12 @@ class BioShake:
 
     async def _do(self, command: str) -> None:
         if (answer := await self._ask(command)) != "ok":
-            self._out_of_step = True
+            self._line.out_of_step = True
             raise MalformedReplyError(f"BioShake answered {answer!r} to {command}")
 
     async def _value(self, command: str) -> float:
-        try:
+        with self._line.exchange():
             return number(await self._ask(command))
-        except MalformedReplyError:
-            self._out_of_step = True
-            raise
 
     async def _ask(self, command: str) -> str:
         answer = await self._exchange(command)
@@ -322,19 +312,15 @@ class BioShake:
         return answer
 
     async def _exchange(self, command: str) -> str:
-        if self._link is None:
-            raise DisconnectedError("BioShake is not connected")
         async with self._one_at_a_time:
-            try:
-                while self._out_of_step:
-                    self._out_of_step = False
-                    await self._fall_in_step(self._link)
+            link = self._line.link
+            with self._line.exchange():
+                while self._line.out_of_step:
+                    self._line.out_of_step = False
+                    await self._fall_in_step(link)
                 if command == "shakeOn":
                     self._stop_if_aborted()
-                return text(await self._link.ask(command.encode("ascii"), timeout_s=REPLY_S))
-            except LinkError:
-                self._out_of_step = True
-                raise
+                return text(await link.ask(command.encode("ascii"), timeout_s=REPLY_S))
 
     async def _fall_in_step(self, link: LineLink) -> None:
         """Pass over whatever still comes from before."""
@@ -344,14 +330,14 @@ class BioShake:
         due_s = asyncio.get_running_loop().time() + REPLY_S
         await link.send_line(b"getDescription")
         wanted = self._description.encode("ascii")
-        while await link.read_line(timeout_s=due_s - asyncio.get_running_loop().time()) != wanted:
+        while await link.read_line_by(due_s) != wanted:
             pass
 
     async def _fault(self, command: str) -> InstrumentFaultError:
         try:
             codes = parse_error_list(await self._exchange("getErrorList"))
         except LinkError as error:
-            self._out_of_step = True
+            self._line.out_of_step = True
             return InstrumentFaultError(f"BioShake failed at {command}: {error}", code="e")
         reasons = ", ".join(f"{ERRORS.get(c, 'error')} ({c})" for c in codes) or "no reason given"
         return InstrumentFaultError(

@@ -32,7 +32,6 @@ from typing import Any, ClassVar, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import (
-    DisconnectedError,
     InstrumentFaultError,
     LinkError,
     MalformedReplyError,
@@ -44,7 +43,7 @@ from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict
 from platectl.transport.codec import number, text
 from platectl.transport.handed import Handed
-from platectl.transport.line import LineLink
+from platectl.transport.line import InstrumentLine
 
 REPLY_S: Final = 5.0
 POLL_S: Final = 1.0
@@ -101,7 +100,7 @@ class Cytomat:
     def __init__(self, setup: DriverSetup) -> None:
         self.settings = setup.settings_as(Settings)
         self._setup = setup
-        self._link: LineLink | None = None
+        self._line = InstrumentLine(setup.open_stream, "the incubator", tx_end=b"\r", rx_end=b"\r")
         self._turn = asyncio.Lock()
         self._handed = Handed()
         self._occupied_before: dict[str, bool] = {}
@@ -119,8 +118,7 @@ class Cytomat:
             LinkError: No usable answer.
         """
         await self.aclose()
-        await self._open()
-        await self._check(await self._status())
+        await self._check(await self._look())
         return Identity("Cytomat")
 
     async def observe(self) -> Identity:
@@ -198,25 +196,17 @@ class Cytomat:
 
     async def aclose(self) -> None:
         """Close the conversation; harmless when repeated."""
-        if self._link is not None:
-            await self._link.aclose()
-            self._link = None
+        await self._line.aclose()
 
     # Moves --------------------------------------------------------------------------------------
-    async def _open(self) -> None:
-        self._link = LineLink(await self._setup.open_stream(), tx_end=b"\r", rx_end=b"\r")
-        await self._link.drain(quiet_s=QUIET_S)
-
     async def _look(self) -> int:
         """Status byte, on a new line if the old one is gone."""
         async with self._turn:
-            if self._link is not None:
-                try:
-                    return await self._status()
-                except DisconnectedError:
-                    await self.aclose()
-            await self._open()
-            return await self._status()
+            return await self._line.look(self._status, self._status_anew)
+
+    async def _status_anew(self) -> int:
+        await self._line.link.drain(quiet_s=QUIET_S)
+        return await self._status()
 
     async def _rest(self, status: int) -> int:
         """Wait until it was twice not busy, or for the time of a move; the last status byte."""
@@ -320,12 +310,11 @@ class Cytomat:
             raise MalformedReplyError(f"{answer[:60]!r} is no answer to {telegram}")
 
     async def _ask(self, telegram: str) -> str:
-        if self._link is None:
-            raise DisconnectedError("the incubator is not connected")
+        link = self._line.link
         with contextlib.suppress(ReplyTimeoutError):
             while True:  # an answer that came too late belongs to nobody
-                await self._link.read_line(timeout_s=0.0)
-        answer = text((await self._link.ask(telegram.encode(), timeout_s=REPLY_S)).strip(b"\n"))
+                await link.read_line(timeout_s=0.0)
+        answer = text((await link.ask(telegram.encode(), timeout_s=REPLY_S)).strip(b"\n"))
         if match := _ER.fullmatch(answer):
             code = match[1].upper()
             raise InstrumentFaultError(f"{REFUSALS.get(code, 'refused')} ({code})", code=code)

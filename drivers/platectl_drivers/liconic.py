@@ -28,7 +28,6 @@ from typing import Any, ClassVar, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import (
-    DisconnectedError,
     InstrumentFaultError,
     LinkError,
     MalformedReplyError,
@@ -40,7 +39,7 @@ from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
-from platectl.transport.line import LineLink
+from platectl.transport.line import InstrumentLine, LineLink
 
 REPLY_S: Final = 5.0
 CLOSING_S: Final = 1.0
@@ -123,10 +122,8 @@ class Liconic:
 
     def __init__(self, setup: DriverSetup) -> None:
         self.settings = setup.settings_as(Settings)
-        self._open_stream = setup.open_stream
-        self._link: LineLink | None = None
+        self._line = InstrumentLine(setup.open_stream, "the Liconic", tx_end=b"\r", rx_end=b"\r\n")
         self._turn = asyncio.Lock()
-        self._out_of_step = False
         self._handed = Handed()
         self._plate_before: dict[str, bool] = {}
 
@@ -232,11 +229,9 @@ class Liconic:
 
     async def aclose(self) -> None:
         """Close the conversation; harmless when repeated."""
-        link, self._link = self._link, None
-        if link is not None:
-            with contextlib.suppress(LinkError):
-                await link.ask(b"CQ", timeout_s=CLOSING_S)
-            await link.aclose()
+        with contextlib.suppress(LinkError):
+            await self._line.link.ask(b"CQ", timeout_s=CLOSING_S)
+        await self._line.aclose()
 
     # Moves --------------------------------------------------------------------------------------
     async def _move(self, flag: str, slot: int) -> None:
@@ -314,17 +309,12 @@ class Liconic:
     # Wire ---------------------------------------------------------------------------------------
     async def _look(self) -> None:
         """Ask whether it is ready, on a new line if the old one is gone."""
-        if self._link is not None:
-            try:
-                await self._flag(READY)
-            except DisconnectedError:
-                await self.aclose()
-            else:
-                return
-        self._link = LineLink(await self._open_stream(), tx_end=b"\r", rx_end=b"\r\n")
+        await self._line.look(lambda: self._flag(READY), self._look_anew)
+
+    async def _look_anew(self) -> bool:
         await asyncio.sleep(AFTER_BREAK_S)
-        self._out_of_step = True
-        await self._flag(READY)
+        self._line.out_of_step = True
+        return await self._flag(READY)
 
     async def _flag(self, query: str) -> bool:
         answer = await self._ask(query)
@@ -344,7 +334,7 @@ class Liconic:
             raise self._malformed(command, answer)
 
     def _malformed(self, asked: str, answer: str) -> MalformedReplyError:
-        self._out_of_step = True
+        self._line.out_of_step = True
         return MalformedReplyError(f"{answer[:60]!r} is no answer to {asked}")
 
     async def _ask(self, command: str) -> str:
@@ -354,16 +344,12 @@ class Liconic:
             InstrumentFaultError: `code` E0 to E5: it was refused.
             LinkError: No usable answer.
         """
-        if self._link is None:
-            raise DisconnectedError("the Liconic is not connected")
-        try:
-            if self._out_of_step:
-                await self._open_conversation(self._link)
-                self._out_of_step = False
-            answer = text(await self._link.ask(command.encode("ascii"), timeout_s=REPLY_S))
-        except LinkError:
-            self._out_of_step = True
-            raise
+        link = self._line.link
+        with self._line.exchange():
+            if self._line.out_of_step:
+                await self._open_conversation(link)
+                self._line.out_of_step = False
+            answer = text(await link.ask(command.encode("ascii"), timeout_s=REPLY_S))
         if answer in REFUSALS:
             raise InstrumentFaultError(
                 f"the Liconic refused {command}: {REFUSALS[answer]}", code=answer
@@ -375,5 +361,5 @@ class Liconic:
         await link.drain(quiet_s=QUIET_S)
         due_s = asyncio.get_running_loop().time() + REPLY_S
         await link.send_line(b"CR")
-        while await link.read_line(timeout_s=due_s - asyncio.get_running_loop().time()) != b"CC":
+        while await link.read_line_by(due_s) != b"CC":
             pass

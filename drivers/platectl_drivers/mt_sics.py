@@ -17,7 +17,6 @@ Not responsible for adjustment (`C…`), units, doors and the display.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 from dataclasses import dataclass
 from typing import ClassVar, Final
@@ -25,17 +24,14 @@ from typing import ClassVar, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import (
-    DisconnectedError,
     InstrumentFaultError,
-    LinkError,
     MalformedReplyError,
-    ReplyTimeoutError,
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
 from platectl.transport.codec import integer, number, text
 from platectl.transport.handed import Handed
-from platectl.transport.line import LineLink
+from platectl.transport.line import InstrumentLine, LineLink
 
 REPLY_S: Final = 5.0
 QUIET_S: Final = 0.05
@@ -84,9 +80,9 @@ class MtSics:
 
     def __init__(self, setup: DriverSetup) -> None:
         self.settings = setup.settings_as(Settings)
-        self._open_stream = setup.open_stream
-        self._link: LineLink | None = None
-        self._out_of_step = False
+        self._line = InstrumentLine(
+            setup.open_stream, "the balance", tx_end=b"\r\n", rx_end=b"\r\n"
+        )
         self._asking = False
         self._aborted = False
         self._handed = Handed()
@@ -116,15 +112,7 @@ class MtSics:
             LinkError: No usable answer.
         """
         self._aborted = False
-        if self._link is not None:
-            try:
-                return await self._identity()
-            except DisconnectedError:
-                await self.aclose()
-        self._out_of_step = False
-        self._link = LineLink(await self._open_stream(), tx_end=b"\r\n", rx_end=b"\r\n")
-        await self._link.drain(quiet_s=QUIET_S)
-        return await self._identity()
+        return await self._line.look(self._identity, self._introduce)
 
     async def take_over(self) -> Identity:
         """As `observe`; zero and tare stay as they are."""
@@ -186,25 +174,26 @@ class MtSics:
         line = await self._ask("Z", "Z", patience_s=self._patience(stable=True), sets=True)
         refuse_status(line, "Z")
         if line != "Z A":
-            self._out_of_step = True
+            self._line.out_of_step = True
             raise MalformedReplyError(f"the balance answered {line[:40]!r} to Z")
 
     async def abort(self) -> None:
         """Cancel what waits for rest; between verbs nothing is said."""
         self._aborted = True
-        if self._link is not None and self._asking:
-            self._out_of_step = True
-            with contextlib.suppress(LinkError):
-                await self._link.send_line(b"@")
+        if self._asking:
+            self._line.out_of_step = True
+            await self._line.shout(b"@")
 
     async def aclose(self) -> None:
         """Close; zero and tare stay as they are."""
-        link, self._link = self._link, None
-        if link is not None:
-            await link.aclose()
+        await self._line.aclose()
 
     def _patience(self, stable: bool) -> float:  # noqa: FBT001  # a word of the interface
         return REPLY_S + (self.settings.settle_s if stable else 0.0)
+
+    async def _introduce(self) -> Identity:
+        await self._line.link.drain(quiet_s=QUIET_S)
+        return await self._identity()
 
     async def _identity(self) -> Identity:
         model = quoted(await self._ask("I2", "I2"), "I2")
@@ -217,41 +206,32 @@ class MtSics:
         more, command = parse_listed(await self._ask("I0", "I0"))
         listed = {command}
         due_s = asyncio.get_running_loop().time() + REPLY_S
-        try:
+        with self._line.exchange():
             while more:
                 more, command = parse_listed(await self._answer("I0", due_s))
                 listed.add(command)
-        except LinkError:
-            self._out_of_step = True
-            raise
         return frozenset(listed)
 
     async def _ask(
         self, command: str, answers: str, *, patience_s: float = REPLY_S, sets: bool = False
     ) -> str:
         """Say one command and return the line that answers it, whatever its status."""
-        link = self._connected()
+        link = self._line.link
         try:
-            await self._fall_in_step(link)
-            if sets:
-                self._handed.hand()
-            self._asking = True
-            await link.send_line(command.encode("ascii"))
-            return await self._answer(answers, asyncio.get_running_loop().time() + patience_s)
-        except LinkError:
-            self._out_of_step = True
-            raise
+            with self._line.exchange():
+                await self._fall_in_step(link)
+                if sets:
+                    self._handed.hand()
+                self._asking = True
+                await link.send_line(command.encode("ascii"))
+                return await self._answer(answers, asyncio.get_running_loop().time() + patience_s)
         finally:
             self._asking = False
 
     async def _answer(self, answers: str, due_s: float) -> str:
         """The next line that names the command; lines that name another are passed over."""
-        link = self._connected()
         while True:
-            left_s = due_s - asyncio.get_running_loop().time()
-            if left_s <= 0:
-                raise ReplyTimeoutError(f"the balance talks, but not of {answers}")
-            line = text(await link.read_line(timeout_s=left_s))
+            line = text(await self._line.link.read_line_by(due_s))
             if self._aborted:
                 raise InstrumentFaultError("the balance was reset", code="aborted")
             word = line.partition(" ")[0]
@@ -264,20 +244,13 @@ class MtSics:
     async def _fall_in_step(self, link: LineLink) -> None:
         """Pass over what was said unasked, and after a broken exchange over its answer."""
         await link.drain(quiet_s=QUIET_S)
-        if not self._out_of_step:
+        if not self._line.out_of_step:
             return
         await link.send_line(b"I4")
         due_s = asyncio.get_running_loop().time() + REPLY_S
-        while True:
-            left_s = due_s - asyncio.get_running_loop().time()
-            if (await link.read_line(timeout_s=max(left_s, 0.0))).startswith(b"I4 A "):
-                break
-        self._out_of_step = False
-
-    def _connected(self) -> LineLink:
-        if self._link is None:
-            raise DisconnectedError("the balance is not connected")
-        return self._link
+        while not (await link.read_line_by(due_s)).startswith(b"I4 A "):
+            pass
+        self._line.out_of_step = False
 
 
 def quoted(line: str, command: str) -> str:

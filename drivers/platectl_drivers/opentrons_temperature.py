@@ -23,17 +23,14 @@ from typing import ClassVar, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import (
-    DisconnectedError,
     InstrumentFaultError,
-    LinkError,
     MalformedReplyError,
     RefusedError,
-    ReplyTimeoutError,
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
 from platectl.transport.codec import number, text
-from platectl.transport.line import LineLink
+from platectl.transport.line import InstrumentLine, LineLink
 
 REPLY_S: Final = 3.0
 QUIET_S: Final = 0.3
@@ -72,10 +69,10 @@ class OpentronsTemperature:
 
     def __init__(self, setup: DriverSetup) -> None:
         self.settings = setup.settings_as(Settings)
-        self._open_stream = setup.open_stream
-        self._link: LineLink | None = None
+        self._line = InstrumentLine(
+            setup.open_stream, "the Temperature Module", tx_end=b"\r\n", rx_end=b"\r\n", longest=4096,
+        )  # fmt: skip
         self._one_at_a_time = asyncio.Lock()
-        self._out_of_step = False
         self._overheated = False
 
     @property
@@ -98,16 +95,7 @@ class OpentronsTemperature:
         Raises:
             LinkError: No usable answer; nothing was changed.
         """
-        if self._link is not None:
-            try:
-                return parse_identity(await self._ask("M115"))
-            except DisconnectedError:
-                await self.aclose()
-        self._link = LineLink(
-            await self._open_stream(), tx_end=b"\r\n", rx_end=b"\r\n", longest=4096
-        )
-        self._out_of_step = True  # what came before this conversation is passed over
-        return parse_identity(await self._ask("M115"))
+        return await self._line.look(self._identity, self._introduce)
 
     async def take_over(self) -> Identity:
         """As `observe`; what is heated or cooled stays so."""
@@ -175,17 +163,19 @@ class OpentronsTemperature:
 
     async def aclose(self) -> None:
         """Close; the block stays as it is."""
-        link, self._link = self._link, None
-        if link is not None:
-            await link.aclose()
+        await self._line.aclose()
+
+    async def _identity(self) -> Identity:
+        return parse_identity(await self._ask("M115"))
+
+    async def _introduce(self) -> Identity:
+        self._line.out_of_step = True  # what came before this conversation is passed over
+        return await self._identity()
 
     async def _state(self) -> tuple[float | None, float]:
         """Target, if there is one, and actual temperature."""
-        try:
+        with self._line.exchange():
             return parse_state(await self._ask("M105"))
-        except MalformedReplyError:
-            self._out_of_step = True
-            raise
 
     async def _ask(self, command: str) -> str:
         """Send a line and return what is told before `ok` comes twice.
@@ -195,16 +185,12 @@ class OpentronsTemperature:
             LinkError: No answer, or not one of the format.
         """
         async with self._one_at_a_time:
-            if self._link is None:
-                raise DisconnectedError("the Temperature Module is not connected")
-            try:
-                while self._out_of_step:
-                    await self._link.drain(quiet_s=QUIET_S)
-                    self._out_of_step = False
-                told = await self._exchange(self._link, command)
-            except LinkError:
-                self._out_of_step = True
-                raise
+            link = self._line.link
+            with self._line.exchange():
+                if self._line.out_of_step:
+                    await link.drain(quiet_s=QUIET_S)
+                    self._line.out_of_step = False
+                told = await self._exchange(link, command)
         if self._overheated and command != "M115":
             self._overheated = False
             raise InstrumentFaultError(
@@ -219,9 +205,7 @@ class OpentronsTemperature:
         told: list[str] = []
         acks = 0
         while acks < ACKS:
-            if (left_s := due_s - asyncio.get_running_loop().time()) <= 0:
-                raise ReplyTimeoutError(f"no answer to {command} within {REPLY_S:g} s")
-            line = text(await link.read_line(timeout_s=left_s))
+            line = text(await link.read_line_by(due_s))
             if line.startswith(TOO_HOT):
                 self._overheated = True
             elif line == ACK:

@@ -43,8 +43,7 @@ def test_a_package_from_elsewhere_passes_conformance(package: Path) -> None:
      ("        await self.aclose()\n        return await", "        return await", ""),
      ("if now != seals + 1", "if now == seals + 1", "test_any_pieces"),
      ("return integer(seals)", "return int(float(seals))", "no_number"),
-     ("            with contextlib.suppress(LinkError):\n                await self._link.send",
-      "            if True:\n                await self._link.send", "abort_returns_on_a_dead_line")],
+     ("self._line.shout(", "self._line.link.send_line(", "abort_returns_on_a_dead_line")],
 )  # fmt: skip
 def test_a_defect_of_it_is_found(tmp_path: Path, right: str, wrong: str, broken: str) -> None:
     target = third_party.installed("kx2", tmp_path)

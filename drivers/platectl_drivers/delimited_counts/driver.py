@@ -19,7 +19,7 @@ from platectl.hal.counting import CounterFeatures, CountReading
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
 from platectl.transport.drop_watch import DropWatch, Patience, expected
-from platectl.transport.line import LineLink
+from platectl.transport.line import InstrumentLine, LineLink
 from platectl_drivers.delimited_counts.layout import (
     Counted,
     Line,
@@ -63,7 +63,8 @@ class DelimitedCounts:
         self._setup = setup
         self._folder = setup.folder
         self._patience = Patience(setup.clock, self._settings.poll_s)
-        self._link: LineLink | None = None
+        end = self._settings.end.encode()
+        self._line = InstrumentLine(setup.open_stream, "the counter", tx_end=b"", rx_end=end)
         self._aborted = False
 
     @property
@@ -84,10 +85,8 @@ class DelimitedCounts:
         self._aborted = False
         if self._folder is not None:
             await self._folder.names()
-        elif self._link is None:
-            self._link = LineLink(
-                await self._setup.open_stream(), tx_end=b"", rx_end=self._settings.end.encode()
-            )
+        else:
+            await self._line.open()
         return Identity(MODEL)
 
     async def observe(self) -> Identity:
@@ -153,9 +152,7 @@ class DelimitedCounts:
 
     async def aclose(self) -> None:
         """Close the line, if there is one."""
-        link, self._link = self._link, None
-        if link is not None:
-            await link.aclose()
+        await self._line.aclose()
 
     # A file ---------------------------------------------------------------------------------
     def _watch(self, title: str, wells: Sequence[str]) -> DropWatch:
@@ -178,16 +175,15 @@ class DelimitedCounts:
         self, title: str, wells: Sequence[str], count_s: float, timeout_s: float
     ) -> tuple[CountReading, ...]:
         """Hear as many lines as there are wells, and nothing that came before."""
-        if self._link is None:
-            raise DisconnectedError("the line to the counter is not open")
+        link = self._line.link
         self._aborted = False
         deadline_s = self._setup.clock.monotonic_s() + timeout_s
         counted: list[Counted] = []
         states_plate = "plate" in self._settings.columns
         try:
-            await self._link.drain(quiet_s=0.0)
+            await link.drain(quiet_s=0.0)
             for number, well in enumerate(wells, start=1):
-                line = await self._line(number, len(wells), deadline_s)
+                line = await self._next(link, number, len(wells), deadline_s)
                 counted.append(take(line, self._settings, count_s))
                 if not states_plate and counted[-1].reading.well != well:
                     raise line.error(f"well {counted[-1].reading.well} came, {well} is next")
@@ -198,8 +194,7 @@ class DelimitedCounts:
             await self.aclose()  # what the counter goes on to say belongs to nobody
             raise
 
-    async def _line(self, number: int, of: int, deadline_s: float) -> Line:
-        assert self._link is not None  # noqa: S101  # the caller looked
+    async def _next(self, link: LineLink, number: int, of: int, deadline_s: float) -> Line:
         while (left_s := deadline_s - self._setup.clock.monotonic_s()) > 0:
             if self._aborted:
                 raise InstrumentFaultError(
@@ -207,7 +202,7 @@ class DelimitedCounts:
                     code="aborted",
                 )
             with contextlib.suppress(ReplyTimeoutError):
-                data = await self._link.read_line(timeout_s=min(left_s, LISTEN_S))
+                data = await link.read_line(timeout_s=min(left_s, LISTEN_S))
                 try:
                     return Line("line", number, data.decode(self._settings.encoding))
                 except UnicodeDecodeError as error:

@@ -13,19 +13,16 @@ from typing import Any, ClassVar, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import (
-    DisconnectedError,
     InstrumentError,
     InstrumentFaultError,
-    LinkError,
     MalformedReplyError,
     RefusedError,
-    ReplyTimeoutError,
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
-from platectl.transport.line import LineLink
+from platectl.transport.line import InstrumentLine
 from platectl_drivers.opentrons_heater_shaker.codec import (
     Speed,
     Warmth,
@@ -83,12 +80,12 @@ class HeaterShaker:
 
     def __init__(self, setup: DriverSetup) -> None:
         self.settings = setup.settings_as(Settings)
-        self._open_stream = setup.open_stream
+        self._line = InstrumentLine(
+            setup.open_stream, "the Heater-Shaker", tx_end=b" \n", rx_end=b"\n", longest=4096
+        )
         self._clock = setup.clock
-        self._link: LineLink | None = None
         self._one_at_a_time = asyncio.Lock()
         self._aborted = asyncio.Event()
-        self._out_of_step = False
         self._faults: deque[InstrumentFaultError] = deque()
         self._handed = Handed()
         self._begun: dict[str, datetime] = {}
@@ -126,14 +123,7 @@ class HeaterShaker:
         Raises:
             LinkError: No usable answer; nothing was changed.
         """
-        if self._link is not None:
-            try:
-                return parse_identity(await self._ask(IDENTIFY))
-            except DisconnectedError:
-                await self.aclose()
-        self._link = LineLink(await self._open_stream(), tx_end=b" \n", rx_end=b"\n", longest=4096)
-        self._out_of_step = False
-        return parse_identity(await self._ask(IDENTIFY))
+        return await self._line.look(self._identity)
 
     async def take_over(self) -> Identity:
         """As `observe`; what shakes and heats goes on."""
@@ -219,16 +209,12 @@ class HeaterShaker:
     async def abort(self) -> None:
         """Go home without waiting for a turn; the plate stays latched."""
         self._aborted.set()
-        self._out_of_step = True
-        if self._link is not None:
-            with contextlib.suppress(LinkError):
-                await self._link.send_line(HOME.encode("ascii"))
+        self._line.out_of_step = True
+        await self._line.shout(HOME.encode("ascii"))
 
     async def aclose(self) -> None:
         """Close; heater and motor stay as they are."""
-        link, self._link = self._link, None
-        if link is not None:
-            await link.aclose()
+        await self._line.aclose()
 
     def _judge_standing(self, action: Action, latch: str, evidence: dict[str, Any]) -> Verdict:
         """Judge a nest that does not turn, by what this life sent."""
@@ -310,6 +296,9 @@ class HeaterShaker:
         if self._faults:
             raise self._faults.popleft()
 
+    async def _identity(self) -> Identity:
+        return parse_identity(await self._ask(IDENTIFY))
+
     async def _speed(self) -> Speed:
         return parse_speed(await self._ask("M123"))
 
@@ -324,27 +313,22 @@ class HeaterShaker:
             LinkError: No answer, or not one of the format.
         """
         async with self._one_at_a_time:
-            try:
-                while self._out_of_step:
-                    self._out_of_step = False
+            with self._line.exchange():
+                while self._line.out_of_step:
+                    self._line.out_of_step = False
                     await self._exchange(IDENTIFY, in_step=False)
                 if command.startswith(("M3 ", CLOSE, OPEN)):
                     self._stop_if_aborted()
                 return await self._exchange(command)
-            except LinkError:
-                self._out_of_step = True
-                raise
 
     async def _exchange(self, command: str, *, in_step: bool = True) -> str:
         """One question and its answer; out of step, what comes before the answer is passed over."""
         code = command.split(maxsplit=1)[0]
-        if self._link is None:
-            raise DisconnectedError("the Heater-Shaker is not connected")
-        await self._link.send_line(command.encode("ascii"))
+        await self._line.link.send_line(command.encode("ascii"))
         limit_s = MOVE_S if code in MOVES or not in_step else REPLY_S
         due_s = asyncio.get_running_loop().time() + limit_s
         while True:
-            line = text(await self._read(due_s, limit_s))
+            line = text(await self._line.link.read_line_by(due_s))
             error = parse_error(line)
             if line.startswith("async ") and error is not None:
                 self._faults.append(error)
@@ -356,14 +340,6 @@ class HeaterShaker:
                     return fields
                 if in_step and answered not in {IDENTIFY, *MOVES}:
                     raise MalformedReplyError(f"the Heater-Shaker answered {line[:60]!r} to {code}")
-
-    async def _read(self, due_s: float, limit_s: float) -> bytes:
-        left_s = due_s - asyncio.get_running_loop().time()
-        if self._link is None:
-            raise DisconnectedError("the conversation with the Heater-Shaker was closed")
-        if left_s <= 0:
-            raise ReplyTimeoutError(f"no answer within {limit_s:g} s, other lines only")
-        return await self._link.read_line(timeout_s=left_s)
 
 
 def _compare(action: Action, warmth: Warmth) -> Verdict:

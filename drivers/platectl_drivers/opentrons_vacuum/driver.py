@@ -10,18 +10,16 @@ from typing import ClassVar, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import (
-    DisconnectedError,
     InstrumentFaultError,
     LinkError,
     MalformedReplyError,
     RefusedError,
-    ReplyTimeoutError,
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
-from platectl.transport.line import LineLink
+from platectl.transport.line import InstrumentLine
 from platectl_drivers.opentrons_vacuum.codec import (
     PumpState,
     parse_answer,
@@ -72,8 +70,9 @@ class OpentronsVacuum:
 
     def __init__(self, setup: DriverSetup) -> None:
         self.settings = setup.settings_as(Settings)
-        self._open_stream = setup.open_stream
-        self._link: LineLink | None = None
+        self._line = InstrumentLine(
+            setup.open_stream, "the Vacuum Module", tx_end=b" \n", rx_end=b"\n", longest=4096
+        )
         self._faults: deque[InstrumentFaultError] = deque()
         self._asked: deque[str] = deque()
         self._late: set[str] = set()
@@ -95,15 +94,7 @@ class OpentronsVacuum:
         Raises:
             LinkError: No usable answer; nothing was changed.
         """
-        if self._link is not None:
-            try:
-                return parse_identity(await self._ask(IDENTIFY))
-            except DisconnectedError:
-                await self.aclose()
-        self._link = LineLink(await self._open_stream(), tx_end=b" \n", rx_end=b"\n", longest=4096)
-        self._asked.clear()
-        self._late.clear()
-        return parse_identity(await self._ask(IDENTIFY))
+        return await self._line.look(self._identity, self._introduce)
 
     async def take_over(self) -> Identity:
         """As `observe`; a vacuum that is on stays on."""
@@ -188,9 +179,7 @@ class OpentronsVacuum:
 
     async def aclose(self) -> None:
         """Close; the module keeps doing what it did."""
-        link, self._link = self._link, None
-        if link is not None:
-            await link.aclose()
+        await self._line.aclose()
 
     async def _draw_down(self, gauge_mbar: float) -> float:
         if not LOWEST_MBAR <= gauge_mbar < 0:
@@ -261,6 +250,14 @@ class OpentronsVacuum:
             await asyncio.sleep(self.settings.poll_s)
         await self._ask("M124 V0")
 
+    async def _introduce(self) -> Identity:
+        self._asked.clear()
+        self._late.clear()
+        return await self._identity()
+
+    async def _identity(self) -> Identity:
+        return parse_identity(await self._ask(IDENTIFY))
+
     async def _state(self) -> PumpState:
         return parse_state(await self._ask("M121"))
 
@@ -280,10 +277,9 @@ class OpentronsVacuum:
         self._raise_faults()
 
     async def _send(self, command: str) -> None:
-        if self._link is None:
-            raise DisconnectedError("the Vacuum Module is not connected")
+        link = self._line.link
         self._asked.append(command.split(maxsplit=1)[0])
-        await self._link.send_line(command.encode("ascii"))
+        await link.send_line(command.encode("ascii"))
 
     async def _ask(self, command: str) -> str:
         """Send a command and return the fields of its answer; async lines are kept for later.
@@ -300,7 +296,7 @@ class OpentronsVacuum:
         deadline_s = asyncio.get_running_loop().time() + REPLY_S
         try:
             while True:
-                answer = self._take(text(await self._read(deadline_s)))
+                answer = self._take(text(await self._line.link.read_line_by(deadline_s)))
                 if answer is None:
                     continue
                 if ahead == 0:
@@ -317,14 +313,6 @@ class OpentronsVacuum:
         if isinstance(answer, InstrumentFaultError):
             raise answer
         return answer
-
-    async def _read(self, deadline_s: float) -> bytes:
-        if self._link is None:
-            raise DisconnectedError("the conversation with the Vacuum Module was closed")
-        left_s = deadline_s - asyncio.get_running_loop().time()
-        if left_s <= 0:
-            raise ReplyTimeoutError(f"no answer within {REPLY_S:g} s, other lines only")
-        return await self._link.read_line(timeout_s=left_s)
 
     def _take(self, line: str) -> str | InstrumentFaultError | None:
         """Return the answer to the oldest open question; None for async and late lines."""

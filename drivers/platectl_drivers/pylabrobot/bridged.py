@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
@@ -13,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from platectl.bridge.library import VERSION, require
 from platectl.domain import frames
 from platectl.domain.errors import (
-    DisconnectedError,
     InstrumentFaultError,
     LinkError,
     MalformedReplyError,
@@ -21,7 +19,7 @@ from platectl.domain.errors import (
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict
-from platectl.transport.line import LineLink
+from platectl.transport.line import InstrumentLine, LineLink
 
 SOURCE: Final = (
     "lines of platectl.bridge, which run PyLabRobot 0.2.2 (read and run, its simulated backends)"
@@ -81,12 +79,13 @@ class Bridged:
         require()
         self.settings = setup.settings_as(self.Settings)
         self._setup = setup
-        self._link: LineLink | None = None
+        self._line = InstrumentLine(
+            setup.open_stream, "the bridge", tx_end=b"", rx_end=frames.END, longest=LONGEST
+        )
         self._one_at_a_time = asyncio.Lock()
         self._id = 0
         self._owner = False
         self._resumed = False
-        self._out_of_step = False
         self._stamp = ""
         self._action = ""
         self._verb = 0
@@ -141,16 +140,12 @@ class Bridged:
 
     async def abort(self) -> None:
         """Tell the child to cancel its verb and stop, without waiting for a turn."""
-        if self._link is not None:
-            with contextlib.suppress(LinkError):
-                await self._link.send_line(self._request("abort", {}))
+        await self._line.shout(self._request("abort", {}))
 
     async def aclose(self) -> None:
         """Close the line; the child lets go of the device and ends. Heating stays as it is."""
-        link, self._link = self._link, None
         self._owner = self._resumed = False
-        if link is not None:
-            await link.aclose()
+        await self._line.aclose()
 
     # For drivers -----------------------------------------------------------------------------
     async def _act(self, do: str, *, takes_s: float = 0.0, **given: Any) -> Any:
@@ -177,16 +172,10 @@ class Bridged:
 
     # The conversation ------------------------------------------------------------------------
     async def _look(self) -> Identity:
-        if self._link is not None:
-            try:
-                return await self._hello()
-            except DisconnectedError:
-                owner = self._owner
-                await self.aclose()
-                self._owner = owner
-        self._out_of_step = False
-        stream = await self._setup.open_stream()
-        self._link = LineLink(stream, tx_end=b"", rx_end=frames.END, longest=LONGEST)
+        return await self._line.look(self._hello, self._hello_anew)
+
+    async def _hello_anew(self) -> Identity:
+        self._resumed = False
         return await self._hello()
 
     async def _hello(self) -> Identity:
@@ -227,17 +216,13 @@ class Bridged:
     async def _ask(
         self, do: str, given: Mapping[str, Any], *, timeout_s: float, key: str = ""
     ) -> Any:
-        if self._link is None:
-            raise DisconnectedError("the bridge is not connected")
+        link = self._line.link
         async with self._one_at_a_time:
-            try:
-                if self._out_of_step:
-                    await self._link.drain(quiet_s=QUIET_S)
-                    self._out_of_step = False
-                return _result(await self._exchange(self._link, do, given, key, timeout_s))
-            except LinkError:
-                self._out_of_step = True
-                raise
+            with self._line.exchange():
+                if self._line.out_of_step:
+                    await link.drain(quiet_s=QUIET_S)
+                    self._line.out_of_step = False
+                return _result(await self._exchange(link, do, given, key, timeout_s))
 
     async def _exchange(
         self, link: LineLink, do: str, given: Mapping[str, Any], key: str, timeout_s: float
@@ -248,8 +233,7 @@ class Bridged:
         due_s = asyncio.get_running_loop().time() + timeout_s
         await link.send_line(request)
         while True:
-            left_s = due_s - asyncio.get_running_loop().time()
-            answer = frames.decode(await link.read_line(timeout_s=left_s))
+            answer = frames.decode(await link.read_line_by(due_s))
             if answer.get("id") == mine:
                 return answer
 
