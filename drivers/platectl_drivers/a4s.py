@@ -34,6 +34,7 @@ from platectl.domain.errors import (
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
+from platectl.transport.abort import Abort
 from platectl.transport.codec import integer, text
 from platectl.transport.handed import Handed
 from platectl.transport.line import InstrumentLine, LineLink
@@ -101,7 +102,7 @@ class A4S:
     def __init__(self, setup: DriverSetup) -> None:
         self.settings = setup.settings_as(Settings)
         self._line = InstrumentLine(setup.open_stream, "A4S", tx_end=b"", rx_end=b"!")
-        self._aborted = False
+        self._abort = Abort("A4S was aborted and reset")
         self._handed = Handed()
         self._before: SealerStatus | None = None
         self._reset = False
@@ -115,7 +116,7 @@ class A4S:
             InstrumentFaultError: It reports a standing error.
         """
         await self.aclose()
-        self._aborted = False
+        self._abort.clear()
         refuse_error(await self._look())
         return Identity("A4S")
 
@@ -172,7 +173,7 @@ class A4S:
             LinkError: The plate may be sealed and may be inside.
         """
         degrees, tenths = encode_seal(temperature_c, duration_s)
-        self._aborted = False
+        self._abort.clear()
         self._handed.begin()
         await self._pass_over_backlog()
         await self._order(f"*00DH={degrees:04d}zz!")
@@ -190,7 +191,8 @@ class A4S:
 
     async def abort(self) -> None:
         """Reset: the stroke stops; the plate stays where it is."""
-        self._aborted = self._reset = True
+        self._abort.call()
+        self._reset = True
         await self._line.shout(b"*00SR=zz!")
 
     async def aclose(self) -> None:
@@ -258,7 +260,7 @@ class A4S:
 
     async def _order(self, command: str) -> None:
         link = self._line.link
-        self._stop_if_aborted()
+        self._abort.check()
         await link.send_line(command.encode("ascii"))
         due_s = asyncio.get_running_loop().time() + REPLY_S
         while True:
@@ -272,7 +274,7 @@ class A4S:
 
     async def _status(self) -> SealerStatus:
         status = await self._latest()
-        self._stop_if_aborted()
+        self._abort.check()
         refuse_error(status)
         return status
 
@@ -285,10 +287,6 @@ class A4S:
         with contextlib.suppress(ReplyTimeoutError):
             for _ in range(BACKLOG_LINES):
                 await link.read_line(timeout_s=BACKLOG_S)
-
-    def _stop_if_aborted(self) -> None:
-        if self._aborted:
-            raise InstrumentFaultError("A4S was aborted and reset", code="aborted")
 
 
 def encode_seal(temperature_c: float, duration_s: float) -> tuple[int, int]:

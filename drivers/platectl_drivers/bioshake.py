@@ -40,6 +40,7 @@ from platectl.domain.errors import (
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict
+from platectl.transport.abort import Abort
 from platectl.transport.codec import integer, number, text
 from platectl.transport.handed import Handed
 from platectl.transport.line import InstrumentLine, LineLink
@@ -99,7 +100,7 @@ class BioShake:
         self._braked: set[str] = set()
         self._to_finish: dict[str, datetime] = {}
         self._one_at_a_time = asyncio.Lock()
-        self._aborted = asyncio.Event()
+        self._abort = Abort("BioShake was aborted; the plate stays clamped")
         self._description = ""
 
     @property
@@ -192,7 +193,7 @@ class BioShake:
             )
         if not (math.isfinite(duration_s) and duration_s > 0):
             raise RefusedError(f"cannot shake for {duration_s:g} s")
-        self._aborted.clear()
+        self._abort.clear()
         self._handed.begin()
         begun = self._to_finish.pop(ACTION_ID.get(), None)
         if begun is None:
@@ -204,12 +205,12 @@ class BioShake:
             await self._shake_on(duration_s - (self._clock.now() - begun).total_seconds())
         await asyncio.sleep(SETTLE_S)
         if self.settings.has_clamp:
-            self._stop_if_aborted()
+            self._abort.check()
             await self._do("setElmUnlockPos")
 
     async def abort(self) -> None:
         """Brake and go home without waiting for a turn; the plate stays clamped."""
-        self._aborted.set()
+        self._abort.call()
         self._line.out_of_step = True
         await self._line.shout(b"shakeOff")
 
@@ -231,7 +232,7 @@ class BioShake:
         self, action: Action, state: int, *, braked: bool, evidence: Mapping[str, Any]
     ) -> Verdict:
         """Judge a nest that does not shake, by what this life sent."""
-        ours = self._handed.did(action) and not self._aborted.is_set()
+        ours = self._handed.did(action) and not self._abort.called
         if ours and braked:
             released = state == HOME and evidence.get("getElmState", UNLOCKED) == UNLOCKED
             if released:
@@ -268,10 +269,7 @@ class BioShake:
     async def _shake_on(self, left_s: float) -> None:
         """Wait for what is left of the time, brake and wait for home."""
         try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(left_s, 0.0)):
-                    await self._aborted.wait()
-            self._stop_if_aborted()
+            await self._abort.pause(max(left_s, 0.0))
             self._braked.add(ACTION_ID.get())
             await self._do("shakeOff")
             await self._until_state(HOME)
@@ -283,16 +281,10 @@ class BioShake:
     async def _until_state(self, wanted: int) -> None:
         due_s = asyncio.get_running_loop().time() + RAMP_S
         while integer(await self._ask("getShakeState")) != wanted:
-            self._stop_if_aborted()
+            self._abort.check()
             if asyncio.get_running_loop().time() > due_s:
                 raise await self._fault("getShakeState")
             await asyncio.sleep(POLL_S)
-
-    def _stop_if_aborted(self) -> None:
-        if self._aborted.is_set():
-            raise InstrumentFaultError(
-                "BioShake was aborted; the plate stays clamped", code="aborted"
-            )
 
     async def _do(self, command: str) -> None:
         if (answer := await self._ask(command)) != "ok":
@@ -319,7 +311,7 @@ class BioShake:
                     self._line.out_of_step = False
                     await self._fall_in_step(link)
                 if command == "shakeOn":
-                    self._stop_if_aborted()
+                    self._abort.check()
                 return text(await link.ask(command.encode("ascii"), timeout_s=REPLY_S))
 
     async def _fall_in_step(self, link: LineLink) -> None:

@@ -35,6 +35,7 @@ from platectl.domain.errors import (
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
+from platectl.transport.abort import Abort
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
 from platectl.transport.line import InstrumentLine, LineLink
@@ -112,7 +113,7 @@ class LineScanner:
         end = self._words.end
         self._line = InstrumentLine(setup.open_stream, "the reader", tx_end=end, rx_end=end)
         self._reading = False
-        self._aborted = False
+        self._abort = Abort("reading was aborted")
         self._hello = ""
         self._handed = Handed()
 
@@ -131,7 +132,7 @@ class LineScanner:
         Raises:
             LinkError: No usable answer.
         """
-        self._aborted = False
+        self._abort.clear()
         return await self._line.look(self._who, self._introduce)
 
     async def take_over(self) -> Identity:
@@ -156,7 +157,7 @@ class LineScanner:
             InstrumentFaultError: `code` "no_read", "disagree", "aborted" after an abort, or the maker's.
             LinkError: No usable answer.
         """
-        self._aborted = False
+        self._abort.clear()
         self._handed.begin()
         link = self._line.link
         try:
@@ -175,7 +176,7 @@ class LineScanner:
 
     async def abort(self) -> None:
         """End reading; between verbs nothing is said."""
-        self._aborted = True
+        self._abort.call()
         if self._reading:
             self._line.out_of_step = True
             await self._line.shout(self._words.off.encode("ascii"))
@@ -187,12 +188,12 @@ class LineScanner:
     async def _once(self, link: LineLink) -> str:
         """One trigger and its code; a reader that stays silent but is there has read none."""
         await link.drain(quiet_s=QUIET_S)
-        self._stop_if_aborted()
+        self._abort.check()
         await link.send_line(self._words.on.encode("ascii"))
         try:
             code = await self._code(link)
         except ReplyTimeoutError:
-            self._stop_if_aborted()
+            self._abort.check()
             await link.send_line(self._words.off.encode("ascii"))
             await self._who()
             raise InstrumentFaultError("no code was read in time", code="no_read") from None
@@ -204,7 +205,7 @@ class LineScanner:
         due_s = asyncio.get_running_loop().time() + self.settings.patience_s
         while True:
             line = await self._hear(link, due_s)
-            self._stop_if_aborted()
+            self._abort.check()
             code = parse_code(line, self.settings.dialect, self.settings.no_read)
             if code is not None:
                 return code
@@ -234,10 +235,6 @@ class LineScanner:
 
     async def _hear(self, link: LineLink, due_s: float) -> str:
         return text((await link.read_line_by(due_s)).lstrip(b"\n"))
-
-    def _stop_if_aborted(self) -> None:
-        if self._aborted:
-            raise InstrumentFaultError("reading was aborted", code="aborted")
 
 
 def parse_code(line: str, dialect: str, no_read: tuple[str, ...]) -> str | None:

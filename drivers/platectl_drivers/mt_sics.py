@@ -29,6 +29,7 @@ from platectl.domain.errors import (
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
+from platectl.transport.abort import Abort
 from platectl.transport.codec import integer, number, text
 from platectl.transport.handed import Handed
 from platectl.transport.line import InstrumentLine, LineLink
@@ -84,7 +85,7 @@ class MtSics:
             setup.open_stream, "the balance", tx_end=b"\r\n", rx_end=b"\r\n"
         )
         self._asking = False
-        self._aborted = False
+        self._abort = Abort("the balance was reset")
         self._handed = Handed()
 
     async def connect(self) -> Identity:
@@ -111,7 +112,7 @@ class MtSics:
         Raises:
             LinkError: No usable answer.
         """
-        self._aborted = False
+        self._abort.clear()
         return await self._line.look(self._identity, self._introduce)
 
     async def take_over(self) -> Identity:
@@ -143,7 +144,7 @@ class MtSics:
                 "not_stable", "aborted" after an abort.
             LinkError: No usable answer.
         """
-        self._aborted = False
+        self._abort.clear()
         line = await self._ask("S" if stable else "SI", "S", patience_s=self._patience(stable))
         weight = parse_weight(line, "S")
         if stable and not weight.stable:
@@ -157,7 +158,7 @@ class MtSics:
             InstrumentFaultError: `code` as `read_mass_g`; the tare is as it was.
             LinkError: The tare may have been taken.
         """
-        self._aborted = False
+        self._abort.clear()
         self._handed.begin()
         line = await self._ask("T", "T", patience_s=self._patience(stable=True), sets=True)
         return parse_weight(line, "T").mass_g
@@ -169,7 +170,7 @@ class MtSics:
             InstrumentFaultError: `code` as `read_mass_g`; the zero is as it was.
             LinkError: The zero may have been set.
         """
-        self._aborted = False
+        self._abort.clear()
         self._handed.begin()
         line = await self._ask("Z", "Z", patience_s=self._patience(stable=True), sets=True)
         refuse_status(line, "Z")
@@ -179,7 +180,7 @@ class MtSics:
 
     async def abort(self) -> None:
         """Cancel what waits for rest; between verbs nothing is said."""
-        self._aborted = True
+        self._abort.call()
         if self._asking:
             self._line.out_of_step = True
             await self._line.shout(b"@")
@@ -232,8 +233,7 @@ class MtSics:
         """The next line that names the command; lines that name another are passed over."""
         while True:
             line = text(await self._line.link.read_line_by(due_s))
-            if self._aborted:
-                raise InstrumentFaultError("the balance was reset", code="aborted")
+            self._abort.check()
             word = line.partition(" ")[0]
             if line in GENERAL:
                 reason = GENERAL[line]

@@ -31,6 +31,7 @@ from platectl.domain.errors import (
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict
+from platectl.transport.abort import Abort
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
 from platectl.transport.line import InstrumentLine
@@ -84,7 +85,7 @@ class XPeel:
     def __init__(self, setup: DriverSetup) -> None:
         self.settings = setup.settings_as(Settings)
         self._line = InstrumentLine(setup.open_stream, "the XPeel", tx_end=b"\r\n", rx_end=b"\r\n")
-        self._aborted = False
+        self._abort = Abort("the XPeel was aborted and reset")
         self._handed = Handed()
         #: by action, until when its own ready line may come on the link that acknowledged it
         self._underway: dict[str, float] = {}
@@ -116,7 +117,7 @@ class XPeel:
             InstrumentFaultError: The cover is open, or a circuit is faulty.
             LinkError: No readable ready line came.
         """
-        self._aborted = False
+        self._abort.clear()
         refuse_errors(await self._status(), only=STANDING)
         return Identity("XPeel")
 
@@ -152,7 +153,7 @@ class XPeel:
             LinkError: The plate may be open and may be inside.
         """
         command = encode_peel(adhere_s, begin_mm, fast=fast)
-        self._aborted = False
+        self._abort.clear()
         self._handed.begin()
         self._ended.pop(ACTION_ID.get(), None)
         await self._fall_in_step()
@@ -164,15 +165,15 @@ class XPeel:
             self._underway[ACTION_ID.get()] = due_s
             codes = await self._ready(due_s)
         self._underway.pop(ACTION_ID.get(), None)
-        if self._aborted:
-            raise InstrumentFaultError("the XPeel was aborted and reset", code="aborted")
+        self._abort.check()
         self._ended[ACTION_ID.get()] = codes
         refuse_errors(codes)
         return tuple(WARNINGS[code] for code in codes if code in WARNINGS)
 
     async def abort(self) -> None:
         """Reset, since no command to stop is public; the plate stays where it is."""
-        self._aborted = self._line.out_of_step = True
+        self._abort.call()
+        self._line.out_of_step = True
         self._underway.clear()
         await self._line.shout(b"*reset")
 

@@ -31,6 +31,7 @@ from platectl.hal.reading import (
     ReadFlag,
 )
 from platectl.hal.recovery import Action, Verdict
+from platectl.transport.abort import Abort
 from platectl.transport.handed import Handed
 from platectl_drivers.biotek import wire
 from platectl_drivers.biotek.settings import (
@@ -92,7 +93,7 @@ class BioTek:
         self._link: Link | None = None
         self._turn = asyncio.Lock()
         self._handed = Handed()
-        self._aborted = False
+        self._abort = Abort("the read was aborted")
         self._out_of_step = False
         self._target_c: float | None = None
         #: where the carrier is, as far as this life knows: the letter said last
@@ -137,7 +138,8 @@ class BioTek:
             InstrumentFaultError: A status other than 0000.
         """
         await self.aclose()
-        self._aborted, self._target_c, self._carrier = False, None, ""
+        self._abort.clear()
+        self._target_c, self._carrier = None, ""
         return await self.observe()
 
     async def observe(self) -> Identity:
@@ -151,7 +153,8 @@ class BioTek:
 
     async def take_over(self) -> Identity:
         """As `observe`; a read under way goes on for nobody, and ends when the next one begins."""
-        self._aborted, self._out_of_step = False, True
+        self._abort.clear()
+        self._out_of_step = True
         return await self.observe()
 
     async def reconcile(self, action: Action) -> Verdict:
@@ -169,7 +172,8 @@ class BioTek:
 
     async def abort(self) -> None:
         """Say the abort letter; waits for no answer."""
-        self._aborted = self._out_of_step = True
+        self._abort.call()
+        self._out_of_step = True
         if self._link is not None:
             with contextlib.suppress(LinkError):
                 await self._link.stream.send(b"x")
@@ -283,7 +287,7 @@ class BioTek:
         )  # fmt: skip
 
     def _begin(self) -> None:
-        self._aborted = False
+        self._abort.clear()
         self._handed.begin()
 
     def _check(self, read: KineticRead) -> None:
@@ -320,7 +324,7 @@ class BioTek:
         at_s: dict[str, float] = {}
         ended_c = math.nan
         for where, order in orders.by_rectangle.items():
-            self._refuse_aborted()
+            self._abort.check()
             expected = await self._ask("D", order, end=orders.end)
             if not expected.isdigit():
                 raise MalformedReplyError(f"{expected[:40]!r} answers a definition")
@@ -342,25 +346,21 @@ class BioTek:
         timeout_s = wells * orders.well_s + self.settings.margin_s
         self._out_of_step = True
         try:
-            data = await self._connected().until(ETX, timeout_s, lambda: self._aborted)
+            data = await self._connected().until(ETX, timeout_s, lambda: self._abort.called)
         except ReplyTimeoutError:
-            self._refuse_aborted()
+            self._abort.check()
             raise
         except asyncio.CancelledError:
             await self.abort()
             raise
         body = wire.parse_body(data, where, absorbs=orders.absorbs)
-        self._refuse_aborted()
+        self._abort.check()
         self._out_of_step = False
         return body
 
-    def _refuse_aborted(self) -> None:
-        if self._aborted:
-            raise InstrumentFaultError("the read was aborted", code="aborted")
-
     async def _wait_until(self, due_s: float) -> None:
         while (left_s := due_s - self._setup.clock.monotonic_s()) > 0:
-            self._refuse_aborted()
+            self._abort.check()
             await asyncio.sleep(min(left_s, wire.POLL_S))
 
     def _frame(self, read: KineticRead, done: _Pass, index: int, channel: int) -> Frame:

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final
 from platectl.domain.errors import InstrumentError, InstrumentFaultError, RefusedError
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict
+from platectl.transport.abort import Abort
 from platectl.transport.handed import Handed
 from platectl_drivers.opentrons_deck.block import compare, temperature_of
 from platectl_drivers.opentrons_deck.robot import Robot
@@ -43,7 +44,7 @@ class DeckShaker:
         self._robot = Robot(setup.open_stream, setup.settings_as(_Settings), MODELS)
         self._clock = setup.clock
         self._module = ""
-        self._aborted = asyncio.Event()
+        self._abort = Abort("the Heater-Shaker was aborted; the plate stays latched")
         self._handed = Handed()
         self._begun: dict[str, datetime] = {}
         self._braked: set[str] = set()
@@ -144,7 +145,7 @@ class DeckShaker:
             )
         if not (math.isfinite(duration_s) and duration_s > 0):
             raise RefusedError(f"cannot shake for {duration_s:g} s")
-        self._aborted.clear()
+        self._abort.clear()
         self._handed.begin()
         begun = self._to_finish.pop(ACTION_ID.get(), None)
         try:
@@ -156,13 +157,13 @@ class DeckShaker:
             await self._turn(None if begun else int(speed_rpm), left_s)
             await self._do("openLabwareLatch")
         except InstrumentFaultError:
-            self._stop_if_aborted()
+            self._abort.check()
             raise
-        self._stop_if_aborted()
+        self._abort.check()
 
     async def abort(self) -> None:
         """Stop the nest beside what is under way; the plate stays latched."""
-        self._aborted.set()
+        self._abort.call()
         if self._module:
             await self._robot.post_aside("heaterShaker/deactivateShaker", moduleId=self._module)
 
@@ -172,7 +173,7 @@ class DeckShaker:
 
     def _judge_standing(self, action: Action, latch: Any, evidence: dict[str, Any]) -> Verdict:
         """Judge a nest that does not turn, by what this life sent."""
-        ours = self._handed.did(action) and not self._aborted.is_set()
+        ours = self._handed.did(action) and not self._abort.called
         if not ours:
             return Verdict("unknown", {**evidence, "sent_in_this_life": self._handed.did(action)})
         if action.id not in self._braked:  # nobody stopped it, so it never began
@@ -186,14 +187,14 @@ class DeckShaker:
         """Shake for what is left of the time, and stop at home; None: it turns already."""
         try:
             if speed_rpm is not None:
-                self._stop_if_aborted()
+                self._abort.check()
                 self._handed.hand()
                 self._braked.discard(ACTION_ID.get())
                 self._begun[ACTION_ID.get()] = self._clock.now()
                 await self._do("setAndWaitForShakeSpeed", rpm=speed_rpm)
             await self._watch(left_s)
         except InstrumentFaultError:
-            if not self._aborted.is_set():
+            if not self._abort.called:
                 with contextlib.suppress(InstrumentError):
                     await self._do("deactivateShaker")
             raise
@@ -204,24 +205,15 @@ class DeckShaker:
         """Let it shake, and see that it does."""
         end_s = asyncio.get_running_loop().time() + left_s
         while (left_s := end_s - asyncio.get_running_loop().time()) > 0:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(left_s, WATCH_S)):
-                    await self._aborted.wait()
-            self._stop_if_aborted()
+            await self._abort.pause(min(left_s, WATCH_S))
             if not (await self._robot.module()).number("targetSpeed"):
-                self._stop_if_aborted()
+                self._abort.check()
                 raise InstrumentFaultError("the nest stopped by itself", code="stopped")
-        self._stop_if_aborted()
-
-    def _stop_if_aborted(self) -> None:
-        if self._aborted.is_set():
-            raise InstrumentFaultError(
-                "the Heater-Shaker was aborted; the plate stays latched", code="aborted"
-            )
+        self._abort.check()
 
     async def _do(self, command: str, **params: Any) -> None:
         if command in {"closeLabwareLatch", "openLabwareLatch"}:
-            self._stop_if_aborted()
+            self._abort.check()
         if not self._module:
             self._module = (await self._robot.module()).id
         await self._robot.execute(f"heaterShaker/{command}", moduleId=self._module, **params)

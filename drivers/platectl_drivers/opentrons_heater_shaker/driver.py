@@ -20,6 +20,7 @@ from platectl.domain.errors import (
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict
+from platectl.transport.abort import Abort
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
 from platectl.transport.line import InstrumentLine
@@ -85,7 +86,7 @@ class HeaterShaker:
         )
         self._clock = setup.clock
         self._one_at_a_time = asyncio.Lock()
-        self._aborted = asyncio.Event()
+        self._abort = Abort("the Heater-Shaker was aborted; the plate stays latched")
         self._faults: deque[InstrumentFaultError] = deque()
         self._handed = Handed()
         self._begun: dict[str, datetime] = {}
@@ -189,7 +190,7 @@ class HeaterShaker:
             )
         if not (math.isfinite(duration_s) and duration_s > 0):
             raise RefusedError(f"cannot shake for {duration_s:g} s")
-        self._aborted.clear()
+        self._abort.clear()
         self._handed.begin()
         begun = self._to_finish.pop(ACTION_ID.get(), None)
         try:
@@ -202,13 +203,13 @@ class HeaterShaker:
             await self._turn(int(speed_rpm), left_s, anew=begun is None)
             await self._move_latch(OPEN, "IDLE_OPEN")
         except InstrumentFaultError:
-            self._stop_if_aborted()
+            self._abort.check()
             raise
         self._raise_faults()
 
     async def abort(self) -> None:
         """Go home without waiting for a turn; the plate stays latched."""
-        self._aborted.set()
+        self._abort.call()
         self._line.out_of_step = True
         await self._line.shout(HOME.encode("ascii"))
 
@@ -218,7 +219,7 @@ class HeaterShaker:
 
     def _judge_standing(self, action: Action, latch: str, evidence: dict[str, Any]) -> Verdict:
         """Judge a nest that does not turn, by what this life sent."""
-        ours = self._handed.did(action) and not self._aborted.is_set()
+        ours = self._handed.did(action) and not self._abort.called
         if not ours or self._faults:
             return Verdict("unknown", {**evidence, "sent_in_this_life": self._handed.did(action)})
         if action.id not in self._braked:  # nobody stopped it, so it never began
@@ -229,7 +230,7 @@ class HeaterShaker:
         return Verdict("not_done", {**evidence, "time_is_over": True}, remembered=True)
 
     async def _move_latch(self, command: str, wanted: str) -> None:
-        self._stop_if_aborted()
+        self._abort.check()
         await self._ask(command)
         if (latch := parse_latch(await self._ask("M241"))) != wanted:
             raise InstrumentFaultError(f"the latch is {latch} after {command}", code="latch")
@@ -241,9 +242,9 @@ class HeaterShaker:
                 await self._start(speed_rpm)
             if left_s > 0:
                 await self._watch(left_s)
-            self._stop_if_aborted()
+            self._abort.check()
         except InstrumentFaultError:
-            if not self._aborted.is_set():
+            if not self._abort.called:
                 with contextlib.suppress(InstrumentError):
                     await self._ask(HOME)
             raise
@@ -251,7 +252,7 @@ class HeaterShaker:
         await self._ask(HOME)
 
     async def _start(self, speed_rpm: int) -> None:
-        self._stop_if_aborted()
+        self._abort.check()
         self._handed.hand()
         self._braked.discard(ACTION_ID.get())
         self._begun[ACTION_ID.get()] = self._clock.now()
@@ -266,33 +267,20 @@ class HeaterShaker:
                     f"the nest turns at {now.actual_rpm} rpm, not at {speed_rpm}",
                     code="not_reached",
                 )
-            await self._pause(POLL_S)
+            await self._abort.pause(POLL_S)
 
     async def _watch(self, left_s: float) -> None:
         """Let it shake, and see that it does."""
         end_s = asyncio.get_running_loop().time() + left_s
         while (left_s := end_s - asyncio.get_running_loop().time()) > 0:
-            await self._pause(min(left_s, WATCH_S))
+            await self._abort.pause(min(left_s, WATCH_S))
             now = await self._speed()
             self._raise_faults()
             if now.target_rpm == 0 or now.actual_rpm == 0:
                 raise InstrumentFaultError("the nest stopped by itself", code="stopped")
 
-    async def _pause(self, duration_s: float) -> None:
-        """Wait, or less when somebody aborts."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(duration_s):
-                await self._aborted.wait()
-        self._stop_if_aborted()
-
-    def _stop_if_aborted(self) -> None:
-        if self._aborted.is_set():
-            raise InstrumentFaultError(
-                "the Heater-Shaker was aborted; the plate stays latched", code="aborted"
-            )
-
     def _raise_faults(self) -> None:
-        self._stop_if_aborted()
+        self._abort.check()
         if self._faults:
             raise self._faults.popleft()
 
@@ -318,7 +306,7 @@ class HeaterShaker:
                     self._line.out_of_step = False
                     await self._exchange(IDENTIFY, in_step=False)
                 if command.startswith(("M3 ", CLOSE, OPEN)):
-                    self._stop_if_aborted()
+                    self._abort.check()
                 return await self._exchange(command)
 
     async def _exchange(self, command: str, *, in_step: bool = True) -> str:

@@ -17,6 +17,7 @@ from platectl.domain.errors import (
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
+from platectl.transport.abort import Abort
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
 from platectl.transport.line import InstrumentLine
@@ -76,7 +77,7 @@ class OpentronsVacuum:
         self._faults: deque[InstrumentFaultError] = deque()
         self._asked: deque[str] = deque()
         self._late: set[str] = set()
-        self._aborted = asyncio.Event()
+        self._abort = Abort("the vacuum was switched off by an abort")
         self._handed = Handed()
 
     async def connect(self) -> Identity:
@@ -163,14 +164,14 @@ class OpentronsVacuum:
                 from the time under vacuum; the manifold is off and vented.
             LinkError: The vacuum may still be on.
         """
-        self._aborted.clear()
+        self._abort.clear()
         self._handed.hand()
         await self._switch_off()
         self._raise_faults()
 
     async def abort(self) -> None:
         """Switch off and open the vent without waiting; the next answers are read by the next verb."""
-        self._aborted.set()
+        self._abort.call()
         try:
             for command in ("M120 S0", "M124 V1"):
                 await self._send(command)
@@ -188,7 +189,7 @@ class OpentronsVacuum:
             )
         if round(gauge_mbar, 2) != gauge_mbar:
             raise RefusedError(f"gauge pressure {gauge_mbar!r} mbar is finer than 0.01 mbar")
-        self._aborted.clear()
+        self._abort.clear()
         self._handed.begin()
         await self._ask("M124 V0")
         self._raise_faults()
@@ -212,13 +213,13 @@ class OpentronsVacuum:
                     f"the pressure came to {state.gauge_mbar:g} mbar only, not to {gauge_mbar:g}",
                     code="not_reached",
                 )
-            await self._pause(self.settings.poll_s)
+            await self._abort.pause(self.settings.poll_s)
 
     async def _hold(self, gauge_mbar: float, hold_s: float) -> float:
         """Watch the vacuum for `hold_s`; it may rise by twice the tolerance."""
         lowest_mbar, end_s = 0.0, asyncio.get_running_loop().time() + hold_s
         while (left_s := end_s - asyncio.get_running_loop().time()) > 0:
-            await self._pause(min(left_s, self.settings.poll_s))
+            await self._abort.pause(min(left_s, self.settings.poll_s))
             state = await self._state()
             self._raise_faults()
             if not state.on or state.gauge_mbar > gauge_mbar + 2 * self.settings.tolerance_mbar:
@@ -262,19 +263,9 @@ class OpentronsVacuum:
         return parse_state(await self._ask("M121"))
 
     def _raise_faults(self) -> None:
-        if self._aborted.is_set():
-            raise InstrumentFaultError("the vacuum was switched off by an abort", code="aborted")
+        self._abort.check()
         if self._faults:
             raise self._faults.popleft()
-
-    async def _pause(self, duration_s: float) -> None:
-        """Wait, or less when somebody aborts."""
-        try:
-            async with asyncio.timeout(duration_s):
-                await self._aborted.wait()
-        except TimeoutError:
-            return
-        self._raise_faults()
 
     async def _send(self, command: str) -> None:
         link = self._line.link

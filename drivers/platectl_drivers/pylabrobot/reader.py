@@ -23,6 +23,7 @@ from platectl.hal.reading import (
     ReadFlag,
 )
 from platectl.hal.recovery import Action, Fate, Verdict
+from platectl.transport.abort import Abort
 from platectl.transport.handed import Handed
 from platectl_drivers.pylabrobot.bridged import Bridged, BridgeSettings, bridged_info, number
 
@@ -66,7 +67,7 @@ class PyLabRobotReader(Bridged):
 
     def __init__(self, setup: DriverSetup) -> None:
         super().__init__(setup)
-        self._stop = asyncio.Event()
+        self._abort = Abort("the read was aborted")
         self._handed = Handed()
 
     @property
@@ -138,13 +139,13 @@ class PyLabRobotReader(Bridged):
 
     async def abort(self) -> None:
         """Stop after the pass under way, which the child is told to cancel."""
-        self._stop.set()
+        self._abort.call()
         await super().abort()
 
     async def read_kinetic(self, read: KineticRead) -> AsyncIterator[Frame | Addition]:
         """Read pass by pass; errors as `PlateReader`."""
         self._check(read)
-        self._stop.clear()
+        self._abort.clear()
         self._handed.begin()
         await self._resume()
         loop = asyncio.get_running_loop()
@@ -152,9 +153,9 @@ class PyLabRobotReader(Bridged):
         for index in range(read.passes):
             late_s = begun_s + index * read.interval_s - loop.time()
             if late_s > 0:
-                await self._wait(late_s)
+                await self._abort.pause(late_s)
             for channel in range(len(read.channels)):
-                self._stop_if_aborted()
+                self._abort.check()
                 yield await self._pass(read, index, channel)
 
     async def read_endpoint(self, read: EndpointRead) -> EndpointReading:
@@ -199,17 +200,6 @@ class PyLabRobotReader(Bridged):
         for channel in read.channels:
             _check_nm(channel.excitation_nm, self.settings.excitation_nm)
             _check_nm(channel.emission_nm, self.settings.emission_nm)
-
-    async def _wait(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stop.wait()
-        except TimeoutError:
-            return
-
-    def _stop_if_aborted(self) -> None:
-        if self._stop.is_set():
-            raise InstrumentFaultError("the read was aborted", code="aborted")
 
     async def _pass(self, read: KineticRead, index: int, channel: int) -> Frame:
         what = read.channels[channel]
