@@ -31,6 +31,7 @@ from platectl.domain.errors import (
     RefusedError,
     ReplyTimeoutError,
 )
+from platectl.hal.checks import check_counting
 from platectl.hal.counting import CounterFeatures, CountReading
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
@@ -148,8 +149,7 @@ class BeckmanLS:
         del title  # the counter states none
         if not {"position", "cpm"} <= self._settings.datums.keys():
             raise RefusedError(NOT_PUBLIC)
-        if not wells or len(set(wells)) != len(wells) or count_s <= 0:
-            raise RefusedError("give each well once and a counting time above zero")
+        check_counting(wells, count_s)
         link = self._line.link
         self._aborted = False
         timeout_s = len(wells) * (count_s + self._settings.overhead_s) + self._settings.margin_s

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -36,8 +35,8 @@ from platectl.domain.errors import (
     InstrumentFaultError,
     LinkError,
     MalformedReplyError,
-    RefusedError,
 )
+from platectl.hal.checks import check_shaking, tenths_of
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict
 from platectl.transport.abort import Abort
@@ -163,10 +162,7 @@ class BioShake:
             InstrumentFaultError: Heating is as it was, perhaps with the new target.
             LinkError: The setpoint may have been taken.
         """
-        low, high = self.temperature_range_c
-        if not low <= temperature_c <= high:
-            raise RefusedError(f"cannot hold {temperature_c:g} C; {low:g} to {high:g} C")
-        await self._do(f"setTempTarget{encode_temperature(temperature_c)}")
+        await self._do(f"setTempTarget{tenths_of(temperature_c, self.temperature_range_c)}")
         await self._do("tempOn")
 
     async def read_temperature_c(self) -> float:
@@ -186,13 +182,7 @@ class BioShake:
                 stop; it may be clamped. `code` "aborted" after an abort.
             LinkError: The plate may still be shaking.
         """
-        low, high = self.speed_range_rpm
-        if not low <= speed_rpm <= high or speed_rpm != int(speed_rpm):
-            raise RefusedError(
-                f"cannot shake at {speed_rpm:g} rpm; whole numbers from {low:g} to {high:g}"
-            )
-        if not (math.isfinite(duration_s) and duration_s > 0):
-            raise RefusedError(f"cannot shake for {duration_s:g} s")
+        check_shaking(speed_rpm, duration_s, self.speed_range_rpm)
         self._abort.clear()
         self._handed.begin()
         begun = self._to_finish.pop(ACTION_ID.get(), None)
@@ -335,18 +325,6 @@ class BioShake:
         return InstrumentFaultError(
             f"BioShake failed at {command}: {reasons}", code=str(codes[0]) if codes else "e"
         )
-
-
-def encode_temperature(temperature_c: float) -> int:
-    """Temperature in tenths of a degree.
-
-    Raises:
-        RefusedError: Finer than a tenth.
-    """
-    tenths = round(temperature_c * 10)
-    if abs(tenths - temperature_c * 10) > 1e-6:  # noqa: PLR2004  # rounding of floats only
-        raise RefusedError(f"{temperature_c} C is finer than 0.1 C")
-    return tenths
 
 
 def parse_error_list(answer: str) -> list[int]:

@@ -39,6 +39,7 @@ from platectl.domain.errors import (
     ReplyTimeoutError,
 )
 from platectl.hal.cells import Climate
+from platectl.hal.checks import check_within
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict
 from platectl.transport.codec import number, text
@@ -167,9 +168,8 @@ class Cytomat:
 
     async def set_temperature(self, temperature_c: float) -> None:
         """Set the nominal temperature."""
-        low, high = self.settings.lowest_c, self.settings.highest_c
-        if not low <= temperature_c <= high:
-            raise RefusedError(f"cannot hold {temperature_c:g} C; {low:g} to {high:g} C")
+        limits = self.settings.lowest_c, self.settings.highest_c
+        check_within(temperature_c, limits, "hold", "C")
         async with self._turn:
             await self._tell(f"ll:it {temperature_c:04.1f}")
 

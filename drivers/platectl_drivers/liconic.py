@@ -35,6 +35,7 @@ from platectl.domain.errors import (
     ReplyTimeoutError,
 )
 from platectl.hal.cells import Climate
+from platectl.hal.checks import check_temperature
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict
 from platectl.transport.codec import text
@@ -190,13 +191,10 @@ class Liconic:
             InstrumentFaultError: `code` E0 to E5; nothing changed.
             LinkError: The setpoint may have been taken.
         """
-        low, high = self.settings.lowest_c, self.settings.highest_c
         if not self.settings.climate:
             raise RefusedError("this Liconic holds no temperature")
-        if not low <= temperature_c <= high or round(temperature_c, 1) != temperature_c:
-            raise RefusedError(
-                f"cannot hold {temperature_c!r} C; {low:g} to {high:g} C in steps of 0.1"
-            )
+        limits = self.settings.lowest_c, self.settings.highest_c
+        check_temperature(temperature_c, limits, places=1)
         async with self._turn:
             await self._tell(f"WR DM890 {round(temperature_c * 10):05d}")
 

@@ -25,8 +25,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from platectl.domain.errors import (
     InstrumentFaultError,
     MalformedReplyError,
-    RefusedError,
 )
+from platectl.hal.checks import check_temperature
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
 from platectl.transport.codec import number, text
@@ -128,11 +128,7 @@ class OpentronsTemperature:
             InstrumentFaultError: "overheated", or "not_taken": it tells another target.
             LinkError: The setpoint may have been taken.
         """
-        low, high = self.temperature_range_c
-        if not low <= temperature_c <= high or round(temperature_c, 1) != temperature_c:
-            raise RefusedError(
-                f"cannot hold {temperature_c!r} C; {low:g} to {high:g} C in steps of 0.1"
-            )
+        check_temperature(temperature_c, self.temperature_range_c, places=1)
         await self._ask(f"M104 S{temperature_c:.1f}")
         target_c, _ = await self._state()
         if not _is(target_c, temperature_c):

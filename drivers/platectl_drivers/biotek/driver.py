@@ -18,6 +18,7 @@ from platectl.domain.errors import (
     ReplyTimeoutError,
 )
 from platectl.domain.wells import well_name
+from platectl.hal.checks import check_within
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.reading import (
     Addition,
@@ -237,9 +238,8 @@ class BioTek:
 
     async def set_temperature(self, temperature_c: float | None) -> None:
         """Set the chamber, which heats and does not cool; None is off."""
-        low, high = self.features.temperature_c
-        if temperature_c is not None and not low <= temperature_c <= high:
-            raise RefusedError(f"cannot hold {temperature_c:g} C; {low:g} to {high:g} C")
+        if temperature_c is not None:
+            check_within(temperature_c, self.features.temperature_c, "hold", "C")
         async with self._turn:
             await self._ask("g", f"{round(1000 * (temperature_c or 0.0)):05}", end=False)
         self._target_c = temperature_c

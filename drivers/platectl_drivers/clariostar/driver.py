@@ -17,6 +17,7 @@ from platectl.domain.errors import (
     RefusedError,
     ReplyTimeoutError,
 )
+from platectl.hal.checks import tenths_of
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.reading import Addition, Frame, KineticRead, ReaderFeatures
 from platectl.hal.recovery import Action, Verdict
@@ -26,10 +27,10 @@ from platectl_drivers.clariostar.link import FrameLink
 from platectl_drivers.clariostar.recovery import Order, verdict_of
 from platectl_drivers.clariostar.run import ACCEPTED, Run, run_payload
 from platectl_drivers.clariostar.settings import (
+    RANGE_C,
     START_S,
     Settings,
     duration_s,
-    encode_temperature,
     features,
     pace_s,
     plan_run,
@@ -160,7 +161,7 @@ class Clariostar:
             RefusedError: Outside the range, or finer than 0.1 C; nothing changed.
             LinkError: The setpoint may have been taken.
         """
-        tenths = OFF if temperature_c is None else encode_temperature(temperature_c)
+        tenths = OFF if temperature_c is None else tenths_of(temperature_c, RANGE_C)
         async with self._one_at_a_time:
             await self._heat(tenths)
             self._target_c = temperature_c

@@ -12,9 +12,9 @@ from platectl.domain.errors import (
     InstrumentFaultError,
     LinkError,
     MalformedReplyError,
-    RefusedError,
     ReplyTimeoutError,
 )
+from platectl.hal.checks import check_counting
 from platectl.hal.counting import CounterFeatures, CountReading
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
@@ -110,8 +110,7 @@ class DelimitedCounts:
             ReplyTimeoutError: No whole result in time; says what was found instead.
             MalformedReplyError: Something is not as declared, or of other wells or another plate.
         """
-        if not wells or len(set(wells)) != len(wells) or count_s <= 0:
-            raise RefusedError("give each well once and a counting time above zero")
+        check_counting(wells, count_s)
         groups = -(-len(wells) // self._settings.detectors)
         timeout_s = groups * (count_s + self._settings.overhead_s) + self._settings.margin_s
         if self._folder is None:

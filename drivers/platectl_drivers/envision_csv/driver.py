@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from platectl.domain.errors import (
     DisconnectedError,
     MalformedReplyError,
-    RefusedError,
     UserInputError,
 )
+from platectl.hal.checks import check_wells
 from platectl.hal.counting import CounterFeatures, CountReading
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.reading import EndpointFeatures, EndpointRead, EndpointReading, Mode
@@ -178,8 +178,7 @@ class EnvisionCsv:
     async def _collect(
         self, title: str, wells: Sequence[str], mode: Mode, integration_s: float
     ) -> Table:
-        if not wells or len(set(wells)) != len(wells):
-            raise RefusedError("give each well once")
+        check_wells(wells)
         timeout_s = len(wells) * (integration_s + self._settings.well_s) + self._settings.margin_s
         name, data = await self._patience.until_whole(self._watch(title, wells), title, timeout_s)
         table = self._meant(parse_export(data, name), title, mode, name)

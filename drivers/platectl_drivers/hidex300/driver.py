@@ -14,10 +14,10 @@ from platectl.domain.errors import (
     DisconnectedError,
     InstrumentFaultError,
     MalformedReplyError,
-    RefusedError,
     ReplyTimeoutError,
     UserInputError,
 )
+from platectl.hal.checks import check_counting, check_title
 from platectl.hal.counting import CounterFeatures, CountReading
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Fate, Verdict
@@ -105,14 +105,8 @@ class Hidex300:
             MalformedReplyError: The file breaks its format, or holds other wells, or two whole
                 files carry the title.
         """
-        if (
-            not title.strip()
-            or title != title.strip()
-            or not (title.isascii() and title.isprintable())
-        ):
-            raise RefusedError(f"{title!r} cannot be a title; use plain printable ASCII")
-        if not wells or len(set(wells)) != len(wells) or count_s <= 0:
-            raise RefusedError("give each well once and a counting time above zero")
+        check_title(title)
+        check_counting(wells, count_s)
         self._aborted.clear()
         whole_s = len(wells) * (count_s + self._settings.overhead_s) + self._settings.margin_s
         deadline_s = self._clock.monotonic_s() + whole_s

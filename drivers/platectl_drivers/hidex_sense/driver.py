@@ -14,6 +14,7 @@ from platectl.domain.errors import (
     MalformedReplyError,
     RefusedError,
 )
+from platectl.hal.checks import check_wells
 from platectl.hal.counting import CounterFeatures, CountReading
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
@@ -152,8 +153,7 @@ class HidexSense:
         await self._link.aclose()
 
     def _assay(self, wells: Sequence[str], count_s: float) -> str:
-        if not wells or len(set(wells)) != len(wells):
-            raise RefusedError("give each well once")
+        check_wells(wells)
         for name, seconds in self._settings.assays.items():
             if abs(seconds - count_s) < 0.5:  # noqa: PLR2004  # whole seconds
                 return name

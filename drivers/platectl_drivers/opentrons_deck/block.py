@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from platectl.domain.errors import MalformedReplyError, RefusedError
+from platectl.domain.errors import MalformedReplyError
+from platectl.hal.checks import check_within
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
 from platectl_drivers.opentrons_deck.robot import Module, Robot
@@ -74,9 +75,7 @@ class DeckBlock:
             InstrumentFaultError: The robot refused; nothing changed.
             LinkError: The setpoint may have been taken.
         """
-        low, high = RANGE_C
-        if not low <= temperature_c <= high:
-            raise RefusedError(f"cannot hold {temperature_c:g} C; {low:g} to {high:g} C")
+        check_within(temperature_c, RANGE_C, "hold", "C")
         module = await self._robot.module()
         await self._robot.execute(
             "temperatureModule/setTargetTemperature", moduleId=module.id, celsius=temperature_c

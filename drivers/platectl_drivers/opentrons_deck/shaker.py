@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 from datetime import datetime
 from typing import Any, ClassVar, Final
 
-from platectl.domain.errors import InstrumentError, InstrumentFaultError, RefusedError
+from platectl.domain.errors import InstrumentError, InstrumentFaultError
+from platectl.hal.checks import check_shaking, check_within
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict
 from platectl.transport.abort import Abort
@@ -116,9 +116,7 @@ class DeckShaker:
             InstrumentFaultError: The robot refused; nothing changed.
             LinkError: The setpoint may have been taken.
         """
-        low, high = RANGE_C
-        if not low <= temperature_c <= high:
-            raise RefusedError(f"cannot hold {temperature_c:g} C; {low:g} to {high:g} C")
+        check_within(temperature_c, RANGE_C, "hold", "C")
         await self._do("setTargetTemperature", celsius=temperature_c)
 
     async def read_temperature_c(self) -> float:
@@ -138,13 +136,7 @@ class DeckShaker:
                 it may be latched. `code` is the robot's, `stopped` or "aborted".
             LinkError: The plate may still be shaking.
         """
-        low, high = RANGE_RPM
-        if not low <= speed_rpm <= high or speed_rpm != int(speed_rpm):
-            raise RefusedError(
-                f"cannot shake at {speed_rpm:g} rpm; whole numbers from {low:g} to {high:g}"
-            )
-        if not (math.isfinite(duration_s) and duration_s > 0):
-            raise RefusedError(f"cannot shake for {duration_s:g} s")
+        check_shaking(speed_rpm, duration_s, RANGE_RPM)
         self._abort.clear()
         self._handed.begin()
         begun = self._to_finish.pop(ACTION_ID.get(), None)

@@ -16,8 +16,8 @@ from platectl.domain.errors import (
     InstrumentError,
     InstrumentFaultError,
     MalformedReplyError,
-    RefusedError,
 )
+from platectl.hal.checks import check_shaking, check_temperature
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict
 from platectl.transport.abort import Abort
@@ -158,11 +158,7 @@ class HeaterShaker:
             InstrumentFaultError: With the maker's code; the heater may be off.
             LinkError: The setpoint may have been taken.
         """
-        low, high = self.temperature_range_c
-        if not low <= temperature_c <= high or round(temperature_c, 2) != temperature_c:
-            raise RefusedError(
-                f"cannot hold {temperature_c!r} C; {low:g} to {high:g} C in steps of 0.01"
-            )
+        check_temperature(temperature_c, self.temperature_range_c, places=2)
         self._raise_faults()
         await self._ask(f"M104 S{temperature_c:.2f}")
 
@@ -183,13 +179,7 @@ class HeaterShaker:
                 it may be latched. `code` is the maker's, `latch`, `not_reached`, `stopped` or "aborted".
             LinkError: The plate may still be shaking.
         """
-        low, high = self.speed_range_rpm
-        if not low <= speed_rpm <= high or speed_rpm != int(speed_rpm):
-            raise RefusedError(
-                f"cannot shake at {speed_rpm:g} rpm; whole numbers from {low:g} to {high:g}"
-            )
-        if not (math.isfinite(duration_s) and duration_s > 0):
-            raise RefusedError(f"cannot shake for {duration_s:g} s")
+        check_shaking(speed_rpm, duration_s, self.speed_range_rpm)
         self._abort.clear()
         self._handed.begin()
         begun = self._to_finish.pop(ACTION_ID.get(), None)

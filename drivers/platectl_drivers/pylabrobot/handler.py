@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import RefusedError
+from platectl.hal.checks import check_within
 from platectl.hal.instrument import DriverInfo, DriverSetup
 from platectl.hal.liquids import Channels, DeckItem, PipettingLimits
 from platectl_drivers.pylabrobot.bridged import Bridged, BridgeSettings, bridged_info
@@ -129,9 +130,8 @@ class PyLabRobotHandler(Bridged):
     async def _stroke(
         self, do: str, labware: str, well: str, volume_ul: float, flow_ul_per_s: float, height_mm: float
     ) -> None:  # fmt: skip
-        low, high = self.settings.min_volume_ul, self.settings.max_volume_ul
-        if not low <= volume_ul <= high:
-            raise RefusedError(f"cannot {do} {volume_ul:g} uL; {low:g} to {high:g} uL")
+        limits = self.settings.min_volume_ul, self.settings.max_volume_ul
+        check_within(volume_ul, limits, do, "uL")
         if not (flow_ul_per_s > 0 and height_mm >= 0):
             raise RefusedError(f"cannot {do} at {flow_ul_per_s:g} uL/s, {height_mm:g} mm up")
         await self._act(

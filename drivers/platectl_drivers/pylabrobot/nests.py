@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import RefusedError
 from platectl.hal.cells import Climate
+from platectl.hal.checks import check_duration, check_within
 from platectl.hal.instrument import DriverInfo
 from platectl_drivers.pylabrobot.bridged import Bridged, BridgeSettings, bridged_info, number
 
 PLATE = "pylabrobot.resources.cor_96_wellplate_360uL_Fb"
-
-
-def _within(value: float, limits: tuple[float, float], what: str, unit: str) -> None:
-    """Refuse a value outside its limits, and what is no number."""
-    low, high = limits
-    if not low <= value <= high:
-        raise RefusedError(f"cannot {what} {value:g} {unit}; {low:g} to {high:g} {unit}")
 
 
 class ThermostatSettings(BridgeSettings):
@@ -40,7 +33,7 @@ class PyLabRobotThermostat(Bridged):
 
     async def set_temperature(self, temperature_c: float) -> None:
         """Set the target; a nest that cannot cool is left to cool down. Errors as `ThermalNest`."""
-        _within(temperature_c, self.settings.temperature_c, "hold", "C")
+        check_within(temperature_c, self.settings.temperature_c, "hold", "C")
         await self._act("heat", temperature_c=temperature_c)
 
     async def read_temperature_c(self) -> float:
@@ -79,9 +72,8 @@ class PyLabRobotShaker(PyLabRobotThermostat):
 
     async def shake(self, *, speed_rpm: float, duration_s: float) -> None:
         """Clamp, shake for the duration, stop, release; errors as `Shaker`."""
-        _within(speed_rpm, self.settings.speed_rpm, "shake at", "rpm")
-        if not (math.isfinite(duration_s) and duration_s > 0):
-            raise RefusedError(f"cannot shake for {duration_s:g} s")
+        check_within(speed_rpm, self.settings.speed_rpm, "shake at", "rpm")
+        check_duration(duration_s)
         await self._act("shake", takes_s=duration_s, speed_rpm=speed_rpm, duration_s=duration_s)
 
 
@@ -104,8 +96,8 @@ class PyLabRobotSealer(Bridged):
 
     async def seal(self, *, temperature_c: float, duration_s: float) -> None:
         """Seal at whole degrees; errors as `Sealer`."""
-        _within(temperature_c, self.settings.temperature_c, "seal at", "C")
-        _within(duration_s, self.settings.duration_s, "seal for", "s")
+        check_within(temperature_c, self.settings.temperature_c, "seal at", "C")
+        check_within(duration_s, self.settings.duration_s, "seal for", "s")
         if temperature_c != int(temperature_c):
             raise RefusedError(f"cannot seal at {temperature_c:g} C; whole degrees only")
         await self._act(
@@ -139,7 +131,7 @@ class PyLabRobotIncubator(Bridged):
 
     async def set_temperature(self, temperature_c: float) -> None:
         """Set the temperature; errors as `Incubator`."""
-        _within(temperature_c, self.settings.temperature_c, "hold", "C")
+        check_within(temperature_c, self.settings.temperature_c, "hold", "C")
         await self._act("heat", temperature_c=temperature_c)
 
     async def read_climate(self) -> Climate:

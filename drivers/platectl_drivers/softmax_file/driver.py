@@ -18,6 +18,7 @@ from platectl.domain.errors import (
     UserInputError,
 )
 from platectl.domain.wells import PlateFormat
+from platectl.hal.checks import check_title, check_wells, check_within
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.reading import Addition, Frame, InjectionLimits, KineticRead, ReaderFeatures
 from platectl.hal.recovery import Action, Verdict
@@ -293,10 +294,7 @@ class SoftmaxFile:
         return read.baseline_s + read.record_s + self._settings.column_overhead_s
 
     def _check(self, read: KineticRead) -> None:
-        if not (read.title.isascii() and read.title.isprintable()) or (
-            not read.title or read.title != read.title.strip()
-        ):
-            raise RefusedError(f"{read.title!r} cannot be a title; use plain printable ASCII")
+        check_title(read.title)
         self._check_wells(read)
         known = self.features
         for channel in read.channels:
@@ -321,8 +319,7 @@ class SoftmaxFile:
         self._check_injection(read, known.injection)
 
     def _check_wells(self, read: KineticRead) -> None:
-        if not read.wells or len(set(read.wells)) != len(read.wells):
-            raise RefusedError("give each well once")
+        check_wells(read.wells)
         if not read.channels or len(set(read.channels)) != len(read.channels):
             raise RefusedError("give each channel once")
         if strange := [well for well in read.wells if well not in PLATE.by_row()]:
@@ -340,13 +337,12 @@ class SoftmaxFile:
     def _check_injection(self, read: KineticRead, limits: InjectionLimits | None) -> None:
         if read.injection is None or limits is None:
             return
-        for value, (low, high), unit in (
+        for value, range_, unit in (
             (read.injection.volume_ul, limits.volume_ul, "uL"),
             (read.injection.speed_ul_per_s, limits.speed_ul_per_s, "uL/s"),
             (read.injection.height_mm, limits.height_mm, "mm"),
         ):
-            if not low <= value <= high:
-                raise RefusedError(f"cannot add {value:g} {unit}; {low:g} to {high:g} {unit}")
+            check_within(value, range_, "add", unit)
 
     def _drop(self) -> DropFolder:
         if self._folder is None:

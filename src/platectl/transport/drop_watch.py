@@ -15,6 +15,7 @@ from platectl.domain.errors import (
     RefusedError,
     ReplyTimeoutError,
 )
+from platectl.hal.checks import check_title
 from platectl.hal.stream import DropFolder
 
 #: what a file states that tells which plate it is of: the whole title, the bar-code before the last dash of
@@ -42,8 +43,7 @@ def expected(title: str, states: States) -> str:
     Raises:
         RefusedError: No such file can state this title.
     """
-    if not title.strip() or title != title.strip() or not (title.isascii() and title.isprintable()):
-        raise RefusedError(f"{title!r} cannot be a title; use plain printable ASCII")
+    check_title(title)
     code, _, of = title.rpartition("-")
     if states == "barcode" and not (code and of):
         raise RefusedError(f"the title {title!r} has no bar-code before a dash")
