@@ -24,8 +24,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -38,11 +36,12 @@ from platectl.domain.errors import (
 )
 from platectl.hal.checks import check_shaking, tenths_of
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
-from platectl.hal.recovery import ACTION_ID, Action, Verdict
+from platectl.hal.recovery import Action, Verdict
 from platectl.transport.abort import Abort
 from platectl.transport.codec import integer, number, text
 from platectl.transport.handed import Handed
 from platectl.transport.line import InstrumentLine, LineLink
+from platectl.transport.shakes import Shakes
 
 REPLY_S: Final = 5.0
 RAMP_S: Final = 20.0
@@ -93,13 +92,10 @@ class BioShake:
     def __init__(self, setup: DriverSetup) -> None:
         self.settings = setup.settings_as(Settings)
         self._line = InstrumentLine(setup.open_stream, "BioShake", tx_end=b"\r", rx_end=b"\r\n")
-        self._clock = setup.clock
         self._handed = Handed()
-        self._begun: dict[str, datetime] = {}
-        self._braked: set[str] = set()
-        self._to_finish: dict[str, datetime] = {}
         self._one_at_a_time = asyncio.Lock()
         self._abort = Abort("BioShake was aborted; the plate stays clamped")
+        self._shakes = Shakes(setup.clock, self._handed, self._abort)
         self._description = ""
 
     @property
@@ -148,11 +144,10 @@ class BioShake:
             return Verdict("unknown", {"verb": action.verb})
         clamp = ("getElmState",) if self.settings.has_clamp else ()
         evidence = await self._told("getShakeState", "getShakeTargetSpeed", *clamp)
-        state, braked = integer(evidence["getShakeState"]), action.id in self._braked
-        if state in SHAKING:
-            self._to_finish[action.id] = self._begun.get(action.id, action.sent_at)
-            return Verdict("not_done", {**evidence, "shakes": True}, remembered=True)
-        return self._judge_standing(action, state, braked=braked, evidence=evidence)
+        if (state := integer(evidence["getShakeState"])) in SHAKING:
+            return self._shakes.goes_on(action, evidence)
+        released = state == HOME and evidence.get("getElmState", UNLOCKED) == UNLOCKED
+        return self._shakes.stands(action, evidence, released=released, at_home=state == HOME)
 
     async def set_temperature(self, temperature_c: float) -> None:
         """Set the target and switch heating on.
@@ -183,16 +178,14 @@ class BioShake:
             LinkError: The plate may still be shaking.
         """
         check_shaking(speed_rpm, duration_s, self.speed_range_rpm)
-        self._abort.clear()
-        self._handed.begin()
-        begun = self._to_finish.pop(ACTION_ID.get(), None)
-        if begun is None:
+        left_s = self._shakes.left_s(duration_s)
+        if left_s is None:
             if self.settings.has_clamp:
                 await self._do("setElmLockPos")
             await self._do(f"setShakeTargetSpeed{int(speed_rpm)}")
             await self._start_and_shake(duration_s)
         else:
-            await self._shake_on(duration_s - (self._clock.now() - begun).total_seconds())
+            await self._shake_on(left_s)
         await asyncio.sleep(SETTLE_S)
         if self.settings.has_clamp:
             self._abort.check()
@@ -218,21 +211,6 @@ class BioShake:
         self._description = self._description or await self._ask("getDescription")
         return Identity(self._description, firmware=version)
 
-    def _judge_standing(
-        self, action: Action, state: int, *, braked: bool, evidence: Mapping[str, Any]
-    ) -> Verdict:
-        """Judge a nest that does not shake, by what this life sent."""
-        ours = self._handed.did(action) and not self._abort.called
-        if ours and braked:
-            released = state == HOME and evidence.get("getElmState", UNLOCKED) == UNLOCKED
-            if released:
-                return Verdict("done", evidence)
-            self._to_finish[action.id] = self._begun.get(action.id, action.sent_at)
-            return Verdict("not_done", {**evidence, "time_is_over": True}, remembered=True)
-        if ours and state == HOME:  # nobody stopped it, so it never began
-            return Verdict("not_done", evidence)
-        return Verdict("unknown", {**evidence, "sent_in_this_life": self._handed.did(action)})
-
     async def _told(self, *queries: str) -> dict[str, Any]:
         """What each query answers, or the code with which it fails."""
         told: dict[str, Any] = {}
@@ -244,9 +222,7 @@ class BioShake:
         return told
 
     async def _start_and_shake(self, duration_s: float) -> None:
-        self._handed.hand()
-        self._braked.discard(ACTION_ID.get())
-        self._begun[ACTION_ID.get()] = self._clock.now()
+        self._shakes.begin()
         try:
             await self._do("shakeOn")
             await self._until_state(RUNNING)
@@ -260,7 +236,7 @@ class BioShake:
         """Wait for what is left of the time, brake and wait for home."""
         try:
             await self._abort.pause(max(left_s, 0.0))
-            self._braked.add(ACTION_ID.get())
+            self._shakes.end()
             await self._do("shakeOff")
             await self._until_state(HOME)
         except InstrumentFaultError:

@@ -41,7 +41,7 @@ from platectl.domain.errors import (
 from platectl.hal.cells import Climate
 from platectl.hal.checks import check_within
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
-from platectl.hal.recovery import ACTION_ID, Action, Verdict
+from platectl.hal.recovery import ACTION_ID, Action, Verdict, setpoint_verdict
 from platectl.transport.codec import number, text
 from platectl.transport.handed import Handed
 from platectl.transport.line import InstrumentLine
@@ -233,10 +233,7 @@ class Cytomat:
         async with self._turn:
             answer = await self._ask("ch:it")
         nominal_c = _climate(answer, "ch:it")[0]
-        asked_c = action.arguments.get("temperature_c")
-        same = asked_c is not None and abs(nominal_c - float(asked_c)) < SAME_C
-        evidence = {"nominal_c": nominal_c}
-        return Verdict("done" if same else "not_done", evidence, remembered=not same)
+        return setpoint_verdict(action, nominal_c, {"nominal_c": nominal_c}, within_c=SAME_C)
 
     async def _move(self, command: str, slot: int) -> None:
         if not 1 <= slot <= self.settings.slots:

@@ -37,7 +37,7 @@ from platectl.domain.errors import (
 from platectl.hal.cells import Climate
 from platectl.hal.checks import check_temperature
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
-from platectl.hal.recovery import ACTION_ID, Action, Verdict
+from platectl.hal.recovery import ACTION_ID, Action, Verdict, settable
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
 from platectl.transport.line import InstrumentLine, LineLink
@@ -302,7 +302,7 @@ class Liconic:
         asked_c = action.arguments.get("temperature_c")
         set_c = await self._word("DM890") / 10.0
         same = asked_c is not None and round(float(asked_c), 1) == set_c
-        return Verdict("done" if same else "not_done", {"set_c": set_c}, remembered=not same)
+        return settable({"set_c": set_c}, as_set=same)
 
     # Wire ---------------------------------------------------------------------------------------
     async def _look(self) -> None:

@@ -28,7 +28,7 @@ from platectl.domain.errors import (
 )
 from platectl.hal.checks import check_temperature
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
-from platectl.hal.recovery import Action, Verdict
+from platectl.hal.recovery import Action, Verdict, setpoint_verdict
 from platectl.transport.codec import number, text
 from platectl.transport.line import InstrumentLine, LineLink
 
@@ -110,15 +110,7 @@ class OpentronsTemperature:
         await self.observe()
         target_c, actual_c = await self._state()
         evidence = {"target_c": target_c, "actual_c": actual_c}
-        match action.verb:
-            case "set_temperature":
-                asked_c = action.arguments.get("temperature_c")
-                as_set = asked_c is not None and _is(target_c, float(asked_c))
-            case "stop_heating":
-                as_set = target_c is None
-            case _:
-                return Verdict("unknown", {**evidence, "verb": action.verb})
-        return Verdict("done" if as_set else "not_done", evidence, remembered=not as_set)
+        return setpoint_verdict(action, target_c, evidence, within_c=SAME_C)
 
     async def set_temperature(self, temperature_c: float) -> None:
         """Set the target, and see that it was taken.
@@ -131,7 +123,7 @@ class OpentronsTemperature:
         check_temperature(temperature_c, self.temperature_range_c, places=1)
         await self._ask(f"M104 S{temperature_c:.1f}")
         target_c, _ = await self._state()
-        if not _is(target_c, temperature_c):
+        if target_c is None or abs(target_c - temperature_c) >= SAME_C:
             raise InstrumentFaultError(
                 f"the Temperature Module heads for {target_c} C, not {temperature_c} C",
                 code="not_taken",
@@ -211,10 +203,6 @@ class OpentronsTemperature:
         if len(told) > 1 or (told and command not in {"M105", "M115"}):
             raise MalformedReplyError(f"the Temperature Module told {told} to {command}")
         return told[0] if told else ""
-
-
-def _is(target_c: float | None, wanted_c: float) -> bool:
-    return target_c is not None and abs(target_c - wanted_c) < SAME_C
 
 
 def parse_state(told: str) -> tuple[float | None, float]:

@@ -17,7 +17,7 @@ from platectl.domain.errors import (
     ReplyTimeoutError,
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
-from platectl.hal.recovery import Action, Verdict
+from platectl.hal.recovery import Action, Verdict, settable
 from platectl.transport.abort import Abort
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
@@ -151,7 +151,7 @@ class CVC3000Filtration:
         else:
             return Verdict("unknown", {**evidence, "verb": action.verb})
         done = as_set and joined and not self._abort.called
-        return Verdict("done" if done else "not_done", evidence, remembered=not done)
+        return settable(evidence, as_set=done)
 
     async def apply_vacuum(self, *, gauge_mbar: float, hold_s: float) -> float:
         """Draw down, hold, stop and vent; return the lowest gauge pressure seen.

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 from platectl.domain.errors import MalformedReplyError
 from platectl.hal.checks import check_within
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
-from platectl.hal.recovery import Action, Verdict
+from platectl.hal.recovery import Action, Verdict, setpoint_verdict
 from platectl_drivers.opentrons_deck.robot import Module, Robot
 from platectl_drivers.opentrons_deck.robot import Settings as _Settings
 
@@ -113,17 +113,4 @@ def temperature_of(module: Module) -> float:
 def compare(action: Action, module: Module) -> Verdict:
     """Whether a module is as an action on its temperature wanted it."""
     target_c = module.number("targetTemperature")
-    evidence = {"target_c": target_c}
-    match action.verb:
-        case "set_temperature":
-            asked_c = action.arguments.get("temperature_c")
-            as_set = (
-                target_c is not None
-                and asked_c is not None
-                and abs(target_c - float(asked_c)) < SAME_C
-            )
-        case "stop_heating":
-            as_set = target_c is None
-        case _:
-            return Verdict("unknown", {**evidence, "verb": action.verb})
-    return Verdict("done" if as_set else "not_done", evidence, remembered=not as_set)
+    return setpoint_verdict(action, target_c, {"target_c": target_c}, within_c=SAME_C)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from datetime import datetime
 from typing import Any, ClassVar, Final
 
 from platectl.domain.errors import InstrumentError, InstrumentFaultError
 from platectl.hal.checks import check_shaking, check_within
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
-from platectl.hal.recovery import ACTION_ID, Action, Verdict
+from platectl.hal.recovery import Action, Verdict
 from platectl.transport.abort import Abort
 from platectl.transport.handed import Handed
+from platectl.transport.shakes import Shakes
 from platectl_drivers.opentrons_deck.block import compare, temperature_of
 from platectl_drivers.opentrons_deck.robot import Robot
 from platectl_drivers.opentrons_deck.robot import Settings as _Settings
@@ -42,13 +42,10 @@ class DeckShaker:
 
     def __init__(self, setup: DriverSetup) -> None:
         self._robot = Robot(setup.open_stream, setup.settings_as(_Settings), MODELS)
-        self._clock = setup.clock
         self._module = ""
         self._abort = Abort("the Heater-Shaker was aborted; the plate stays latched")
         self._handed = Handed()
-        self._begun: dict[str, datetime] = {}
-        self._braked: set[str] = set()
-        self._to_finish: dict[str, datetime] = {}
+        self._shakes = Shakes(setup.clock, self._handed, self._abort)
 
     @property
     def speed_range_rpm(self) -> tuple[float, float]:
@@ -104,9 +101,8 @@ class DeckShaker:
         if action.verb != "shake":
             return Verdict("unknown", {**evidence, "verb": action.verb})
         if target_rpm:
-            self._to_finish[action.id] = self._begun.get(action.id, action.sent_at)
-            return Verdict("not_done", {**evidence, "shakes": True}, remembered=True)
-        return self._judge_standing(action, latch, evidence)
+            return self._shakes.goes_on(action, evidence)
+        return self._shakes.stands(action, evidence, released=latch == "idle_open")
 
     async def set_temperature(self, temperature_c: float) -> None:
         """Set the target and switch the heater on.
@@ -137,16 +133,13 @@ class DeckShaker:
             LinkError: The plate may still be shaking.
         """
         check_shaking(speed_rpm, duration_s, RANGE_RPM)
-        self._abort.clear()
-        self._handed.begin()
-        begun = self._to_finish.pop(ACTION_ID.get(), None)
+        left_s = self._shakes.left_s(duration_s)
         try:
-            left_s = duration_s
-            if begun is None:
+            if left_s is None:
                 await self._do("closeLabwareLatch")
+                await self._turn(int(speed_rpm), duration_s)
             else:
-                left_s -= (self._clock.now() - begun).total_seconds()
-            await self._turn(None if begun else int(speed_rpm), left_s)
+                await self._turn(None, left_s)
             await self._do("openLabwareLatch")
         except InstrumentFaultError:
             self._abort.check()
@@ -163,26 +156,12 @@ class DeckShaker:
         """Close; heater and motor stay as they are."""
         await self._robot.aclose()
 
-    def _judge_standing(self, action: Action, latch: Any, evidence: dict[str, Any]) -> Verdict:
-        """Judge a nest that does not turn, by what this life sent."""
-        ours = self._handed.did(action) and not self._abort.called
-        if not ours:
-            return Verdict("unknown", {**evidence, "sent_in_this_life": self._handed.did(action)})
-        if action.id not in self._braked:  # nobody stopped it, so it never began
-            return Verdict("not_done", evidence)
-        if latch == "idle_open":
-            return Verdict("done", evidence)
-        self._to_finish[action.id] = self._begun.get(action.id, action.sent_at)
-        return Verdict("not_done", {**evidence, "time_is_over": True}, remembered=True)
-
     async def _turn(self, speed_rpm: int | None, left_s: float) -> None:
         """Shake for what is left of the time, and stop at home; None: it turns already."""
         try:
             if speed_rpm is not None:
                 self._abort.check()
-                self._handed.hand()
-                self._braked.discard(ACTION_ID.get())
-                self._begun[ACTION_ID.get()] = self._clock.now()
+                self._shakes.begin()
                 await self._do("setAndWaitForShakeSpeed", rpm=speed_rpm)
             await self._watch(left_s)
         except InstrumentFaultError:
@@ -190,7 +169,7 @@ class DeckShaker:
                 with contextlib.suppress(InstrumentError):
                     await self._do("deactivateShaker")
             raise
-        self._braked.add(ACTION_ID.get())
+        self._shakes.end()
         await self._do("deactivateShaker")
 
     async def _watch(self, left_s: float) -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 from collections import deque
 from dataclasses import asdict
-from datetime import datetime
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,11 +17,12 @@ from platectl.domain.errors import (
 )
 from platectl.hal.checks import check_shaking, check_temperature
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
-from platectl.hal.recovery import ACTION_ID, Action, Verdict
+from platectl.hal.recovery import Action, Verdict, setpoint_verdict
 from platectl.transport.abort import Abort
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
 from platectl.transport.line import InstrumentLine
+from platectl.transport.shakes import Shakes
 from platectl_drivers.opentrons_heater_shaker.codec import (
     Speed,
     Warmth,
@@ -84,14 +83,11 @@ class HeaterShaker:
         self._line = InstrumentLine(
             setup.open_stream, "the Heater-Shaker", tx_end=b" \n", rx_end=b"\n", longest=4096
         )
-        self._clock = setup.clock
         self._one_at_a_time = asyncio.Lock()
         self._abort = Abort("the Heater-Shaker was aborted; the plate stays latched")
         self._faults: deque[InstrumentFaultError] = deque()
         self._handed = Handed()
-        self._begun: dict[str, datetime] = {}
-        self._braked: set[str] = set()
-        self._to_finish: dict[str, datetime] = {}
+        self._shakes = Shakes(setup.clock, self._handed, self._abort)
 
     @property
     def speed_range_rpm(self) -> tuple[float, float]:
@@ -138,7 +134,8 @@ class HeaterShaker:
         """
         await self.observe()
         if action.verb in {"set_temperature", "stop_heating"}:
-            return _compare(action, await self._warmth())
+            warmth = await self._warmth()
+            return setpoint_verdict(action, warmth.target_c, asdict(warmth), within_c=SAME_C)
         if self._handed.never(action):
             return Verdict("not_done", {"sent": "the latch was closed at most"})
         if action.verb != "shake":
@@ -146,9 +143,9 @@ class HeaterShaker:
         speed, latch = await self._speed(), parse_latch(await self._ask("M241"))
         evidence = {**asdict(speed), "latch": latch}
         if speed.target_rpm > 0:
-            self._to_finish[action.id] = self._begun.get(action.id, action.sent_at)
-            return Verdict("not_done", {**evidence, "shakes": True}, remembered=True)
-        return self._judge_standing(action, latch, evidence)
+            return self._shakes.goes_on(action, evidence)
+        released, sound = latch == "IDLE_OPEN", not self._faults
+        return self._shakes.stands(action, evidence, released=released, sound=sound)
 
     async def set_temperature(self, temperature_c: float) -> None:
         """Set the target and switch the heater on.
@@ -180,17 +177,14 @@ class HeaterShaker:
             LinkError: The plate may still be shaking.
         """
         check_shaking(speed_rpm, duration_s, self.speed_range_rpm)
-        self._abort.clear()
-        self._handed.begin()
-        begun = self._to_finish.pop(ACTION_ID.get(), None)
+        left_s = self._shakes.left_s(duration_s)
         try:
-            left_s = duration_s
-            if begun is None:
+            if left_s is None:
                 self._raise_faults()
                 await self._move_latch(CLOSE, "IDLE_CLOSED")
+                await self._turn(int(speed_rpm), duration_s)
             else:
-                left_s -= (self._clock.now() - begun).total_seconds()
-            await self._turn(int(speed_rpm), left_s, anew=begun is None)
+                await self._turn(None, left_s)
             await self._move_latch(OPEN, "IDLE_OPEN")
         except InstrumentFaultError:
             self._abort.check()
@@ -207,28 +201,16 @@ class HeaterShaker:
         """Close; heater and motor stay as they are."""
         await self._line.aclose()
 
-    def _judge_standing(self, action: Action, latch: str, evidence: dict[str, Any]) -> Verdict:
-        """Judge a nest that does not turn, by what this life sent."""
-        ours = self._handed.did(action) and not self._abort.called
-        if not ours or self._faults:
-            return Verdict("unknown", {**evidence, "sent_in_this_life": self._handed.did(action)})
-        if action.id not in self._braked:  # nobody stopped it, so it never began
-            return Verdict("not_done", evidence)
-        if latch == "IDLE_OPEN":
-            return Verdict("done", evidence)
-        self._to_finish[action.id] = self._begun.get(action.id, action.sent_at)
-        return Verdict("not_done", {**evidence, "time_is_over": True}, remembered=True)
-
     async def _move_latch(self, command: str, wanted: str) -> None:
         self._abort.check()
         await self._ask(command)
         if (latch := parse_latch(await self._ask("M241"))) != wanted:
             raise InstrumentFaultError(f"the latch is {latch} after {command}", code="latch")
 
-    async def _turn(self, speed_rpm: int, left_s: float, *, anew: bool) -> None:
-        """Shake for what is left of the time, and go home."""
+    async def _turn(self, speed_rpm: int | None, left_s: float) -> None:
+        """Shake for what is left of the time, and go home; None: it turns already."""
         try:
-            if anew:
+            if speed_rpm is not None:
                 await self._start(speed_rpm)
             if left_s > 0:
                 await self._watch(left_s)
@@ -238,14 +220,12 @@ class HeaterShaker:
                 with contextlib.suppress(InstrumentError):
                     await self._ask(HOME)
             raise
-        self._braked.add(ACTION_ID.get())
+        self._shakes.end()
         await self._ask(HOME)
 
     async def _start(self, speed_rpm: int) -> None:
         self._abort.check()
-        self._handed.hand()
-        self._braked.discard(ACTION_ID.get())
-        self._begun[ACTION_ID.get()] = self._clock.now()
+        self._shakes.begin()
         await self._ask(f"M3 S{speed_rpm}")
         due_s = asyncio.get_running_loop().time() + RAMP_S
         while (
@@ -318,14 +298,3 @@ class HeaterShaker:
                     return fields
                 if in_step and answered not in {IDENTIFY, *MOVES}:
                     raise MalformedReplyError(f"the Heater-Shaker answered {line[:60]!r} to {code}")
-
-
-def _compare(action: Action, warmth: Warmth) -> Verdict:
-    """Whether the heater is as the action wanted it; to set it again is harmless."""
-    asked_c = action.arguments.get("temperature_c")
-    if action.verb == "stop_heating":
-        as_set = warmth.target_c is None
-    else:
-        told_c = math.inf if warmth.target_c is None else warmth.target_c
-        as_set = asked_c is not None and abs(told_c - float(asked_c)) < SAME_C
-    return Verdict("done" if as_set else "not_done", asdict(warmth), remembered=not as_set)

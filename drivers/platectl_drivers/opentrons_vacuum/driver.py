@@ -16,7 +16,7 @@ from platectl.domain.errors import (
     RefusedError,
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
-from platectl.hal.recovery import Action, Verdict
+from platectl.hal.recovery import Action, Verdict, settable
 from platectl.transport.abort import Abort
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
@@ -123,7 +123,7 @@ class OpentronsVacuum:
             as_set = not (state.on or state.vent_open) and state.gauge_mbar >= -tolerance_mbar
         else:
             return Verdict("unknown", {**evidence, "verb": action.verb})
-        return Verdict("done" if as_set else "not_done", evidence, remembered=not as_set)
+        return settable(evidence, as_set=as_set)
 
     async def apply_vacuum(self, *, gauge_mbar: float, hold_s: float) -> float:
         """Draw down, hold, switch off and vent; return the lowest gauge pressure seen.
