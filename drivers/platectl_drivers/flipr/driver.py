@@ -313,7 +313,7 @@ class Flipr:
             failure = await self._follow(ends_s)
             if failure is None and begun_s is None:
                 begun_s = self._clock.monotonic_s() - duration_s
-        elif await watch.whole(self._settings.export_s) is None and not watch.seen:
+        elif await watch.until_whole(self._settings.export_s) is None and not watch.ours:
             raise RefusedError(f"nothing runs, and nothing of {read.title!r} was exported")
         else:
             failure = None
