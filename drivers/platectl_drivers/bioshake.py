@@ -41,6 +41,7 @@ from platectl.transport.abort import Abort
 from platectl.transport.codec import integer, number, text
 from platectl.transport.handed import Handed
 from platectl.transport.line import InstrumentLine, LineLink
+from platectl.transport.line_instrument import LineInstrument
 from platectl.transport.shakes import Shakes
 
 REPLY_S: Final = 5.0
@@ -74,7 +75,7 @@ class Settings(BaseModel):
     has_clamp: bool = True
 
 
-class BioShake:
+class BioShake(LineInstrument):
     """Drives one BioShake; satisfies `platectl.hal.handling.Shaker`."""
 
     info: ClassVar[DriverInfo] = DriverInfo(
@@ -107,27 +108,6 @@ class BioShake:
     def temperature_range_c(self) -> tuple[float, float]:
         """Lowest and highest setpoint."""
         return self.settings.min_temperature_c, self.settings.max_temperature_c
-
-    async def connect(self) -> Identity:
-        """Ask version and description; nothing moves.
-
-        Raises:
-            LinkError: No usable answer; nothing was moved.
-        """
-        await self.aclose()
-        return await self.observe()
-
-    async def observe(self) -> Identity:
-        """Ask version and description, on a new line if there is none; motor and heater stay.
-
-        Raises:
-            LinkError: No usable answer; nothing was changed.
-        """
-        return await self._line.look(self._identity, self._introduce)
-
-    async def take_over(self) -> Identity:
-        """As `observe`; what shakes and heats goes on."""
-        return await self.observe()
 
     async def reconcile(self, action: Action) -> Verdict:
         """Read state, speed and clamp back; what still shakes can be finished by `shake`.
@@ -196,10 +176,6 @@ class BioShake:
         self._abort.call()
         self._line.out_of_step = True
         await self._line.shout(b"shakeOff")
-
-    async def aclose(self) -> None:
-        """Close; heating stays as it is."""
-        await self._line.aclose()
 
     async def _introduce(self) -> Identity:
         self._description = ""

@@ -39,6 +39,7 @@ from platectl.transport.abort import Abort
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
 from platectl.transport.line import InstrumentLine, LineLink
+from platectl.transport.line_instrument import LineInstrument
 
 REPLY_S: Final = 5.0
 QUIET_S: Final = 0.05
@@ -88,7 +89,7 @@ class Settings(BaseModel):
     reads: int = Field(default=2, ge=1, description="how often a code must be read in the same way")
 
 
-class LineScanner:
+class LineScanner(LineInstrument):
     """Drives one reader; satisfies `platectl.hal.handling.BarcodeReader`."""
 
     info: ClassVar[DriverInfo] = DriverInfo(
@@ -116,28 +117,6 @@ class LineScanner:
         self._abort = Abort("reading was aborted")
         self._hello = ""
         self._handed = Handed()
-
-    async def connect(self) -> Identity:
-        """Ask who it is on a new line; nothing is read.
-
-        Raises:
-            LinkError: No usable answer.
-        """
-        await self.aclose()
-        return await self.observe()
-
-    async def observe(self) -> Identity:
-        """Ask who it is, on a new line if the old one is gone.
-
-        Raises:
-            LinkError: No usable answer.
-        """
-        self._abort.clear()
-        return await self._line.look(self._who, self._introduce)
-
-    async def take_over(self) -> Identity:
-        """As `observe`; there is nothing to take over."""
-        return await self.observe()
 
     async def reconcile(self, action: Action) -> Verdict:
         """Tell that reading changes nothing; what was read is lost.
@@ -181,10 +160,6 @@ class LineScanner:
             self._line.out_of_step = True
             await self._line.shout(self._words.off.encode("ascii"))
 
-    async def aclose(self) -> None:
-        """Close; nothing to give back."""
-        await self._line.aclose()
-
     async def _once(self, link: LineLink) -> str:
         """One trigger and its code; a reader that stays silent but is there has read none."""
         await link.drain(quiet_s=QUIET_S)
@@ -212,6 +187,10 @@ class LineScanner:
 
     async def _introduce(self) -> Identity:
         self._hello = ""
+        return await self._identity()
+
+    async def _identity(self) -> Identity:
+        self._abort.clear()
         return await self._who()
 
     async def _who(self) -> Identity:

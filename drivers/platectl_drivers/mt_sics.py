@@ -33,6 +33,7 @@ from platectl.transport.abort import Abort
 from platectl.transport.codec import integer, number, text
 from platectl.transport.handed import Handed
 from platectl.transport.line import InstrumentLine, LineLink
+from platectl.transport.line_instrument import LineInstrument
 
 REPLY_S: Final = 5.0
 QUIET_S: Final = 0.05
@@ -60,7 +61,7 @@ class Weight:
     stable: bool
 
 
-class MtSics:
+class MtSics(LineInstrument):
     """Drives one balance; satisfies `platectl.hal.weighing.Balance`."""
 
     info: ClassVar[DriverInfo] = DriverInfo(
@@ -95,8 +96,7 @@ class MtSics:
             LinkError: No usable answer.
             InstrumentFaultError: `code` "unsupported" if it cannot weigh, tare and zero.
         """
-        await self.aclose()
-        who = await self.observe()
+        who = await super().connect()
         levels = quoted(await self._ask("I1", "I1"), "I1")
         listed = await self._commands()
         if lacks := NEEDED - listed:
@@ -105,19 +105,6 @@ class MtSics:
                 code="unsupported",
             )
         return who
-
-    async def observe(self) -> Identity:
-        """Ask model, software and serial number; changes nothing.
-
-        Raises:
-            LinkError: No usable answer.
-        """
-        self._abort.clear()
-        return await self._line.look(self._identity, self._introduce)
-
-    async def take_over(self) -> Identity:
-        """As `observe`; zero and tare stay as they are."""
-        return await self.observe()
 
     async def reconcile(self, action: Action) -> Verdict:
         """Tell the tare; who set it, and when, a balance does not say.
@@ -185,10 +172,6 @@ class MtSics:
             self._line.out_of_step = True
             await self._line.shout(b"@")
 
-    async def aclose(self) -> None:
-        """Close; zero and tare stay as they are."""
-        await self._line.aclose()
-
     def _patience(self, stable: bool) -> float:  # noqa: FBT001  # a word of the interface
         return REPLY_S + (self.settings.settle_s if stable else 0.0)
 
@@ -197,6 +180,7 @@ class MtSics:
         return await self._identity()
 
     async def _identity(self) -> Identity:
+        self._abort.clear()
         model = quoted(await self._ask("I2", "I2"), "I2")
         software = quoted(await self._ask("I3", "I3"), "I3")
         serial_number = quoted(await self._ask("I4", "I4"), "I4")

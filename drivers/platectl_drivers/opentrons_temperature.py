@@ -31,6 +31,7 @@ from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict, setpoint_verdict
 from platectl.transport.codec import number, text
 from platectl.transport.line import InstrumentLine, LineLink
+from platectl.transport.line_instrument import LineInstrument
 
 REPLY_S: Final = 3.0
 QUIET_S: Final = 0.3
@@ -52,7 +53,7 @@ class Settings(BaseModel):
     max_temperature_c: float = Field(default=95.0, le=99)
 
 
-class OpentronsTemperature:
+class OpentronsTemperature(LineInstrument):
     """Drives one Temperature Module; satisfies `platectl.hal.handling.ThermalNest`."""
 
     info: ClassVar[DriverInfo] = DriverInfo(
@@ -79,27 +80,6 @@ class OpentronsTemperature:
     def temperature_range_c(self) -> tuple[float, float]:
         """Lowest and highest setpoint."""
         return self.settings.min_temperature_c, self.settings.max_temperature_c
-
-    async def connect(self) -> Identity:
-        """Ask who is there; the block stays as it is.
-
-        Raises:
-            LinkError: No usable answer; nothing was changed.
-        """
-        await self.aclose()
-        return await self.observe()
-
-    async def observe(self) -> Identity:
-        """Ask who is there, on a new line if there is none; the block stays as it is.
-
-        Raises:
-            LinkError: No usable answer; nothing was changed.
-        """
-        return await self._line.look(self._identity, self._introduce)
-
-    async def take_over(self) -> Identity:
-        """As `observe`; what is heated or cooled stays so."""
-        return await self.observe()
 
     async def reconcile(self, action: Action) -> Verdict:
         """Read the setpoint back.
@@ -148,10 +128,6 @@ class OpentronsTemperature:
 
     async def abort(self) -> None:
         """Nothing moves; the block keeps its temperature for what stands on it."""
-
-    async def aclose(self) -> None:
-        """Close; the block stays as it is."""
-        await self._line.aclose()
 
     async def _identity(self) -> Identity:
         return parse_identity(await self._ask("M115"))

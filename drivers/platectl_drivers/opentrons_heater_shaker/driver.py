@@ -22,6 +22,7 @@ from platectl.transport.abort import Abort
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
 from platectl.transport.line import InstrumentLine
+from platectl.transport.line_instrument import LineInstrument
 from platectl.transport.shakes import Shakes
 from platectl_drivers.opentrons_heater_shaker.codec import (
     Speed,
@@ -59,7 +60,7 @@ class Settings(BaseModel):
     max_temperature_c: float = Field(default=95.0, le=100)
 
 
-class HeaterShaker:
+class HeaterShaker(LineInstrument):
     """Drives one Heater-Shaker; satisfies `platectl.hal.handling.Shaker`."""
 
     info: ClassVar[DriverInfo] = DriverInfo(
@@ -106,25 +107,12 @@ class HeaterShaker:
             InstrumentFaultError: `latch`: it is not open, and an arm would meet it.
             LinkError: No usable answer; nothing was moved.
         """
-        await self.aclose()
-        identity = await self.observe()
+        identity = await super().connect()
         if (latch := parse_latch(await self._ask("M241"))) != "IDLE_OPEN":
             raise InstrumentFaultError(
                 f"the latch is {latch}; open it with the button of the Heater-Shaker", code="latch"
             )
         return identity
-
-    async def observe(self) -> Identity:
-        """Ask who is there, on a new line if there is none; motor, latch and heater stay.
-
-        Raises:
-            LinkError: No usable answer; nothing was changed.
-        """
-        return await self._line.look(self._identity)
-
-    async def take_over(self) -> Identity:
-        """As `observe`; what shakes and heats goes on."""
-        return await self.observe()
 
     async def reconcile(self, action: Action) -> Verdict:
         """Read speed, latch and setpoint back; what still shakes can be finished by `shake`.
@@ -196,10 +184,6 @@ class HeaterShaker:
         self._abort.call()
         self._line.out_of_step = True
         await self._line.shout(HOME.encode("ascii"))
-
-    async def aclose(self) -> None:
-        """Close; heater and motor stay as they are."""
-        await self._line.aclose()
 
     async def _move_latch(self, command: str, wanted: str) -> None:
         self._abort.check()

@@ -21,6 +21,7 @@ from platectl.transport.abort import Abort
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
 from platectl.transport.line import InstrumentLine
+from platectl.transport.line_instrument import LineInstrument
 from platectl_drivers.opentrons_vacuum.codec import (
     PumpState,
     parse_answer,
@@ -46,7 +47,7 @@ class Settings(BaseModel):
     poll_s: float = Field(default=0.5, gt=0, le=10)
 
 
-class OpentronsVacuum:
+class OpentronsVacuum(LineInstrument):
     """Drives one Vacuum Module; satisfies `platectl.hal.liquids.VacuumFiltration`."""
 
     info: ClassVar[DriverInfo] = DriverInfo(
@@ -79,27 +80,6 @@ class OpentronsVacuum:
         self._late: set[str] = set()
         self._abort = Abort("the vacuum was switched off by an abort")
         self._handed = Handed()
-
-    async def connect(self) -> Identity:
-        """Ask who is there; a fault line that comes meanwhile is raised by the next verb.
-
-        Raises:
-            LinkError: No usable answer; nothing was switched.
-        """
-        await self.aclose()
-        return await self.observe()
-
-    async def observe(self) -> Identity:
-        """Ask who is there, on a new line if there is none; pump and vent stay as they are.
-
-        Raises:
-            LinkError: No usable answer; nothing was changed.
-        """
-        return await self._line.look(self._identity, self._introduce)
-
-    async def take_over(self) -> Identity:
-        """As `observe`; a vacuum that is on stays on."""
-        return await self.observe()
 
     async def reconcile(self, action: Action) -> Verdict:
         """Read pump, pressure and vent back; a fault line that comes meanwhile waits for a verb.
@@ -177,10 +157,6 @@ class OpentronsVacuum:
                 await self._send(command)
         except LinkError:
             return
-
-    async def aclose(self) -> None:
-        """Close; the module keeps doing what it did."""
-        await self._line.aclose()
 
     async def _draw_down(self, gauge_mbar: float) -> float:
         if not LOWEST_MBAR <= gauge_mbar < 0:
