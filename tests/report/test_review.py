@@ -60,10 +60,8 @@ def blinded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return store
 
 
-@pytest.fixture
-def store(blinded: Path, tmp_path: Path) -> Path:
-    """A copy of it, of which the index knows the new place."""
-    copy = tmp_path / "store"
+def copied(blinded: Path, copy: Path) -> Path:
+    """A copy of a store, of which the index knows the new place."""
     shutil.copytree(blinded, copy)
     row = RunIndex(copy).find("night")
     names = ("protocol", "lab", "started", "status", "results")
@@ -71,11 +69,15 @@ def store(blinded: Path, tmp_path: Path) -> Path:
     return copy
 
 
+@pytest.fixture
+def store(blinded: Path, tmp_path: Path) -> Path:
+    return copied(blinded, tmp_path / "store")
+
+
 @pytest.fixture(scope="module")
 def signed(blinded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same night with two wells excluded, and signed."""
-    copy = tmp_path_factory.mktemp("signed") / "store"
-    shutil.copytree(blinded, copy)
+    copy = copied(blinded, tmp_path_factory.mktemp("signed") / "store")
     say(copy, "exclude", "night", "P1:A5,B5", "--by", "Ada", "--reason", "air bubble")
     say(copy, "sign", "night", "--version", "2", "--by", "Bo", "--reason", "curves looked at")
     return copy
@@ -249,8 +251,7 @@ def test_the_archive_of_a_signed_run_is_whole_and_sees_another_result(
 
 @pytest.mark.parametrize("what", ["results", "ledger", "review"])
 def test_a_later_change_makes_the_signature_void(signed: Path, tmp_path: Path, what: str) -> None:
-    copy = tmp_path / "store"
-    shutil.copytree(signed, copy)
+    copy = copied(signed, tmp_path / "store")
     folder = copy / "night"
     if what == "results":
         path = version_folder(folder, 2) / "results.json"
@@ -277,8 +278,7 @@ def _tamper(path: Path) -> None:
 def test_a_new_analysis_stands_beside_the_signed_one_and_is_not_signed(
     signed: Path, tmp_path: Path
 ) -> None:
-    copy = tmp_path / "store"
-    shutil.copytree(signed, copy)
+    copy = copied(signed, tmp_path / "store")
     before = (version_folder(copy / "night", 2) / "results.json").read_bytes()
 
     found = said(copy, "analyse", "night", "--set", "kd=4 nM", "--by", "Cy", "--reason", "new Kd")
