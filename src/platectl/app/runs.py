@@ -86,6 +86,7 @@ def keep(store: Path, name: str, run: CompiledRun, finished: Finished) -> dict[s
     if made and not why:
         report = made
     else:
+        why = why or f"the run is {status}"  # nothing was begun
         report = write_notice(folder, run, finished.events, review_of(folder), why)
     index.put(
         name, folder=folder, protocol=report.protocol, lab=report.lab, started=finished.started,
