@@ -20,6 +20,9 @@ from platectl.store.ledger import Ledger
 
 READINGS: Final = ("reading.taken", "frame.taken")
 NO_REASON: Final = "no reason given"
+_GOES_ON: Final = "`platectl status {run}` says what it asks, `platectl resume {run}` goes on"
+_OVER: Final = "`platectl analyse {run}` and `platectl sign {run}` make what there is public"
+_NEXT: Final = {"failed": _OVER, "aborted": _OVER}
 
 
 def withheld(folder: Path, events: Sequence[Event]) -> str:
@@ -102,7 +105,7 @@ def _unfinished(folder: Path, events: Sequence[Event]) -> str:
     made = journal.versions
     if made and standing_of(folder, journal, made[-1])[0] == "signed":
         return ""
-    return f"the run is {status}"
+    return f"the run is {status} ({_NEXT.get(status, _GOES_ON).format(run=folder.name)})"
 
 
 def _under_codes(folder: Path) -> str:
