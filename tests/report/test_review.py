@@ -365,7 +365,10 @@ def cut(
     return read_run(folder)
 
 
-@pytest.mark.parametrize(("end", "status"), [("run.held", "held"), ("run.continued", "running")])
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [("run.held", "held"), pytest.param("run.continued", "running", marks=pytest.mark.long)],
+)
 def test_a_look_at_a_run_that_did_not_finish_is_recorded_and_has_a_page_of_its_own(
     blinded: Path, tmp_path: Path, end: EventKind, status: str
 ) -> None:
