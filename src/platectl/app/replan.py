@@ -43,7 +43,9 @@ class Replanner:
         problem = self._now(situation)
         found = repair(problem, situation.planned)
         kept = Proposal(found.times, found.broken, "order kept")
-        if not found.broken:
+        if kept.broken and situation.back:
+            kept = _behind(problem, situation)
+        if not kept.broken:
             return kept
         search = partial(_another_order, problem, situation.planned)
         better = await asyncio.to_thread(search) if self._apart else search()
@@ -62,6 +64,8 @@ class Replanner:
                 running[name] = (start_s, max(start_s + durations[name], situation.now_s))
         if situation.dropped:
             problem = self._without(problem, situation.dropped)
+        if situation.parked:
+            problem = _unparked(problem, situation.parked)
         return replace(problem, fixed=fixed, running=running, now_s=situation.now_s)
 
     def _without(self, problem: Problem, dropped: frozenset[str]) -> Problem:
@@ -82,6 +86,34 @@ class Replanner:
                 if not (lag.window and plates[lag.after.task] in dropped)
             ),
         )
+
+
+def _unparked(problem: Problem, parked: frozenset[str]) -> Problem:
+    """The problem without steps that wait for a person's word: they take neither time nor room."""
+    return replace(
+        problem,
+        tasks=tuple(task for task in problem.tasks if task.id not in parked),
+        lags=tuple(
+            lag for lag in problem.lags if parked.isdisjoint((lag.before.task, lag.after.task))
+        ),
+        occupations=tuple(
+            stay for stay in problem.occupations if parked.isdisjoint((stay.first, stay.last))
+        ),
+        zones=tuple(zone for zone in problem.zones if zone.task not in parked),
+    )
+
+
+def _behind(problem: Problem, situation: Situation) -> Proposal:
+    """What comes back after everything that went on without it, which it cannot disturb then."""
+    planned, back = situation.planned, situation.back
+    others_s = max(
+        (planned[task.id][1] for task in problem.tasks if task.id not in back), default=0.0
+    )
+    first_s = min(planned[name][0] for name in back)
+    late_s = max(others_s, situation.now_s) - first_s
+    moved = {name: (planned[name][0] + late_s, planned[name][1] + late_s) for name in back}
+    found = repair(problem, {**planned, **moved})
+    return Proposal(found.times, found.broken, "put behind")
 
 
 def _another_order(problem: Problem, planned: Mapping[str, Interval]) -> Proposal | None:

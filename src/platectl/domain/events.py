@@ -15,7 +15,7 @@ EventKind = Literal[
     "question.asked", "question.answered", "plate.dropped", "wells.dropped",
     "data.viewed", "wells.excluded", "wells.readmitted", "analysis.made", "analysis.signed",
     "names.revealed",
-    "instrument.lost",
+    "instrument.lost", "plate.judged", "gate.closed", "gate.opened",
     "window.kept", "window.broken", "plan.changed", "reading.taken", "frame.taken", "addition.seen",
 ]  # fmt: skip
 

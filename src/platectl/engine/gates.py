@@ -1,4 +1,4 @@
-"""Quality gates: a plate is judged as soon as it is read; a bad one holds those that have not begun.
+"""Quality gates: a plate is judged as soon as it is read; after a bad one nothing more is spent unasked.
 
 A step can say by itself that there is a doubt, such as a weighing of what a dispenser gave.
 """
@@ -6,30 +6,41 @@ A step can say by itself that there is a doubt, such as a weighing of what a dis
 from __future__ import annotations
 
 import asyncio
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final
 
 import structlog
 
+from platectl.domain.errors import RunHeldError
 from platectl.domain.run import CompiledRun
 from platectl.domain.steps import Step
 from platectl.engine.journal import Journal
+from platectl.engine.keeper import PlanKeeper
 from platectl.engine.ports import Judge
 from platectl.engine.remedy import Remedies
 from platectl.engine.resources import ResourceQueues
-from platectl.engine.timetable import Span, Timetable
+from platectl.engine.slack import Slack
+from platectl.engine.timetable import Timetable
+from platectl.engine.waiting import Waiting, who_waits
+from platectl.steps import consumes
 
 log = structlog.get_logger()
 #: kinds of steps that bring the readings of a plate
 MEASURING: Final = frozenset({"read", "count"})
-LAST: Final[Span] = (float("inf"), float("inf"))
 
 
 @dataclass(slots=True)
 class QualityGates:
-    """Holds plates of an assay that have not begun while a bad plate of it is asked about.
+    """Holds what would be spent on plates of an assay while a bad plate of it is asked about.
 
-    A plate that has begun goes on: its windows are open. One that is held lets all others pass.
+    Plates that have not begun wait, and begun ones where waiting costs them nothing; those with open
+    windows go on. What waits keeps no instrument, and lets all others pass. The ledger has the
+    verdicts, so that a restart holds the same again before it begins any step.
+
+    Concurrency: `keep` judges beside the steps; gates of different assays are asked about at once,
+    those of one assay one after another.
     """
 
     run: CompiledRun
@@ -37,66 +48,212 @@ class QualityGates:
     remedies: Remedies
     queues: ResourceQueues
     timetable: Timetable
+    keeper: PlanKeeper
+    slack: Slack
     judge: Judge | None
-    _found: asyncio.Queue[tuple[str, str]] = field(default_factory=asyncio.Queue)
-    _held: set[str] = field(default_factory=set)
-    _opened: asyncio.Event = field(default_factory=asyncio.Event)
+    _found: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    _judging: Counter[int] = field(default_factory=Counter)
+    _closed: set[str] = field(default_factory=set)
+    _waiting: Waiting = field(default_factory=Waiting)
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _nothing_else: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def ended(self, step: Step) -> None:
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Plates that wait for an answer about one before them."""
+        return self._waiting.plates
+
+    async def take_up(self) -> None:
+        """Hold again what was held, and have judged what was read, when a run is resumed."""
+        state = self.journal.state
+        for plate in self.run.plates:
+            if plate.name in state.bad or (self.judge is not None and self._is_read(plate.name)):
+                self._look_at(plate.name)
+        self._closed.update(plate for plate in state.bad if self._about(plate).plates)
+        await self._sort()
+
+    async def ended(self, step: Step) -> None:
         """Look at a step that is over."""
-        if self.judge is None or step.kind not in MEASURING or not self._waiting(step.plate):
-            return
-        done = self.journal.state.steps
-        mine = [s.id for s in self.run.steps if s.plate == step.plate and s.kind in MEASURING]
-        if all(name in done and done[name].over for name in mine):
-            self._found.put_nowait((step.plate, ""))
+        if step.kind in MEASURING and self.judge is not None and self._is_read(step.plate):
+            self._look_at(step.plate)
+        if self._closed:
+            await self._sort()
 
     def doubt(self, plate: str, why: str) -> None:
         """Take in what a step says against a plate and those that come after it."""
-        self._found.put_nowait((plate, why))
+        self.journal.record("plate.judged", "", {"plate": plate, "reason": why})
+        self._look_at(plate)
 
-    async def keep(self) -> None:
-        """Judge plates as they are read or doubted, until cancelled."""
-        while True:
-            plate, bad = await self._found.get()
-            if plate in self.journal.state.dropped_plates:
-                continue
-            if not bad and self.judge is not None:
-                bad = await self.judge(plate)
-            if bad:
-                await self._hold(plate, bad)
+    def holds(self, step: Step) -> bool:
+        """Whether a step has to wait for a verdict, or for a person's word."""
+        state = self.journal.state
+        if step.plate in state.dropped_plates:
+            return False
+        if step.id in self._waiting.steps:
+            return True
+        judging = self._judging.total() and self._judging[self._assay(step.plate)]
+        return bool(judging) and not self._begun(step.plate)
 
     async def pass_step(self, step: Step) -> None:
-        """Return when the plate of a step is not held."""
-        while step.plate in self._held:
-            await self._opened.wait()
+        """Return when nothing holds a step."""
+        while self.holds(step):
+            await self._changed.wait()
 
-    def _waiting(self, plate: str) -> list[str]:
-        """Plates of the same assay that have not begun."""
-        assays = {p.name: p.assay for p in self.run.plates}
-        begun = {name.split(".")[0] for name in self.journal.state.steps}
-        lost = self.journal.state.dropped_plates
-        return [
-            p.name
-            for p in self.run.plates
-            if p.assay == assays.get(plate) and p.name not in begun and p.name not in lost
-        ]
+    async def keep(self) -> None:
+        """Judge plates as they are read or doubted, until cancelled.
 
-    async def _hold(self, plate: str, bad: str) -> None:
-        waiting = self._waiting(plate)
-        if not waiting:
-            return
-        self._held.update(waiting)
-        self._opened.clear()
-        held_steps = {s.id for s in self.run.steps if s.plate in self._held}
-        await self.queues.reorder(lambda name: LAST if name in held_steps else self.timetable[name])
+        Raises:
+            ExceptionGroup: A `RunHeldError`: nothing can go on without a word about those that wait; or
+                a `RunAbortedError`: a person or the night orders said so.
+        """
+        found: dict[int, asyncio.Queue[str]] = defaultdict(asyncio.Queue)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                plate = await self._found.get()
+                assay = self._assay(plate)
+                if assay not in found:
+                    group.create_task(self._keep(found[assay]))
+                found[assay].put_nowait(plate)
+
+    async def _keep(self, found: asyncio.Queue[str]) -> None:
+        """Judge the plates of one assay."""
+        while True:
+            plate = await found.get()
+            bad = await self._verdict(plate)
+            gate = self._about(plate) if bad else Waiting()
+            if gate.plates or gate.going:
+                await self._close(plate, bad, gate)
+            self._judging[self._assay(plate)] -= 1
+            self._tell()
+            if gate.plates:
+                await self._ask(plate, bad, gate)
+
+    async def _verdict(self, plate: str) -> str:
+        """Why a plate is no good; empty when it is good, or matters to nobody."""
+        state = self.journal.state
+        if plate in state.dropped_plates or not self._others(plate):
+            return ""
+        if plate in state.bad or self.judge is None:
+            return state.bad.get(plate, "")
+        bad = await self.judge(plate)
+        self.journal.record("plate.judged", "", {"plate": plate, "reason": bad})
+        return bad
+
+    async def _close(self, plate: str, bad: str, gate: Waiting) -> None:
+        data = {
+            "plate": plate, "reason": bad, "waiting": list(gate.plates),
+            "behind": list(gate.behind), "going": dict(gate.going),
+        }  # fmt: skip
+        self.journal.record("gate.closed", "", data)
+        log.warning("plate.quality.failed", plate=plate, reason=bad, waiting=gate.plates)
+        if gate.plates:
+            self._closed.add(plate)
+            await self._sort()
+            self.keeper.ask(f"{plate} is no good; {', '.join(gate.plates)} wait")
+
+    async def _ask(self, plate: str, bad: str, gate: Waiting) -> None:
+        """Put the question, and do what the answer says.
+
+        Raises:
+            RunHeldError: Those that wait stay held, and nothing else can go on.
+            RunAbortedError: A person or the night orders said so.
+        """
         step = next(s for s in reversed(self.run.steps) if s.plate == plate)
-        text = f"{plate} is no good: {bad}; {', '.join(waiting)} are held"
-        log.warning("plate.quality.failed", plate=plate, reason=bad)
-        answer = await self.remedies.quality(step, text)
+        spare_s = self._spare_s(gate)
+        due = self.journal.clock.now() + timedelta(seconds=round(spare_s))
+        text = self._text(plate, bad, gate)
+        answer = await self.remedies.quality(
+            step, text, due=due.isoformat(timespec="seconds"), spare_s=spare_s,
+            nothing_else=self._nothing_else.wait,
+        )  # fmt: skip
+        if answer.option == "hold":
+            await self._nothing_else.wait()
+            raise RunHeldError(text)
         if answer.option == "drop_plate":
-            for name in waiting:
-                self.journal.drop_plate(name, f"{text}; {answer.by}: {answer.reason}")
-        self._held.difference_update(waiting)
-        await self.queues.reorder(lambda name: self.timetable[name])
-        self._opened.set()
+            for name in gate.plates:
+                reason = f"{_sentence(plate, bad)}; {answer.by}: {answer.reason}"
+                self.journal.drop_plate(name, reason)
+        await self._open(plate)
+
+    async def _open(self, plate: str) -> None:
+        """Plan again what waited, then let it go on."""
+        released = self._waiting
+        still = who_waits(self.run, self.journal.state, self.slack, self._closed - {plate})
+        lost = self.journal.state.dropped_plates
+        free = released.steps - still.steps
+        steps = {s.id for s in self.run.steps if s.id in free and s.plate not in lost}
+        delay_s = await self.keeper.put_back(steps, f"{plate} was decided about")
+        plates = dict.fromkeys(s.plate for s in self.run.steps if s.id in steps)
+        data = {"plate": plate, "plates": list(plates), "delay_s": delay_s}
+        self.journal.record("gate.opened", "", data)
+        self._closed.discard(plate)
+        await self._sort()
+
+    async def _sort(self) -> None:
+        """Work out anew who waits."""
+        self._waiting = Waiting()
+        if self._closed:
+            self._waiting = who_waits(self.run, self.journal.state, self.slack, self._closed)
+        if self.timetable.parked != self._waiting.steps:
+            self.timetable.parked = self._waiting.steps
+            await self.queues.reorder(self.timetable.rank)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Wake those who wait for a change."""
+        known = self.journal.state.steps
+        left = {s.id for s in self.run.steps if s.id not in known or not known[s.id].over}
+        if self._closed and left <= self._waiting.steps:
+            self._nothing_else.set()
+        else:
+            self._nothing_else.clear()
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _look_at(self, plate: str) -> None:
+        if self._others(plate):
+            self._judging[self._assay(plate)] += 1
+            self._found.put_nowait(plate)
+
+    def _others(self, plate: str) -> bool:
+        """Whether any other plate of the assay has something to spend yet."""
+        state, assay = self.journal.state, self._assay(plate)
+        mine = {p.name for p in self.run.plates if p.assay == assay and p.name != plate}
+        mine -= state.dropped_plates.keys()
+        return any(s.plate in mine and s.id not in state.steps and consumes(s)
+                   for s in reversed(self.run.steps))  # fmt: skip
+
+    def _about(self, plate: str) -> Waiting:
+        return who_waits(self.run, self.journal.state, self.slack, {plate})
+
+    def _is_read(self, plate: str) -> bool:
+        """Whether all readings of a plate are there and nobody has judged them."""
+        state = self.journal.state
+        mine = [s.id for s in self.run.steps if s.plate == plate and s.kind in MEASURING]
+        over = all(name in state.steps and state.steps[name].over for name in mine)
+        return bool(mine) and over and plate not in state.judged
+
+    def _begun(self, plate: str) -> bool:
+        state = self.journal.state
+        return any(s.id in state.steps for s in self.run.steps if s.plate == plate)
+
+    def _assay(self, plate: str) -> int:
+        return next((p.assay for p in self.run.plates if p.name == plate), -1)
+
+    def _spare_s(self, gate: Waiting) -> float:
+        """How long nothing is lost by waiting: until the first of what waits would begin."""
+        first_s = min(self.timetable[name][0] for name in gate.steps)
+        return max(first_s - self.journal.now_s, 0.0)
+
+    def _text(self, plate: str, bad: str, gate: Waiting) -> str:
+        """What failed, with its figures, who waits and who goes on."""
+        said = [f"{_sentence(plate, bad)}. Nothing more is spent on {', '.join(gate.plates)}"]
+        said += [f"{', '.join(gate.behind)} cannot come before that"] if gate.behind else []
+        said += [f"{name} goes on: {why}" for name, why in gate.going.items()]
+        spare_s = self._spare_s(gate)
+        free = f"for {spare_s / 60:.0f} min" if spare_s > 0 else "no longer"
+        return ". ".join([*said, f"Waiting costs nothing {free}"])
+
+
+def _sentence(plate: str, bad: str) -> str:
+    return f"{plate} is no good: {bad.rstrip('.')}"

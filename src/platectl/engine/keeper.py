@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import structlog
@@ -45,6 +46,7 @@ class PlanKeeper:
     _dropped: int = 0
     _under_way: dict[str, float] = field(default_factory=dict)
     _decided: set[tuple[str, str]] = field(default_factory=set)
+    _planning: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def began(self, step: Step) -> None:
         """Watch a step that is under way."""
@@ -77,9 +79,11 @@ class PlanKeeper:
                 await self._wanted.wait()
                 self._wanted.clear()
                 reasons, self._reasons = self._reasons, []
-                proposal = await self.replanner(self._situation())
+                async with self._planning:
+                    proposal = await self.replanner(self._situation())
+                    if proposal is not None:
+                        await self._adopt(proposal, reasons)
                 if proposal is not None:
-                    await self._adopt(proposal, reasons)
                     for plate, window in proposal.broken:
                         group.create_task(self._decide(plate, window))
 
@@ -103,8 +107,32 @@ class PlanKeeper:
         }
         return Situation(
             self.journal.now_s, begun, frozenset(state.dropped_plates), self.timetable.times,
-            state.seats,
+            state.seats, self.timetable.parked,
         )  # fmt: skip
+
+    async def put_back(self, steps: Collection[str], reason: str) -> float:
+        """Plan parked steps again; returns by how many seconds the first of them is put off.
+
+        They keep their order and distances among themselves where that breaks no window. They stay
+        parked until the caller says otherwise.
+        """
+        if not steps:
+            return 0.0
+        async with self._planning:
+            first_s = min(self.timetable[name][0] for name in steps)
+            delay_s = max(self.journal.now_s - first_s, 0.0)
+            times = {n: (a + delay_s, b + delay_s) for n in steps for a, b in (self.timetable[n],)}
+            now = self._situation()
+            back = frozenset(steps)
+            now = replace(
+                now, planned={**now.planned, **times}, parked=now.parked - back, back=back
+            )
+            proposal = None if self.replanner is None else await self.replanner(now)
+            await self._adopt(proposal or Proposal(times, (), "put off"), [reason])
+        if proposal is not None and proposal.broken:
+            self.ask(reason)
+        first_s = min(self.timetable[name][0] for name in steps) - first_s
+        return round(max(first_s, 0.0), 3)
 
     async def _adopt(self, proposal: Proposal, reasons: list[str]) -> None:
         """Follow a new plan, except for what has begun meanwhile."""
@@ -116,7 +144,7 @@ class PlanKeeper:
         }
         if moved:
             self.timetable.move(moved)
-            await self.queues.reorder(lambda name: self.timetable[name])
+            await self.queues.reorder(self.timetable.rank)
             self.journal.record("plan.changed", "", {
                 "reasons": reasons, "moved": len(moved), "method": proposal.method,
                 "end_s": round(self.timetable.end_s, 3), "broken": [list(b) for b in proposal.broken],

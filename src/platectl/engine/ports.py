@@ -63,7 +63,8 @@ class Situation:
     """Where a run stands; times are seconds since its start.
 
     `begun` gives start and, if it is over, end of every step that has begun; `planned` the times
-    that were to be; `seats` what plates use by now in place of what the run says.
+    that were to be; `seats` what plates use by now in place of what the run says. Steps that are `parked`
+    are planned by nobody; those that come `back` may be planned after all others.
     """
 
     now_s: float
@@ -71,6 +72,8 @@ class Situation:
     dropped: frozenset[str]
     planned: Mapping[str, tuple[float, float]]
     seats: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    parked: frozenset[str] = frozenset()
+    back: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

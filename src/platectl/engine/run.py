@@ -104,12 +104,14 @@ class Engine:
         self._queues = ResourceQueues(left, lending=not self._resumed)
         self._slack = Slack(run, self._journal, self._times)
         self._timetable = Timetable(run.steps)
+        self._timetable.move(self.state.put_off(run.steps))
         self._keeper = PlanKeeper(
             run, self._journal, self._timetable, self._queues, self._remedies, replanner
         )
         self._gates = QualityGates(
-            run, self._journal, self._remedies, self._queues, self._timetable, judge
-        )
+            run, self._journal, self._remedies, self._queues, self._timetable, self._keeper,
+            self._slack, judge,
+        )  # fmt: skip
         self._salvage.stand_ins = StandIns(
             run, self._journal, self._queues, self._timetable, instruments
         )
@@ -131,6 +133,7 @@ class Engine:
         try:
             if self._resumed:
                 await self._recover()
+                await self._gates.take_up()
                 self._keeper.ask("the run was cut off")
                 self._queues.lending = True
             async with asyncio.TaskGroup() as group:
@@ -230,10 +233,13 @@ class Engine:
         if not self._given_up(step):
             await self._wait_for_time(step)
         async with self._queues.turn(step):
+            while not self._given_up(step) and not await self._enter(step):
+                await self._queues.let_pass(step, self._timetable.rank)
+                await self._wait_for_time(step)
+                await self._queues.come(step)
             if self._given_up(step):
                 self._salvage.skip(step, self.state.dropped_plates[step.plate])
             else:
-                await self._enter(step)
                 try:
                     await self._execute(step)
                 except RunHeldError as held:
@@ -243,19 +249,25 @@ class Engine:
                     await self.control.leave_step()
                 if self._held and not self._over(step.id):
                     await asyncio.Event().wait()  # until the run ends as held
+            await self._gates.ended(step)
         self._keeper.ended(step)
-        self._gates.ended(step)
         self._done[step.id].set()
 
-    async def _enter(self, step: Step) -> None:
-        """Begin a step when nothing holds it; until then its instruments can be asked."""
+    async def _enter(self, step: Step) -> bool:
+        """Begin a step when nothing holds it; until then its instruments can be asked.
+
+        False: its plate has to wait for a person's word, and lets others have the turn.
+        """
         await self.control.enter_step(step)
         await self._queues.take(step)
-        while self.control.reasons(step):
+        while (waits := self._gates.holds(step)) or self.control.reasons(step):
             self._queues.give_back(step)
             await self.control.leave_step()
+            if waits:
+                return False
             await self.control.enter_step(step)
             await self._queues.take(step)
+        return True
 
     def _given_up(self, step: Step) -> bool:
         """Whether a step of a dropped plate is left out; what clears the way is done all the same."""
@@ -270,11 +282,11 @@ class Engine:
 
     async def _wait_for_time(self, step: Step) -> None:
         """Wait for the planned start and for what must pass before, but past no window's end."""
-        await self._gates.pass_step(step)
         windows = self._ending_with[step.id]
         for window in windows:
             await self._done[window.start.step].wait()
         while True:
+            await self._gates.pass_step(step)
             planned_s = self._journal.began_s + self._timetable[step.id][0]
             due_s = self._times.due_s(step, windows, planned_s)
             if (left_s := due_s - self._journal.clock.monotonic_s()) <= MOMENT_S:
@@ -306,10 +318,10 @@ class Engine:
         self._times.ended(step.id, self._journal.clock.monotonic_s())
         for reading in outcome.readings:
             self._journal.record("reading.taken", step.id, dict(reading), sync=False)
-        self._journal.record("step.done", step.id, {"evidence": dict(outcome.evidence)})
-        self._judge(step, "end")
         if outcome.doubt:
             self._gates.doubt(step.plate, outcome.doubt)
+        self._journal.record("step.done", step.id, {"evidence": dict(outcome.evidence)})
+        self._judge(step, "end")
         log.info("step.run.completed", step=step.id, title=step.title)
 
     def _bench(self, step: Step) -> StepBench:

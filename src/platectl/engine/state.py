@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from platectl.domain.events import Event
+from platectl.domain.steps import Step
 
 ActionStatus = Literal["sent", "acked", "failed", "in_doubt", "resolved"]
 StepStatus = Literal["claimed", "done", "failed", "in_doubt", "skipped"]
@@ -77,12 +78,22 @@ class StepState:
         return self.status in {"done", "skipped"}
 
 
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """What had not begun of some plates at a time of the run was put off by so many seconds."""
+
+    at_s: float
+    plates: tuple[str, ...]
+    by_s: float
+
+
 @dataclass(slots=True)
 class RunState:
     """Everything that the ledger says about where a run stands.
 
     The engine keeps one by applying each event that it records, and a restart builds the same one
-    from the ledger: there is no other state.
+    from the ledger: there is no other state. `bad` are plates that failed, with the reason, about
+    which nobody has decided.
     """
 
     status: RunStatus = "new"
@@ -97,6 +108,9 @@ class RunState:
     lost: dict[str, str] = field(default_factory=dict)
     seats: dict[str, dict[str, str]] = field(default_factory=dict)
     dropped_wells: dict[str, dict[str, str]] = field(default_factory=dict)
+    judged: set[str] = field(default_factory=set)
+    bad: dict[str, str] = field(default_factory=dict)
+    delays: list[Delay] = field(default_factory=list)
     readings: list[dict[str, Any]] = field(default_factory=list)
     windows: set[tuple[str, str]] = field(default_factory=set)
     questions: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -120,6 +134,8 @@ class RunState:
             self._step(event)
         elif event.kind == "instrument.lost":
             self._lost(event)
+        elif event.kind in {"plate.judged", "gate.opened"}:
+            self._gate(event)
         else:
             self._finding(event)
 
@@ -142,6 +158,19 @@ class RunState:
     def action(self, step: str, action: str) -> ActionState | None:
         """An action of a step, if it was ever sent."""
         return self.steps[step].actions.get(action) if step in self.steps else None
+
+    def put_off(self, steps: Iterable[Step]) -> dict[str, tuple[float, float]]:
+        """Planned times of steps that were put off because their plates had to wait."""
+        times = {}
+        for step in steps:
+            known = self.steps.get(step.id)
+            late_s = sum(
+                delay.by_s for delay in self.delays
+                if step.plate in delay.plates and (known is None or known.started_s >= delay.at_s)
+            )  # fmt: skip
+            if late_s:
+                times[step.id] = step.planned_start_s + late_s, step.planned_end_s + late_s
+        return times
 
     def _run(self, event: Event) -> None:
         self.status = _RUN[event.kind]
@@ -180,6 +209,17 @@ class RunState:
         for plate, names in event.data["seats"].items():
             known = self.seats.setdefault(plate, {})
             known |= {old: names.get(now, now) for old, now in known.items()} | names
+
+    def _gate(self, event: Event) -> None:
+        plate = event.data["plate"]
+        if event.kind == "gate.opened":
+            self.bad.pop(plate, None)
+            plates, delay_s = event.data["plates"], event.data["delay_s"]
+            self.delays.append(Delay(event.monotonic_s, tuple(plates), delay_s))
+            return
+        self.judged.add(plate)
+        if event.data["reason"]:
+            self.bad[plate] = event.data["reason"]
 
     def _finding(self, event: Event) -> None:
         data = event.data
