@@ -27,6 +27,7 @@ def audit(run: CompiledRun, events: Sequence[Event]) -> list[str]:
         *_out_of_order(run, events),
         *_zones(run, events),
         *_unjudged(run, events),
+        *_held(run, events),
     ]
 
 
@@ -165,6 +166,24 @@ def _unjudged(run: CompiledRun, events: Sequence[Event]) -> Iterator[str]:
             verdict = window.verdict(at(window.end) - at(window.start), tolerance_s=LATE_S)
             if verdict:
                 yield f"window {window.name} of {window.plate} broke unseen: {verdict}"
+
+
+def _held(run: CompiledRun, events: Sequence[Event]) -> Iterator[str]:
+    """Plates that were begun although they waited for a word about one before them."""
+    plates = {step.id: step.plate for step in run.steps}
+    begun: set[str] = set()
+    held: dict[str, set[str]] = {}
+    for event in events:
+        if event.kind == "gate.closed":
+            held[event.data["plate"]] = set(event.data["waiting"]) - begun
+        elif event.kind == "gate.opened":
+            held = {bad: held[bad] for bad in held if bad not in event.data["after"]}
+        elif event.kind == "step.claimed":
+            plate = plates[event.step]
+            for bad, waiting in held.items():
+                if plate in waiting:
+                    yield f"{plate} was begun with {event.step} while it was held after {bad}"
+            begun.add(plate)
 
 
 def _out_of_order(run: CompiledRun, events: Sequence[Event]) -> Iterator[str]:

@@ -92,7 +92,8 @@ class Channel:
         engine = self._engine
         questions = [
             {"id": q.id, "step": q.step, "plate": q.plate, "text": q.text,
-             "options": list(q.options), "default": q.default, "patience_s": q.patience_s}
+             "options": list(q.options), "default": q.default, "patience_s": q.patience_s,
+             "due": q.due}
             for q in engine.questions.open
         ]  # fmt: skip
         prompts = [
@@ -103,7 +104,7 @@ class Channel:
         return {
             "status": engine.state.status, "mode": engine.control.mode,
             "running": engine.under_way(), "questions": questions, "prompts": prompts,
-            "dropped": engine.state.dropped_plates,
+            "dropped": engine.state.dropped_plates, "waiting": list(engine.waiting),
         }  # fmt: skip
 
     async def _answer(self, request: Mapping[str, Any]) -> None:

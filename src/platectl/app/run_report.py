@@ -69,6 +69,7 @@ def build_report(
     status = next((ends[e.kind] for e in reversed(events) if e.kind in ends), "unfinished")
     warnings = review_warnings(review)
     warnings += [f"{p.plan.name}: {text}" for p in plates for text in p.broken_windows]
+    warnings += [f"{p.plan.name} went on although {text}" for p in plates for text in p.gates]
     warnings += [f"{p.plan.name}: {p.problem}" for p in plates if p.problem]
     warnings += deviations(run, events)
     shown = tuple(replace(p.report(), basis=bases.get(p.plan.name, Basis())) for p in plates)
@@ -151,6 +152,7 @@ def deviations(run: CompiledRun, events: Sequence[Event]) -> list[str]:
     lines = []
     for event in events:
         data = event.data
+        lines += _gate(event)
         if event.kind == "step.skipped" and event.step.split(".")[0] not in dropped:
             lines.append(f"{titles[event.step]} was left out: {data['reason']}")
         elif event.kind == "wells.dropped":
@@ -176,6 +178,22 @@ def deviations(run: CompiledRun, events: Sequence[Event]) -> list[str]:
         elif event.kind == "run.resumed":
             lines.append(f"the run was cut off for {format_duration(data['outage_s'])} and resumed")
     return lines
+
+
+def _gate(event: Event) -> list[str]:
+    """Which plates had to wait after one that was no good, and who let them go on."""
+    data = event.data
+    if event.kind not in {"gate.closed", "gate.opened"}:
+        return []
+    if event.kind == "gate.closed":
+        waited = ", ".join(data["waiting"])
+        return [f"{waited} had to wait: {data['plate']}: {data['reason']}"] if waited else []
+    if data["option"] != "go_on" or not data["plates"]:
+        return []
+    said = f"{data['by']}: {data['why']}" if data["why"] else data["by"]
+    return [
+        f"{', '.join(data['plates'])} went on all the same after {', '.join(data['after'])}: {said}"
+    ]
 
 
 def _lost(data: Mapping[str, Any]) -> str:

@@ -64,5 +64,7 @@ class _Words:
 
     @staticmethod
     def _status(mode: str) -> dict[str, Any]:
-        nothing: dict[str, Any] = {"running": [], "questions": [], "prompts": [], "dropped": {}}
+        nothing: dict[str, Any] = {
+            "running": [], "questions": [], "prompts": [], "dropped": {}, "waiting": [],
+        }  # fmt: skip
         return {"status": "waiting", "mode": mode, **nothing}

@@ -6,7 +6,8 @@ A step can say by itself that there is a doubt, such as a weighing of what a dis
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -19,16 +20,27 @@ from platectl.domain.steps import Step
 from platectl.engine.journal import Journal
 from platectl.engine.keeper import PlanKeeper
 from platectl.engine.ports import Judge
+from platectl.engine.questions import Answer
 from platectl.engine.remedy import Remedies
 from platectl.engine.resources import ResourceQueues
 from platectl.engine.slack import Slack
 from platectl.engine.timetable import Timetable
-from platectl.engine.waiting import Waiting, who_waits
+from platectl.engine.waiting import Waiting, assays_of, who_waits
 from platectl.steps import consumes
 
 log = structlog.get_logger()
 #: kinds of steps that bring the readings of a plate
 MEASURING: Final = frozenset({"read", "count"})
+
+
+@dataclass(slots=True)
+class _Gate:
+    """What is known of one assay since its gate was closed: bad plates with the reason, and good ones."""
+
+    bad: dict[str, str] = field(default_factory=dict)
+    good: list[str] = field(default_factory=list)
+    found: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(slots=True)
@@ -39,8 +51,8 @@ class QualityGates:
     windows go on. What waits keeps no instrument, and lets all others pass. The ledger has the
     verdicts, so that a restart holds the same again before it begins any step.
 
-    Concurrency: `keep` judges beside the steps; gates of different assays are asked about at once,
-    those of one assay one after another.
+    Concurrency: `keep` judges and asks beside the steps, for each assay by itself. There is one question
+    for an assay; a plate that is read meanwhile has it put again, with what is known by then.
     """
 
     run: CompiledRun
@@ -52,7 +64,7 @@ class QualityGates:
     slack: Slack
     judge: Judge | None
     _found: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
-    _judging: Counter[int] = field(default_factory=Counter)
+    _judging: Counter[str] = field(default_factory=Counter)
     _closed: set[str] = field(default_factory=set)
     _waiting: Waiting = field(default_factory=Waiting)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -69,7 +81,7 @@ class QualityGates:
         for plate in self.run.plates:
             if plate.name in state.bad or (self.judge is not None and self._is_read(plate.name)):
                 self._look_at(plate.name)
-        self._closed.update(plate for plate in state.bad if self._about(plate).plates)
+        self._closed.update(plate for plate in state.bad if self._about({plate}).plates)
         await self._sort()
 
     async def ended(self, step: Step) -> None:
@@ -106,27 +118,29 @@ class QualityGates:
             ExceptionGroup: A `RunHeldError`: nothing can go on without a word about those that wait; or
                 a `RunAbortedError`: a person or the night orders said so.
         """
-        found: dict[int, asyncio.Queue[str]] = defaultdict(asyncio.Queue)
+        gates: dict[str, _Gate] = {}
         async with asyncio.TaskGroup() as group:
             while True:
                 plate = await self._found.get()
                 assay = self._assay(plate)
-                if assay not in found:
-                    group.create_task(self._keep(found[assay]))
-                found[assay].put_nowait(plate)
+                if assay not in gates:
+                    gates[assay] = _Gate()
+                    group.create_task(self._judge(gates[assay]))
+                    group.create_task(self._ask(gates[assay]))
+                gates[assay].found.put_nowait(plate)
 
-    async def _keep(self, found: asyncio.Queue[str]) -> None:
-        """Judge the plates of one assay."""
+    async def _judge(self, gate: _Gate) -> None:
+        """Judge the plates of an assay."""
         while True:
-            plate = await found.get()
+            plate = await gate.found.get()
             bad = await self._verdict(plate)
-            gate = self._about(plate) if bad else Waiting()
-            if gate.plates or gate.going:
+            if bad:
                 await self._close(plate, bad, gate)
+            elif gate.bad and plate in self.journal.state.judged:
+                gate.good.append(plate)
+                gate.news.set()
             self._judging[self._assay(plate)] -= 1
             self._tell()
-            if gate.plates:
-                await self._ask(plate, bad, gate)
 
     async def _verdict(self, plate: str) -> str:
         """Why a plate is no good; empty when it is good, or matters to nobody."""
@@ -139,54 +153,84 @@ class QualityGates:
         self.journal.record("plate.judged", "", {"plate": plate, "reason": bad})
         return bad
 
-    async def _close(self, plate: str, bad: str, gate: Waiting) -> None:
+    async def _close(self, plate: str, bad: str, gate: _Gate) -> None:
+        """Hold what would be spent on the other plates."""
+        found = self._about({*gate.bad, plate})
+        if not found.plates and not found.going:
+            return
         data = {
-            "plate": plate, "reason": bad, "waiting": list(gate.plates),
-            "behind": list(gate.behind), "going": dict(gate.going),
+            "plate": plate, "reason": bad, "waiting": list(found.plates),
+            "behind": list(found.behind), "going": dict(found.going),
         }  # fmt: skip
         self.journal.record("gate.closed", "", data)
-        log.warning("plate.quality.failed", plate=plate, reason=bad, waiting=gate.plates)
-        if gate.plates:
+        log.warning("plate.quality.failed", plate=plate, reason=bad, waiting=found.plates)
+        if found.plates:
             self._closed.add(plate)
             await self._sort()
-            self.keeper.ask(f"{plate} is no good; {', '.join(gate.plates)} wait")
+            self.keeper.ask(f"{plate} is no good; {', '.join(found.plates)} wait")
+            gate.bad[plate] = bad
+            gate.news.set()
 
-    async def _ask(self, plate: str, bad: str, gate: Waiting) -> None:
-        """Put the question, and do what the answer says.
+    async def _ask(self, gate: _Gate) -> None:
+        """Ask about the plates that wait, again with each further verdict, and do what the answer says.
 
         Raises:
-            RunHeldError: Those that wait stay held, and nothing else can go on.
+            RunHeldError: They stay held, and nothing else can go on.
             RunAbortedError: A person or the night orders said so.
         """
-        step = next(s for s in reversed(self.run.steps) if s.plate == plate)
-        spare_s = self._spare_s(gate)
+        while True:
+            await gate.news.wait()
+            gate.news.clear()
+            bad, plates = dict(gate.bad), self._about(gate.bad)
+            if not plates.plates:
+                continue
+            text = self._text(gate, plates)
+            question = asyncio.create_task(self._question(gate, plates, text))
+            news = asyncio.create_task(gate.news.wait())
+            try:
+                await asyncio.wait({question, news}, return_when=asyncio.FIRST_COMPLETED)
+                if not question.done():
+                    continue
+            finally:
+                news.cancel()
+                question.cancel()
+            answer = question.result()
+            if answer.option == "hold":
+                await self._nothing_else.wait()
+                raise RunHeldError(text)
+            if answer.option == "drop_plate":
+                for name in plates.plates:
+                    reason = f"{_sentences(bad)}; {answer.by}: {answer.reason}"
+                    self.journal.drop_plate(name, reason)
+            await self._open(gate, list(bad), answer)
+
+    async def _question(self, gate: _Gate, plates: Waiting, text: str) -> Answer:
+        last = list(gate.bad)[-1]
+        step = next(s for s in reversed(self.run.steps) if s.plate == last)
+        spare_s = self._spare_s(plates)
         due = self.journal.clock.now() + timedelta(seconds=round(spare_s))
-        text = self._text(plate, bad, gate)
-        answer = await self.remedies.quality(
+        return await self.remedies.quality(
             step, text, due=due.isoformat(timespec="seconds"), spare_s=spare_s,
             nothing_else=self._nothing_else.wait,
         )  # fmt: skip
-        if answer.option == "hold":
-            await self._nothing_else.wait()
-            raise RunHeldError(text)
-        if answer.option == "drop_plate":
-            for name in gate.plates:
-                reason = f"{_sentence(plate, bad)}; {answer.by}: {answer.reason}"
-                self.journal.drop_plate(name, reason)
-        await self._open(plate)
 
-    async def _open(self, plate: str) -> None:
+    async def _open(self, gate: _Gate, after: list[str], answer: Answer) -> None:
         """Plan again what waited, then let it go on."""
-        released = self._waiting
-        still = who_waits(self.run, self.journal.state, self.slack, self._closed - {plate})
+        still = who_waits(self.run, self.journal.state, self.slack, self._closed.difference(after))
         lost = self.journal.state.dropped_plates
-        free = released.steps - still.steps
+        free = self._waiting.steps - still.steps
         steps = {s.id for s in self.run.steps if s.id in free and s.plate not in lost}
-        delay_s = await self.keeper.put_back(steps, f"{plate} was decided about")
+        delay_s = await self.keeper.put_back(steps, f"{', '.join(after)}: {answer.option}")
         plates = dict.fromkeys(s.plate for s in self.run.steps if s.id in steps)
-        data = {"plate": plate, "plates": list(plates), "delay_s": delay_s}
+        data = {
+            "after": after, "plates": list(plates), "delay_s": delay_s,
+            "option": answer.option, "by": answer.by, "why": answer.reason,
+        }  # fmt: skip
         self.journal.record("gate.opened", "", data)
-        self._closed.discard(plate)
+        for plate in after:
+            del gate.bad[plate]
+        gate.good.clear()
+        self._closed.difference_update(after)
         await self._sort()
 
     async def _sort(self) -> None:
@@ -217,14 +261,14 @@ class QualityGates:
 
     def _others(self, plate: str) -> bool:
         """Whether any other plate of the assay has something to spend yet."""
-        state, assay = self.journal.state, self._assay(plate)
-        mine = {p.name for p in self.run.plates if p.assay == assay and p.name != plate}
+        state, assays = self.journal.state, assays_of(self.run)
+        mine = {name for name, assay in assays.items() if assay == assays[plate] and name != plate}
         mine -= state.dropped_plates.keys()
         return any(s.plate in mine and s.id not in state.steps and consumes(s)
                    for s in reversed(self.run.steps))  # fmt: skip
 
-    def _about(self, plate: str) -> Waiting:
-        return who_waits(self.run, self.journal.state, self.slack, {plate})
+    def _about(self, bad: Collection[str]) -> Waiting:
+        return who_waits(self.run, self.journal.state, self.slack, bad)
 
     def _is_read(self, plate: str) -> bool:
         """Whether all readings of a plate are there and nobody has judged them."""
@@ -237,23 +281,25 @@ class QualityGates:
         state = self.journal.state
         return any(s.id in state.steps for s in self.run.steps if s.plate == plate)
 
-    def _assay(self, plate: str) -> int:
-        return next((p.assay for p in self.run.plates if p.name == plate), -1)
+    def _assay(self, plate: str) -> str:
+        return assays_of(self.run).get(plate, "")
 
     def _spare_s(self, gate: Waiting) -> float:
         """How long nothing is lost by waiting: until the first of what waits would begin."""
         first_s = min(self.timetable[name][0] for name in gate.steps)
         return max(first_s - self.journal.now_s, 0.0)
 
-    def _text(self, plate: str, bad: str, gate: Waiting) -> str:
+    def _text(self, gate: _Gate, found: Waiting) -> str:
         """What failed, with its figures, who waits and who goes on."""
-        said = [f"{_sentence(plate, bad)}. Nothing more is spent on {', '.join(gate.plates)}"]
-        said += [f"{', '.join(gate.behind)} cannot come before that"] if gate.behind else []
-        said += [f"{name} goes on: {why}" for name, why in gate.going.items()]
-        spare_s = self._spare_s(gate)
-        free = f"for {spare_s / 60:.0f} min" if spare_s > 0 else "no longer"
-        return ". ".join([*said, f"Waiting costs nothing {free}"])
+        said = [_sentences(gate.bad), f"Nothing more is spent on {', '.join(found.plates)}"]
+        said += [f"{', '.join(gate.good)} is good"] if gate.good else []
+        said += [f"{', '.join(found.behind)} cannot come before that"] if found.behind else []
+        said += [f"{name} goes on: {why}" for name, why in found.going.items()]
+        spare_s = self._spare_s(found)
+        if spare_s > 0:
+            return ". ".join([*said, f"Waiting costs nothing for {spare_s / 60:.0f} min"])
+        return ". ".join([*said, "Waiting puts them off from now on"])
 
 
-def _sentence(plate: str, bad: str) -> str:
-    return f"{plate} is no good: {bad.rstrip('.')}"
+def _sentences(bad: Mapping[str, str]) -> str:
+    return ". ".join(f"{plate} is no good: {why.rstrip('.')}" for plate, why in bad.items())

@@ -186,6 +186,11 @@ class Engine:
         """Have an instrument between two steps; False while a step or the recovery uses it."""
         return self._queues.borrow(resource)
 
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """Plates that wait for a person's word about one before them."""
+        return self._gates.held
+
     def left_s(self) -> float:
         """Seconds until the planned end."""
         return max(self._timetable.end_s - self._journal.now_s, 0.0)

@@ -211,15 +211,15 @@ class RunState:
             known |= {old: names.get(now, now) for old, now in known.items()} | names
 
     def _gate(self, event: Event) -> None:
-        plate = event.data["plate"]
-        if event.kind == "gate.opened":
-            self.bad.pop(plate, None)
-            plates, delay_s = event.data["plates"], event.data["delay_s"]
-            self.delays.append(Delay(event.monotonic_s, tuple(plates), delay_s))
+        data = event.data
+        if event.kind == "plate.judged":
+            self.judged.add(data["plate"])
+            if data["reason"]:
+                self.bad[data["plate"]] = data["reason"]
             return
-        self.judged.add(plate)
-        if event.data["reason"]:
-            self.bad[plate] = event.data["reason"]
+        for plate in data["after"]:
+            self.bad.pop(plate, None)
+        self.delays.append(Delay(event.monotonic_s, tuple(data["plates"]), data["delay_s"]))
 
     def _finding(self, event: Event) -> None:
         data = event.data

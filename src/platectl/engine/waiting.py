@@ -31,6 +31,11 @@ class Waiting:
     steps: frozenset[str] = frozenset()
 
 
+def assays_of(run: CompiledRun) -> dict[str, str]:
+    """Assay of each plate: the name of its protocol, whatever entry of the night it came with."""
+    return {plate.name: run.protocols[plate.assay].name for plate in run.plates}
+
+
 def who_waits(run: CompiledRun, state: RunState, slack: Slack, bad: Collection[str]) -> Waiting:
     """Who waits after bad plates of a run.
 
@@ -53,11 +58,11 @@ class _Sorting:
                 self.begun.add(step.plate)
             if known is None or not known.over:
                 self.left[step.plate].append(seated(step, state))
-        assays = {plate.assay for plate in run.plates if plate.name in bad}
+        assays = assays_of(run)
+        judged = {assay for plate, assay in assays.items() if plate in bad}
         self.asked = [
-            plate.name for plate in run.plates
-            if plate.assay in assays and plate.name not in bad
-            and plate.name not in state.dropped_plates and self.left[plate.name]
+            plate for plate in self.left
+            if assays.get(plate) in judged and plate not in bad and plate not in state.dropped_plates
         ]  # fmt: skip
 
     def result(self) -> Waiting:
