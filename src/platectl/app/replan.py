@@ -43,9 +43,7 @@ class Replanner:
         problem = self._now(situation)
         found = repair(problem, situation.planned)
         kept = Proposal(found.times, found.broken, "order kept")
-        if kept.broken and situation.back:
-            kept = _behind(problem, situation)
-        if not kept.broken:
+        if not found.broken:
             return kept
         search = partial(_another_order, problem, situation.planned)
         better = await asyncio.to_thread(search) if self._apart else search()
@@ -101,19 +99,6 @@ def _unparked(problem: Problem, parked: frozenset[str]) -> Problem:
         ),
         zones=tuple(zone for zone in problem.zones if zone.task not in parked),
     )
-
-
-def _behind(problem: Problem, situation: Situation) -> Proposal:
-    """What comes back after everything that went on without it, which it cannot disturb then."""
-    planned, back = situation.planned, situation.back
-    others_s = max(
-        (planned[task.id][1] for task in problem.tasks if task.id not in back), default=0.0
-    )
-    first_s = min(planned[name][0] for name in back)
-    late_s = max(others_s, situation.now_s) - first_s
-    moved = {name: (planned[name][0] + late_s, planned[name][1] + late_s) for name in back}
-    found = repair(problem, {**planned, **moved})
-    return Proposal(found.times, found.broken, "put behind")
 
 
 def _another_order(problem: Problem, planned: Mapping[str, Interval]) -> Proposal | None:

@@ -65,6 +65,7 @@ class QualityGates:
     judge: Judge | None
     _found: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     _judging: Counter[str] = field(default_factory=Counter)
+    _gates: dict[str, _Gate] = field(default_factory=dict)
     _closed: set[str] = field(default_factory=set)
     _waiting: Waiting = field(default_factory=Waiting)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -81,7 +82,7 @@ class QualityGates:
         for plate in self.run.plates:
             if plate.name in state.bad or (self.judge is not None and self._is_read(plate.name)):
                 self._look_at(plate.name)
-        self._closed.update(plate for plate in state.bad if self._about({plate}).plates)
+        self._closed.update(plate for plate in state.bad if self._others(plate))
         await self._sort()
 
     async def ended(self, step: Step) -> None:
@@ -118,16 +119,15 @@ class QualityGates:
             ExceptionGroup: A `RunHeldError`: nothing can go on without a word about those that wait; or
                 a `RunAbortedError`: a person or the night orders said so.
         """
-        gates: dict[str, _Gate] = {}
         async with asyncio.TaskGroup() as group:
             while True:
                 plate = await self._found.get()
                 assay = self._assay(plate)
-                if assay not in gates:
-                    gates[assay] = _Gate()
-                    group.create_task(self._judge(gates[assay]))
-                    group.create_task(self._ask(gates[assay]))
-                gates[assay].found.put_nowait(plate)
+                if assay not in self._gates:
+                    self._gates[assay] = _Gate()
+                    group.create_task(self._judge(self._gates[assay]))
+                    group.create_task(self._ask(self._gates[assay]))
+                self._gates[assay].found.put_nowait(plate)
 
     async def _judge(self, gate: _Gate) -> None:
         """Judge the plates of an assay."""
@@ -164,12 +164,12 @@ class QualityGates:
         }  # fmt: skip
         self.journal.record("gate.closed", "", data)
         log.warning("plate.quality.failed", plate=plate, reason=bad, waiting=found.plates)
+        gate.bad[plate] = bad
+        gate.news.set()
+        self._closed.add(plate)
+        await self._sort()
         if found.plates:
-            self._closed.add(plate)
-            await self._sort()
             self.keeper.ask(f"{plate} is no good; {', '.join(found.plates)} wait")
-            gate.bad[plate] = bad
-            gate.news.set()
 
     async def _ask(self, gate: _Gate) -> None:
         """Ask about the plates that wait, again with each further verdict, and do what the answer says.
@@ -220,10 +220,10 @@ class QualityGates:
         lost = self.journal.state.dropped_plates
         free = self._waiting.steps - still.steps
         steps = {s.id for s in self.run.steps if s.id in free and s.plate not in lost}
-        delay_s = await self.keeper.put_back(steps, f"{', '.join(after)}: {answer.option}")
+        put_off = await self.keeper.put_back(steps, f"{', '.join(after)}: {answer.option}")
         plates = dict.fromkeys(s.plate for s in self.run.steps if s.id in steps)
         data = {
-            "after": after, "plates": list(plates), "delay_s": delay_s,
+            "after": after, "plates": list(plates), "put_off_s": put_off,
             "option": answer.option, "by": answer.by, "why": answer.reason,
         }  # fmt: skip
         self.journal.record("gate.opened", "", data)
@@ -234,13 +234,15 @@ class QualityGates:
         await self._sort()
 
     async def _sort(self) -> None:
-        """Work out anew who waits."""
-        self._waiting = Waiting()
+        """Work out anew who waits; if those are others than before, it is asked again."""
+        before, self._waiting = set(self._waiting.plates), Waiting()
         if self._closed:
             self._waiting = who_waits(self.run, self.journal.state, self.slack, self._closed)
         if self.timetable.parked != self._waiting.steps:
             self.timetable.parked = self._waiting.steps
             await self.queues.reorder(self.timetable.rank)
+        for gate in self._gates.values() if before != set(self._waiting.plates) else ():
+            gate.news.set()
         self._tell()
 
     def _tell(self) -> None:

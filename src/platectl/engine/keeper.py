@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -16,7 +16,7 @@ from platectl.engine.journal import Journal
 from platectl.engine.ports import Proposal, Replanner, Situation
 from platectl.engine.remedy import Remedies
 from platectl.engine.resources import ResourceQueues
-from platectl.engine.timetable import Timetable
+from platectl.engine.timetable import Span, Timetable
 
 log = structlog.get_logger()
 #: a step that is so much later than planned has the rest planned anew, and again when it is twice that
@@ -110,29 +110,52 @@ class PlanKeeper:
             state.seats, self.timetable.parked,
         )  # fmt: skip
 
-    async def put_back(self, steps: Collection[str], reason: str) -> float:
-        """Plan parked steps again; returns by how many seconds the first of them is put off.
+    async def put_back(self, steps: Collection[str], reason: str) -> dict[str, float]:
+        """Plan parked steps again; returns plate -> seconds by which it is put off.
 
-        They keep their order and distances among themselves where that breaks no window. They stay
-        parked until the caller says otherwise.
+        They stay parked until the caller says otherwise.
         """
         if not steps:
-            return 0.0
+            return {}
         async with self._planning:
-            first_s = min(self.timetable[name][0] for name in steps)
-            delay_s = max(self.journal.now_s - first_s, 0.0)
-            times = {n: (a + delay_s, b + delay_s) for n in steps for a, b in (self.timetable[n],)}
+            before = {name: self.timetable[name] for name in steps}
             now = self._situation()
-            back = frozenset(steps)
-            now = replace(
-                now, planned={**now.planned, **times}, parked=now.parked - back, back=back
-            )
+            later = self._later(before)
+            planned, parked = {**now.planned, **later}, now.parked.difference(steps)
+            now = replace(now, planned=planned, parked=parked)
             proposal = None if self.replanner is None else await self.replanner(now)
-            await self._adopt(proposal or Proposal(times, (), "put off"), [reason])
-        if proposal is not None and proposal.broken:
+            proposal = proposal or Proposal(later, (), "put off")
+            await self._adopt(proposal, [reason])
+        if proposal.broken:
             self.ask(reason)
-        first_s = min(self.timetable[name][0] for name in steps) - first_s
-        return round(max(first_s, 0.0), 3)
+        put_off = {
+            plate: round(self.timetable[names[0]][0] - before[names[0]][0], 3)
+            for plate, names in self._by_plate(before).items()
+        }
+        return {plate: late_s for plate, late_s in put_off.items() if late_s > 0}
+
+    def _later(self, times: Mapping[str, Span]) -> dict[str, Span]:
+        """Times from now on: all plates by the same time, so that none comes before another that it followed.
+
+        Those that come after a gap in which all of it is made up for keep their times.
+        """
+        later: dict[str, Span] = {}
+        late_s = max(self.journal.now_s - min(a for a, _ in times.values()), 0.0)
+        reached_s = float("inf")
+        for names in self._by_plate(times).values():
+            if times[names[0]][0] >= reached_s:
+                break
+            later |= {n: (times[n][0] + late_s, times[n][1] + late_s) for n in names}
+            reached_s = max(end for _, end in later.values())
+        return later
+
+    def _by_plate(self, times: Mapping[str, Span]) -> dict[str, list[str]]:
+        """Steps of each plate, and plates, in the order of their times."""
+        plates = {step.id: step.plate for step in self.run.steps}
+        found: dict[str, list[str]] = {}
+        for name in sorted(times, key=times.__getitem__):
+            found.setdefault(plates[name], []).append(name)
+        return found
 
     async def _adopt(self, proposal: Proposal, reasons: list[str]) -> None:
         """Follow a new plan, except for what has begun meanwhile."""

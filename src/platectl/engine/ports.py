@@ -64,7 +64,7 @@ class Situation:
 
     `begun` gives start and, if it is over, end of every step that has begun; `planned` the times
     that were to be; `seats` what plates use by now in place of what the run says. Steps that are `parked`
-    are planned by nobody; those that come `back` may be planned after all others.
+    are not planned.
     """
 
     now_s: float
@@ -73,7 +73,6 @@ class Situation:
     planned: Mapping[str, tuple[float, float]]
     seats: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     parked: frozenset[str] = frozenset()
-    back: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -80,11 +80,10 @@ class StepState:
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """What had not begun of some plates at a time of the run was put off by so many seconds."""
+    """What had not begun of some plates at a time of the run was put off, by so many seconds each."""
 
     at_s: float
-    plates: tuple[str, ...]
-    by_s: float
+    by_s: Mapping[str, float]
 
 
 @dataclass(slots=True)
@@ -165,9 +164,10 @@ class RunState:
         for step in steps:
             known = self.steps.get(step.id)
             late_s = sum(
-                delay.by_s for delay in self.delays
-                if step.plate in delay.plates and (known is None or known.started_s >= delay.at_s)
-            )  # fmt: skip
+                delay.by_s.get(step.plate, 0.0)
+                for delay in self.delays
+                if known is None or known.started_s >= delay.at_s
+            )
             if late_s:
                 times[step.id] = step.planned_start_s + late_s, step.planned_end_s + late_s
         return times
@@ -219,7 +219,7 @@ class RunState:
             return
         for plate in data["after"]:
             self.bad.pop(plate, None)
-        self.delays.append(Delay(event.monotonic_s, tuple(data["plates"]), data["delay_s"]))
+        self.delays.append(Delay(event.monotonic_s, dict(data["put_off_s"])))
 
     def _finding(self, event: Event) -> None:
         data = event.data
