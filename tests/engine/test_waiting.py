@@ -212,6 +212,7 @@ async def doubted(run: CompiledRun) -> list[str]:
     assert not gates.holds(steps["P2.B1"])
     await gates.pass_step(steps["P2.B3"])
     said.append("P2 goes on")
+    assert "P1" not in state.judged
     keeping.cancel()
     return said
 

@@ -39,7 +39,7 @@ class _Gate:
 
     bad: dict[str, str] = field(default_factory=dict)
     good: list[str] = field(default_factory=list)
-    found: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    found: asyncio.Queue[tuple[str, bool]] = field(default_factory=asyncio.Queue)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -63,7 +63,7 @@ class QualityGates:
     keeper: PlanKeeper
     slack: Slack
     judge: Judge | None
-    _found: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    _found: asyncio.Queue[tuple[str, bool]] = field(default_factory=asyncio.Queue)
     _judging: Counter[str] = field(default_factory=Counter)
     _gates: dict[str, _Gate] = field(default_factory=dict)
     _closed: set[str] = field(default_factory=set)
@@ -80,21 +80,23 @@ class QualityGates:
         """Hold again what was held, and have judged what was read, when a run is resumed."""
         state = self.journal.state
         for plate in self.run.plates:
-            if plate.name in state.bad or (self.judge is not None and self._is_read(plate.name)):
+            if plate.name in state.bad:
                 self._look_at(plate.name)
+            if self._is_read(plate.name):
+                self._look_at(plate.name, read=True)
         self._closed.update(plate for plate in state.bad if self._others(plate))
         await self._sort()
 
     async def ended(self, step: Step) -> None:
         """Look at a step that is over."""
-        if step.kind in MEASURING and self.judge is not None and self._is_read(step.plate):
-            self._look_at(step.plate)
+        if step.kind in MEASURING and self._is_read(step.plate):
+            self._look_at(step.plate, read=True)
         if self._closed:
             await self._sort()
 
     def doubt(self, plate: str, why: str) -> None:
         """Take in what a step says against a plate and those that come after it."""
-        self.journal.record("plate.judged", "", {"plate": plate, "reason": why})
+        self.journal.record("plate.judged", "", {"plate": plate, "reason": why, "read": False})
         self._look_at(plate)
 
     def holds(self, step: Step) -> bool:
@@ -121,37 +123,35 @@ class QualityGates:
         """
         async with asyncio.TaskGroup() as group:
             while True:
-                plate = await self._found.get()
+                plate, read = await self._found.get()
                 assay = self._assay(plate)
                 if assay not in self._gates:
                     self._gates[assay] = _Gate()
                     group.create_task(self._judge(self._gates[assay]))
                     group.create_task(self._ask(self._gates[assay]))
-                self._gates[assay].found.put_nowait(plate)
+                self._gates[assay].found.put_nowait((plate, read))
 
     async def _judge(self, gate: _Gate) -> None:
         """Judge the plates of an assay."""
         while True:
-            plate = await gate.found.get()
-            bad = await self._verdict(plate)
-            if bad:
-                await self._close(plate, bad, gate)
-            elif gate.bad and plate in self.journal.state.judged:
+            plate, read = await gate.found.get()
+            if read:
+                await self._verdict(plate)
+            state = self.journal.state
+            if plate in state.bad and plate not in state.dropped_plates and self._others(plate):
+                await self._close(plate, state.bad[plate], gate)
+            elif gate.bad and plate in state.judged:
                 gate.good.append(plate)
                 gate.news.set()
             self._judging[self._assay(plate)] -= 1
             self._tell()
 
-    async def _verdict(self, plate: str) -> str:
-        """Why a plate is no good; empty when it is good, or matters to nobody."""
-        state = self.journal.state
-        if plate in state.dropped_plates or not self._others(plate):
-            return ""
-        if plate in state.bad or self.judge is None:
-            return state.bad.get(plate, "")
-        bad = await self.judge(plate)
-        self.journal.record("plate.judged", "", {"plate": plate, "reason": bad})
-        return bad
+    async def _verdict(self, plate: str) -> None:
+        """Have a plate judged that was read, if that matters to any other."""
+        dropped = plate in self.journal.state.dropped_plates
+        if self.judge is not None and not dropped and self._others(plate):
+            bad = await self.judge(plate)
+            self.journal.record("plate.judged", "", {"plate": plate, "reason": bad, "read": True})
 
     async def _close(self, plate: str, bad: str, gate: _Gate) -> None:
         """Hold what would be spent on the other plates."""
@@ -256,10 +256,10 @@ class QualityGates:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    def _look_at(self, plate: str) -> None:
+    def _look_at(self, plate: str, *, read: bool = False) -> None:
         if self._others(plate):
             self._judging[self._assay(plate)] += 1
-            self._found.put_nowait(plate)
+            self._found.put_nowait((plate, read))
 
     def _others(self, plate: str) -> bool:
         """Whether any other plate of the assay has something to spend yet."""
@@ -273,11 +273,13 @@ class QualityGates:
         return who_waits(self.run, self.journal.state, self.slack, bad)
 
     def _is_read(self, plate: str) -> bool:
-        """Whether all readings of a plate are there and nobody has judged them."""
+        """Whether all readings of a plate are there and are to be judged yet."""
         state = self.journal.state
+        if self.judge is None or plate in state.judged:
+            return False
         mine = [s.id for s in self.run.steps if s.plate == plate and s.kind in MEASURING]
         over = all(name in state.steps and state.steps[name].over for name in mine)
-        return bool(mine) and over and plate not in state.judged
+        return bool(mine) and over
 
     def _begun(self, plate: str) -> bool:
         state = self.journal.state

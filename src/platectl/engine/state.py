@@ -213,9 +213,11 @@ class RunState:
     def _gate(self, event: Event) -> None:
         data = event.data
         if event.kind == "plate.judged":
-            self.judged.add(data["plate"])
-            if data["reason"]:
-                self.bad[data["plate"]] = data["reason"]
+            plate, why = data["plate"], data["reason"]
+            if data["read"]:
+                self.judged.add(plate)
+            if why:
+                self.bad[plate] = f"{self.bad[plate]} {why}" if plate in self.bad else why
             return
         for plate in data["after"]:
             self.bad.pop(plate, None)
