@@ -16,10 +16,11 @@ from platectl.domain.assay import AssayProtocol
 from platectl.domain.errors import StoreError
 from platectl.domain.events import Event
 from platectl.domain.run import CompiledRun
-from platectl.domain.units import FROZEN, format_duration, format_molar
+from platectl.domain.units import format_duration, format_molar
 from platectl.engine.stand_ins import as_it_was
 from platectl.report.model import Basis, Review, RunReport, TimelineRow, WindowRow
 from platectl.report.views import view_of
+from platectl.store.kept_run import run_of
 from platectl.store.ledger import Ledger
 
 #: how the record of a look at unfinished data begins
@@ -27,7 +28,7 @@ LOOKED = "looked at unfinished data"
 
 
 def read_run(folder: Path) -> tuple[CompiledRun, list[Event]]:
-    """Read a run back from its ledger.
+    """Read a run back from its ledger, with the plates that joined it.
 
     Raises:
         StoreError: No ledger, or not a run of this format.
@@ -36,9 +37,7 @@ def read_run(folder: Path) -> tuple[CompiledRun, list[Event]]:
         raise StoreError(f"{folder} holds no ledger")
     ledger = Ledger(folder / "ledger.db")
     try:
-        return CompiledRun.model_validate_json(ledger.frozen("run"), context=FROZEN), list(
-            ledger.events()
-        )
+        return run_of(ledger), list(ledger.events())
     finally:
         ledger.close()
 

@@ -71,6 +71,11 @@ class QualityGates:
         while step.plate in self._held:
             await self._opened.wait()
 
+    @property
+    def held(self) -> tuple[str, ...]:
+        """Plates that wait for an answer about one before them."""
+        return tuple(sorted(self._held))
+
     def _waiting(self, plate: str) -> list[str]:
         """Plates of the same assay that have not begun."""
         assays = {p.name: p.assay for p in self.run.plates}

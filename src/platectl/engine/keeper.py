@@ -77,8 +77,11 @@ class PlanKeeper:
                 await self._wanted.wait()
                 self._wanted.clear()
                 reasons, self._reasons = self._reasons, []
-                proposal = await self.replanner(self._situation())
-                if proposal is not None:
+                situation = self.situation()
+                proposal = await self.replanner(situation)
+                if situation.run is not self.run:
+                    self.ask(reasons[0])  # plates joined meanwhile; their plan is newer
+                elif proposal is not None:
                     await self._adopt(proposal, reasons)
                     for plate, window in proposal.broken:
                         group.create_task(self._decide(plate, window))
@@ -95,15 +98,16 @@ class PlanKeeper:
                     text = f"{step.title} of {step.plate} is {late_s / 60:.1f} min late"
                     self.ask(f"{text} and not over")
 
-    def _situation(self) -> Situation:
+    def situation(self) -> Situation:
+        """Where the run stands now."""
         state = self.journal.state
         begun = {
             name: (step.started_s, step.ended_s if step.over else None)
             for name, step in state.steps.items()
         }
         return Situation(
-            self.journal.now_s, begun, frozenset(state.dropped_plates), self.timetable.times,
-            state.seats,
+            self.run, self.journal.now_s, begun, frozenset(state.dropped_plates),
+            self.timetable.times, state.seats,
         )  # fmt: skip
 
     async def _adopt(self, proposal: Proposal, reasons: list[str]) -> None:

@@ -82,7 +82,7 @@ class RunState:
     """Everything that the ledger says about where a run stands.
 
     The engine keeps one by applying each event that it records, and a restart builds the same one
-    from the ledger: there is no other state.
+    from the ledger: there is no other state. `added` are plates that joined, by what was asked for.
     """
 
     status: RunStatus = "new"
@@ -92,6 +92,7 @@ class RunState:
     last_wall: str = ""
     last_s: float = 0.0
     steps: dict[str, StepState] = field(default_factory=dict)
+    added: dict[str, tuple[str, ...]] = field(default_factory=dict)
     dropped_plates: dict[str, str] = field(default_factory=dict)
     cleared_plates: set[str] = field(default_factory=set)
     lost: dict[str, str] = field(default_factory=dict)
@@ -120,6 +121,9 @@ class RunState:
             self._step(event)
         elif event.kind == "instrument.lost":
             self._lost(event)
+        elif event.kind == "plate.added":
+            addition = event.data["addition"]
+            self.added[addition["key"]] = tuple(plate["name"] for plate in addition["plates"])
         else:
             self._finding(event)
 
