@@ -21,7 +21,6 @@ from platectl.cli.options import (
 )
 from platectl.cli.render import print_table, say
 from platectl.domain.errors import UserInputError
-from platectl.domain.findings import InputRefusedError
 from platectl.domain.night import NightEntry
 from platectl.domain.units import format_duration
 from platectl.files.night import entry_of, is_plates, load_plates
@@ -69,20 +68,15 @@ def add(
         "samples": samples and str(samples), "layout": layout, "set": parse_overrides(overrides),
         "copies": copies, "priority": priority, "not_before": not_before, "not_after": not_after,
     }  # fmt: skip
-    entries, file = _entries(plates, {k: v for k, v in given.items() if v})
     who = by or getpass.getuser()
     words = [Override.parse(text, by=who) for text in waived]
-    wanted = Wanted(entries, file, store, who, reason, name, stock, words)
     try:
+        entries, file = _entries(plates, {k: v for k, v in given.items() if v})
+        wanted = Wanted(entries, file, store, who, reason, name, stock, words)
         found = join(RunIndex(store).folder_of(run), wanted, dry_run=dry_run)
-    except InputRefusedError as error:
-        if as_json:
-            emit_json({"ok": False, "findings": [str(f) for f in error.findings]})
-            return 2
-        raise
     except UserInputError as error:
         if as_json:
-            emit_json({"ok": False, "findings": [str(error)]})
+            emit_json({"ok": False, "findings": str(error).splitlines()})
             return 2
         raise
     if as_json:
