@@ -17,7 +17,6 @@ from platectl.app.prepare import Night
 from platectl.domain.events import Event
 from platectl.simkit.virtual_time import VirtualTimeLoop
 
-
 #: from then on virtual time goes so much faster than the clock on the wall
 SPEED, TICK_S = 10.0, 0.01
 

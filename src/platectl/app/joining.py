@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from platectl.app.blinding import BLINDING
 from platectl.app.channel import situation_from, tell
@@ -21,9 +22,9 @@ from platectl.app.preflight.added import added_checks
 from platectl.app.prepare import Options, request_of
 from platectl.app.replan import as_it_stands, whole_problem
 from platectl.app.truth import unknown_to_truth
-from platectl.domain.errors import DisconnectedError, NoPlanError, StoreError, UserInputError
-from platectl.domain.findings import Finding, refuse_if_any
-from platectl.domain.night import SIMULATED_START, NightDoc, NightEntry
+from platectl.domain.errors import DisconnectedError, NoPlanError, UserInputError
+from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
+from platectl.domain.night import HORIZON, SIMULATED_START, NightDoc, NightEntry
 from platectl.domain.run import Addition, CompiledRun
 from platectl.domain.units import FROZEN
 from platectl.engine.ports import Situation
@@ -32,14 +33,15 @@ from platectl.files.stock import load_stock
 from platectl.files.yaml_lines import Document
 from platectl.planning.addition import Newcomers, compile_addition, loosened
 from platectl.planning.compile import Request
-from platectl.planning.overview import clock_time
-from platectl.planning.room import Fit, fit, settled
+from platectl.planning.problem import Problem
+from platectl.planning.room import Fit, Times, fit, settled, soonest
 from platectl.simkit.world import Truth
 from platectl.store.kept_run import run_of
 from platectl.store.ledger import Ledger
 
 #: how often an addition is planned anew because the run went on
 ATTEMPTS: Final = 3
+MINUTE_S: Final = 60.0
 Tell = Callable[..., dict[str, Any]]
 
 
@@ -235,45 +237,44 @@ def _refuse_what_cannot(kept: _Kept, requests: Sequence[Request], wanted: Wanted
             )  # fmt: skip
 
 
-def _fit(kept: _Kept, problem: Any, others: Any, new: Newcomers) -> Fit:
+def _fit(kept: _Kept, problem: Problem, others: Times, new: Newcomers) -> Fit:
     """Find room.
 
     Raises:
         InputRefusedError: There is none; with the reason, and what would be right.
     """
-    run, names = kept.run, ", ".join(new.templates)
-    zone = run.bounds and run.bounds.zone
-
-    def at(seconds: float) -> str:
-        return clock_time(run, seconds, zone=zone)
-
+    names = ", ".join(new.templates)
     try:
         found = fit(problem, others, new.templates, new.pools)
     except NoPlanError as error:
-        refuse_if_any([Finding(f"there is no room for it: {error}", where=names,
-                               fix="run it by itself")])  # fmt: skip
-        raise
+        refusal = Finding(f"there is no room: {error}", where=names, fix="run it by itself")
+        raise InputRefusedError([refusal]) from error
     if found.late:
-        plate, end_s = next(iter(found.late.items()))
-        limit_s = next(p.not_after_s for p in problem.plates if p.name == plate)
-        message = (
-            f"would end at {at(end_s)} at the earliest, and may not after {at(limit_s or 0.0)}"
-        )
-        there = fit(replace(problem, absences={}), others, new.templates, new.pools)
-        if not there.late and problem.absences:
-            away = ", ".join(sorted(problem.absences))
-            message += f"; with {away} there it would end at {at(max(there.times[n][1] for n in new.templates[plate]))}"
-        refuse_if_any([Finding(message, where=plate, fix=f"allow it with --not-after {_minute(kept, end_s)!r}, or give another plate up")])  # fmt: skip
+        sooner = soonest(problem, others, new.templates, new.pools) or found.times
+        refuse_if_any(_too_late(kept, problem, found, sooner, new))
     return found
 
 
-def _minute(kept: _Kept, seconds: float) -> str:
-    """A local time that is not before, as `--not-after` takes it."""
-    from zoneinfo import ZoneInfo
+def _too_late(
+    kept: _Kept, problem: Problem, found: Fit, sooner: Times, new: Newcomers
+) -> Iterator[Finding]:
+    """Which plates end after they may, whether people are why, and what would be right."""
+    zone = ZoneInfo(kept.run.bounds.zone if kept.run.bounds else "UTC")
+    terms = {plate.name: plate.not_after_s or 0.0 for plate in problem.plates}
 
-    zone = kept.run.bounds.zone if kept.run.bounds else "UTC"
-    moment = (kept.began + timedelta(seconds=seconds + 59)).astimezone(ZoneInfo(zone))
-    return f"{moment:%Y-%m-%d %H:%M}"
+    def at(seconds: float) -> str:
+        moment = (kept.began + timedelta(seconds=seconds)).astimezone(zone)
+        return f"{moment:%Y-%m-%d %H:%M}"
 
-
-__all__ = ["Joined", "StoreError", "Wanted", "join"]
+    for plate, end_s in found.late.items():
+        sooner_s = max(sooner[name][1] for name in new.templates[plate])
+        people = ", ".join(sorted(problem.absences))
+        if end_s > HORIZON.total_seconds():
+            message = f"would never begin: {people} is not there to load it"
+        else:
+            message = f"would end at {at(end_s)} and may not after {at(terms[plate])}"
+        if sooner_s < end_s - MINUTE_S:
+            message += f"; if {people} were there, it would end at {at(sooner_s)}"
+        enough_s = (sooner_s if end_s > HORIZON.total_seconds() else end_s) + MINUTE_S
+        fix = f"allow it (--not-after {at(enough_s)!r}), or run it by itself"
+        yield Finding(message, where=plate, fix=fix)

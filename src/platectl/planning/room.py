@@ -67,17 +67,33 @@ def fit(
     """
     problem = _as_kept(problem, others, set(templates))
     here = _inserted(problem, others, templates, pools)
-    if here is not None and not here.late and not _goes_first(problem, here, set(templates)):
+    if here is None:
+        if anew := _searched(problem, None):
+            return anew
+        raise NoPlanError("what has met activity would handle its clean labware")
+    alone = _inserted(problem, {}, templates, pools) if here.late else None
+    if not (here.late or _goes_first(problem, here, set(templates))) or (alone and alone.late):
         return here
     anew = _searched(problem, here)
-    if anew is None:
-        if here is None:
-            raise NoPlanError("what has met activity would handle its clean labware")
-        return here
-    if here is None or here.late:
-        return anew
-    ends_s = [max(end for name in templates for end in _ends(f.times, templates[name])) for f in (here, anew)]  # fmt: skip
-    return anew if ends_s[1] < ends_s[0] - WORTH_S else here
+    gained_s = 0.0 if anew is None else _end_s(here, templates) - _end_s(anew, templates)
+    return anew if anew is not None and (here.late or gained_s > WORTH_S) else here
+
+
+def soonest(
+    problem: Problem, others: Times, templates: Mapping[str, Times], pools: Sequence[Pool]
+) -> Times | None:
+    """Times with plates as soon as nothing else has to move, if everybody were there and nothing limited them."""
+    free = replace(
+        problem,
+        absences={},
+        plates=tuple(replace(plate, not_after_s=None) for plate in problem.plates),
+    )
+    found = _inserted(free, others, templates, pools)
+    return None if found is None else found.times
+
+
+def _end_s(found: Fit, templates: Mapping[str, Times]) -> float:
+    return max(end for template in templates.values() for end in _ends(found.times, template))
 
 
 def _as_kept(problem: Problem, others: Times, new: set[str]) -> Problem:
@@ -121,6 +137,7 @@ def _inserted(
         times |= {name: (a + shift_s, b + shift_s) for name, (a, b) in template.items()}
     problem = reseated(problem, seats)
     sound = set(violations(_part(problem, set(others)), others))
+    problem = _part(problem, set(times))
     terms = {plate.name: plate.not_after_s for plate in problem.plates}
     ends = {plate: max(_ends(times, template)) for plate, template in templates.items()}
     late = {
