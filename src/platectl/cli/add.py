@@ -118,7 +118,7 @@ def _show(found: Joined, *, dry_run: bool) -> None:
         say(f"{names} joined the run before; nothing was added again")
         return
     after, before = overview(found.run), overview(found.before)
-    zone = found.run.bounds and found.run.bounds.zone
+    zone = found.run.bounds.zone if found.run.bounds else None
 
     def at(seconds: float) -> str:
         return clock_time(found.run, seconds, zone=zone)

@@ -27,14 +27,7 @@ from platectl.engine.ending import Ending, RunOutcome, StoppedError
 from platectl.engine.gates import QualityGates
 from platectl.engine.journal import Journal
 from platectl.engine.keeper import PlanKeeper
-from platectl.engine.ports import (
-    EventSink,
-    Judge,
-    Replanner,
-    Situation,
-    Suspension,
-    Watcher,
-)
+from platectl.engine.ports import EventSink, Judge, Replanner, Situation, Suspension, Watcher
 from platectl.engine.questions import Person, Questions
 from platectl.engine.recover import Recovery
 from platectl.engine.remedy import Remedies

@@ -52,7 +52,9 @@ def added_checks(
         checks += supply_checks(run, needed, stock)
     checks += slot_checks(slot_demands(run))
     disk = demand(mine, began, kinds).disk_bytes
-    checks += surrounding_checks(mine, around, disk_bytes=disk, zone=run.bounds and run.bounds.zone)
+    checks += surrounding_checks(
+        mine, around, disk_bytes=disk, zone=run.bounds.zone if run.bounds else None
+    )
     return Preflight(tuple(checks), needed)
 
 
