@@ -196,7 +196,7 @@ def _planned(
     before = as_it_stands(whole_problem(loose, terms=True), replace(situation, run=loose))
     later, others = settled(before, situation.planned)
     whole = as_it_stands(whole_problem(grown, terms=True), replace(situation, run=grown))
-    whole = replace(whole, running=later.running, now_s=later.now_s)
+    whole = replace(whole, fixed=later.fixed, running=later.running, now_s=later.now_s)
     found = _fit(kept, whole, others, new)
     past = {**later.fixed, **later.running}
     addition = new.placed(found.times, found.seats, set(past))

@@ -42,12 +42,21 @@ class Fit:
 
 
 def settled(problem: Problem, planned: Times) -> tuple[Problem, Times]:
-    """The problem of a moment later, and its plan: what is about to begin counts as begun."""
+    """The problem of a moment later, and its plan: what is about to begin or to end has done so."""
     times = repair(problem, planned).times
-    past = {**problem.fixed, **problem.running}
     soon_s = problem.now_s + NEXT_S
-    soon = {name: span for name, span in times.items() if name not in past and span[0] < soon_s}
-    later = replace(problem, running={**problem.running, **soon}, now_s=soon_s)
+    begun = {
+        name: span
+        for name, span in times.items()
+        if name not in problem.fixed and (name in problem.running or span[0] < soon_s)
+    }
+    over = {name: span for name, span in begun.items() if span[1] <= soon_s}
+    later = replace(
+        problem,
+        fixed={**problem.fixed, **over},
+        running={name: span for name, span in begun.items() if name not in over},
+        now_s=soon_s,
+    )
     return later, repair(later, times).times
 
 
@@ -99,14 +108,15 @@ def _end_s(found: Fit, templates: Mapping[str, Times]) -> float:
 def _as_kept(problem: Problem, others: Times, new: set[str]) -> Problem:
     """The problem without the windows and terms that the others cannot keep as it is."""
     mine = {task.id for task in problem.tasks if task.plate not in new}
-    before = _part(problem, mine)
+    before = part(problem, mine)
     broken = set(repair(before, others).broken)
     late = {plate for plate, window in broken if window == END}
     plates = tuple(replace(p, not_after_s=None) if p.name in late else p for p in problem.plates)
     return softened(replace(problem, plates=plates), only=broken) if broken else problem
 
 
-def _part(problem: Problem, tasks: set[str]) -> Problem:
+def part(problem: Problem, tasks: set[str]) -> Problem:
+    """The problem of some tasks alone."""
     return replace(
         problem,
         tasks=tuple(task for task in problem.tasks if task.id in tasks),
@@ -136,8 +146,8 @@ def _inserted(
         seats[plate] = {a: b for a, b in names.items() if a != b}
         times |= {name: (a + shift_s, b + shift_s) for name, (a, b) in template.items()}
     problem = reseated(problem, seats)
-    sound = set(violations(_part(problem, set(others)), others))
-    problem = _part(problem, set(times))
+    sound = set(violations(part(problem, set(others)), others))
+    problem = part(problem, set(times))
     terms = {plate.name: plate.not_after_s for plate in problem.plates}
     ends = {plate: max(_ends(times, template)) for plate, template in templates.items()}
     late = {
