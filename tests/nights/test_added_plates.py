@@ -27,6 +27,7 @@ from platectl.cli.main import cli
 from platectl.domain.events import Event
 from platectl.domain.night import NightEntry
 from platectl.domain.run import CompiledRun
+from platectl.report.exports.archive import verify_archive, write_archive
 from platectl.store.ledger import Ledger
 
 NIGHT = """platectl: 1
@@ -179,11 +180,21 @@ def test_what_was_added_is_not_added_again(story: Story) -> None:
     assert len([e for e in story.events if e.kind == "plate.added"]) == 2
 
 
+def test_an_archive_of_it_is_whole(story: Story, tmp_path: Path) -> None:
+    assert story.finished is not None
+    report = build_report("run", story.run, story.events, story.finished.plates)
+
+    write_archive(tmp_path / "run.zip", story.folder, report, (), story.finished.seal)
+
+    assert verify_archive(tmp_path / "run.zip").findings == ()
+
+
 def test_a_run_read_back_has_the_plates_that_joined(story: Story) -> None:
     run, _ = read_run(story.folder)
 
     assert run.hash() == story.run.hash()
     assert [p.name for p in run.plates] == ["P1", "P2", "P3", "late"]
+    assert len(run.protocols) == 2
     assert run.seen_by(run.plates[2]).protocol.name == "fura2-calcium"
 
 
@@ -243,7 +254,7 @@ def test_a_killed_run_knows_the_plates_that_joined(tmp_path: Path) -> None:
         with Slow(night, folder, AT_S, watch=watch) as going:
             join(
                 folder,
-                Wanted((NightEntry(protocol="fura2-calcium"),), Path("plates"), tmp_path, "Ana"),
+                Wanted((NightEntry(protocol="fura2-calcium"),), Path(), tmp_path, "Ana"),
             )
             going.end()
 

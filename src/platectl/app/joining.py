@@ -138,7 +138,7 @@ def _requests(kept: _Kept, folder: Path, wanted: Wanted) -> tuple[str, list[Requ
     bounds = run.bounds
     zone = bounds.zone if bounds else "UTC"
     doc = NightDoc(platectl=1, night="joining", zone=zone, starts="00:00", plates=wanted.entries)
-    options = Options(str(wanted.file), run=folder.name)
+    options = Options(str(wanted.file), run=folder.name, store=wanted.store)
     lab = run.lab, Document(f"lab {run.lab.name}", {})
     requests = [
         replace(request_of(entry, options, doc, kept.began, lab), name=wanted.name)

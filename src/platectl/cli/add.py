@@ -22,6 +22,7 @@ from platectl.cli.options import (
 from platectl.cli.render import print_table, say
 from platectl.domain.errors import UserInputError
 from platectl.domain.night import NightEntry
+from platectl.domain.run import CompiledRun
 from platectl.domain.units import format_duration
 from platectl.files.night import entry_of, is_plates, load_plates
 from platectl.planning.overview import Overview, clock_time, overview
@@ -73,12 +74,15 @@ def add(
     try:
         entries, file = _entries(plates, {k: v for k, v in given.items() if v})
         wanted = Wanted(entries, file, store, who, reason, name, stock, words)
-        found = join(RunIndex(store).folder_of(run), wanted, dry_run=dry_run)
+        folder = RunIndex(store).folder_of(run)
+        found = join(folder, wanted, dry_run=dry_run)
     except UserInputError as error:
         if as_json:
             emit_json({"ok": False, "findings": str(error).splitlines()})
             return 2
         raise
+    if found.method and not dry_run:
+        _draw(found, folder / "plan.html")
     if as_json:
         emit_json(_plain(found, dry_run=dry_run))
     else:
@@ -89,12 +93,24 @@ def add(
 def _entries(plates: str, given: dict[str, Any]) -> tuple[tuple[NightEntry, ...], Path]:
     """What is to be added, and beside which file its files lie."""
     if not is_plates(plates):
-        return (entry_of({"protocol": plates, **given}),), Path("plates")
+        return (entry_of({"protocol": plates, **given}),), Path()
     if given:
         raise click.UsageError(
             f"--{next(iter(given))} belongs to a protocol; write it into {plates}"
         )
     return load_plates(Path(plates)).plates, Path(plates)
+
+
+def _draw(found: Joined, page: Path) -> None:
+    """Draw the plan of the run anew beside its ledger, if it was drawn."""
+    if page.exists():
+        from platectl.report.plan import write_plan
+
+        write_plan(page, found.run, overview(found.run), zone=_zone(found.run))
+
+
+def _zone(run: CompiledRun) -> str | None:
+    return run.bounds.zone if run.bounds else None
 
 
 def _plain(found: Joined, *, dry_run: bool) -> dict[str, Any]:
@@ -118,10 +134,9 @@ def _show(found: Joined, *, dry_run: bool) -> None:
         say(f"{names} joined the run before; nothing was added again")
         return
     after, before = overview(found.run), overview(found.before)
-    zone = found.run.bounds.zone if found.run.bounds else None
 
     def at(seconds: float) -> str:
-        return clock_time(found.run, seconds, zone=zone)
+        return clock_time(found.run, seconds, zone=_zone(found.run))
 
     for warning in found.warnings:
         say(f"warning: {warning}")

@@ -110,7 +110,7 @@ def compile_addition(
         InputRefusedError: With every finding of every check that could be made.
     """
     lab_file = Document(f"lab {run.lab.name}", {})
-    facilities = build_facilities(run.lab, lab_file, run.qualified)
+    facilities = build_facilities(run.lab, lab_file, requests[0].qualified)
     carries = unclean(run.lab, facilities.having("Operator"))
     batch = Batch(facilities, pools_of(facilities), carries, first=_next_number(run))
     protocols = list(run.protocols)
