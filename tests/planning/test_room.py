@@ -29,7 +29,7 @@ def hard_broken(problem: Problem, times: Times) -> set[tuple[str, str]]:
     return {(plate, window) for plate, window, _, lag in broken_windows(problem, times) if lag.hard}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     seed=st.integers(0, 10**6), share=st.floats(0.0, 1.0), late_s=st.sampled_from([0.0, 40.0, 400.0]),
     first=st.booleans(), away=st.booleans(),

@@ -39,7 +39,10 @@ class Replanner:
         if situation.run is not self._known[0]:
             self._known = situation.run, whole_problem(situation.run)
         problem = as_it_stands(self._known[1], situation)
-        found = repair(problem, situation.planned)
+        try:
+            found = repair(problem, situation.planned)
+        except NoPlanError:
+            return None
         kept = Proposal(found.times, found.broken, "order kept")
         if not found.broken:
             return kept

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from platectl.domain.errors import RefusedError
+from platectl.domain.errors import NoPlanError, RefusedError
 from platectl.domain.run import Addition, CompiledRun
 from platectl.engine.control import Control
 from platectl.engine.gates import QualityGates
@@ -83,8 +83,11 @@ class Admission:
         planned = {**now.planned, **addition.times}
         if missing := [step.id for step in grown.steps if step.id not in planned]:
             raise RefusedError(f"{missing[0]} has no time")
-        found = replanner.shifted(replace(now, run=grown, planned=planned))
-        known = set(replanner.shifted(now).broken)
+        try:
+            found = replanner.shifted(replace(now, run=grown, planned=planned))
+            known = set(replanner.shifted(now).broken)
+        except NoPlanError as error:
+            raise MovedOnError(str(error)) from error
         if new := [broken for broken in found.broken if broken not in known]:
             plate, window = new[0]
             raise MovedOnError(f"window {window!r} of {plate} would break")

@@ -100,5 +100,9 @@ class Replanner(Protocol):
         ...
 
     def shifted(self, situation: Situation) -> Proposal:
-        """Return times in the planned order, at once; `broken` has terms of plates as window `end`."""
+        """Return times in the planned order, at once; `broken` has terms of plates as window `end`.
+
+        Raises:
+            NoPlanError: The planned order contradicts itself.
+        """
         ...
