@@ -108,6 +108,7 @@ def add(store: Path, *words: str) -> dict[str, Any]:
 
 REFUSED = {
     "name": ("sigma1-binding", "--name", "P1"),
+    "no name": ("sigma1-binding", "--name", "P1.b"),
     "end": ("sigma1-binding", "--not-after", "2026-01-05 23:00"),
     "absence": ("sigma1-binding", "--not-before", "2026-01-06 16:30"),
     "protocol": ("sigma9-binding",),
@@ -237,6 +238,7 @@ def test_a_run_read_back_has_the_plates_that_joined(story: Story) -> None:
     ("case", "said"),
     [
         ("name", "'P1' is a plate of the run already; use a name that is none of"),
+        ("no name", "'P1.b' can be no plate's name; use letters"),
         ("end", "may not after 2026-01-05 23:00; allow it .--not-after '2026-01-0"),
         (
             "absence",

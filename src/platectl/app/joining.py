@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,13 @@ from zoneinfo import ZoneInfo
 from platectl.app.blinding import BLINDING
 from platectl.app.channel import situation_from, tell
 from platectl.app.drive import PREFLIGHT
-from platectl.app.preflight import Override, records, refuse_unless_held, surroundings_of
+from platectl.app.preflight import (
+    Override,
+    Surroundings,
+    records,
+    refuse_unless_held,
+    surroundings_of,
+)
 from platectl.app.preflight.added import added_checks
 from platectl.app.prepare import Options, request_of
 from platectl.app.replan import as_it_stands, whole_problem
@@ -42,6 +49,7 @@ from platectl.store.ledger import Ledger
 #: how often an addition is planned anew because the run went on
 ATTEMPTS: Final = 3
 MINUTE_S: Final = 60.0
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 Tell = Callable[..., dict[str, Any]]
 
 
@@ -83,14 +91,15 @@ def join(folder: Path, wanted: Wanted, *, dry_run: bool = False, say: Tell = tel
         InputRefusedError, UserInputError: They cannot join, with the reason; nothing was changed.
         StoreError: The folder holds no run.
     """
-    moved_on = ""
+    moved_on, around = "", None
     for _ in range(ATTEMPTS):
         kept = _kept(folder)
         key, requests = _requests(kept, folder, wanted)
         if key in kept.state.added:
             return Joined(kept.state.added[key], kept.run, kept.run)
+        around = around or surroundings_of(wanted.store)
         situation, lost = _standing(folder, kept, say)
-        joined, addition, notes = _planned(kept, situation, lost, key, requests, wanted)
+        joined, addition, notes = _planned(kept, situation, lost, key, requests, wanted, around)
         if dry_run:
             return joined
         answer = say(
@@ -185,7 +194,7 @@ def _why_nobody(name: str, state: RunState, error: Exception) -> str:
 
 def _planned(
     kept: _Kept, situation: Situation, lost: Mapping[str, str], key: str,
-    requests: Sequence[Request], wanted: Wanted,
+    requests: Sequence[Request], wanted: Wanted, around: Surroundings,
 ) -> tuple[Joined, Addition, list[Any]]:  # fmt: skip
     """Compile, place and check plates in a run as it stands."""
     _refuse_what_cannot(kept, requests, wanted)
@@ -203,8 +212,7 @@ def _planned(
     run = kept.run.with_plates(addition)
     stock = load_stock(wanted.stock) if wanted.stock else None
     checks = added_checks(
-        run, [p.name for p in addition.plates], situation, kept.began, stock,
-        surroundings_of(wanted.store),
+        run, [p.name for p in addition.plates], situation, kept.began, stock, around
     )  # fmt: skip
     refuse_unless_held(checks, wanted.overrides)
     shown = kept.run.with_plates(
@@ -222,11 +230,7 @@ def _refuse_what_cannot(kept: _Kept, requests: Sequence[Request], wanted: Wanted
         raise UserInputError("the run is blinded, its plates are those of its key; run others by themselves")  # fmt: skip
     if kept.checked and wanted.stock is None:
         raise UserInputError("the run was checked against a stock file; give it with --stock")
-    taken = {plate.name for plate in kept.run.plates}
-    if wanted.name in taken:
-        free = ", ".join(sorted(taken))
-        refuse_if_any([Finding(f"{wanted.name!r} is a plate of the run already", where="--name",
-                               fix=f"use a name that is none of: {free}")])  # fmt: skip
+    refuse_if_any(_wrong_name(wanted.name, {plate.name for plate in kept.run.plates}))
     if kept.truth is not None:
         for request in requests:
             refuse_if_any(
@@ -235,6 +239,16 @@ def _refuse_what_cannot(kept: _Kept, requests: Sequence[Request], wanted: Wanted
                     sheet=request.sample_file,
                 )
             )  # fmt: skip
+
+
+def _wrong_name(name: str, taken: Collection[str]) -> Iterator[Finding]:
+    """What is wrong with a name that was given."""
+    if name and not _NAME.fullmatch(name):
+        fix = "use letters, digits, _ and -, a letter first"
+        yield Finding(f"{name!r} can be no plate's name", where="--name", fix=fix)
+    if name in taken:
+        fix = f"use a name that is none of: {', '.join(sorted(taken))}"
+        yield Finding(f"{name!r} is a plate of the run already", where="--name", fix=fix)
 
 
 def _fit(kept: _Kept, problem: Problem, others: Times, new: Newcomers) -> Fit:
