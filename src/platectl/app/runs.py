@@ -61,12 +61,13 @@ def standing(row: Mapping[str, Any]) -> str:
 
 
 def keep(store: Path, name: str, run: CompiledRun, finished: Finished) -> dict[str, Any]:
-    """Make a version of the analysis, write its files into the run folder, index the run.
+    """Make a version of the analysis, of plates that joined the run too, write its files into the run folder, index the run.
 
     Returns:
         The JSON summary.
     """
     folder, status = store / name, finished.outcome.status
+    run = finished.run or run
     index = RunIndex(store)
     if finished.seal is not None:
         index.put_seal(name, finished.seal)

@@ -85,14 +85,14 @@ class QualityGates:
             if self._is_read(plate.name):
                 self._look_at(plate.name, read=True)
         self._closed.update(plate for plate in state.bad if self._others(plate))
-        await self._sort()
+        await self.sort()
 
     async def ended(self, step: Step) -> None:
         """Look at a step that is over."""
         if step.kind in MEASURING and self._is_read(step.plate):
             self._look_at(step.plate, read=True)
         if self._closed:
-            await self._sort()
+            await self.sort()
 
     def doubt(self, plate: str, why: str) -> None:
         """Take in what a step says against a plate and those that come after it."""
@@ -167,7 +167,7 @@ class QualityGates:
         gate.bad[plate] = bad
         gate.news.set()
         self._closed.add(plate)
-        await self._sort()
+        await self.sort()
         if found.plates:
             self.keeper.ask(f"{plate} is no good; {', '.join(found.plates)} wait")
 
@@ -231,9 +231,9 @@ class QualityGates:
             del gate.bad[plate]
         gate.good.clear()
         self._closed.difference_update(after)
-        await self._sort()
+        await self.sort()
 
-    async def _sort(self) -> None:
+    async def sort(self) -> None:
         """Work out anew who waits; if those are others than before, it is asked again."""
         before, self._waiting = set(self._waiting.plates), Waiting()
         if self._closed:
@@ -247,8 +247,8 @@ class QualityGates:
 
     def _tell(self) -> None:
         """Wake those who wait for a change."""
-        known = self.journal.state.steps
-        left = {s.id for s in self.run.steps if s.id not in known or not known[s.id].over}
+        state = self.journal.state
+        left = {step.id for step in self.run.steps if not state.is_over(step.id)}
         if self._closed and left <= self._waiting.steps:
             self._nothing_else.set()
         else:
@@ -278,8 +278,7 @@ class QualityGates:
         if self.judge is None or plate in state.judged:
             return False
         mine = [s.id for s in self.run.steps if s.plate == plate and s.kind in MEASURING]
-        over = all(name in state.steps and state.steps[name].over for name in mine)
-        return bool(mine) and over
+        return bool(mine) and all(map(state.is_over, mine))
 
     def _begun(self, plate: str) -> bool:
         state = self.journal.state

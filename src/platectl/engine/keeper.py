@@ -80,7 +80,11 @@ class PlanKeeper:
                 self._wanted.clear()
                 reasons, self._reasons = self._reasons, []
                 async with self._planning:
-                    proposal = await self.replanner(self._situation())
+                    situation = self.situation()
+                    proposal = await self.replanner(situation)
+                    if situation.run is not self.run:
+                        self.ask(reasons[0])  # plates joined meanwhile; their plan is newer
+                        continue
                     if proposal is not None:
                         await self._adopt(proposal, reasons)
                 if proposal is not None:
@@ -99,15 +103,16 @@ class PlanKeeper:
                     text = f"{step.title} of {step.plate} is {late_s / 60:.1f} min late"
                     self.ask(f"{text} and not over")
 
-    def _situation(self) -> Situation:
+    def situation(self) -> Situation:
+        """Where the run stands now."""
         state = self.journal.state
         begun = {
             name: (step.started_s, step.ended_s if step.over else None)
             for name, step in state.steps.items()
         }
         return Situation(
-            self.journal.now_s, begun, frozenset(state.dropped_plates), self.timetable.times,
-            state.seats, self.timetable.parked,
+            self.run, self.journal.now_s, begun, frozenset(state.dropped_plates),
+            self.timetable.times, state.seats, self.timetable.parked,
         )  # fmt: skip
 
     async def put_back(self, steps: Collection[str], reason: str) -> dict[str, float]:
@@ -119,7 +124,7 @@ class PlanKeeper:
             return {}
         async with self._planning:
             before = {name: self.timetable[name] for name in steps}
-            now = self._situation()
+            now = self.situation()
             later = self._later(before)
             planned, parked = {**now.planned, **later}, now.parked.difference(steps)
             now = replace(now, planned=planned, parked=parked)

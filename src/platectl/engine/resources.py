@@ -78,6 +78,15 @@ class ResourceQueues:
                 self._needs[name] = resources
         await self.reorder(rank)
 
+    async def join(self, steps: Sequence[Step], rank: Callable[[str], tuple[float, float]]) -> None:
+        """Take in further steps, and follow the plan that has them."""
+        async with self._changed:
+            for step in steps:
+                self._needs[step.id] = step.resources
+                for resource in step.resources:
+                    self._queues[resource].append(step.id)
+        await self.reorder(rank)
+
     async def reorder(self, rank: Callable[[str], tuple[float, float]]) -> None:
         """Follow a new plan: those that wait are sorted by rank, those that have their turn keep it."""
         async with self._changed:

@@ -91,8 +91,8 @@ class RunState:
     """Everything that the ledger says about where a run stands.
 
     The engine keeps one by applying each event that it records, and a restart builds the same one
-    from the ledger: there is no other state. `bad` are plates that failed, with the reason, about
-    which nobody has decided.
+    from the ledger: there is no other state. `added` are plates that joined, by what was asked for;
+    `bad` those that failed, with the reason, about which nobody has decided.
     """
 
     status: RunStatus = "new"
@@ -102,6 +102,7 @@ class RunState:
     last_wall: str = ""
     last_s: float = 0.0
     steps: dict[str, StepState] = field(default_factory=dict)
+    added: dict[str, tuple[str, ...]] = field(default_factory=dict)
     dropped_plates: dict[str, str] = field(default_factory=dict)
     cleared_plates: set[str] = field(default_factory=set)
     lost: dict[str, str] = field(default_factory=dict)
@@ -135,6 +136,10 @@ class RunState:
             self._lost(event)
         elif event.kind in {"plate.judged", "gate.opened"}:
             self._gate(event)
+        elif event.kind == "plate.added":
+            addition = event.data["addition"]
+            self.added[addition["key"]] = tuple(plate["name"] for plate in addition["plates"])
+            self.delays.clear()  # its times have them
         else:
             self._finding(event)
 
@@ -153,6 +158,10 @@ class RunState:
     def in_doubt(self) -> tuple[str, ...]:
         """Steps that ended in doubt."""
         return tuple(name for name, step in self.steps.items() if step.status == "in_doubt")
+
+    def is_over(self, step: str) -> bool:
+        """Whether those that wait for a step may begin."""
+        return step in self.steps and self.steps[step].over
 
     def action(self, step: str, action: str) -> ActionState | None:
         """An action of a step, if it was ever sent."""

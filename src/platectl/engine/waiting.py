@@ -53,10 +53,9 @@ class _Sorting:
         self.left: dict[str, list[Step]] = defaultdict(list)
         self.begun: set[str] = set()
         for step in run.steps:
-            known = state.steps.get(step.id)
-            if known is not None:
+            if step.id in state.steps:
                 self.begun.add(step.plate)
-            if known is None or not known.over:
+            if not state.is_over(step.id):
                 self.left[step.plate].append(seated(step, state))
         assays = assays_of(run)
         judged = {assay for plate, assay in assays.items() if plate in bad}
@@ -129,12 +128,11 @@ class _Sorting:
 
     def _taken(self, plates: Collection[str]) -> dict[str, str]:
         """Instruments and positions where waiting plates stand."""
-        steps = self.state.steps
         taken = {}
         for hold in self.run.holds:
             plate = hold.first.split(".")[0]
-            over = hold.last in steps and steps[hold.last].over
-            if plate in plates and hold.first in steps and not over:
+            stands = hold.first in self.state.steps and not self.state.is_over(hold.last)
+            if plate in plates and stands:
                 names = self.state.seats.get(plate, {})
                 taken[names.get(hold.resource, hold.resource)] = plate
         return taken

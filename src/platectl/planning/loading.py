@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -40,18 +40,22 @@ def complete_loading(build: PlateBuilder) -> dict[Well, float]:
     return loaded
 
 
-def take_away(steps: Sequence[Step]) -> list[Step]:
+def take_away(steps: Sequence[Step], *, begun: Collection[str] = ()) -> list[Step]:
     """Have whoever loads a plate first take away what earlier plates do not need any more.
 
     `steps` are those of all plates, planned. A loading waits for the last step that needs what it
-    takes.
+    takes. Loadings that have `begun` take away what they took.
     """
     loads = [step for step in steps if step.kind == "load"]
     declared = {entry["labware"] for step in loads for entry in step.params["deck"]}
     last = _last_uses(steps, loads)
     gone: set[str] = set()
     changed: dict[str, Step] = {}
+    plates = {step.id: step.plate for step in steps}
     for load in loads:
+        if load.id in begun:
+            gone |= set(load.params["remove"])
+            continue
         over = {
             name: use
             for name, use in last.items()
@@ -61,7 +65,8 @@ def take_away(steps: Sequence[Step]) -> list[Step]:
         gone |= set(over)
         off_deck = [name for name in over if name in declared]
         params = {**load.params, "remove": list(over), "off_deck": off_deck}
-        after = tuple(dict.fromkeys((*load.after, *(use.id for use in over.values()))))
+        own = (name for name in load.after if plates[name] == load.plate)
+        after = tuple(dict.fromkeys((*own, *(use.id for use in over.values()))))
         changed[load.id] = load.model_copy(update={"params": params, "after": after})
     return [changed.get(step.id, step) for step in steps]
 
