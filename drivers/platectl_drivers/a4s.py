@@ -27,18 +27,17 @@ from typing import Any, ClassVar, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import (
-    DisconnectedError,
     InstrumentFaultError,
-    LinkError,
     MalformedReplyError,
     RefusedError,
     ReplyTimeoutError,
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
+from platectl.transport.abort import Abort
 from platectl.transport.codec import integer, text
 from platectl.transport.handed import Handed
-from platectl.transport.line import LineLink
+from platectl.transport.line import InstrumentLine, LineLink
 
 REPLY_S: Final = 10.0
 STATUS_S: Final = 70.0
@@ -101,11 +100,9 @@ class A4S:
     Settings = Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
-        self._open_stream = setup.open_stream
-        self._link: LineLink | None = None
-        self._aborted = False
+        self.settings = setup.settings_as(Settings)
+        self._line = InstrumentLine(setup.open_stream, "A4S", tx_end=b"", rx_end=b"!")
+        self._abort = Abort("A4S was aborted and reset")
         self._handed = Handed()
         self._before: SealerStatus | None = None
         self._reset = False
@@ -119,7 +116,7 @@ class A4S:
             InstrumentFaultError: It reports a standing error.
         """
         await self.aclose()
-        self._aborted = False
+        self._abort.clear()
         refuse_error(await self._look())
         return Identity("A4S")
 
@@ -176,7 +173,7 @@ class A4S:
             LinkError: The plate may be sealed and may be inside.
         """
         degrees, tenths = encode_seal(temperature_c, duration_s)
-        self._aborted = False
+        self._abort.clear()
         self._handed.begin()
         await self._pass_over_backlog()
         await self._order(f"*00DH={degrees:04d}zz!")
@@ -194,16 +191,13 @@ class A4S:
 
     async def abort(self) -> None:
         """Reset: the stroke stops; the plate stays where it is."""
-        self._aborted = self._reset = True
-        if self._link is not None:
-            with contextlib.suppress(LinkError):
-                await self._link.send_line(b"*00SR=zz!")
+        self._abort.call()
+        self._reset = True
+        await self._line.shout(b"*00SR=zz!")
 
     async def aclose(self) -> None:
         """Close; heating stays as it is."""
-        link, self._link = self._link, None
-        if link is not None:
-            await link.aclose()
+        await self._line.aclose()
 
     def _is_hot(self, target_c: float) -> Callable[[SealerStatus], bool]:
         within_c = self.settings.ready_within_c
@@ -224,23 +218,23 @@ class A4S:
 
     async def _look(self) -> SealerStatus:
         """The newest status, on a new line if the old one is gone; says nothing."""
-        if self._link is not None:
-            try:
-                await self._pass_over_backlog()
-                return await self._latest()
-            except DisconnectedError:
-                await self.aclose()
-        self._link = LineLink(await self._open_stream(), tx_end=b"", rx_end=b"!")
-        first = (await self._link.read_line(timeout_s=STATUS_S)).lstrip(b"\r\n")
+        return await self._line.look(self._newest, self._first)
+
+    async def _newest(self) -> SealerStatus:
+        await self._pass_over_backlog()
+        return await self._latest()
+
+    async def _first(self) -> SealerStatus:
+        first = (await self._line.link.read_line(timeout_s=STATUS_S)).lstrip(b"\r\n")
         if first.startswith(b"*T"):
             return parse_status(text(first))
         return await self._latest()  # the port was opened in the middle of a line
 
     async def _latest(self) -> SealerStatus:
         """The next whole status line, also when it tells an error or comes after an abort."""
-        link = self._connected()
+        link = self._line.link
         due_s = asyncio.get_running_loop().time() + STATUS_S
-        while not (line := await self._line(link, due_s)).startswith("*T"):
+        while not (line := await self._hear(link, due_s)).startswith("*T"):
             pass
         return parse_status(line)
 
@@ -265,12 +259,12 @@ class A4S:
         )
 
     async def _order(self, command: str) -> None:
-        link = self._connected()
-        self._stop_if_aborted()
+        link = self._line.link
+        self._abort.check()
         await link.send_line(command.encode("ascii"))
         due_s = asyncio.get_running_loop().time() + REPLY_S
         while True:
-            line = await self._line(link, due_s)
+            line = await self._hear(link, due_s)
             answer = parse_answer(line, command)
             if answer == "Y":
                 return
@@ -280,31 +274,19 @@ class A4S:
 
     async def _status(self) -> SealerStatus:
         status = await self._latest()
-        self._stop_if_aborted()
+        self._abort.check()
         refuse_error(status)
         return status
 
-    async def _line(self, link: LineLink, due_s: float) -> str:
-        left_s = due_s - asyncio.get_running_loop().time()
-        if left_s <= 0:  # it may talk without end and never say what is waited for
-            raise ReplyTimeoutError("the A4S talks, but not of what it was asked")
-        return text((await link.read_line(timeout_s=left_s)).lstrip(b"\r\n"))
+    async def _hear(self, link: LineLink, due_s: float) -> str:
+        return text((await link.read_line_by(due_s)).lstrip(b"\r\n"))
 
     async def _pass_over_backlog(self) -> None:
         """Skip what it said since the last plate; a line that is just arriving is kept."""
-        link = self._connected()
+        link = self._line.link
         with contextlib.suppress(ReplyTimeoutError):
             for _ in range(BACKLOG_LINES):
                 await link.read_line(timeout_s=BACKLOG_S)
-
-    def _stop_if_aborted(self) -> None:
-        if self._aborted:
-            raise InstrumentFaultError("A4S was aborted and reset", code="aborted")
-
-    def _connected(self) -> LineLink:
-        if self._link is None:
-            raise DisconnectedError("A4S is not connected")
-        return self._link
 
 
 def encode_seal(temperature_c: float, duration_s: float) -> tuple[int, int]:

@@ -17,7 +17,6 @@ earlier run is never taken. Any damaged, lost or repeated message ends the count
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
@@ -25,18 +24,17 @@ from typing import ClassVar, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import (
-    DisconnectedError,
-    InstrumentFaultError,
     LinkError,
     MalformedReplyError,
     RefusedError,
-    ReplyTimeoutError,
 )
+from platectl.hal.checks import check_counting
 from platectl.hal.counting import CounterFeatures, CountReading
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
 from platectl.transport.codec import integer, number
-from platectl.transport.line import LineLink
+from platectl.transport.drop_watch import Patience
+from platectl.transport.line import InstrumentLine, LineLink
 
 SOH, XON = b"\x01", b"\x11"
 BLANK, LAST = 0x20, 0x7E
@@ -47,7 +45,6 @@ LONGEST: Final = 96
 #: length, sequence, type and two characters of the checksum
 SHORTEST: Final = 5
 DIGIT, BYTE = 64, 256
-LISTEN_S: Final = 5.0
 MINUTE_S: Final = 60.0
 TIME_WITHIN_S: Final = 0.6
 NOT_PUBLIC: Final = (
@@ -102,11 +99,12 @@ class BeckmanLS:
     Settings = Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self._settings = setup.settings
+        self._settings = setup.settings_as(Settings)
         self._setup = setup
-        self._link: LineLink | None = None
-        self._aborted = False
+        self._line = InstrumentLine(
+            setup.open_stream, "the counter", tx_end=b"", rx_end=b"\r\n", longest=2 * LONGEST
+        )
+        self._patience = Patience(setup.clock)
 
     @property
     def features(self) -> CounterFeatures:
@@ -127,10 +125,7 @@ class BeckmanLS:
 
     async def observe(self) -> Identity:
         """Open the line; nothing is said."""
-        if self._link is None:
-            self._link = LineLink(
-                await self._setup.open_stream(), tx_end=b"", rx_end=b"\r\n", longest=2 * LONGEST
-            )
+        await self._line.open()
         return Identity("Beckman LS")
 
     async def take_over(self) -> Identity:
@@ -151,14 +146,12 @@ class BeckmanLS:
         del title  # the counter states none
         if not {"position", "cpm"} <= self._settings.datums.keys():
             raise RefusedError(NOT_PUBLIC)
-        if not wells or len(set(wells)) != len(wells) or count_s <= 0:
-            raise RefusedError("give each well once and a counting time above zero")
-        if self._link is None:
-            raise DisconnectedError("the line to the counter is not open")
-        self._aborted = False
+        check_counting(wells, count_s)
+        link = self._line.link
+        self._patience.abort.clear()
         timeout_s = len(wells) * (count_s + self._settings.overhead_s) + self._settings.margin_s
         try:
-            return await self._samples(self._link, wells, count_s, timeout_s)
+            return await self._samples(link, wells, count_s, timeout_s)
         except LinkError:
             await self.aclose()  # what the counter goes on to say belongs to nobody
             raise
@@ -176,13 +169,11 @@ class BeckmanLS:
 
     async def abort(self) -> None:
         """Stop listening; the counter cannot be stopped from here."""
-        self._aborted = True
+        self._patience.abort.call()
 
     async def aclose(self) -> None:
         """Close the line."""
-        link, self._link = self._link, None
-        if link is not None:
-            await link.aclose()
+        await self._line.aclose()
 
     async def _samples(
         self, link: LineLink, wells: Sequence[str], count_s: float, timeout_s: float
@@ -194,7 +185,8 @@ class BeckmanLS:
         data: dict[int, str] | None = None
         before: int | None = None
         while len(readings) < len(wells):
-            message = parse_message(await self._next(link, until_s, len(readings), len(wells)))
+            so_far = f"{len(readings)} of {len(wells)} samples"
+            message = parse_message(await self._patience.next_line(link, until_s, so_far))
             if before is not None and message.sequence != following(before):
                 raise MalformedReplyError(
                     f"message {message.sequence} follows message {before}: one is lost or repeated"
@@ -211,17 +203,6 @@ class BeckmanLS:
                 elif data is not None:
                     self._keep(data, datum, kind, value)
         return tuple(readings)
-
-    async def _next(self, link: LineLink, until_s: float, heard: int, of: int) -> bytes:
-        while (left_s := until_s - self._setup.clock.monotonic_s()) > 0:
-            if self._aborted:
-                raise InstrumentFaultError(
-                    "listening was given up; the counter goes on until somebody stops it",
-                    code="aborted",
-                )
-            with contextlib.suppress(ReplyTimeoutError):
-                return await link.read_line(timeout_s=min(left_s, LISTEN_S))
-        raise ReplyTimeoutError(f"{heard} of {of} samples came within the expected time")
 
     def _keep(self, data: dict[int, str], datum: int, kind: str, value: str) -> None:
         if datum in data:

@@ -23,27 +23,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import re
-from collections.abc import Mapping
-from datetime import datetime
 from typing import Any, ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import (
-    DisconnectedError,
     InstrumentError,
     InstrumentFaultError,
     LinkError,
     MalformedReplyError,
-    RefusedError,
 )
+from platectl.hal.checks import check_shaking, tenths_of
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
-from platectl.hal.recovery import ACTION_ID, Action, Verdict
+from platectl.hal.recovery import Action, Verdict
+from platectl.transport.abort import Abort
 from platectl.transport.codec import integer, number, text
 from platectl.transport.handed import Handed
-from platectl.transport.line import LineLink
+from platectl.transport.line import InstrumentLine, LineLink
+from platectl.transport.line_instrument import LineInstrument
+from platectl.transport.shakes import Shakes
 
 REPLY_S: Final = 5.0
 RAMP_S: Final = 20.0
@@ -76,7 +75,7 @@ class Settings(BaseModel):
     has_clamp: bool = True
 
 
-class BioShake:
+class BioShake(LineInstrument):
     """Drives one BioShake; satisfies `platectl.hal.handling.Shaker`."""
 
     info: ClassVar[DriverInfo] = DriverInfo(
@@ -92,19 +91,13 @@ class BioShake:
     Settings = Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
-        self._open_stream = setup.open_stream
-        self._clock = setup.clock
+        self.settings = setup.settings_as(Settings)
+        self._line = InstrumentLine(setup.open_stream, "BioShake", tx_end=b"\r", rx_end=b"\r\n")
         self._handed = Handed()
-        self._begun: dict[str, datetime] = {}
-        self._braked: set[str] = set()
-        self._to_finish: dict[str, datetime] = {}
-        self._link: LineLink | None = None
         self._one_at_a_time = asyncio.Lock()
-        self._aborted = asyncio.Event()
+        self._abort = Abort("BioShake was aborted; the plate stays clamped")
+        self._shakes = Shakes(setup.clock, self._handed, self._abort)
         self._description = ""
-        self._out_of_step = False
 
     @property
     def speed_range_rpm(self) -> tuple[float, float]:
@@ -115,37 +108,6 @@ class BioShake:
     def temperature_range_c(self) -> tuple[float, float]:
         """Lowest and highest setpoint."""
         return self.settings.min_temperature_c, self.settings.max_temperature_c
-
-    async def connect(self) -> Identity:
-        """Ask version and description; nothing moves.
-
-        Raises:
-            LinkError: No usable answer; nothing was moved.
-        """
-        await self.aclose()
-        return await self.observe()
-
-    async def observe(self) -> Identity:
-        """Ask version and description, on a new line if there is none; motor and heater stay.
-
-        Raises:
-            LinkError: No usable answer; nothing was changed.
-        """
-        if self._link is not None:
-            try:
-                return Identity(self._description, firmware=await self._ask("getVersion"))
-            except DisconnectedError:
-                await self.aclose()
-        self._out_of_step, self._description = False, ""
-        self._link = LineLink(await self._open_stream(), tx_end=b"\r", rx_end=b"\r\n")
-        await self._link.drain(quiet_s=QUIET_S)
-        version = await self._ask("getVersion")
-        self._description = await self._ask("getDescription")
-        return Identity(self._description, firmware=version)
-
-    async def take_over(self) -> Identity:
-        """As `observe`; what shakes and heats goes on."""
-        return await self.observe()
 
     async def reconcile(self, action: Action) -> Verdict:
         """Read state, speed and clamp back; what still shakes can be finished by `shake`.
@@ -162,11 +124,10 @@ class BioShake:
             return Verdict("unknown", {"verb": action.verb})
         clamp = ("getElmState",) if self.settings.has_clamp else ()
         evidence = await self._told("getShakeState", "getShakeTargetSpeed", *clamp)
-        state, braked = integer(evidence["getShakeState"]), action.id in self._braked
-        if state in SHAKING:
-            self._to_finish[action.id] = self._begun.get(action.id, action.sent_at)
-            return Verdict("not_done", {**evidence, "shakes": True}, remembered=True)
-        return self._judge_standing(action, state, braked=braked, evidence=evidence)
+        if (state := integer(evidence["getShakeState"])) in SHAKING:
+            return self._shakes.goes_on(action, evidence)
+        released = state == HOME and evidence.get("getElmState", UNLOCKED) == UNLOCKED
+        return self._shakes.stands(action, evidence, released=released, at_home=state == HOME)
 
     async def set_temperature(self, temperature_c: float) -> None:
         """Set the target and switch heating on.
@@ -176,10 +137,7 @@ class BioShake:
             InstrumentFaultError: Heating is as it was, perhaps with the new target.
             LinkError: The setpoint may have been taken.
         """
-        low, high = self.temperature_range_c
-        if not low <= temperature_c <= high:
-            raise RefusedError(f"cannot hold {temperature_c:g} C; {low:g} to {high:g} C")
-        await self._do(f"setTempTarget{encode_temperature(temperature_c)}")
+        await self._do(f"setTempTarget{tenths_of(temperature_c, self.temperature_range_c)}")
         await self._do("tempOn")
 
     async def read_temperature_c(self) -> float:
@@ -199,56 +157,35 @@ class BioShake:
                 stop; it may be clamped. `code` "aborted" after an abort.
             LinkError: The plate may still be shaking.
         """
-        low, high = self.speed_range_rpm
-        if not low <= speed_rpm <= high or speed_rpm != int(speed_rpm):
-            raise RefusedError(
-                f"cannot shake at {speed_rpm:g} rpm; whole numbers from {low:g} to {high:g}"
-            )
-        if not (math.isfinite(duration_s) and duration_s > 0):
-            raise RefusedError(f"cannot shake for {duration_s:g} s")
-        self._aborted.clear()
-        self._handed.begin()
-        begun = self._to_finish.pop(ACTION_ID.get(), None)
-        if begun is None:
+        check_shaking(speed_rpm, duration_s, self.speed_range_rpm)
+        left_s = self._shakes.left_s(duration_s)
+        if left_s is None:
             if self.settings.has_clamp:
                 await self._do("setElmLockPos")
             await self._do(f"setShakeTargetSpeed{int(speed_rpm)}")
             await self._start_and_shake(duration_s)
         else:
-            await self._shake_on(duration_s - (self._clock.now() - begun).total_seconds())
+            await self._shake_on(left_s)
         await asyncio.sleep(SETTLE_S)
         if self.settings.has_clamp:
-            self._stop_if_aborted()
+            self._abort.check()
             await self._do("setElmUnlockPos")
 
     async def abort(self) -> None:
         """Brake and go home without waiting for a turn; the plate stays clamped."""
-        self._aborted.set()
-        self._out_of_step = True
-        if self._link is not None:
-            with contextlib.suppress(LinkError):
-                await self._link.send_line(b"shakeOff")
+        self._abort.call()
+        self._line.out_of_step = True
+        await self._line.shout(b"shakeOff")
 
-    async def aclose(self) -> None:
-        """Close; heating stays as it is."""
-        link, self._link = self._link, None
-        if link is not None:
-            await link.aclose()
+    async def _introduce(self) -> Identity:
+        self._description = ""
+        await self._line.link.drain(quiet_s=QUIET_S)
+        return await self._identity()
 
-    def _judge_standing(
-        self, action: Action, state: int, *, braked: bool, evidence: Mapping[str, Any]
-    ) -> Verdict:
-        """Judge a nest that does not shake, by what this life sent."""
-        ours = self._handed.did(action) and not self._aborted.is_set()
-        if ours and braked:
-            released = state == HOME and evidence.get("getElmState", UNLOCKED) == UNLOCKED
-            if released:
-                return Verdict("done", evidence)
-            self._to_finish[action.id] = self._begun.get(action.id, action.sent_at)
-            return Verdict("not_done", {**evidence, "time_is_over": True}, remembered=True)
-        if ours and state == HOME:  # nobody stopped it, so it never began
-            return Verdict("not_done", evidence)
-        return Verdict("unknown", {**evidence, "sent_in_this_life": self._handed.did(action)})
+    async def _identity(self) -> Identity:
+        version = await self._ask("getVersion")
+        self._description = self._description or await self._ask("getDescription")
+        return Identity(self._description, firmware=version)
 
     async def _told(self, *queries: str) -> dict[str, Any]:
         """What each query answers, or the code with which it fails."""
@@ -261,9 +198,7 @@ class BioShake:
         return told
 
     async def _start_and_shake(self, duration_s: float) -> None:
-        self._handed.hand()
-        self._braked.discard(ACTION_ID.get())
-        self._begun[ACTION_ID.get()] = self._clock.now()
+        self._shakes.begin()
         try:
             await self._do("shakeOn")
             await self._until_state(RUNNING)
@@ -276,11 +211,8 @@ class BioShake:
     async def _shake_on(self, left_s: float) -> None:
         """Wait for what is left of the time, brake and wait for home."""
         try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(left_s, 0.0)):
-                    await self._aborted.wait()
-            self._stop_if_aborted()
-            self._braked.add(ACTION_ID.get())
+            await self._abort.pause(max(left_s, 0.0))
+            self._shakes.end()
             await self._do("shakeOff")
             await self._until_state(HOME)
         except InstrumentFaultError:
@@ -291,28 +223,19 @@ class BioShake:
     async def _until_state(self, wanted: int) -> None:
         due_s = asyncio.get_running_loop().time() + RAMP_S
         while integer(await self._ask("getShakeState")) != wanted:
-            self._stop_if_aborted()
+            self._abort.check()
             if asyncio.get_running_loop().time() > due_s:
                 raise await self._fault("getShakeState")
             await asyncio.sleep(POLL_S)
 
-    def _stop_if_aborted(self) -> None:
-        if self._aborted.is_set():
-            raise InstrumentFaultError(
-                "BioShake was aborted; the plate stays clamped", code="aborted"
-            )
-
     async def _do(self, command: str) -> None:
         if (answer := await self._ask(command)) != "ok":
-            self._out_of_step = True
+            self._line.out_of_step = True
             raise MalformedReplyError(f"BioShake answered {answer!r} to {command}")
 
     async def _value(self, command: str) -> float:
-        try:
+        with self._line.exchange():
             return number(await self._ask(command))
-        except MalformedReplyError:
-            self._out_of_step = True
-            raise
 
     async def _ask(self, command: str) -> str:
         answer = await self._exchange(command)
@@ -323,19 +246,15 @@ class BioShake:
         return answer
 
     async def _exchange(self, command: str) -> str:
-        if self._link is None:
-            raise DisconnectedError("BioShake is not connected")
         async with self._one_at_a_time:
-            try:
-                while self._out_of_step:
-                    self._out_of_step = False
-                    await self._fall_in_step(self._link)
+            link = self._line.link
+            with self._line.exchange():
+                while self._line.out_of_step:
+                    self._line.out_of_step = False
+                    await self._fall_in_step(link)
                 if command == "shakeOn":
-                    self._stop_if_aborted()
-                return text(await self._link.ask(command.encode("ascii"), timeout_s=REPLY_S))
-            except LinkError:
-                self._out_of_step = True
-                raise
+                    self._abort.check()
+                return text(await link.ask(command.encode("ascii"), timeout_s=REPLY_S))
 
     async def _fall_in_step(self, link: LineLink) -> None:
         """Pass over whatever still comes from before."""
@@ -345,31 +264,19 @@ class BioShake:
         due_s = asyncio.get_running_loop().time() + REPLY_S
         await link.send_line(b"getDescription")
         wanted = self._description.encode("ascii")
-        while await link.read_line(timeout_s=due_s - asyncio.get_running_loop().time()) != wanted:
+        while await link.read_line_by(due_s) != wanted:
             pass
 
     async def _fault(self, command: str) -> InstrumentFaultError:
         try:
             codes = parse_error_list(await self._exchange("getErrorList"))
         except LinkError as error:
-            self._out_of_step = True
+            self._line.out_of_step = True
             return InstrumentFaultError(f"BioShake failed at {command}: {error}", code="e")
         reasons = ", ".join(f"{ERRORS.get(c, 'error')} ({c})" for c in codes) or "no reason given"
         return InstrumentFaultError(
             f"BioShake failed at {command}: {reasons}", code=str(codes[0]) if codes else "e"
         )
-
-
-def encode_temperature(temperature_c: float) -> int:
-    """Temperature in tenths of a degree.
-
-    Raises:
-        RefusedError: Finer than a tenth.
-    """
-    tenths = round(temperature_c * 10)
-    if abs(tenths - temperature_c * 10) > 1e-6:  # noqa: PLR2004  # rounding of floats only
-        raise RefusedError(f"{temperature_c} C is finer than 0.1 C")
-    return tenths
 
 
 def parse_error_list(answer: str) -> list[int]:

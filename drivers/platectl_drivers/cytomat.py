@@ -32,7 +32,6 @@ from typing import Any, ClassVar, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import (
-    DisconnectedError,
     InstrumentFaultError,
     LinkError,
     MalformedReplyError,
@@ -40,11 +39,12 @@ from platectl.domain.errors import (
     ReplyTimeoutError,
 )
 from platectl.hal.cells import Climate
+from platectl.hal.checks import check_within
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
-from platectl.hal.recovery import ACTION_ID, Action, Verdict
+from platectl.hal.recovery import ACTION_ID, Action, Verdict, setpoint_verdict
 from platectl.transport.codec import number, text
 from platectl.transport.handed import Handed
-from platectl.transport.line import LineLink
+from platectl.transport.line import InstrumentLine
 
 REPLY_S: Final = 5.0
 POLL_S: Final = 1.0
@@ -99,10 +99,9 @@ class Cytomat:
     Settings = Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
+        self.settings = setup.settings_as(Settings)
         self._setup = setup
-        self._link: LineLink | None = None
+        self._line = InstrumentLine(setup.open_stream, "the incubator", tx_end=b"\r", rx_end=b"\r")
         self._turn = asyncio.Lock()
         self._handed = Handed()
         self._occupied_before: dict[str, bool] = {}
@@ -120,8 +119,7 @@ class Cytomat:
             LinkError: No usable answer.
         """
         await self.aclose()
-        await self._open()
-        await self._check(await self._status())
+        await self._check(await self._look())
         return Identity("Cytomat")
 
     async def observe(self) -> Identity:
@@ -170,9 +168,8 @@ class Cytomat:
 
     async def set_temperature(self, temperature_c: float) -> None:
         """Set the nominal temperature."""
-        low, high = self.settings.lowest_c, self.settings.highest_c
-        if not low <= temperature_c <= high:
-            raise RefusedError(f"cannot hold {temperature_c:g} C; {low:g} to {high:g} C")
+        limits = self.settings.lowest_c, self.settings.highest_c
+        check_within(temperature_c, limits, "hold", "C")
         async with self._turn:
             await self._tell(f"ll:it {temperature_c:04.1f}")
 
@@ -199,25 +196,17 @@ class Cytomat:
 
     async def aclose(self) -> None:
         """Close the conversation; harmless when repeated."""
-        if self._link is not None:
-            await self._link.aclose()
-            self._link = None
+        await self._line.aclose()
 
     # Moves --------------------------------------------------------------------------------------
-    async def _open(self) -> None:
-        self._link = LineLink(await self._setup.open_stream(), tx_end=b"\r", rx_end=b"\r")
-        await self._link.drain(quiet_s=QUIET_S)
-
     async def _look(self) -> int:
         """Status byte, on a new line if the old one is gone."""
         async with self._turn:
-            if self._link is not None:
-                try:
-                    return await self._status()
-                except DisconnectedError:
-                    await self.aclose()
-            await self._open()
-            return await self._status()
+            return await self._line.look(self._status, self._status_anew)
+
+    async def _status_anew(self) -> int:
+        await self._line.link.drain(quiet_s=QUIET_S)
+        return await self._status()
 
     async def _rest(self, status: int) -> int:
         """Wait until it was twice not busy, or for the time of a move; the last status byte."""
@@ -244,10 +233,7 @@ class Cytomat:
         async with self._turn:
             answer = await self._ask("ch:it")
         nominal_c = _climate(answer, "ch:it")[0]
-        asked_c = action.arguments.get("temperature_c")
-        same = asked_c is not None and abs(nominal_c - float(asked_c)) < SAME_C
-        evidence = {"nominal_c": nominal_c}
-        return Verdict("done" if same else "not_done", evidence, remembered=not same)
+        return setpoint_verdict(action, nominal_c, {"nominal_c": nominal_c}, within_c=SAME_C)
 
     async def _move(self, command: str, slot: int) -> None:
         if not 1 <= slot <= self.settings.slots:
@@ -321,12 +307,11 @@ class Cytomat:
             raise MalformedReplyError(f"{answer[:60]!r} is no answer to {telegram}")
 
     async def _ask(self, telegram: str) -> str:
-        if self._link is None:
-            raise DisconnectedError("the incubator is not connected")
+        link = self._line.link
         with contextlib.suppress(ReplyTimeoutError):
             while True:  # an answer that came too late belongs to nobody
-                await self._link.read_line(timeout_s=0.0)
-        answer = text((await self._link.ask(telegram.encode(), timeout_s=REPLY_S)).strip(b"\n"))
+                await link.read_line(timeout_s=0.0)
+        answer = text((await link.ask(telegram.encode(), timeout_s=REPLY_S)).strip(b"\n"))
         if match := _ER.fullmatch(answer):
             code = match[1].upper()
             raise InstrumentFaultError(f"{REFUSALS.get(code, 'refused')} ({code})", code=code)

@@ -58,8 +58,7 @@ class OperatorHarvester:
     Settings = Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
+        self.settings = setup.settings_as(Settings)
         self._setup = setup
         self._operator: Operator | None = None
         self._asking = False

@@ -28,7 +28,6 @@ from typing import Any, ClassVar, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import (
-    DisconnectedError,
     InstrumentFaultError,
     LinkError,
     MalformedReplyError,
@@ -36,11 +35,12 @@ from platectl.domain.errors import (
     ReplyTimeoutError,
 )
 from platectl.hal.cells import Climate
+from platectl.hal.checks import check_temperature
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
-from platectl.hal.recovery import ACTION_ID, Action, Verdict
+from platectl.hal.recovery import ACTION_ID, Action, Verdict, settable
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
-from platectl.transport.line import LineLink
+from platectl.transport.line import InstrumentLine, LineLink
 
 REPLY_S: Final = 5.0
 CLOSING_S: Final = 1.0
@@ -122,12 +122,9 @@ class Liconic:
     Settings = Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
-        self._open_stream = setup.open_stream
-        self._link: LineLink | None = None
+        self.settings = setup.settings_as(Settings)
+        self._line = InstrumentLine(setup.open_stream, "the Liconic", tx_end=b"\r", rx_end=b"\r\n")
         self._turn = asyncio.Lock()
-        self._out_of_step = False
         self._handed = Handed()
         self._plate_before: dict[str, bool] = {}
 
@@ -194,13 +191,10 @@ class Liconic:
             InstrumentFaultError: `code` E0 to E5; nothing changed.
             LinkError: The setpoint may have been taken.
         """
-        low, high = self.settings.lowest_c, self.settings.highest_c
         if not self.settings.climate:
             raise RefusedError("this Liconic holds no temperature")
-        if not low <= temperature_c <= high or round(temperature_c, 1) != temperature_c:
-            raise RefusedError(
-                f"cannot hold {temperature_c!r} C; {low:g} to {high:g} C in steps of 0.1"
-            )
+        limits = self.settings.lowest_c, self.settings.highest_c
+        check_temperature(temperature_c, limits, places=1)
         async with self._turn:
             await self._tell(f"WR DM890 {round(temperature_c * 10):05d}")
 
@@ -233,11 +227,9 @@ class Liconic:
 
     async def aclose(self) -> None:
         """Close the conversation; harmless when repeated."""
-        link, self._link = self._link, None
-        if link is not None:
-            with contextlib.suppress(LinkError):
-                await link.ask(b"CQ", timeout_s=CLOSING_S)
-            await link.aclose()
+        with contextlib.suppress(LinkError):
+            await self._line.link.ask(b"CQ", timeout_s=CLOSING_S)
+        await self._line.aclose()
 
     # Moves --------------------------------------------------------------------------------------
     async def _move(self, flag: str, slot: int) -> None:
@@ -310,22 +302,17 @@ class Liconic:
         asked_c = action.arguments.get("temperature_c")
         set_c = await self._word("DM890") / 10.0
         same = asked_c is not None and round(float(asked_c), 1) == set_c
-        return Verdict("done" if same else "not_done", {"set_c": set_c}, remembered=not same)
+        return settable({"set_c": set_c}, as_set=same)
 
     # Wire ---------------------------------------------------------------------------------------
     async def _look(self) -> None:
         """Ask whether it is ready, on a new line if the old one is gone."""
-        if self._link is not None:
-            try:
-                await self._flag(READY)
-            except DisconnectedError:
-                await self.aclose()
-            else:
-                return
-        self._link = LineLink(await self._open_stream(), tx_end=b"\r", rx_end=b"\r\n")
+        await self._line.look(lambda: self._flag(READY), self._look_anew)
+
+    async def _look_anew(self) -> bool:
         await asyncio.sleep(AFTER_BREAK_S)
-        self._out_of_step = True
-        await self._flag(READY)
+        self._line.out_of_step = True
+        return await self._flag(READY)
 
     async def _flag(self, query: str) -> bool:
         answer = await self._ask(query)
@@ -345,7 +332,7 @@ class Liconic:
             raise self._malformed(command, answer)
 
     def _malformed(self, asked: str, answer: str) -> MalformedReplyError:
-        self._out_of_step = True
+        self._line.out_of_step = True
         return MalformedReplyError(f"{answer[:60]!r} is no answer to {asked}")
 
     async def _ask(self, command: str) -> str:
@@ -355,16 +342,12 @@ class Liconic:
             InstrumentFaultError: `code` E0 to E5: it was refused.
             LinkError: No usable answer.
         """
-        if self._link is None:
-            raise DisconnectedError("the Liconic is not connected")
-        try:
-            if self._out_of_step:
-                await self._open_conversation(self._link)
-                self._out_of_step = False
-            answer = text(await self._link.ask(command.encode("ascii"), timeout_s=REPLY_S))
-        except LinkError:
-            self._out_of_step = True
-            raise
+        link = self._line.link
+        with self._line.exchange():
+            if self._line.out_of_step:
+                await self._open_conversation(link)
+                self._line.out_of_step = False
+            answer = text(await link.ask(command.encode("ascii"), timeout_s=REPLY_S))
         if answer in REFUSALS:
             raise InstrumentFaultError(
                 f"the Liconic refused {command}: {REFUSALS[answer]}", code=answer
@@ -376,5 +359,5 @@ class Liconic:
         await link.drain(quiet_s=QUIET_S)
         due_s = asyncio.get_running_loop().time() + REPLY_S
         await link.send_line(b"CR")
-        while await link.read_line(timeout_s=due_s - asyncio.get_running_loop().time()) != b"CC":
+        while await link.read_line_by(due_s) != b"CC":
             pass

@@ -22,7 +22,6 @@ paper. Not responsible for headers, several codes at a time, or tuning.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 from dataclasses import dataclass
 from typing import ClassVar, Final, Literal
@@ -30,17 +29,17 @@ from typing import ClassVar, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import (
-    DisconnectedError,
     InstrumentFaultError,
-    LinkError,
     MalformedReplyError,
     ReplyTimeoutError,
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
+from platectl.transport.abort import Abort
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
-from platectl.transport.line import LineLink
+from platectl.transport.line import InstrumentLine, LineLink
+from platectl.transport.line_instrument import LineInstrument
 
 REPLY_S: Final = 5.0
 QUIET_S: Final = 0.05
@@ -90,7 +89,7 @@ class Settings(BaseModel):
     reads: int = Field(default=2, ge=1, description="how often a code must be read in the same way")
 
 
-class LineScanner:
+class LineScanner(LineInstrument):
     """Drives one reader; satisfies `platectl.hal.handling.BarcodeReader`."""
 
     info: ClassVar[DriverInfo] = DriverInfo(
@@ -110,46 +109,14 @@ class LineScanner:
     Settings = Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
-        self._words = DIALECTS[setup.settings.dialect]
-        self._open_stream = setup.open_stream
-        self._link: LineLink | None = None
-        self._out_of_step = False
+        self.settings = setup.settings_as(Settings)
+        self._words = DIALECTS[self.settings.dialect]
+        end = self._words.end
+        self._line = InstrumentLine(setup.open_stream, "the reader", tx_end=end, rx_end=end)
         self._reading = False
-        self._aborted = False
+        self._abort = Abort("reading was aborted")
         self._hello = ""
         self._handed = Handed()
-
-    async def connect(self) -> Identity:
-        """Ask who it is on a new line; nothing is read.
-
-        Raises:
-            LinkError: No usable answer.
-        """
-        await self.aclose()
-        return await self.observe()
-
-    async def observe(self) -> Identity:
-        """Ask who it is, on a new line if the old one is gone.
-
-        Raises:
-            LinkError: No usable answer.
-        """
-        self._aborted = False
-        if self._link is not None:
-            try:
-                return await self._who(self._link)
-            except DisconnectedError:
-                await self.aclose()
-        self._out_of_step, self._hello = False, ""
-        end = self._words.end
-        self._link = LineLink(await self._open_stream(), tx_end=end, rx_end=end)
-        return await self._who(self._link)
-
-    async def take_over(self) -> Identity:
-        """As `observe`; there is nothing to take over."""
-        return await self.observe()
 
     async def reconcile(self, action: Action) -> Verdict:
         """Tell that reading changes nothing; what was read is lost.
@@ -169,19 +136,17 @@ class LineScanner:
             InstrumentFaultError: `code` "no_read", "disagree", "aborted" after an abort, or the maker's.
             LinkError: No usable answer.
         """
-        self._aborted = False
+        self._abort.clear()
         self._handed.begin()
-        link = self._connected()
+        link = self._line.link
         try:
-            if self._out_of_step:
-                await link.send_line(self._words.off.encode("ascii"))
-                await self._who(link)
-            self._handed.hand()
-            self._reading = True
-            codes = [await self._once(link) for _ in range(self.settings.reads)]
-        except LinkError:
-            self._out_of_step = True
-            raise
+            with self._line.exchange():
+                if self._line.out_of_step:
+                    await link.send_line(self._words.off.encode("ascii"))
+                    await self._who()
+                self._handed.hand()
+                self._reading = True
+                codes = [await self._once(link) for _ in range(self.settings.reads)]
         finally:
             self._reading = False
         if len(set(codes)) != 1:
@@ -190,29 +155,22 @@ class LineScanner:
 
     async def abort(self) -> None:
         """End reading; between verbs nothing is said."""
-        self._aborted = True
-        if self._link is not None and self._reading:
-            self._out_of_step = True
-            with contextlib.suppress(LinkError):
-                await self._link.send_line(self._words.off.encode("ascii"))
-
-    async def aclose(self) -> None:
-        """Close; nothing to give back."""
-        link, self._link = self._link, None
-        if link is not None:
-            await link.aclose()
+        self._abort.call()
+        if self._reading:
+            self._line.out_of_step = True
+            await self._line.shout(self._words.off.encode("ascii"))
 
     async def _once(self, link: LineLink) -> str:
         """One trigger and its code; a reader that stays silent but is there has read none."""
         await link.drain(quiet_s=QUIET_S)
-        self._stop_if_aborted()
+        self._abort.check()
         await link.send_line(self._words.on.encode("ascii"))
         try:
             code = await self._code(link)
         except ReplyTimeoutError:
-            self._stop_if_aborted()
+            self._abort.check()
             await link.send_line(self._words.off.encode("ascii"))
-            await self._who(link)
+            await self._who()
             raise InstrumentFaultError("no code was read in time", code="no_read") from None
         if self._words.off_always:
             await link.send_line(self._words.off.encode("ascii"))
@@ -221,47 +179,41 @@ class LineScanner:
     async def _code(self, link: LineLink) -> str:
         due_s = asyncio.get_running_loop().time() + self.settings.patience_s
         while True:
-            line = await self._line(link, due_s)
-            self._stop_if_aborted()
+            line = await self._hear(link, due_s)
+            self._abort.check()
             code = parse_code(line, self.settings.dialect, self.settings.no_read)
             if code is not None:
                 return code
 
-    async def _who(self, link: LineLink) -> Identity:
+    async def _introduce(self) -> Identity:
+        self._hello = ""
+        return await self._identity()
+
+    async def _identity(self) -> Identity:
+        self._abort.clear()
+        return await self._who()
+
+    async def _who(self) -> Identity:
         """Ask who it is, and pass over all that was said before the answer."""
-        try:
+        link = self._line.link
+        with self._line.exchange():
             await link.drain(quiet_s=QUIET_S)
             await link.send_line(self._words.ask.encode("ascii"))
             due_s = asyncio.get_running_loop().time() + REPLY_S
             while True:
-                line = await self._line(link, due_s)
+                line = await self._hear(link, due_s)
                 found = re.fullmatch(self._words.hello, line)
                 if found is not None and self._hello in {"", line}:
                     break
-        except LinkError:
-            self._out_of_step = True
-            raise
-        self._out_of_step, self._hello = False, line
+        self._line.out_of_step, self._hello = False, line
         make = MAKES[self.settings.dialect]
         if "serial" in found.groupdict():
             return Identity(make, serial_number=found["serial"])
         model, firmware = found.groups() or ("", "")
         return Identity(f"{make} {model}".strip(), firmware=firmware)
 
-    async def _line(self, link: LineLink, due_s: float) -> str:
-        left_s = due_s - asyncio.get_running_loop().time()
-        if left_s <= 0:
-            raise ReplyTimeoutError("the reader talks, but not of what it was asked")
-        return text((await link.read_line(timeout_s=left_s)).lstrip(b"\n"))
-
-    def _stop_if_aborted(self) -> None:
-        if self._aborted:
-            raise InstrumentFaultError("reading was aborted", code="aborted")
-
-    def _connected(self) -> LineLink:
-        if self._link is None:
-            raise DisconnectedError("the reader is not connected")
-        return self._link
+    async def _hear(self, link: LineLink, due_s: float) -> str:
+        return text((await link.read_line_by(due_s)).lstrip(b"\n"))
 
 
 def parse_code(line: str, dialect: str, no_read: tuple[str, ...]) -> str | None:

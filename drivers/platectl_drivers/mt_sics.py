@@ -17,7 +17,6 @@ Not responsible for adjustment (`C…`), units, doors and the display.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import re
 from dataclasses import dataclass
 from typing import ClassVar, Final
@@ -25,17 +24,16 @@ from typing import ClassVar, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import (
-    DisconnectedError,
     InstrumentFaultError,
-    LinkError,
     MalformedReplyError,
-    ReplyTimeoutError,
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
+from platectl.transport.abort import Abort
 from platectl.transport.codec import integer, number, text
 from platectl.transport.handed import Handed
-from platectl.transport.line import LineLink
+from platectl.transport.line import InstrumentLine, LineLink
+from platectl.transport.line_instrument import LineInstrument
 
 REPLY_S: Final = 5.0
 QUIET_S: Final = 0.05
@@ -63,7 +61,7 @@ class Weight:
     stable: bool
 
 
-class MtSics:
+class MtSics(LineInstrument):
     """Drives one balance; satisfies `platectl.hal.weighing.Balance`."""
 
     info: ClassVar[DriverInfo] = DriverInfo(
@@ -83,13 +81,12 @@ class MtSics:
     Settings = Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
-        self._open_stream = setup.open_stream
-        self._link: LineLink | None = None
-        self._out_of_step = False
+        self.settings = setup.settings_as(Settings)
+        self._line = InstrumentLine(
+            setup.open_stream, "the balance", tx_end=b"\r\n", rx_end=b"\r\n"
+        )
         self._asking = False
-        self._aborted = False
+        self._abort = Abort("the balance was reset")
         self._handed = Handed()
 
     async def connect(self) -> Identity:
@@ -99,8 +96,7 @@ class MtSics:
             LinkError: No usable answer.
             InstrumentFaultError: `code` "unsupported" if it cannot weigh, tare and zero.
         """
-        await self.aclose()
-        who = await self.observe()
+        who = await super().connect()
         levels = quoted(await self._ask("I1", "I1"), "I1")
         listed = await self._commands()
         if lacks := NEEDED - listed:
@@ -109,27 +105,6 @@ class MtSics:
                 code="unsupported",
             )
         return who
-
-    async def observe(self) -> Identity:
-        """Ask model, software and serial number; changes nothing.
-
-        Raises:
-            LinkError: No usable answer.
-        """
-        self._aborted = False
-        if self._link is not None:
-            try:
-                return await self._identity()
-            except DisconnectedError:
-                await self.aclose()
-        self._out_of_step = False
-        self._link = LineLink(await self._open_stream(), tx_end=b"\r\n", rx_end=b"\r\n")
-        await self._link.drain(quiet_s=QUIET_S)
-        return await self._identity()
-
-    async def take_over(self) -> Identity:
-        """As `observe`; zero and tare stay as they are."""
-        return await self.observe()
 
     async def reconcile(self, action: Action) -> Verdict:
         """Tell the tare; who set it, and when, a balance does not say.
@@ -156,7 +131,7 @@ class MtSics:
                 "not_stable", "aborted" after an abort.
             LinkError: No usable answer.
         """
-        self._aborted = False
+        self._abort.clear()
         line = await self._ask("S" if stable else "SI", "S", patience_s=self._patience(stable))
         weight = parse_weight(line, "S")
         if stable and not weight.stable:
@@ -170,7 +145,7 @@ class MtSics:
             InstrumentFaultError: `code` as `read_mass_g`; the tare is as it was.
             LinkError: The tare may have been taken.
         """
-        self._aborted = False
+        self._abort.clear()
         self._handed.begin()
         line = await self._ask("T", "T", patience_s=self._patience(stable=True), sets=True)
         return parse_weight(line, "T").mass_g
@@ -182,32 +157,30 @@ class MtSics:
             InstrumentFaultError: `code` as `read_mass_g`; the zero is as it was.
             LinkError: The zero may have been set.
         """
-        self._aborted = False
+        self._abort.clear()
         self._handed.begin()
         line = await self._ask("Z", "Z", patience_s=self._patience(stable=True), sets=True)
         refuse_status(line, "Z")
         if line != "Z A":
-            self._out_of_step = True
+            self._line.out_of_step = True
             raise MalformedReplyError(f"the balance answered {line[:40]!r} to Z")
 
     async def abort(self) -> None:
         """Cancel what waits for rest; between verbs nothing is said."""
-        self._aborted = True
-        if self._link is not None and self._asking:
-            self._out_of_step = True
-            with contextlib.suppress(LinkError):
-                await self._link.send_line(b"@")
-
-    async def aclose(self) -> None:
-        """Close; zero and tare stay as they are."""
-        link, self._link = self._link, None
-        if link is not None:
-            await link.aclose()
+        self._abort.call()
+        if self._asking:
+            self._line.out_of_step = True
+            await self._line.shout(b"@")
 
     def _patience(self, stable: bool) -> float:  # noqa: FBT001  # a word of the interface
         return REPLY_S + (self.settings.settle_s if stable else 0.0)
 
+    async def _introduce(self) -> Identity:
+        await self._line.link.drain(quiet_s=QUIET_S)
+        return await self._identity()
+
     async def _identity(self) -> Identity:
+        self._abort.clear()
         model = quoted(await self._ask("I2", "I2"), "I2")
         software = quoted(await self._ask("I3", "I3"), "I3")
         serial_number = quoted(await self._ask("I4", "I4"), "I4")
@@ -218,43 +191,33 @@ class MtSics:
         more, command = parse_listed(await self._ask("I0", "I0"))
         listed = {command}
         due_s = asyncio.get_running_loop().time() + REPLY_S
-        try:
+        with self._line.exchange():
             while more:
                 more, command = parse_listed(await self._answer("I0", due_s))
                 listed.add(command)
-        except LinkError:
-            self._out_of_step = True
-            raise
         return frozenset(listed)
 
     async def _ask(
         self, command: str, answers: str, *, patience_s: float = REPLY_S, sets: bool = False
     ) -> str:
         """Say one command and return the line that answers it, whatever its status."""
-        link = self._connected()
+        link = self._line.link
         try:
-            await self._fall_in_step(link)
-            if sets:
-                self._handed.hand()
-            self._asking = True
-            await link.send_line(command.encode("ascii"))
-            return await self._answer(answers, asyncio.get_running_loop().time() + patience_s)
-        except LinkError:
-            self._out_of_step = True
-            raise
+            with self._line.exchange():
+                await self._fall_in_step(link)
+                if sets:
+                    self._handed.hand()
+                self._asking = True
+                await link.send_line(command.encode("ascii"))
+                return await self._answer(answers, asyncio.get_running_loop().time() + patience_s)
         finally:
             self._asking = False
 
     async def _answer(self, answers: str, due_s: float) -> str:
         """The next line that names the command; lines that name another are passed over."""
-        link = self._connected()
         while True:
-            left_s = due_s - asyncio.get_running_loop().time()
-            if left_s <= 0:
-                raise ReplyTimeoutError(f"the balance talks, but not of {answers}")
-            line = text(await link.read_line(timeout_s=left_s))
-            if self._aborted:
-                raise InstrumentFaultError("the balance was reset", code="aborted")
+            line = text(await self._line.link.read_line_by(due_s))
+            self._abort.check()
             word = line.partition(" ")[0]
             if line in GENERAL:
                 reason = GENERAL[line]
@@ -265,20 +228,13 @@ class MtSics:
     async def _fall_in_step(self, link: LineLink) -> None:
         """Pass over what was said unasked, and after a broken exchange over its answer."""
         await link.drain(quiet_s=QUIET_S)
-        if not self._out_of_step:
+        if not self._line.out_of_step:
             return
         await link.send_line(b"I4")
         due_s = asyncio.get_running_loop().time() + REPLY_S
-        while True:
-            left_s = due_s - asyncio.get_running_loop().time()
-            if (await link.read_line(timeout_s=max(left_s, 0.0))).startswith(b"I4 A "):
-                break
-        self._out_of_step = False
-
-    def _connected(self) -> LineLink:
-        if self._link is None:
-            raise DisconnectedError("the balance is not connected")
-        return self._link
+        while not (await link.read_line_by(due_s)).startswith(b"I4 A "):
+            pass
+        self._line.out_of_step = False
 
 
 def quoted(line: str, command: str) -> str:

@@ -44,8 +44,7 @@ class OpentronsGripper:
     Settings = Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
+        self.settings = setup.settings_as(Settings)
         self._name = setup.name
         self._handler: Any = setup.extras.get("handler")
         self._moving = False

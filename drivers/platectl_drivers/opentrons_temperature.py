@@ -23,17 +23,15 @@ from typing import ClassVar, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import (
-    DisconnectedError,
     InstrumentFaultError,
-    LinkError,
     MalformedReplyError,
-    RefusedError,
-    ReplyTimeoutError,
 )
+from platectl.hal.checks import check_temperature
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
-from platectl.hal.recovery import Action, Verdict
+from platectl.hal.recovery import Action, Verdict, setpoint_verdict
 from platectl.transport.codec import number, text
-from platectl.transport.line import LineLink
+from platectl.transport.line import InstrumentLine, LineLink
+from platectl.transport.line_instrument import LineInstrument
 
 REPLY_S: Final = 3.0
 QUIET_S: Final = 0.3
@@ -55,7 +53,7 @@ class Settings(BaseModel):
     max_temperature_c: float = Field(default=95.0, le=99)
 
 
-class OpentronsTemperature:
+class OpentronsTemperature(LineInstrument):
     """Drives one Temperature Module; satisfies `platectl.hal.handling.ThermalNest`."""
 
     info: ClassVar[DriverInfo] = DriverInfo(
@@ -71,48 +69,17 @@ class OpentronsTemperature:
     Settings = Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
-        self._open_stream = setup.open_stream
-        self._link: LineLink | None = None
+        self.settings = setup.settings_as(Settings)
+        self._line = InstrumentLine(
+            setup.open_stream, "the Temperature Module", tx_end=b"\r\n", rx_end=b"\r\n", longest=4096,
+        )  # fmt: skip
         self._one_at_a_time = asyncio.Lock()
-        self._out_of_step = False
         self._overheated = False
 
     @property
     def temperature_range_c(self) -> tuple[float, float]:
         """Lowest and highest setpoint."""
         return self.settings.min_temperature_c, self.settings.max_temperature_c
-
-    async def connect(self) -> Identity:
-        """Ask who is there; the block stays as it is.
-
-        Raises:
-            LinkError: No usable answer; nothing was changed.
-        """
-        await self.aclose()
-        return await self.observe()
-
-    async def observe(self) -> Identity:
-        """Ask who is there, on a new line if there is none; the block stays as it is.
-
-        Raises:
-            LinkError: No usable answer; nothing was changed.
-        """
-        if self._link is not None:
-            try:
-                return parse_identity(await self._ask("M115"))
-            except DisconnectedError:
-                await self.aclose()
-        self._link = LineLink(
-            await self._open_stream(), tx_end=b"\r\n", rx_end=b"\r\n", longest=4096
-        )
-        self._out_of_step = True  # what came before this conversation is passed over
-        return parse_identity(await self._ask("M115"))
-
-    async def take_over(self) -> Identity:
-        """As `observe`; what is heated or cooled stays so."""
-        return await self.observe()
 
     async def reconcile(self, action: Action) -> Verdict:
         """Read the setpoint back.
@@ -123,15 +90,7 @@ class OpentronsTemperature:
         await self.observe()
         target_c, actual_c = await self._state()
         evidence = {"target_c": target_c, "actual_c": actual_c}
-        match action.verb:
-            case "set_temperature":
-                asked_c = action.arguments.get("temperature_c")
-                as_set = asked_c is not None and _is(target_c, float(asked_c))
-            case "stop_heating":
-                as_set = target_c is None
-            case _:
-                return Verdict("unknown", {**evidence, "verb": action.verb})
-        return Verdict("done" if as_set else "not_done", evidence, remembered=not as_set)
+        return setpoint_verdict(action, target_c, evidence, within_c=SAME_C)
 
     async def set_temperature(self, temperature_c: float) -> None:
         """Set the target, and see that it was taken.
@@ -141,14 +100,10 @@ class OpentronsTemperature:
             InstrumentFaultError: "overheated", or "not_taken": it tells another target.
             LinkError: The setpoint may have been taken.
         """
-        low, high = self.temperature_range_c
-        if not low <= temperature_c <= high or round(temperature_c, 1) != temperature_c:
-            raise RefusedError(
-                f"cannot hold {temperature_c!r} C; {low:g} to {high:g} C in steps of 0.1"
-            )
+        check_temperature(temperature_c, self.temperature_range_c, places=1)
         await self._ask(f"M104 S{temperature_c:.1f}")
         target_c, _ = await self._state()
-        if not _is(target_c, temperature_c):
+        if target_c is None or abs(target_c - temperature_c) >= SAME_C:
             raise InstrumentFaultError(
                 f"the Temperature Module heads for {target_c} C, not {temperature_c} C",
                 code="not_taken",
@@ -174,19 +129,17 @@ class OpentronsTemperature:
     async def abort(self) -> None:
         """Nothing moves; the block keeps its temperature for what stands on it."""
 
-    async def aclose(self) -> None:
-        """Close; the block stays as it is."""
-        link, self._link = self._link, None
-        if link is not None:
-            await link.aclose()
+    async def _identity(self) -> Identity:
+        return parse_identity(await self._ask("M115"))
+
+    async def _introduce(self) -> Identity:
+        self._line.out_of_step = True  # what came before this conversation is passed over
+        return await self._identity()
 
     async def _state(self) -> tuple[float | None, float]:
         """Target, if there is one, and actual temperature."""
-        try:
+        with self._line.exchange():
             return parse_state(await self._ask("M105"))
-        except MalformedReplyError:
-            self._out_of_step = True
-            raise
 
     async def _ask(self, command: str) -> str:
         """Send a line and return what is told before `ok` comes twice.
@@ -196,16 +149,12 @@ class OpentronsTemperature:
             LinkError: No answer, or not one of the format.
         """
         async with self._one_at_a_time:
-            if self._link is None:
-                raise DisconnectedError("the Temperature Module is not connected")
-            try:
-                while self._out_of_step:
-                    await self._link.drain(quiet_s=QUIET_S)
-                    self._out_of_step = False
-                told = await self._exchange(self._link, command)
-            except LinkError:
-                self._out_of_step = True
-                raise
+            link = self._line.link
+            with self._line.exchange():
+                if self._line.out_of_step:
+                    await link.drain(quiet_s=QUIET_S)
+                    self._line.out_of_step = False
+                told = await self._exchange(link, command)
         if self._overheated and command != "M115":
             self._overheated = False
             raise InstrumentFaultError(
@@ -220,9 +169,7 @@ class OpentronsTemperature:
         told: list[str] = []
         acks = 0
         while acks < ACKS:
-            if (left_s := due_s - asyncio.get_running_loop().time()) <= 0:
-                raise ReplyTimeoutError(f"no answer to {command} within {REPLY_S:g} s")
-            line = text(await link.read_line(timeout_s=left_s))
+            line = text(await link.read_line_by(due_s))
             if line.startswith(TOO_HOT):
                 self._overheated = True
             elif line == ACK:
@@ -232,10 +179,6 @@ class OpentronsTemperature:
         if len(told) > 1 or (told and command not in {"M105", "M115"}):
             raise MalformedReplyError(f"the Temperature Module told {told} to {command}")
         return told[0] if told else ""
-
-
-def _is(target_c: float | None, wanted_c: float) -> bool:
-    return target_c is not None and abs(target_c - wanted_c) < SAME_C
 
 
 def parse_state(told: str) -> tuple[float | None, float]:

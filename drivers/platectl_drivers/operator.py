@@ -86,8 +86,7 @@ class OperatorConsole:
     Settings = Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
+        self.settings = setup.settings_as(Settings)
         self._open_stream = setup.open_stream
         self._link: LineLink | None = None
         self._one_at_a_time = asyncio.Lock()

@@ -24,18 +24,17 @@ from typing import ClassVar, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import (
-    DisconnectedError,
     InstrumentFaultError,
     LinkError,
     MalformedReplyError,
     RefusedError,
-    ReplyTimeoutError,
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict
+from platectl.transport.abort import Abort
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
-from platectl.transport.line import LineLink
+from platectl.transport.line import InstrumentLine
 
 REPLY_S: Final = 5.0
 QUIET_S: Final = 0.05
@@ -84,12 +83,9 @@ class XPeel:
     Settings = Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
-        self._open_stream = setup.open_stream
-        self._link: LineLink | None = None
-        self._out_of_step = False
-        self._aborted = False
+        self.settings = setup.settings_as(Settings)
+        self._line = InstrumentLine(setup.open_stream, "the XPeel", tx_end=b"\r\n", rx_end=b"\r\n")
+        self._abort = Abort("the XPeel was aborted and reset")
         self._handed = Handed()
         #: by action, until when its own ready line may come on the link that acknowledged it
         self._underway: dict[str, float] = {}
@@ -121,7 +117,7 @@ class XPeel:
             InstrumentFaultError: The cover is open, or a circuit is faulty.
             LinkError: No readable ready line came.
         """
-        self._aborted = False
+        self._abort.clear()
         refuse_errors(await self._status(), only=STANDING)
         return Identity("XPeel")
 
@@ -157,99 +153,78 @@ class XPeel:
             LinkError: The plate may be open and may be inside.
         """
         command = encode_peel(adhere_s, begin_mm, fast=fast)
-        self._aborted = False
+        self._abort.clear()
         self._handed.begin()
         self._ended.pop(ACTION_ID.get(), None)
         await self._fall_in_step()
         self._handed.hand()
-        try:
-            await self._connected().send_line(command)
+        with self._line.exchange():
+            await self._line.link.send_line(command)
             await self._acknowledged()
             due_s = asyncio.get_running_loop().time() + adhere_s + self.settings.peel_s
             self._underway[ACTION_ID.get()] = due_s
             codes = await self._ready(due_s)
-        except LinkError:
-            self._out_of_step = True
-            raise
         self._underway.pop(ACTION_ID.get(), None)
-        if self._aborted:
-            raise InstrumentFaultError("the XPeel was aborted and reset", code="aborted")
+        self._abort.check()
         self._ended[ACTION_ID.get()] = codes
         refuse_errors(codes)
         return tuple(WARNINGS[code] for code in codes if code in WARNINGS)
 
     async def abort(self) -> None:
         """Reset, since no command to stop is public; the plate stays where it is."""
-        self._aborted = self._out_of_step = True
+        self._abort.call()
+        self._line.out_of_step = True
         self._underway.clear()
-        if self._link is not None:
-            with contextlib.suppress(LinkError):
-                await self._link.send_line(b"*reset")
+        await self._line.shout(b"*reset")
 
     async def aclose(self) -> None:
         """Close; nothing to give back."""
-        link, self._link = self._link, None
         self._underway.clear()
-        if link is not None:
-            await link.aclose()
+        await self._line.aclose()
 
     async def _status(self) -> tuple[str, ...]:
         """How the last action ended, on a new line if the old one is gone."""
-        if self._link is not None:
-            try:
-                return await self._ask_status()
-            except DisconnectedError:
-                await self.aclose()
-        self._link = LineLink(await self._open_stream(), tx_end=b"\r\n", rx_end=b"\r\n")
-        self._out_of_step = False
+        return await self._line.look(self._ask_status, self._ask_anew)
+
+    async def _ask_anew(self) -> tuple[str, ...]:
+        self._underway.clear()
         return await self._ask_status()
 
     async def _ask_status(self) -> tuple[str, ...]:
-        link = self._connected()
-        try:
+        link = self._line.link
+        with self._line.exchange():
             await link.drain(quiet_s=QUIET_S)
             await link.send_line(b"*stat")
             due_s = asyncio.get_running_loop().time() + self.settings.peel_s
             return await self._ready(due_s)
-        except LinkError:
-            self._out_of_step = True
-            raise
 
     async def _fall_in_step(self) -> None:
         """Pass over what came unasked, and after a broken exchange over its ready line."""
-        link = self._connected()
+        link = self._line.link
         await link.drain(quiet_s=QUIET_S)
-        if self._out_of_step:
+        if self._line.out_of_step:
             await self._ask_status()
             await link.drain(quiet_s=REPLY_S)
-            self._out_of_step = False
+            self._line.out_of_step = False
 
     async def _acknowledged(self) -> None:
         """Wait for `*ack`; a ready line with an error instead of it refuses the command."""
         due_s = asyncio.get_running_loop().time() + REPLY_S
-        while (line := await self._line(due_s)) != "*ack":
+        while (line := await self._hear(due_s)) != "*ack":
             if line.startswith("*ready"):
                 refuse_errors(parse_ready(line))
 
     async def _ready(self, due_s: float) -> tuple[str, ...]:
         """The codes of the next ready line; other lines are passed over."""
-        while not (line := await self._line(due_s)).startswith("*ready"):
+        while not (line := await self._hear(due_s)).startswith("*ready"):
             pass
         return parse_ready(line)
 
-    async def _line(self, due_s: float) -> str:
-        left_s = due_s - asyncio.get_running_loop().time()
-        if left_s <= 0:
-            raise ReplyTimeoutError("the XPeel talks, but not of what it was asked")
-        line = text(await self._connected().read_line(timeout_s=left_s))
+    async def _hear(self, due_s: float) -> str:
+        line = text(await self._line.link.read_line_by(due_s))
         if not line.startswith("*"):
             raise MalformedReplyError(f"the XPeel said {line[:40]!r}")
         return line
-
-    def _connected(self) -> LineLink:
-        if self._link is None:
-            raise DisconnectedError("the XPeel is not connected")
-        return self._link
 
 
 def encode_peel(adhere_s: float, begin_mm: float, *, fast: bool) -> bytes:

@@ -23,6 +23,7 @@ from platectl.domain.errors import (
     ReplyTimeoutError,
 )
 from platectl.domain.transcript import Turn, parse_transcript
+from platectl.hal.checks import tenths_of
 from platectl.hal.instrument import DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action
 from platectl.hal.stream import ByteStream
@@ -32,7 +33,7 @@ from platectl.simkit.simulator import SimulatorSetup
 from platectl.simkit.virtual_time import VirtualClock
 from platectl.transport.record import RecordingStream
 from platectl.transport.replay import ReplayStream
-from platectl_drivers.bioshake import BioShake, encode_temperature, parse_error_list
+from platectl_drivers.bioshake import BioShake, parse_error_list
 from platectl_simulators.bioshake import BioShakeSimulator
 
 
@@ -289,7 +290,7 @@ async def test_abort_without_a_line_or_on_a_dead_one_is_harmless() -> None:
 
 @given(st.integers(40, 700))
 def test_every_tenth_of_a_degree_goes_through_unchanged(tenths: int) -> None:
-    assert encode_temperature(tenths / 10) == tenths
+    assert tenths_of(tenths / 10, (4.0, 70.0)) == tenths
 
 
 @given(st.lists(st.integers(1, 999), max_size=5), st.sampled_from([";", ",", "; "]))

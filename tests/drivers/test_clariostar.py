@@ -30,7 +30,7 @@ from platectl_drivers.clariostar import Clariostar
 from platectl_drivers.clariostar.data import Record, parse_record
 from platectl_drivers.clariostar.frame import decode, encode
 from platectl_drivers.clariostar.run import Chromatic, Run, Spiral, run_payload
-from platectl_drivers.clariostar.settings import Settings, encode_temperature, plan_run
+from platectl_drivers.clariostar.settings import Settings, plan_run
 from platectl_drivers.clariostar.status import parse_status
 from platectl_drivers.clariostar.watch import Watch
 from platectl_simulators.clariostar import ClariostarSimulator
@@ -186,11 +186,6 @@ def test_the_scan_goes_down_the_columns_one_way_and_reads_from_where_it_should()
     below, above = (run_payload(plan_run(kinetic(bottom=b), Settings())) for b in (True, False))
     assert (below[64], below[65]) == (0x8A, 0x40)
     assert (above[64], above[65]) == (0x8A, 0x00)
-
-
-@given(st.integers(200, 450))
-def test_every_tenth_of_a_degree_goes_through_unchanged(tenths: int) -> None:
-    assert encode_temperature(tenths / 10) == tenths
 
 
 # Reads ------------------------------------------------------------------------------------------

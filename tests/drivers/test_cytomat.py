@@ -244,8 +244,7 @@ async def fetch_as(it: Bench, action_id: str = "a1") -> None:
 async def killed(it: Bench, after_s: float) -> Cytomat:
     fetching = asyncio.create_task(fetch_as(it))
     await asyncio.sleep(after_s)
-    assert it.subject._link is not None
-    await it.subject._link.aclose()
+    await it.subject._line.link.aclose()
     with contextlib.suppress(LinkError):
         await fetching
     it.said.clear()
@@ -343,7 +342,7 @@ async def test_after_a_lost_answer_the_plate_tells(kind: str, after: int, fate: 
 
 async def test_a_question_that_runs_into_half_a_telegram_is_damage_and_no_fault() -> None:
     async with bench() as it:
-        await it.subject._link._stream.send(b"mv:st")
+        await it.subject._line.link._stream.send(b"mv:st")
         with pytest.raises(MalformedReplyError, match="ch:bs was refused"):
             await it.subject.reconcile(action("fetch", slot=12))
 

@@ -737,7 +737,7 @@ async def test_an_export_is_taken_once_it_has_stopped_changing() -> None:
         Rewritten(first, first.replace(b"End", b"Stopped")), "d", clock=VirtualClock(), poll_s=1.0
     )
 
-    found = await watch.whole(10.0)
+    found = await watch.until_whole(10.0)
 
     assert found is not None
     assert found.data.endswith(b"Stopped\n")

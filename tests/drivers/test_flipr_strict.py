@@ -29,5 +29,5 @@ async def test_two_whole_files_of_one_data_file_are_ambiguous(tmp_path: Path) ->
         DropDirectory(tmp_path, in_thread=False), "C:\\d\\P1.fmd", clock=VirtualClock(), poll_s=1
     )
 
-    with pytest.raises(MalformedReplyError, match="both belong"):
-        await watch.look()
+    with pytest.raises(MalformedReplyError, match="are both of"):
+        await watch.take()

@@ -327,7 +327,7 @@ async def test_readings_come_in_the_order_asked_for(tmp_path: Path) -> None:
 async def test_an_old_file_with_another_title_is_never_taken(tmp_path: Path) -> None:
     (tmp_path / "old.csv").write_bytes(export(block(SAMPLE), title="P1 run 6"))
 
-    with pytest.raises(ReplyTimeoutError, match=r"other titles: old.csv \('P1 run 6'\)"):
+    with pytest.raises(ReplyTimeoutError, match=r"other files: old.csv \(P1 run 6\)"):
         await count(driver(tmp_path))
 
 
@@ -335,7 +335,7 @@ async def test_two_whole_files_of_one_title_are_ambiguous(tmp_path: Path) -> Non
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_bytes(export(block(SAMPLE), title="P1 run 7"))
 
-    with pytest.raises(MalformedReplyError, match=r"a.csv and b.csv both carry the title"):
+    with pytest.raises(MalformedReplyError, match=r"a.csv and b.csv are both of 'P1 run 7'"):
         await count(driver(tmp_path), ["A8"])
 
 
@@ -357,12 +357,12 @@ async def test_another_counting_time_is_flagged(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kind", "error", "message"),
     [
-        ("silent", ReplyTimeoutError, "holds no file"),
-        ("reply_lost", ReplyTimeoutError, "holds no file"),
+        ("silent", ReplyTimeoutError, "holds no such file"),
+        ("reply_lost", ReplyTimeoutError, "holds no such file"),
         ("garbled_reply", MalformedReplyError, r"P1 run 7.csv:14: expected 'Counts'"),
         ("growing_file", ReplyTimeoutError, r"P1 run 7.csv has 2 of 4 readings and \d+ further"),
         ("short_last_block", ReplyTimeoutError, "has 3 of 4 readings and 1069 further lines"),
-        ("wrong_title", ReplyTimeoutError, r"other titles: Untitled.csv \('Untitled'\)"),
+        ("wrong_title", ReplyTimeoutError, r"other files: Untitled.csv \(Untitled\)"),
         ("relation_broken", MalformedReplyError, r"P1 run 7.csv:5: broken relation Counts = CPM"),
     ],
 )

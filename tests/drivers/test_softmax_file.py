@@ -30,9 +30,10 @@ from platectl.simkit.faults import Fault, FaultPlan
 from platectl.simkit.simulator import SimulatorSetup
 from platectl.simkit.virtual_time import VirtualClock
 from platectl.transport.drop_folder import DropDirectory
+from platectl.transport.drop_watch import DropWatch
 from platectl_drivers.softmax_file import Settings, SoftmaxFile, parse_export
 from platectl_drivers.softmax_file.frames import Timing, items_of
-from platectl_drivers.softmax_file.watch import Watch
+from platectl_drivers.softmax_file.watch import look
 from platectl_simulators.softmax_file import SoftmaxFileSimulator
 
 SAMPLES = Path(__file__).parents[1] / "data" / "softmax"
@@ -241,12 +242,12 @@ class Rewritten:
 
 async def test_an_export_is_taken_once_it_has_stopped_changing() -> None:
     first = (SAMPLES / "fura2_utf8.txt").read_bytes()
-    watch = Watch(Rewritten(first, first + b"\n"), "Ca1", VirtualClock())
+    watch = DropWatch(Rewritten(first, first + b"\n"), "Ca1", look, VirtualClock())
 
-    assert await watch.look() is None
-    assert await watch.look() is None
+    assert await watch.take() is None
+    assert await watch.take() is None
     await asyncio.sleep(5)
-    found = await watch.look()
+    found = await watch.take()
 
     assert found is not None
     assert (found.data, found.seen_s) == (first + b"\n", 0.0)
@@ -305,7 +306,7 @@ async def test_a_saturated_well_is_flagged_not_numbered(tmp_path: Path) -> None:
         ("silent", ReplyTimeoutError, "holds no such file"),
         ("reply_lost", ReplyTimeoutError, "holds no such file"),
         ("growing_file", ReplyTimeoutError, r"P1 run 7.txt has 1 of 2 blocks"),
-        ("stale_title", ReplyTimeoutError, r"other titles: Plate1.txt \('Plate1'\)"),
+        ("stale_title", ReplyTimeoutError, r"other files: Plate1.txt \(Plate1\)"),
         ("garbled_reply", MalformedReplyError, r"P1 run 7.txt:\d+: .*is not a number"),
     ],
 )
@@ -378,7 +379,7 @@ async def test_two_exports_of_one_title_are_ambiguous(tmp_path: Path) -> None:
         *_, error = await waiting
 
     assert isinstance(error, MalformedReplyError)
-    assert "a.txt and b.txt both carry the title" in str(error)
+    assert "a.txt and b.txt are both of" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ async def test_the_next_owner_collects_the_read_once(
 async def test_what_the_folder_does_not_tell_is_not_told(tmp_path: Path) -> None:
     folder = tmp_path / "exports"
     subject = driver(folder)
-    with pytest.raises(DisconnectedError, match="exports cannot be read"):
+    with pytest.raises(DisconnectedError, match="folder cannot be read"):
         await subject.reconcile(ordered())
     folder.mkdir()
     assert (await subject.reconcile(ordered())).fate == "running"

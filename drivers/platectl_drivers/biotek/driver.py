@@ -18,6 +18,7 @@ from platectl.domain.errors import (
     ReplyTimeoutError,
 )
 from platectl.domain.wells import well_name
+from platectl.hal.checks import check_within
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.reading import (
     Addition,
@@ -31,6 +32,7 @@ from platectl.hal.reading import (
     ReadFlag,
 )
 from platectl.hal.recovery import Action, Verdict
+from platectl.transport.abort import Abort
 from platectl.transport.handed import Handed
 from platectl_drivers.biotek import wire
 from platectl_drivers.biotek.settings import (
@@ -87,13 +89,12 @@ class BioTek:
     Settings = Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
+        self.settings = setup.settings_as(Settings)
         self._setup = setup
         self._link: Link | None = None
         self._turn = asyncio.Lock()
         self._handed = Handed()
-        self._aborted = False
+        self._abort = Abort("the read was aborted")
         self._out_of_step = False
         self._target_c: float | None = None
         #: where the carrier is, as far as this life knows: the letter said last
@@ -138,7 +139,8 @@ class BioTek:
             InstrumentFaultError: A status other than 0000.
         """
         await self.aclose()
-        self._aborted, self._target_c, self._carrier = False, None, ""
+        self._abort.clear()
+        self._target_c, self._carrier = None, ""
         return await self.observe()
 
     async def observe(self) -> Identity:
@@ -152,7 +154,8 @@ class BioTek:
 
     async def take_over(self) -> Identity:
         """As `observe`; a read under way goes on for nobody, and ends when the next one begins."""
-        self._aborted, self._out_of_step = False, True
+        self._abort.clear()
+        self._out_of_step = True
         return await self.observe()
 
     async def reconcile(self, action: Action) -> Verdict:
@@ -170,7 +173,8 @@ class BioTek:
 
     async def abort(self) -> None:
         """Say the abort letter; waits for no answer."""
-        self._aborted = self._out_of_step = True
+        self._abort.call()
+        self._out_of_step = True
         if self._link is not None:
             with contextlib.suppress(LinkError):
                 await self._link.stream.send(b"x")
@@ -234,9 +238,8 @@ class BioTek:
 
     async def set_temperature(self, temperature_c: float | None) -> None:
         """Set the chamber, which heats and does not cool; None is off."""
-        low, high = self.features.temperature_c
-        if temperature_c is not None and not low <= temperature_c <= high:
-            raise RefusedError(f"cannot hold {temperature_c:g} C; {low:g} to {high:g} C")
+        if temperature_c is not None:
+            check_within(temperature_c, self.features.temperature_c, "hold", "C")
         async with self._turn:
             await self._ask("g", f"{round(1000 * (temperature_c or 0.0)):05}", end=False)
         self._target_c = temperature_c
@@ -284,7 +287,7 @@ class BioTek:
         )  # fmt: skip
 
     def _begin(self) -> None:
-        self._aborted = False
+        self._abort.clear()
         self._handed.begin()
 
     def _check(self, read: KineticRead) -> None:
@@ -321,7 +324,7 @@ class BioTek:
         at_s: dict[str, float] = {}
         ended_c = math.nan
         for where, order in orders.by_rectangle.items():
-            self._refuse_aborted()
+            self._abort.check()
             expected = await self._ask("D", order, end=orders.end)
             if not expected.isdigit():
                 raise MalformedReplyError(f"{expected[:40]!r} answers a definition")
@@ -343,25 +346,21 @@ class BioTek:
         timeout_s = wells * orders.well_s + self.settings.margin_s
         self._out_of_step = True
         try:
-            data = await self._connected().until(ETX, timeout_s, lambda: self._aborted)
+            data = await self._connected().until(ETX, timeout_s, lambda: self._abort.called)
         except ReplyTimeoutError:
-            self._refuse_aborted()
+            self._abort.check()
             raise
         except asyncio.CancelledError:
             await self.abort()
             raise
         body = wire.parse_body(data, where, absorbs=orders.absorbs)
-        self._refuse_aborted()
+        self._abort.check()
         self._out_of_step = False
         return body
 
-    def _refuse_aborted(self) -> None:
-        if self._aborted:
-            raise InstrumentFaultError("the read was aborted", code="aborted")
-
     async def _wait_until(self, due_s: float) -> None:
         while (left_s := due_s - self._setup.clock.monotonic_s()) > 0:
-            self._refuse_aborted()
+            self._abort.check()
             await asyncio.sleep(min(left_s, wire.POLL_S))
 
     def _frame(self, read: KineticRead, done: _Pass, index: int, channel: int) -> Frame:

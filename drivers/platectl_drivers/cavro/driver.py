@@ -31,6 +31,7 @@ from platectl.domain.errors import (
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Fate, Verdict
+from platectl.transport.abort import Abort
 from platectl.transport.codec import integer
 from platectl.transport.handed import Handed
 from platectl_drivers.cavro.frame import Answer
@@ -89,12 +90,11 @@ class CavroXCalibur:
     Settings = Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
+        self.settings = setup.settings_as(Settings)
         self._open_stream = setup.open_stream
         self._link: PumpLink | None = None
         self._one_at_a_time = asyncio.Lock()
-        self._aborted = False
+        self._abort = Abort("the pump was told to stop")
         self._handed = Handed()
         #: by action, where the plunger stood and where it was sent
         self._strokes: dict[str, tuple[int, int]] = {}
@@ -167,7 +167,7 @@ class CavroXCalibur:
             InstrumentFaultError: `code` is the maker's number; "aborted" after an abort.
             LinkError: The plunger may have moved.
         """
-        self._aborted = False
+        self._abort.clear()
         self._handed.begin()
         force = str(self.settings.force or "")
         await self._run(f"{self.settings.initialise}{force}R", EXTRA_S)
@@ -198,7 +198,7 @@ class CavroXCalibur:
 
     async def abort(self) -> None:
         """End the stroke; the plunger stays where it is, the valve ends its turn."""
-        self._aborted = True
+        self._abort.call()
         if self._link is not None:
             with contextlib.suppress(LinkError):
                 await self._link.send("TR")
@@ -232,7 +232,7 @@ class CavroXCalibur:
         speed = self._speed(flow_ul_per_s)
         if port not in VALVE:
             raise RefusedError(f"no port {port!r}; {', '.join(VALVE)}")
-        self._aborted = False
+        self._abort.clear()
         self._handed.begin()
         status = await self._ask("Q")
         refuse_errors(status, only=STANDING)
@@ -259,11 +259,11 @@ class CavroXCalibur:
 
     async def _run(self, command: str, patience_s: float) -> None:
         """Say a command that moves, and wait until the pump is ready."""
-        self._stop_if_aborted()
+        self._abort.check()
         self._handed.hand()
         refuse_errors(await self._ask(command))
         status = await self._settled(patience_s)
-        self._stop_if_aborted()
+        self._abort.check()
         refuse_errors(status)
         if not status.ready:
             raise InstrumentFaultError(f"the pump is busy after {patience_s:g} s", code="busy")
@@ -300,10 +300,6 @@ class CavroXCalibur:
             raise DisconnectedError("the pump is not connected")
         async with self._one_at_a_time:
             return await self._link.ask(command)
-
-    def _stop_if_aborted(self) -> None:
-        if self._aborted:
-            raise InstrumentFaultError("the pump was told to stop", code="aborted")
 
 
 def refuse_errors(answer: Answer, *, only: frozenset[int] | None = None) -> None:

@@ -17,18 +17,20 @@ from platectl.domain.errors import (
     RefusedError,
     ReplyTimeoutError,
 )
+from platectl.hal.checks import tenths_of
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.reading import Addition, Frame, KineticRead, ReaderFeatures
 from platectl.hal.recovery import Action, Verdict
+from platectl.transport.abort import Abort
 from platectl_drivers.clariostar.data import DATA, Record, parse_record
 from platectl_drivers.clariostar.link import FrameLink
 from platectl_drivers.clariostar.recovery import Order, verdict_of
 from platectl_drivers.clariostar.run import ACCEPTED, Run, run_payload
 from platectl_drivers.clariostar.settings import (
+    RANGE_C,
     START_S,
     Settings,
     duration_s,
-    encode_temperature,
     features,
     pace_s,
     plan_run,
@@ -73,13 +75,12 @@ class Clariostar:
     Settings = Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
+        self.settings = setup.settings_as(Settings)
         self._setup = setup
         self._clock = setup.clock
         self._link: FrameLink | None = None
         self._one_at_a_time = asyncio.Lock()
-        self._aborted = False
+        self._abort = Abort("the reader was aborted")
         self._target_c: float | None = None
         self._order: Order | None = None
         #: when reads in doubt were ordered, by title, on the host's clock
@@ -127,7 +128,7 @@ class Clariostar:
             self._sent_s[title] = self._clock.monotonic_s() - passed_s
             record = await self._current() if status.reads else None
         order = self._order if self._order and self._order.title == title else None
-        return verdict_of(action, status, order if not self._aborted else None, record)
+        return verdict_of(action, status, order if not self._abort.called else None, record)
 
     async def _status_anew(self) -> Status:
         """Ask the status, over a new conversation where the old one is gone or silent."""
@@ -160,7 +161,7 @@ class Clariostar:
             RefusedError: Outside the range, or finer than 0.1 C; nothing changed.
             LinkError: The setpoint may have been taken.
         """
-        tenths = OFF if temperature_c is None else encode_temperature(temperature_c)
+        tenths = OFF if temperature_c is None else tenths_of(temperature_c, RANGE_C)
         async with self._one_at_a_time:
             await self._heat(tenths)
             self._target_c = temperature_c
@@ -198,7 +199,7 @@ class Clariostar:
         self._order = Order(read.title)
         run = plan_run(read, self.settings)
         async with self._one_at_a_time:
-            self._aborted = False
+            self._abort.clear()
             await self._ready()
             async for frame in self._to_the_end(self._run(read, run)):
                 yield frame
@@ -215,7 +216,7 @@ class Clariostar:
         """
         plan_run(read, self.settings)
         async with self._one_at_a_time:
-            self._aborted = False
+            self._abort.clear()
             status = await self._status_anew()
             if status.idle and not status.unread:
                 raise RefusedError(f"the reader keeps nothing of {read.title!r}")
@@ -244,7 +245,7 @@ class Clariostar:
 
     async def abort(self) -> None:
         """Stop the test without waiting for a turn or an answer."""
-        self._aborted = True
+        self._abort.call()
         await self._stop()
 
     async def aclose(self) -> None:
@@ -270,7 +271,7 @@ class Clariostar:
             )
 
     async def _run(self, read: KineticRead, run: Run) -> AsyncGenerator[Frame, None]:
-        self._stop_if_aborted()
+        self._abort.check()
         order = self._order = Order(read.title, self._clock.monotonic_s())
         await self._wired.once(run_payload(run), ACCEPTED)
         order.accepted = True
@@ -305,7 +306,7 @@ class Clariostar:
     async def _look(self, watch: Watch, read: KineticRead) -> bool:
         """See how far the run is; False when it is over."""
         answer = await self._wired.query(CURRENT, DATA, STATUS)
-        self._stop_if_aborted()
+        self._abort.check()
         now_s = self._clock.monotonic_s()
         still_s = now_s - watch.changed_s
         if answer[0] == DATA:
@@ -331,10 +332,6 @@ class Clariostar:
                 return
             watch.see(parse_record(answer), self._clock.monotonic_s(), None)
 
-    def _stop_if_aborted(self) -> None:
-        if self._aborted:
-            raise InstrumentFaultError("the reader was aborted", code="aborted")
-
     async def _stop(self) -> None:
         if self._link is not None:
             with contextlib.suppress(LinkError):
@@ -355,7 +352,7 @@ class Clariostar:
 
     async def _drawer(self, command: bytes, *, out: bool) -> None:
         async with self._one_at_a_time:
-            self._aborted = False
+            self._abort.clear()
             if (await self._initialised()).drawer_open == out:
                 return
             await self._wired.once(command, STATUS)

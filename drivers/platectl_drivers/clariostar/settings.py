@@ -135,18 +135,3 @@ def _chromatic(excitation_nm: float, emission_nm: float, settings: Settings) -> 
             f"{2 * em_half:g} nm must lie apart, within {low:g} to {high:g} nm"
         )
     return Chromatic(excitation_nm, 2 * ex_half, emission_nm, 2 * em_half, settings.gain)
-
-
-def encode_temperature(temperature_c: float) -> int:
-    """Setpoint in tenths of a degree.
-
-    Raises:
-        RefusedError: Outside the range, or finer than a tenth.
-    """
-    low, high = RANGE_C
-    if not low <= temperature_c <= high:
-        raise RefusedError(f"cannot hold {temperature_c:g} C; {low:g} to {high:g} C")
-    tenths = round(temperature_c * 10)
-    if abs(tenths - temperature_c * 10) > 1e-6:  # noqa: PLR2004  # rounding of floats only
-        raise RefusedError(f"{temperature_c} C is finer than 0.1 C")
-    return tenths

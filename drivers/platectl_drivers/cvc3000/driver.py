@@ -17,7 +17,8 @@ from platectl.domain.errors import (
     ReplyTimeoutError,
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
-from platectl.hal.recovery import Action, Verdict
+from platectl.hal.recovery import Action, Verdict, settable
+from platectl.transport.abort import Abort
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
 from platectl.transport.line import LineLink
@@ -57,13 +58,12 @@ class CVC3000Filtration:
     Settings = Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
+        self.settings = setup.settings_as(Settings)
         self._open_stream = setup.open_stream
-        self._valve = Valve(setup.extras.get("relay"), setup.settings.relay_channel)
+        self._valve = Valve(setup.extras.get("relay"), self.settings.relay_channel)
         self._link: LineLink | None = None
         self._turn = asyncio.Lock()
-        self._aborted = asyncio.Event()
+        self._abort = Abort("the vacuum was switched off by an abort")
         self._answer_lost = False
         self._pumping: bool | None = False
         self._in_control = False
@@ -150,8 +150,8 @@ class CVC3000Filtration:
             as_set = self._pumping is False and gauge_mbar >= -tolerance_mbar
         else:
             return Verdict("unknown", {**evidence, "verb": action.verb})
-        done = as_set and joined and not self._aborted.is_set()
-        return Verdict("done" if done else "not_done", evidence, remembered=not done)
+        done = as_set and joined and not self._abort.called
+        return settable(evidence, as_set=done)
 
     async def apply_vacuum(self, *, gauge_mbar: float, hold_s: float) -> float:
         """Draw down, hold, stop and vent; return the lowest gauge pressure seen.
@@ -187,13 +187,13 @@ class CVC3000Filtration:
             InstrumentFaultError: `not_vented`: the manifold may be under vacuum.
             LinkError: The pump may still be on; the valve was told to close.
         """
-        self._aborted.clear()
+        self._abort.clear()
         self._handed.hand()
         await self._switch_off()
 
     async def abort(self) -> None:
         """Close the valve and stop the pump without waiting for an answer; nothing is vented."""
-        self._aborted.set()
+        self._abort.call()
         await self._valve.close_quietly()
         if self._link is None:
             return
@@ -233,7 +233,7 @@ class CVC3000Filtration:
             raise RefusedError(
                 f"{gauge_mbar:g} mbar is below {LOWEST_SET_POINT_MBAR} mbar absolute"
             )
-        self._aborted.clear()
+        self._abort.clear()
         self._handed.begin()
         async with self._off_if_it_fails():
             await self._check_errors()
@@ -257,13 +257,13 @@ class CVC3000Filtration:
                     "no plate, unsealed or leaking wells, or a dry filter",
                     code="not_reached",
                 )
-            await self._pause(self.settings.poll_s)
+            await self._abort.pause(self.settings.poll_s)
 
     async def _hold(self, gauge_mbar: float, hold_s: float) -> float:
         """Watch the vacuum for `hold_s`; it may rise by twice the tolerance."""
         lowest_mbar, end_s = 0.0, asyncio.get_running_loop().time() + hold_s
         while (left_s := end_s - asyncio.get_running_loop().time()) > 0:
-            await self._pause(min(left_s, self.settings.poll_s))
+            await self._abort.pause(min(left_s, self.settings.poll_s))
             actual_mbar = await self._watch()
             if actual_mbar > gauge_mbar + 2 * self.settings.tolerance_mbar:
                 raise InstrumentFaultError(
@@ -275,7 +275,7 @@ class CVC3000Filtration:
 
     async def _watch(self) -> float:
         """Gauge pressure now, after a look at the faults."""
-        self._raise_if_aborted()
+        self._abort.check()
         await self._check_errors()
         return await self._gauge_mbar()
 
@@ -327,19 +327,6 @@ class CVC3000Filtration:
         if found := parse_errors(bits):
             raise InstrumentFaultError(f"CVC 3000: {', '.join(found)} ({bits})", code=bits)
 
-    def _raise_if_aborted(self) -> None:
-        if self._aborted.is_set():
-            raise InstrumentFaultError("the vacuum was switched off by an abort", code="aborted")
-
-    async def _pause(self, duration_s: float) -> None:
-        """Wait, or less when somebody aborts."""
-        try:
-            async with asyncio.timeout(duration_s):
-                await self._aborted.wait()
-        except TimeoutError:
-            return
-        self._raise_if_aborted()
-
     # Wire ---------------------------------------------------------------------------------------
     async def _open_controller(self) -> None:
         self._link = LineLink(
@@ -378,7 +365,7 @@ class CVC3000Filtration:
                 line = await self._link.ask(command.encode("ascii"), timeout_s=REPLY_S)
             except ReplyTimeoutError as error:
                 raise ReplyTimeoutError(f"CVC 3000: no answer to {command!r}: {error}") from error
-            self._answer_lost = self._aborted.is_set()
+            self._answer_lost = self._abort.called
             return text(line)
 
     async def _close_streams(self) -> None:

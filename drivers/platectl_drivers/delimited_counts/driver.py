@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from platectl.domain.errors import (
-    DisconnectedError,
-    InstrumentFaultError,
     LinkError,
     MalformedReplyError,
-    RefusedError,
-    ReplyTimeoutError,
 )
+from platectl.hal.checks import check_counting
 from platectl.hal.counting import CounterFeatures, CountReading
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
-from platectl.transport.drop_watch import DropWatch, Patience, expected
-from platectl.transport.line import LineLink
+from platectl.transport.drop_watch import DropWatch, Patience, expected, folder_of
+from platectl.transport.line import InstrumentLine, LineLink
 from platectl_drivers.delimited_counts.layout import (
     Counted,
     Line,
@@ -32,7 +27,6 @@ from platectl_drivers.delimited_counts.layout import (
 )
 
 MODEL: Final = "counter with delimited counts"
-LISTEN_S: Final = 5.0
 
 
 class DelimitedCounts:
@@ -59,13 +53,12 @@ class DelimitedCounts:
     read_file = staticmethod(read_file)
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self._settings = setup.settings
+        self._settings = setup.settings_as(Settings)
         self._setup = setup
         self._folder = setup.folder
-        self._patience = Patience(setup.clock, setup.settings.poll_s)
-        self._link: LineLink | None = None
-        self._aborted = False
+        self._patience = Patience(setup.clock, self._settings.poll_s)
+        end = self._settings.end.encode()
+        self._line = InstrumentLine(setup.open_stream, "the counter", tx_end=b"", rx_end=end)
 
     @property
     def features(self) -> CounterFeatures:
@@ -82,13 +75,10 @@ class DelimitedCounts:
         Raises:
             DisconnectedError: Folder or line cannot be opened.
         """
-        self._aborted = False
         if self._folder is not None:
             await self._folder.names()
-        elif self._link is None:
-            self._link = LineLink(
-                await self._setup.open_stream(), tx_end=b"", rx_end=self._settings.end.encode()
-            )
+        else:
+            await self._line.open()
         return Identity(MODEL)
 
     async def observe(self) -> Identity:
@@ -112,18 +102,17 @@ class DelimitedCounts:
             ReplyTimeoutError: No whole result in time; says what was found instead.
             MalformedReplyError: Something is not as declared, or of other wells or another plate.
         """
-        if not wells or len(set(wells)) != len(wells) or count_s <= 0:
-            raise RefusedError("give each well once and a counting time above zero")
+        check_counting(wells, count_s)
         groups = -(-len(wells) // self._settings.detectors)
         timeout_s = groups * (count_s + self._settings.overhead_s) + self._settings.margin_s
         if self._folder is None:
             return await self._heard(title, wells, count_s, timeout_s)
         watch = self._watch(title, wells)
-        name, data = await self._patience.until_whole(watch, title, timeout_s)
-        counted = parse_lines(data, name, self._settings, count_s)
+        found = await self._patience.until_whole(watch, title, timeout_s)
+        counted = parse_lines(found.data, found.name, self._settings, count_s)
         if self._settings.states != "file":
-            self._of_plate(counted, title, name)
-        return in_order(counted, wells, name)
+            self._of_plate(counted, title, found.name)
+        return in_order(counted, wells, found.name)
 
     async def reconcile(self, action: Action) -> Verdict:
         """Say whether the file of a count is there; calling `count` again collects it, or waits.
@@ -135,36 +124,27 @@ class DelimitedCounts:
         """
         if action.verb != "count":
             return Verdict("unknown", {"not_a_verb_of_this_counter": action.verb})
-        title = str(action.arguments["title"])
+        title, wells = str(action.arguments["title"]), action.arguments["wells"]
         if self._folder is None:
             await self.connect()
             return Verdict("not_done", {"title": title, "lines": "are not kept"}, remembered=True)
-        watch = self._watch(title, action.arguments["wells"])
-        with contextlib.suppress(MalformedReplyError):
-            await watch.take()
-        if watch.unreadable:
-            raise DisconnectedError(f"the folder cannot be read: {watch.unreadable}")
-        evidence = {"title": title, "seen": watch.seen()}
-        return Verdict("done" if watch.whole else "not_done", evidence, remembered=True)
+        return await self._watch(title, wells).verdict(action)
 
     async def abort(self) -> None:
         """Stop waiting; the counter cannot be stopped from here."""
-        self._aborted = True
-        self._patience.stop()
+        self._patience.abort.call()
 
     async def aclose(self) -> None:
         """Close the line, if there is one."""
-        link, self._link = self._link, None
-        if link is not None:
-            await link.aclose()
+        await self._line.aclose()
 
     # A file ---------------------------------------------------------------------------------
     def _watch(self, title: str, wells: Sequence[str]) -> DropWatch:
-        assert self._folder is not None  # noqa: S101  # the callers looked
         states = self._settings.states
         return DropWatch(
-            self._folder, title, states, lambda data: look(data, self._settings, wells)
-        )
+            folder_of(self._folder, MODEL), expected(title, states),
+            lambda data: look(data, self._settings, wells), self._setup.clock, by_name=states == "file",
+        )  # fmt: skip
 
     def _of_plate(self, counted: Sequence[Counted], title: str, name: str) -> None:
         """Every line states the plate."""
@@ -179,16 +159,15 @@ class DelimitedCounts:
         self, title: str, wells: Sequence[str], count_s: float, timeout_s: float
     ) -> tuple[CountReading, ...]:
         """Hear as many lines as there are wells, and nothing that came before."""
-        if self._link is None:
-            raise DisconnectedError("the line to the counter is not open")
-        self._aborted = False
+        link = self._line.link
+        self._patience.abort.clear()
         deadline_s = self._setup.clock.monotonic_s() + timeout_s
         counted: list[Counted] = []
         states_plate = "plate" in self._settings.columns
         try:
-            await self._link.drain(quiet_s=0.0)
+            await link.drain(quiet_s=0.0)
             for number, well in enumerate(wells, start=1):
-                line = await self._line(number, len(wells), deadline_s)
+                line = await self._next(link, number, len(wells), deadline_s)
                 counted.append(take(line, self._settings, count_s))
                 if not states_plate and counted[-1].reading.well != well:
                     raise line.error(f"well {counted[-1].reading.well} came, {well} is next")
@@ -199,19 +178,9 @@ class DelimitedCounts:
             await self.aclose()  # what the counter goes on to say belongs to nobody
             raise
 
-    async def _line(self, number: int, of: int, deadline_s: float) -> Line:
-        assert self._link is not None  # noqa: S101  # the caller looked
-        while (left_s := deadline_s - self._setup.clock.monotonic_s()) > 0:
-            if self._aborted:
-                raise InstrumentFaultError(
-                    "listening was given up; the counter goes on until somebody stops it",
-                    code="aborted",
-                )
-            with contextlib.suppress(ReplyTimeoutError):
-                data = await self._link.read_line(timeout_s=min(left_s, LISTEN_S))
-                try:
-                    return Line("line", number, data.decode(self._settings.encoding))
-                except UnicodeDecodeError as error:
-                    raise MalformedReplyError(f"line:{number}: not text: {data[:40]!r}") from error
-            await asyncio.sleep(0)
-        raise ReplyTimeoutError(f"{number - 1} of {of} wells came within the expected time")
+    async def _next(self, link: LineLink, number: int, of: int, deadline_s: float) -> Line:
+        data = await self._patience.next_line(link, deadline_s, f"{number - 1} of {of} wells")
+        try:
+            return Line("line", number, data.decode(self._settings.encoding))
+        except UnicodeDecodeError as error:
+            raise MalformedReplyError(f"line:{number}: not text: {data[:40]!r}") from error

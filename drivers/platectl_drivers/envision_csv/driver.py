@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from typing import ClassVar, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import (
-    DisconnectedError,
     MalformedReplyError,
-    RefusedError,
-    UserInputError,
 )
+from platectl.hal.checks import check_wells
 from platectl.hal.counting import CounterFeatures, CountReading
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.reading import EndpointFeatures, EndpointRead, EndpointReading, Mode
 from platectl.hal.recovery import Action, Verdict
-from platectl.hal.stream import DropFolder
-from platectl.transport.drop_watch import DropWatch, Patience, States, expected
+from platectl.transport.drop_watch import DropWatch, Patience, States, expected, folder_of
 from platectl_drivers.envision_csv.tables import Table, look, parse_export
 
 MODEL: Final = "EnVision or EnSight"
@@ -69,10 +65,9 @@ class EnvisionCsv:
     parse_export = staticmethod(parse_export)
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self._settings = setup.settings
-        self._folder = setup.folder
-        self._patience = Patience(setup.clock, setup.settings.poll_s)
+        self._settings = setup.settings_as(Settings)
+        self._folder, self._clock = setup.folder, setup.clock
+        self._patience = Patience(setup.clock, self._settings.poll_s)
 
     @property
     def features(self) -> CounterFeatures:
@@ -99,7 +94,7 @@ class EnvisionCsv:
             DisconnectedError: The folder cannot be read.
             UserInputError: The lab file gives no folder.
         """
-        await self._drop().names()
+        await folder_of(self._folder, MODEL).names()
         return Identity(MODEL)
 
     async def observe(self) -> Identity:
@@ -147,43 +142,32 @@ class EnvisionCsv:
         """
         if action.verb not in {"count", "read_endpoint"}:
             return Verdict("unknown", {"not_a_verb_of_this_reader": action.verb})
-        title = str(action.arguments["title"])
-        watch = self._watch(title, action.arguments["wells"])
-        with contextlib.suppress(MalformedReplyError):
-            await watch.take()
-        if watch.unreadable:
-            raise DisconnectedError(f"the folder cannot be read: {watch.unreadable}")
-        evidence = {"title": title, "seen": watch.seen()}
-        return Verdict("done" if watch.whole else "not_done", evidence, remembered=True)
+        title, wells = str(action.arguments["title"]), action.arguments["wells"]
+        return await self._watch(title, wells).verdict(action)
 
     async def abort(self) -> None:
         """Stop waiting; the reader cannot be stopped from here."""
-        self._patience.stop()
+        self._patience.abort.call()
 
     async def aclose(self) -> None:
         """Nothing to give back."""
-
-    def _drop(self) -> DropFolder:
-        if self._folder is None:
-            raise UserInputError(
-                "an EnVision answers by files; give it an address like drop:FOLDER"
-            )
-        return self._folder
 
     def _watch(self, title: str, wells: Sequence[str]) -> DropWatch:
         """A bar-code may be that of several labware of a plate, which differ by their wells."""
         states = self._settings.states
         only = wells if states == "barcode" else None
-        return DropWatch(self._drop(), title, states, lambda data: look(data, only))
+        return DropWatch(
+            folder_of(self._folder, MODEL), expected(title, states), lambda data: look(data, only),
+            self._clock, by_name=states == "file",
+        )  # fmt: skip
 
     async def _collect(
         self, title: str, wells: Sequence[str], mode: Mode, integration_s: float
     ) -> Table:
-        if not wells or len(set(wells)) != len(wells):
-            raise RefusedError("give each well once")
+        check_wells(wells)
         timeout_s = len(wells) * (integration_s + self._settings.well_s) + self._settings.margin_s
-        name, data = await self._patience.until_whole(self._watch(title, wells), title, timeout_s)
-        table = self._meant(parse_export(data, name), title, mode, name)
+        found = await self._patience.until_whole(self._watch(title, wells), title, timeout_s)
+        table = self._meant(parse_export(found.data, found.name), title, mode, found.name)
         missing = [well for well in wells if well not in table.values]
         extra = [well for well in table.values if well not in set(wells)]
         if missing or extra:

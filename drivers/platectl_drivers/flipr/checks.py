@@ -7,6 +7,7 @@ from typing import Final
 
 from platectl.domain.errors import InstrumentFaultError, RefusedError
 from platectl.domain.wells import PlateFormat
+from platectl.hal.checks import check_wells
 from platectl.hal.reading import KineticRead
 from platectl_drivers.flipr.wire import LONGEST_BARCODE, Configuration, Status, write_command
 
@@ -25,8 +26,7 @@ def check_read(read: KineticRead) -> None:
         raise RefusedError(f"{read.title!r} cannot be the name of a data file")
     if not read.bottom:
         raise RefusedError("a FLIPR reads through the bottom")
-    if not read.wells or len(set(read.wells)) != len(read.wells):
-        raise RefusedError("give each well once")
+    check_wells(read.wells)
     if strange := [well for well in read.wells if well not in PLATE.by_row()]:
         raise RefusedError(f"{strange[0]} is no well of a 96-well plate")
     for barcode in (read.plate, read.injection.source if read.injection else TIPS):

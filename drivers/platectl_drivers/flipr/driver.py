@@ -19,6 +19,7 @@ from platectl.domain.errors import (
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.reading import Addition, Frame, KineticRead, ReaderFeatures
 from platectl.hal.recovery import Action, Verdict
+from platectl.transport.abort import Abort
 from platectl_drivers.flipr.checks import check_bands, check_health, check_read, loads
 from platectl_drivers.flipr.conversation import Conversation
 from platectl_drivers.flipr.frames import collect
@@ -63,13 +64,12 @@ class Flipr:
     Settings = Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self._settings = setup.settings
+        self._settings = setup.settings_as(Settings)
         self._clock = setup.clock
         self._folder = setup.folder
         self._talk = Conversation(setup.open_stream)
         self._configuration: Configuration | None = None
-        self._aborted = asyncio.Event()
+        self._abort = Abort("FLIPR was stopped; it has to be reset in ScreenWorks")
         self._running = False
         self._order: Order | None = None
         self._sent_s: float | None = None
@@ -93,7 +93,7 @@ class Flipr:
             UserInputError: The lab file gives no folder for the exports.
         """
         self._watch("")
-        self._aborted.clear()
+        self._abort.clear()
         await self._talk.begin()
         version = await self._ask("version", lambda answer: check_condition(answer, "version"))
         status = await self._status()
@@ -126,7 +126,7 @@ class Flipr:
 
     async def open_drawer(self) -> None:
         """Put out whatever stands inside, onto the landing pads; harmless when nothing does."""
-        self._aborted.clear()
+        self._abort.clear()
         status = await self._ready()
         for place in ("re", "s1", "ti"):
             if status.plates[place] is not None:
@@ -151,7 +151,7 @@ class Flipr:
         run = write_command("runexperiment", data_file)
         watch = self._watch(data_file)
         await self._check(read, watch)
-        self._aborted.clear()
+        self._abort.clear()
         await self._take_in(read)
         await self._do(write_command("openprotocol", protocol.path))
         run_over = await self._stoppable(self._run(run, read))
@@ -171,7 +171,7 @@ class Flipr:
         protocol = fitting_protocol(read, self._settings.protocols)
         check_read(read)
         watch = self._watch(self._data_file(read.title))
-        self._aborted.clear()
+        self._abort.clear()
         run_over = await self._stoppable(self._rest_of(read, watch))
         async for item in self._collect(watch, read, protocol, *run_over):
             yield item
@@ -219,7 +219,7 @@ class Flipr:
 
     async def abort(self) -> None:
         """Stop the experiment that this driver started, if there is one; that leads to a fault."""
-        self._aborted.set()
+        self._abort.call()
         if self._running:
             await self._talk.shout("stopexperiment")
 
@@ -253,7 +253,7 @@ class Flipr:
             except InstrumentFaultError as error:
                 if error.code.lower() != "c10" or self._clock.monotonic_s() >= due_s:
                     raise
-            await self._pause()
+            await self._abort.pause(self._settings.poll_s)
         await self._rested(f" with {command!r}")
 
     async def _rested(self, what: str = "") -> Status:
@@ -262,7 +262,7 @@ class Flipr:
         while (status := await self._ready()).state == "busy":
             if self._clock.monotonic_s() >= due_s:
                 raise ReplyTimeoutError(f"FLIPR is busy for long{what}")
-            await self._pause()
+            await self._abort.pause(self._settings.poll_s)
         return status
 
     # The run --------------------------------------------------------------------------------
@@ -280,7 +280,7 @@ class Flipr:
         Raises:
             InstrumentFaultError: The start was refused with a condition code.
         """
-        self._stop_if_aborted()
+        self._abort.check()
         begun_s, self._running = self._clock.monotonic_s(), True
         self._order = Order(read.title, begun_s)
         try:
@@ -313,7 +313,7 @@ class Flipr:
             failure = await self._follow(ends_s)
             if failure is None and begun_s is None:
                 begun_s = self._clock.monotonic_s() - duration_s
-        elif await watch.whole(self._settings.export_s) is None and not watch.seen:
+        elif await watch.until_whole(self._settings.export_s) is None and not watch.ours:
             raise RefusedError(f"nothing runs, and nothing of {read.title!r} was exported")
         else:
             failure = None
@@ -333,7 +333,7 @@ class Flipr:
         """Follow the run; one that the status does not know yet counts as begun until its time."""
         seen = False
         while True:
-            await self._pause()
+            await self._abort.pause(self._settings.poll_s)
             status = await self._status()
             seen = seen or status.running
             late_s = self._clock.monotonic_s() - over_s
@@ -367,7 +367,7 @@ class Flipr:
         for _ in range(TRIES - 1):
             with contextlib.suppress(LinkError):
                 return await self._ask("statusex", _read_status)
-            await self._pause()
+            await self._abort.pause(self._settings.poll_s)
         return await self._ask("statusex", _read_status)
 
     async def _do(self, command: str, *, timeout_s: float = REPLY_S) -> None:
@@ -375,20 +375,6 @@ class Flipr:
 
     async def _ask(self, command: str, parse: Callable[[str], T]) -> T:
         return await self._talk.ask(command, parse, timeout_s=REPLY_S)
-
-    async def _pause(self) -> None:
-        try:
-            async with asyncio.timeout(self._settings.poll_s):
-                await self._aborted.wait()
-        except TimeoutError:
-            return
-        self._stop_if_aborted()
-
-    def _stop_if_aborted(self) -> None:
-        if self._aborted.is_set():
-            raise InstrumentFaultError(
-                "FLIPR was stopped; it has to be reset in ScreenWorks", code="aborted"
-            )
 
     def _watch(self, data_file: str) -> ExportWatch:
         if self._folder is None:

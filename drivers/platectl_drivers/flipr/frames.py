@@ -11,9 +11,10 @@ from platectl.domain.errors import (
     ReplyTimeoutError,
 )
 from platectl.hal.reading import Addition, Frame, KineticRead
+from platectl.transport.drop_watch import Found
 from platectl_drivers.flipr.export_file import TimeSequence, parse_time_sequence
 from platectl_drivers.flipr.settings import FmpProtocol
-from platectl_drivers.flipr.watch import ExportWatch, Found
+from platectl_drivers.flipr.watch import ExportWatch
 
 
 def sequence_of(
@@ -112,7 +113,7 @@ async def collect(
         InstrumentError: `failure`, or `stopped`, or no whole export within `within_s`.
     """
     found = None
-    if failure is None and (found := await watch.whole(within_s)) is None:
+    if failure is None and (found := await watch.until_whole(within_s)) is None:
         failure = ReplyTimeoutError(
             f"the run is over, but no whole export came within {within_s:g} s"
             + (f"; {watch.unreadable}" if watch.unreadable else "")

@@ -51,7 +51,7 @@ class Inquest:
         asked_s = self.clock.monotonic_s()
         while True:
             status = await self.status()
-            found = await self.watch.look()
+            found = await self.watch.take()
             evidence = self._evidence(status, passed_s, found.name if found else None)
             if status.running:
                 return Verdict("running" if self._is_its_plate(status) else "unknown", evidence)
@@ -59,7 +59,7 @@ class Inquest:
                 raise DisconnectedError(f"exports cannot be read: {self.watch.unreadable}")
             if found is not None:
                 return Verdict("done", evidence)
-            if self._cannot_have_begun(status, passed_s) and not self.watch.seen:
+            if self._cannot_have_begun(status, passed_s) and not self.watch.ours:
                 return Verdict("not_done", evidence)
             waited_s = self.clock.monotonic_s() - asked_s
             busy = status.state == "busy"
@@ -70,7 +70,7 @@ class Inquest:
     def _evidence(self, status: Status, passed_s: float, whole: str | None) -> Mapping[str, Any]:
         return {
             "exp_running": status.running, "inst_status": status.state, "trouble": status.trouble,
-            "inside": dict(status.plates), "whole_export": whole, "exports": self.watch.seen,
+            "inside": dict(status.plates), "whole_export": whole, "exports": self.watch.ours,
             "sent_s_ago": round(passed_s, 1),
         }  # fmt: skip
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
 from typing import Final
 
 from platectl.domain.clock import Clock
-from platectl.domain.errors import DisconnectedError, MalformedReplyError
+from platectl.domain.errors import MalformedReplyError
 from platectl.hal.stream import DropFolder
+from platectl.transport.drop_watch import DropWatch, Found, Look
 from platectl_drivers.flipr.export_file import data_file_of, is_whole
 
 #: what a run that broke off may take to leave its export
@@ -18,32 +18,14 @@ GRACE_S: Final = 15.0
 HEAD_BYTES: Final = 65536
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One export as it was read last."""
-
-    name: str
-    data: bytes
-
-
-class ExportWatch:
-    """Looks for the export that names a data file; reads of foreign files no more than the head, once.
-
-    `seen` names what belongs to the data file, whole or not, and `unreadable` says why nothing
-    could be looked at; both are of the last look.
-    """
+class ExportWatch(DropWatch):
+    """Looks for the export that names a data file, and waits for it."""
 
     def __init__(self, folder: DropFolder, data_file: str, *, clock: Clock, poll_s: float) -> None:
-        self._folder = folder
-        self._data_file = data_file
-        self._clock = clock
+        super().__init__(folder, data_file, _look, clock, head_bytes=HEAD_BYTES)
         self._poll_s = poll_s
-        self._foreign: set[str] = set()
-        self._before: dict[str, bytes] = {}
-        self.unreadable = ""
-        self.seen: list[str] = []
 
-    async def whole(self, within_s: float) -> Found | None:
+    async def until_whole(self, within_s: float) -> Found | None:
         """Wait for an export that is whole and has stopped growing; None when none comes in time.
 
         Raises:
@@ -51,7 +33,7 @@ class ExportWatch:
         """
         due_s = self._clock.monotonic_s() + within_s
         while True:
-            found = await self.look()
+            found = await self.take()
             if found is not None or self._clock.monotonic_s() >= due_s:
                 return found
             await asyncio.sleep(self._poll_s)
@@ -59,39 +41,13 @@ class ExportWatch:
     async def remains(self) -> Found | None:
         """What a run that broke off has left after a moment of grace, whole or not."""
         with contextlib.suppress(MalformedReplyError):
-            if (found := await self.whole(GRACE_S)) is not None:
+            if (found := await self.until_whole(GRACE_S)) is not None:
                 return found
         left = sorted((await self.present()).items())
-        return Found(*left[0]) if left else None
+        return Found(*left[0], self._clock.monotonic_s()) if left else None
 
-    async def present(self) -> dict[str, bytes]:
-        """Name and content of what belongs to the data file at present, whole or not."""
-        ours: dict[str, bytes] = {}
-        self.unreadable = ""
-        try:
-            for name in await self._folder.names():
-                if name in self._foreign:
-                    continue
-                found = data_file_of(await self._folder.read(name, longest=HEAD_BYTES))
-                if found == self._data_file:
-                    ours[name] = await self._folder.read(name)
-                elif found is not None:
-                    self._foreign.add(name)
-        except DisconnectedError as error:
-            self.unreadable = str(error)
-        self.seen = sorted(ours)
-        return ours
 
-    async def look(self) -> Found | None:
-        """Return the export if it is whole and unchanged since the last look.
-
-        Raises:
-            MalformedReplyError: Two whole files belong to the data file.
-        """
-        ours = await self.present()
-        whole = [name for name, data in ours.items() if is_whole(data)]
-        if len(whole) > 1:
-            raise MalformedReplyError(f"{' and '.join(whole)} both belong to {self._data_file}")
-        settled = [name for name in whole if ours[name] == self._before.get(name)]
-        self._before = ours
-        return Found(settled[0], ours[settled[0]]) if settled else None
+def _look(data: bytes) -> Look:
+    data_file = data_file_of(data)
+    stated = None if data_file is None else (data_file,)
+    return Look(stated, is_whole(data), "is not whole", final=True)

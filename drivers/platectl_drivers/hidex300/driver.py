@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter as Multiset
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import (
-    DisconnectedError,
-    InstrumentFaultError,
     MalformedReplyError,
-    RefusedError,
-    ReplyTimeoutError,
-    UserInputError,
 )
+from platectl.hal.checks import check_counting, check_title
 from platectl.hal.counting import CounterFeatures, CountReading
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
-from platectl.hal.recovery import Action, Fate, Verdict
-from platectl.hal.stream import DropFolder
-from platectl_drivers.hidex300.export_file import Progress, parse_file, progress
+from platectl.hal.recovery import Action, Verdict
+from platectl.transport.drop_watch import DropWatch, Look, Patience, folder_of
+from platectl_drivers.hidex300.export_file import parse_file, progress
 
 MODEL: Final = "Hidex 300 SL"
 LEAST_LIVE_FRACTION: Final = 0.9
@@ -63,11 +59,10 @@ class Hidex300:
     parse_file = staticmethod(parse_file)
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self._settings = setup.settings
+        self._settings = setup.settings_as(Settings)
         self._clock = setup.clock
         self._folder = setup.folder
-        self._aborted = asyncio.Event()
+        self._patience = Patience(setup.clock, self._settings.poll_s)
 
     @property
     def features(self) -> CounterFeatures:
@@ -88,7 +83,7 @@ class Hidex300:
             DisconnectedError: The folder cannot be read.
             UserInputError: The lab file gives no folder.
         """
-        await self._drop().names()
+        await folder_of(self._folder, MODEL).names()
         return Identity(MODEL)
 
     async def count(
@@ -106,27 +101,12 @@ class Hidex300:
             MalformedReplyError: The file breaks its format, or holds other wells, or two whole
                 files carry the title.
         """
-        if (
-            not title.strip()
-            or title != title.strip()
-            or not (title.isascii() and title.isprintable())
-        ):
-            raise RefusedError(f"{title!r} cannot be a title; use plain printable ASCII")
-        if not wells or len(set(wells)) != len(wells) or count_s <= 0:
-            raise RefusedError("give each well once and a counting time above zero")
-        self._aborted.clear()
-        whole_s = len(wells) * (count_s + self._settings.overhead_s) + self._settings.margin_s
-        deadline_s = self._clock.monotonic_s() + whole_s
-        watch = _Watch(self._drop(), title, len(wells))
-        while (found := await watch.look()) is None:
-            left_s = deadline_s - self._clock.monotonic_s()
-            if left_s <= 0:
-                raise ReplyTimeoutError(
-                    f"no whole file titled {title!r} within {whole_s:.0f} s; {watch.seen()}"
-                )
-            await self._pause(min(left_s, max(self._settings.poll_s, watch.missing * count_s)))
-        name, data = found
-        return _take(parse_file(data, name), name, wells, count_s)
+        check_title(title)
+        check_counting(wells, count_s)
+        timeout_s = len(wells) * (count_s + self._settings.overhead_s) + self._settings.margin_s
+        watch = self._watch(title, len(wells), count_s)
+        found = await self._patience.until_whole(watch, title, timeout_s)
+        return _take(parse_file(found.data, found.name), found.name, wells, count_s)
 
     async def observe(self) -> Identity:
         """Look into the folder; see `connect`."""
@@ -141,114 +121,38 @@ class Hidex300:
 
         Raises:
             DisconnectedError: The folder cannot be read.
-            MalformedReplyError: Two whole files carry the title.
         """
         if action.verb != "count":
             return Verdict("unknown", {"not_a_verb_of_this_counter": action.verb})
-        title = str(action.arguments["title"])
-        watch = _Watch(self._drop(), title, len(action.arguments["wells"]))
-        await watch.look()
-        if watch.unreadable:
-            raise DisconnectedError(f"the folder cannot be read: {watch.unreadable}")
-        fate: Fate = "done" if watch.whole else "not_done"
-        return Verdict(fate, {"title": title, "seen": watch.seen()}, remembered=True)
+        title, wells = str(action.arguments["title"]), action.arguments["wells"]
+        return await self._watch(title, len(wells), float(action.arguments["count_s"])).verdict(
+            action
+        )
 
     async def abort(self) -> None:
         """Stop waiting; the counter cannot be stopped from here."""
-        self._aborted.set()
+        self._patience.abort.call()
 
     async def aclose(self) -> None:
         """Nothing to give back."""
 
-    def _drop(self) -> DropFolder:
-        if self._folder is None:
-            raise UserInputError(
-                "a Hidex 300 answers by files; give it an address like drop:FOLDER"
-            )
-        return self._folder
-
-    async def _pause(self, duration_s: float) -> None:
-        try:
-            async with asyncio.timeout(duration_s):
-                await self._aborted.wait()
-        except TimeoutError:
-            return
-        raise InstrumentFaultError(
-            "waiting for the file was given up; the counter goes on until somebody stops it",
-            code="aborted",
-        )
+    def _watch(self, title: str, readings: int, count_s: float) -> DropWatch:
+        folder = folder_of(self._folder, MODEL)
+        look = partial(_look, readings=readings, count_s=count_s)
+        return DropWatch(folder, title, look, self._clock, head_bytes=HEAD_BYTES)
 
 
-class _Watch:
-    """Looks for one title in a folder; reads of foreign files no more than the head, once.
-
-    `missing` is the number of readings that the file with the title still lacks, by which the
-    next look can wait: a reading never takes less than its counting time.
-    """
-
-    def __init__(self, folder: DropFolder, title: str, readings: int) -> None:
-        self._folder = folder
-        self._title = title
-        self._readings = readings
-        self._foreign: dict[str, str] = {}
-        self._before: dict[str, bytes] = {}
-        self._grown: dict[str, Progress] = {}
-        self.unreadable = ""
-        self.missing = 0
-
-    async def look(self) -> tuple[str, bytes] | None:
-        """Return name and content of the file once it is whole and unchanged since the last look.
-
-        Raises:
-            MalformedReplyError: Two whole files carry the title.
-        """
-        ours = await self._ours()
-        self._grown = {name: progress(data) for name, data in ours.items()}
-        whole = self.whole
-        if len(whole) > 1:
-            raise MalformedReplyError(
-                f"{' and '.join(whole)} both carry the title {self._title!r}; "
-                "move the one that is not meant out of the folder"
-            )
-        settled = [name for name in whole if ours[name] == self._before.get(name)]
-        self._before = ours
-        furthest = max((grown.readings for grown in self._grown.values()), default=None)
-        self.missing = 0 if furthest is None else max(0, self._readings - furthest)
-        return (settled[0], ours[settled[0]]) if settled else None
-
-    @property
-    def whole(self) -> list[str]:
-        """Names of the files with the title that had all readings at the last look."""
-        return [n for n, p in self._grown.items() if p.whole and p.readings >= self._readings]
-
-    async def _ours(self) -> dict[str, bytes]:
-        ours: dict[str, bytes] = {}
-        self.unreadable = ""
-        try:
-            for name in await self._folder.names():
-                if name in self._foreign:
-                    continue
-                title = progress(await self._folder.read(name, longest=HEAD_BYTES)).title
-                if title == self._title:
-                    ours[name] = await self._folder.read(name)
-                elif title is not None:
-                    self._foreign[name] = title
-        except DisconnectedError as error:
-            self.unreadable = str(error)
-        return ours
-
-    def seen(self) -> str:
-        """Say what is in the folder instead."""
-        if self.unreadable:
-            return f"the folder could not be read at last: {self.unreadable}"
-        if self._grown:
-            return "; ".join(
-                f"{name} has {grown.readings} of {self._readings} readings"
-                + (f" and {grown.further_lines} further lines" if grown.further_lines else "")
-                for name, grown in self._grown.items()
-            )
-        others = ", ".join(f"{name} ({title[:40]!r})" for name, title in self._foreign.items())
-        return f"files with other titles: {others}" if others else "the folder holds no file"
+def _look(data: bytes, readings: int, count_s: float) -> Look:
+    """How far a file has grown; a reading never takes less than its counting time."""
+    grown = progress(data)
+    said = f"has {grown.readings} of {readings} readings"
+    if grown.further_lines:
+        said += f" and {grown.further_lines} further lines"
+    return Look(
+        None if grown.title is None else (grown.title,),
+        whole=grown.whole and grown.readings >= readings, said=said, final=True,
+        left_s=max(0, readings - grown.readings) * count_s,
+    )  # fmt: skip
 
 
 def _take(

@@ -14,6 +14,7 @@ from platectl.domain.errors import (
     MalformedReplyError,
     RefusedError,
 )
+from platectl.hal.checks import check_wells
 from platectl.hal.counting import CounterFeatures, CountReading
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
@@ -46,10 +47,9 @@ class HidexSense:
     Settings = _Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, _Settings)  # noqa: S101  # the registry built it from Settings
-        self._settings = setup.settings
+        self._settings = setup.settings_as(_Settings)
         self._clock = setup.clock
-        self._link = HttpLink(setup.open_stream, host=setup.settings.host)
+        self._link = HttpLink(setup.open_stream, host=self._settings.host)
         self._aborted = False
         self._taken: set[str] = set()
         self._inherits = False
@@ -153,8 +153,7 @@ class HidexSense:
         await self._link.aclose()
 
     def _assay(self, wells: Sequence[str], count_s: float) -> str:
-        if not wells or len(set(wells)) != len(wells):
-            raise RefusedError("give each well once")
+        check_wells(wells)
         for name, seconds in self._settings.assays.items():
             if abs(seconds - count_s) < 0.5:  # noqa: PLR2004  # whole seconds
                 return name

@@ -44,10 +44,9 @@ class Opentrons:
     Settings = _Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, _Settings)  # noqa: S101  # the registry built it from Settings
-        self._settings = setup.settings
+        self._settings = setup.settings_as(_Settings)
         self._setup = setup
-        self._limits = pipette_limits(setup.settings)
+        self._limits = pipette_limits(self._settings)
         self._stamp = ""
         self._began: datetime | None = None
         self._keys = Keys(setup.name, lambda: self._stamp)
@@ -55,7 +54,7 @@ class Opentrons:
         self._lost_home = False
         self._robot = RunConversation(
             setup.open_stream,
-            settings=setup.settings,
+            settings=self._settings,
             clock=setup.clock,
             keys=self._keys,
         )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from platectl.domain.errors import MalformedReplyError, RefusedError
+from platectl.domain.errors import MalformedReplyError
+from platectl.hal.checks import check_within
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
-from platectl.hal.recovery import Action, Verdict
+from platectl.hal.recovery import Action, Verdict, setpoint_verdict
 from platectl_drivers.opentrons_deck.robot import Module, Robot
 from platectl_drivers.opentrons_deck.robot import Settings as _Settings
 
@@ -33,8 +34,7 @@ class DeckBlock:
     Settings = _Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, _Settings)  # noqa: S101  # the registry built it from Settings
-        self._robot = Robot(setup.open_stream, setup.settings, MODELS)
+        self._robot = Robot(setup.open_stream, setup.settings_as(_Settings), MODELS)
 
     @property
     def temperature_range_c(self) -> tuple[float, float]:
@@ -75,9 +75,7 @@ class DeckBlock:
             InstrumentFaultError: The robot refused; nothing changed.
             LinkError: The setpoint may have been taken.
         """
-        low, high = RANGE_C
-        if not low <= temperature_c <= high:
-            raise RefusedError(f"cannot hold {temperature_c:g} C; {low:g} to {high:g} C")
+        check_within(temperature_c, RANGE_C, "hold", "C")
         module = await self._robot.module()
         await self._robot.execute(
             "temperatureModule/setTargetTemperature", moduleId=module.id, celsius=temperature_c
@@ -115,17 +113,4 @@ def temperature_of(module: Module) -> float:
 def compare(action: Action, module: Module) -> Verdict:
     """Whether a module is as an action on its temperature wanted it."""
     target_c = module.number("targetTemperature")
-    evidence = {"target_c": target_c}
-    match action.verb:
-        case "set_temperature":
-            asked_c = action.arguments.get("temperature_c")
-            as_set = (
-                target_c is not None
-                and asked_c is not None
-                and abs(target_c - float(asked_c)) < SAME_C
-            )
-        case "stop_heating":
-            as_set = target_c is None
-        case _:
-            return Verdict("unknown", {**evidence, "verb": action.verb})
-    return Verdict("done" if as_set else "not_done", evidence, remembered=not as_set)
+    return setpoint_verdict(action, target_c, {"target_c": target_c}, within_c=SAME_C)

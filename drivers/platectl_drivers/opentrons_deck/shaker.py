@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
-from datetime import datetime
 from typing import Any, ClassVar, Final
 
-from platectl.domain.errors import InstrumentError, InstrumentFaultError, RefusedError
+from platectl.domain.errors import InstrumentError, InstrumentFaultError
+from platectl.hal.checks import check_shaking, check_within
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
-from platectl.hal.recovery import ACTION_ID, Action, Verdict
+from platectl.hal.recovery import Action, Verdict
+from platectl.transport.abort import Abort
 from platectl.transport.handed import Handed
+from platectl.transport.shakes import Shakes
 from platectl_drivers.opentrons_deck.block import compare, temperature_of
 from platectl_drivers.opentrons_deck.robot import Robot
 from platectl_drivers.opentrons_deck.robot import Settings as _Settings
@@ -40,15 +41,11 @@ class DeckShaker:
     Settings = _Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, _Settings)  # noqa: S101  # the registry built it from Settings
-        self._robot = Robot(setup.open_stream, setup.settings, MODELS)
-        self._clock = setup.clock
+        self._robot = Robot(setup.open_stream, setup.settings_as(_Settings), MODELS)
         self._module = ""
-        self._aborted = asyncio.Event()
+        self._abort = Abort("the Heater-Shaker was aborted; the plate stays latched")
         self._handed = Handed()
-        self._begun: dict[str, datetime] = {}
-        self._braked: set[str] = set()
-        self._to_finish: dict[str, datetime] = {}
+        self._shakes = Shakes(setup.clock, self._handed, self._abort)
 
     @property
     def speed_range_rpm(self) -> tuple[float, float]:
@@ -104,9 +101,8 @@ class DeckShaker:
         if action.verb != "shake":
             return Verdict("unknown", {**evidence, "verb": action.verb})
         if target_rpm:
-            self._to_finish[action.id] = self._begun.get(action.id, action.sent_at)
-            return Verdict("not_done", {**evidence, "shakes": True}, remembered=True)
-        return self._judge_standing(action, latch, evidence)
+            return self._shakes.goes_on(action, evidence)
+        return self._shakes.stands(action, evidence, released=latch == "idle_open")
 
     async def set_temperature(self, temperature_c: float) -> None:
         """Set the target and switch the heater on.
@@ -116,9 +112,7 @@ class DeckShaker:
             InstrumentFaultError: The robot refused; nothing changed.
             LinkError: The setpoint may have been taken.
         """
-        low, high = RANGE_C
-        if not low <= temperature_c <= high:
-            raise RefusedError(f"cannot hold {temperature_c:g} C; {low:g} to {high:g} C")
+        check_within(temperature_c, RANGE_C, "hold", "C")
         await self._do("setTargetTemperature", celsius=temperature_c)
 
     async def read_temperature_c(self) -> float:
@@ -138,32 +132,23 @@ class DeckShaker:
                 it may be latched. `code` is the robot's, `stopped` or "aborted".
             LinkError: The plate may still be shaking.
         """
-        low, high = RANGE_RPM
-        if not low <= speed_rpm <= high or speed_rpm != int(speed_rpm):
-            raise RefusedError(
-                f"cannot shake at {speed_rpm:g} rpm; whole numbers from {low:g} to {high:g}"
-            )
-        if not (math.isfinite(duration_s) and duration_s > 0):
-            raise RefusedError(f"cannot shake for {duration_s:g} s")
-        self._aborted.clear()
-        self._handed.begin()
-        begun = self._to_finish.pop(ACTION_ID.get(), None)
+        check_shaking(speed_rpm, duration_s, RANGE_RPM)
+        left_s = self._shakes.left_s(duration_s)
         try:
-            left_s = duration_s
-            if begun is None:
+            if left_s is None:
                 await self._do("closeLabwareLatch")
+                await self._turn(int(speed_rpm), duration_s)
             else:
-                left_s -= (self._clock.now() - begun).total_seconds()
-            await self._turn(None if begun else int(speed_rpm), left_s)
+                await self._turn(None, left_s)
             await self._do("openLabwareLatch")
         except InstrumentFaultError:
-            self._stop_if_aborted()
+            self._abort.check()
             raise
-        self._stop_if_aborted()
+        self._abort.check()
 
     async def abort(self) -> None:
         """Stop the nest beside what is under way; the plate stays latched."""
-        self._aborted.set()
+        self._abort.call()
         if self._module:
             await self._robot.post_aside("heaterShaker/deactivateShaker", moduleId=self._module)
 
@@ -171,58 +156,35 @@ class DeckShaker:
         """Close; heater and motor stay as they are."""
         await self._robot.aclose()
 
-    def _judge_standing(self, action: Action, latch: Any, evidence: dict[str, Any]) -> Verdict:
-        """Judge a nest that does not turn, by what this life sent."""
-        ours = self._handed.did(action) and not self._aborted.is_set()
-        if not ours:
-            return Verdict("unknown", {**evidence, "sent_in_this_life": self._handed.did(action)})
-        if action.id not in self._braked:  # nobody stopped it, so it never began
-            return Verdict("not_done", evidence)
-        if latch == "idle_open":
-            return Verdict("done", evidence)
-        self._to_finish[action.id] = self._begun.get(action.id, action.sent_at)
-        return Verdict("not_done", {**evidence, "time_is_over": True}, remembered=True)
-
     async def _turn(self, speed_rpm: int | None, left_s: float) -> None:
         """Shake for what is left of the time, and stop at home; None: it turns already."""
         try:
             if speed_rpm is not None:
-                self._stop_if_aborted()
-                self._handed.hand()
-                self._braked.discard(ACTION_ID.get())
-                self._begun[ACTION_ID.get()] = self._clock.now()
+                self._abort.check()
+                self._shakes.begin()
                 await self._do("setAndWaitForShakeSpeed", rpm=speed_rpm)
             await self._watch(left_s)
         except InstrumentFaultError:
-            if not self._aborted.is_set():
+            if not self._abort.called:
                 with contextlib.suppress(InstrumentError):
                     await self._do("deactivateShaker")
             raise
-        self._braked.add(ACTION_ID.get())
+        self._shakes.end()
         await self._do("deactivateShaker")
 
     async def _watch(self, left_s: float) -> None:
         """Let it shake, and see that it does."""
         end_s = asyncio.get_running_loop().time() + left_s
         while (left_s := end_s - asyncio.get_running_loop().time()) > 0:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(left_s, WATCH_S)):
-                    await self._aborted.wait()
-            self._stop_if_aborted()
+            await self._abort.pause(min(left_s, WATCH_S))
             if not (await self._robot.module()).number("targetSpeed"):
-                self._stop_if_aborted()
+                self._abort.check()
                 raise InstrumentFaultError("the nest stopped by itself", code="stopped")
-        self._stop_if_aborted()
-
-    def _stop_if_aborted(self) -> None:
-        if self._aborted.is_set():
-            raise InstrumentFaultError(
-                "the Heater-Shaker was aborted; the plate stays latched", code="aborted"
-            )
+        self._abort.check()
 
     async def _do(self, command: str, **params: Any) -> None:
         if command in {"closeLabwareLatch", "openLabwareLatch"}:
-            self._stop_if_aborted()
+            self._abort.check()
         if not self._module:
             self._module = (await self._robot.module()).id
         await self._robot.execute(f"heaterShaker/{command}", moduleId=self._module, **params)

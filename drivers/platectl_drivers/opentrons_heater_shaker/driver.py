@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 from collections import deque
 from dataclasses import asdict
-from datetime import datetime
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import (
-    DisconnectedError,
     InstrumentError,
     InstrumentFaultError,
-    LinkError,
     MalformedReplyError,
-    RefusedError,
-    ReplyTimeoutError,
 )
+from platectl.hal.checks import check_shaking, check_temperature
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
-from platectl.hal.recovery import ACTION_ID, Action, Verdict
+from platectl.hal.recovery import Action, Verdict, setpoint_verdict
+from platectl.transport.abort import Abort
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
-from platectl.transport.line import LineLink
+from platectl.transport.line import InstrumentLine
+from platectl.transport.line_instrument import LineInstrument
+from platectl.transport.shakes import Shakes
 from platectl_drivers.opentrons_heater_shaker.codec import (
     Speed,
     Warmth,
@@ -62,7 +60,7 @@ class Settings(BaseModel):
     max_temperature_c: float = Field(default=95.0, le=100)
 
 
-class HeaterShaker:
+class HeaterShaker(LineInstrument):
     """Drives one Heater-Shaker; satisfies `platectl.hal.handling.Shaker`."""
 
     info: ClassVar[DriverInfo] = DriverInfo(
@@ -82,19 +80,15 @@ class HeaterShaker:
     Settings = Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
-        self._open_stream = setup.open_stream
-        self._clock = setup.clock
-        self._link: LineLink | None = None
+        self.settings = setup.settings_as(Settings)
+        self._line = InstrumentLine(
+            setup.open_stream, "the Heater-Shaker", tx_end=b" \n", rx_end=b"\n", longest=4096
+        )
         self._one_at_a_time = asyncio.Lock()
-        self._aborted = asyncio.Event()
-        self._out_of_step = False
+        self._abort = Abort("the Heater-Shaker was aborted; the plate stays latched")
         self._faults: deque[InstrumentFaultError] = deque()
         self._handed = Handed()
-        self._begun: dict[str, datetime] = {}
-        self._braked: set[str] = set()
-        self._to_finish: dict[str, datetime] = {}
+        self._shakes = Shakes(setup.clock, self._handed, self._abort)
 
     @property
     def speed_range_rpm(self) -> tuple[float, float]:
@@ -113,32 +107,12 @@ class HeaterShaker:
             InstrumentFaultError: `latch`: it is not open, and an arm would meet it.
             LinkError: No usable answer; nothing was moved.
         """
-        await self.aclose()
-        identity = await self.observe()
+        identity = await super().connect()
         if (latch := parse_latch(await self._ask("M241"))) != "IDLE_OPEN":
             raise InstrumentFaultError(
                 f"the latch is {latch}; open it with the button of the Heater-Shaker", code="latch"
             )
         return identity
-
-    async def observe(self) -> Identity:
-        """Ask who is there, on a new line if there is none; motor, latch and heater stay.
-
-        Raises:
-            LinkError: No usable answer; nothing was changed.
-        """
-        if self._link is not None:
-            try:
-                return parse_identity(await self._ask(IDENTIFY))
-            except DisconnectedError:
-                await self.aclose()
-        self._link = LineLink(await self._open_stream(), tx_end=b" \n", rx_end=b"\n", longest=4096)
-        self._out_of_step = False
-        return parse_identity(await self._ask(IDENTIFY))
-
-    async def take_over(self) -> Identity:
-        """As `observe`; what shakes and heats goes on."""
-        return await self.observe()
 
     async def reconcile(self, action: Action) -> Verdict:
         """Read speed, latch and setpoint back; what still shakes can be finished by `shake`.
@@ -148,7 +122,8 @@ class HeaterShaker:
         """
         await self.observe()
         if action.verb in {"set_temperature", "stop_heating"}:
-            return _compare(action, await self._warmth())
+            warmth = await self._warmth()
+            return setpoint_verdict(action, warmth.target_c, asdict(warmth), within_c=SAME_C)
         if self._handed.never(action):
             return Verdict("not_done", {"sent": "the latch was closed at most"})
         if action.verb != "shake":
@@ -156,9 +131,9 @@ class HeaterShaker:
         speed, latch = await self._speed(), parse_latch(await self._ask("M241"))
         evidence = {**asdict(speed), "latch": latch}
         if speed.target_rpm > 0:
-            self._to_finish[action.id] = self._begun.get(action.id, action.sent_at)
-            return Verdict("not_done", {**evidence, "shakes": True}, remembered=True)
-        return self._judge_standing(action, latch, evidence)
+            return self._shakes.goes_on(action, evidence)
+        released, sound = latch == "IDLE_OPEN", not self._faults
+        return self._shakes.stands(action, evidence, released=released, sound=sound)
 
     async def set_temperature(self, temperature_c: float) -> None:
         """Set the target and switch the heater on.
@@ -168,11 +143,7 @@ class HeaterShaker:
             InstrumentFaultError: With the maker's code; the heater may be off.
             LinkError: The setpoint may have been taken.
         """
-        low, high = self.temperature_range_c
-        if not low <= temperature_c <= high or round(temperature_c, 2) != temperature_c:
-            raise RefusedError(
-                f"cannot hold {temperature_c!r} C; {low:g} to {high:g} C in steps of 0.01"
-            )
+        check_temperature(temperature_c, self.temperature_range_c, places=2)
         self._raise_faults()
         await self._ask(f"M104 S{temperature_c:.2f}")
 
@@ -193,83 +164,52 @@ class HeaterShaker:
                 it may be latched. `code` is the maker's, `latch`, `not_reached`, `stopped` or "aborted".
             LinkError: The plate may still be shaking.
         """
-        low, high = self.speed_range_rpm
-        if not low <= speed_rpm <= high or speed_rpm != int(speed_rpm):
-            raise RefusedError(
-                f"cannot shake at {speed_rpm:g} rpm; whole numbers from {low:g} to {high:g}"
-            )
-        if not (math.isfinite(duration_s) and duration_s > 0):
-            raise RefusedError(f"cannot shake for {duration_s:g} s")
-        self._aborted.clear()
-        self._handed.begin()
-        begun = self._to_finish.pop(ACTION_ID.get(), None)
+        check_shaking(speed_rpm, duration_s, self.speed_range_rpm)
+        left_s = self._shakes.left_s(duration_s)
         try:
-            left_s = duration_s
-            if begun is None:
+            if left_s is None:
                 self._raise_faults()
                 await self._move_latch(CLOSE, "IDLE_CLOSED")
+                await self._turn(int(speed_rpm), duration_s)
             else:
-                left_s -= (self._clock.now() - begun).total_seconds()
-            await self._turn(int(speed_rpm), left_s, anew=begun is None)
+                await self._turn(None, left_s)
             await self._move_latch(OPEN, "IDLE_OPEN")
         except InstrumentFaultError:
-            self._stop_if_aborted()
+            self._abort.check()
             raise
         self._raise_faults()
 
     async def abort(self) -> None:
         """Go home without waiting for a turn; the plate stays latched."""
-        self._aborted.set()
-        self._out_of_step = True
-        if self._link is not None:
-            with contextlib.suppress(LinkError):
-                await self._link.send_line(HOME.encode("ascii"))
-
-    async def aclose(self) -> None:
-        """Close; heater and motor stay as they are."""
-        link, self._link = self._link, None
-        if link is not None:
-            await link.aclose()
-
-    def _judge_standing(self, action: Action, latch: str, evidence: dict[str, Any]) -> Verdict:
-        """Judge a nest that does not turn, by what this life sent."""
-        ours = self._handed.did(action) and not self._aborted.is_set()
-        if not ours or self._faults:
-            return Verdict("unknown", {**evidence, "sent_in_this_life": self._handed.did(action)})
-        if action.id not in self._braked:  # nobody stopped it, so it never began
-            return Verdict("not_done", evidence)
-        if latch == "IDLE_OPEN":
-            return Verdict("done", evidence)
-        self._to_finish[action.id] = self._begun.get(action.id, action.sent_at)
-        return Verdict("not_done", {**evidence, "time_is_over": True}, remembered=True)
+        self._abort.call()
+        self._line.out_of_step = True
+        await self._line.shout(HOME.encode("ascii"))
 
     async def _move_latch(self, command: str, wanted: str) -> None:
-        self._stop_if_aborted()
+        self._abort.check()
         await self._ask(command)
         if (latch := parse_latch(await self._ask("M241"))) != wanted:
             raise InstrumentFaultError(f"the latch is {latch} after {command}", code="latch")
 
-    async def _turn(self, speed_rpm: int, left_s: float, *, anew: bool) -> None:
-        """Shake for what is left of the time, and go home."""
+    async def _turn(self, speed_rpm: int | None, left_s: float) -> None:
+        """Shake for what is left of the time, and go home; None: it turns already."""
         try:
-            if anew:
+            if speed_rpm is not None:
                 await self._start(speed_rpm)
             if left_s > 0:
                 await self._watch(left_s)
-            self._stop_if_aborted()
+            self._abort.check()
         except InstrumentFaultError:
-            if not self._aborted.is_set():
+            if not self._abort.called:
                 with contextlib.suppress(InstrumentError):
                     await self._ask(HOME)
             raise
-        self._braked.add(ACTION_ID.get())
+        self._shakes.end()
         await self._ask(HOME)
 
     async def _start(self, speed_rpm: int) -> None:
-        self._stop_if_aborted()
-        self._handed.hand()
-        self._braked.discard(ACTION_ID.get())
-        self._begun[ACTION_ID.get()] = self._clock.now()
+        self._abort.check()
+        self._shakes.begin()
         await self._ask(f"M3 S{speed_rpm}")
         due_s = asyncio.get_running_loop().time() + RAMP_S
         while (
@@ -281,35 +221,25 @@ class HeaterShaker:
                     f"the nest turns at {now.actual_rpm} rpm, not at {speed_rpm}",
                     code="not_reached",
                 )
-            await self._pause(POLL_S)
+            await self._abort.pause(POLL_S)
 
     async def _watch(self, left_s: float) -> None:
         """Let it shake, and see that it does."""
         end_s = asyncio.get_running_loop().time() + left_s
         while (left_s := end_s - asyncio.get_running_loop().time()) > 0:
-            await self._pause(min(left_s, WATCH_S))
+            await self._abort.pause(min(left_s, WATCH_S))
             now = await self._speed()
             self._raise_faults()
             if now.target_rpm == 0 or now.actual_rpm == 0:
                 raise InstrumentFaultError("the nest stopped by itself", code="stopped")
 
-    async def _pause(self, duration_s: float) -> None:
-        """Wait, or less when somebody aborts."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(duration_s):
-                await self._aborted.wait()
-        self._stop_if_aborted()
-
-    def _stop_if_aborted(self) -> None:
-        if self._aborted.is_set():
-            raise InstrumentFaultError(
-                "the Heater-Shaker was aborted; the plate stays latched", code="aborted"
-            )
-
     def _raise_faults(self) -> None:
-        self._stop_if_aborted()
+        self._abort.check()
         if self._faults:
             raise self._faults.popleft()
+
+    async def _identity(self) -> Identity:
+        return parse_identity(await self._ask(IDENTIFY))
 
     async def _speed(self) -> Speed:
         return parse_speed(await self._ask("M123"))
@@ -325,27 +255,22 @@ class HeaterShaker:
             LinkError: No answer, or not one of the format.
         """
         async with self._one_at_a_time:
-            try:
-                while self._out_of_step:
-                    self._out_of_step = False
+            with self._line.exchange():
+                while self._line.out_of_step:
+                    self._line.out_of_step = False
                     await self._exchange(IDENTIFY, in_step=False)
                 if command.startswith(("M3 ", CLOSE, OPEN)):
-                    self._stop_if_aborted()
+                    self._abort.check()
                 return await self._exchange(command)
-            except LinkError:
-                self._out_of_step = True
-                raise
 
     async def _exchange(self, command: str, *, in_step: bool = True) -> str:
         """One question and its answer; out of step, what comes before the answer is passed over."""
         code = command.split(maxsplit=1)[0]
-        if self._link is None:
-            raise DisconnectedError("the Heater-Shaker is not connected")
-        await self._link.send_line(command.encode("ascii"))
+        await self._line.link.send_line(command.encode("ascii"))
         limit_s = MOVE_S if code in MOVES or not in_step else REPLY_S
         due_s = asyncio.get_running_loop().time() + limit_s
         while True:
-            line = text(await self._read(due_s, limit_s))
+            line = text(await self._line.link.read_line_by(due_s))
             error = parse_error(line)
             if line.startswith("async ") and error is not None:
                 self._faults.append(error)
@@ -357,22 +282,3 @@ class HeaterShaker:
                     return fields
                 if in_step and answered not in {IDENTIFY, *MOVES}:
                     raise MalformedReplyError(f"the Heater-Shaker answered {line[:60]!r} to {code}")
-
-    async def _read(self, due_s: float, limit_s: float) -> bytes:
-        left_s = due_s - asyncio.get_running_loop().time()
-        if self._link is None:
-            raise DisconnectedError("the conversation with the Heater-Shaker was closed")
-        if left_s <= 0:
-            raise ReplyTimeoutError(f"no answer within {limit_s:g} s, other lines only")
-        return await self._link.read_line(timeout_s=left_s)
-
-
-def _compare(action: Action, warmth: Warmth) -> Verdict:
-    """Whether the heater is as the action wanted it; to set it again is harmless."""
-    asked_c = action.arguments.get("temperature_c")
-    if action.verb == "stop_heating":
-        as_set = warmth.target_c is None
-    else:
-        told_c = math.inf if warmth.target_c is None else warmth.target_c
-        as_set = asked_c is not None and abs(told_c - float(asked_c)) < SAME_C
-    return Verdict("done" if as_set else "not_done", asdict(warmth), remembered=not as_set)

@@ -10,18 +10,18 @@ from typing import ClassVar, Final
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import (
-    DisconnectedError,
     InstrumentFaultError,
     LinkError,
     MalformedReplyError,
     RefusedError,
-    ReplyTimeoutError,
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
-from platectl.hal.recovery import Action, Verdict
+from platectl.hal.recovery import Action, Verdict, settable
+from platectl.transport.abort import Abort
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
-from platectl.transport.line import LineLink
+from platectl.transport.line import InstrumentLine
+from platectl.transport.line_instrument import LineInstrument
 from platectl_drivers.opentrons_vacuum.codec import (
     PumpState,
     parse_answer,
@@ -47,7 +47,7 @@ class Settings(BaseModel):
     poll_s: float = Field(default=0.5, gt=0, le=10)
 
 
-class OpentronsVacuum:
+class OpentronsVacuum(LineInstrument):
     """Drives one Vacuum Module; satisfies `platectl.hal.liquids.VacuumFiltration`."""
 
     info: ClassVar[DriverInfo] = DriverInfo(
@@ -71,44 +71,15 @@ class OpentronsVacuum:
     Settings = Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
-        self._open_stream = setup.open_stream
-        self._link: LineLink | None = None
+        self.settings = setup.settings_as(Settings)
+        self._line = InstrumentLine(
+            setup.open_stream, "the Vacuum Module", tx_end=b" \n", rx_end=b"\n", longest=4096
+        )
         self._faults: deque[InstrumentFaultError] = deque()
         self._asked: deque[str] = deque()
         self._late: set[str] = set()
-        self._aborted = asyncio.Event()
+        self._abort = Abort("the vacuum was switched off by an abort")
         self._handed = Handed()
-
-    async def connect(self) -> Identity:
-        """Ask who is there; a fault line that comes meanwhile is raised by the next verb.
-
-        Raises:
-            LinkError: No usable answer; nothing was switched.
-        """
-        await self.aclose()
-        return await self.observe()
-
-    async def observe(self) -> Identity:
-        """Ask who is there, on a new line if there is none; pump and vent stay as they are.
-
-        Raises:
-            LinkError: No usable answer; nothing was changed.
-        """
-        if self._link is not None:
-            try:
-                return parse_identity(await self._ask(IDENTIFY))
-            except DisconnectedError:
-                await self.aclose()
-        self._link = LineLink(await self._open_stream(), tx_end=b" \n", rx_end=b"\n", longest=4096)
-        self._asked.clear()
-        self._late.clear()
-        return parse_identity(await self._ask(IDENTIFY))
-
-    async def take_over(self) -> Identity:
-        """As `observe`; a vacuum that is on stays on."""
-        return await self.observe()
 
     async def reconcile(self, action: Action) -> Verdict:
         """Read pump, pressure and vent back; a fault line that comes meanwhile waits for a verb.
@@ -132,7 +103,7 @@ class OpentronsVacuum:
             as_set = not (state.on or state.vent_open) and state.gauge_mbar >= -tolerance_mbar
         else:
             return Verdict("unknown", {**evidence, "verb": action.verb})
-        return Verdict("done" if as_set else "not_done", evidence, remembered=not as_set)
+        return settable(evidence, as_set=as_set)
 
     async def apply_vacuum(self, *, gauge_mbar: float, hold_s: float) -> float:
         """Draw down, hold, switch off and vent; return the lowest gauge pressure seen.
@@ -173,25 +144,19 @@ class OpentronsVacuum:
                 from the time under vacuum; the manifold is off and vented.
             LinkError: The vacuum may still be on.
         """
-        self._aborted.clear()
+        self._abort.clear()
         self._handed.hand()
         await self._switch_off()
         self._raise_faults()
 
     async def abort(self) -> None:
         """Switch off and open the vent without waiting; the next answers are read by the next verb."""
-        self._aborted.set()
+        self._abort.call()
         try:
             for command in ("M120 S0", "M124 V1"):
                 await self._send(command)
         except LinkError:
             return
-
-    async def aclose(self) -> None:
-        """Close; the module keeps doing what it did."""
-        link, self._link = self._link, None
-        if link is not None:
-            await link.aclose()
 
     async def _draw_down(self, gauge_mbar: float) -> float:
         if not LOWEST_MBAR <= gauge_mbar < 0:
@@ -200,7 +165,7 @@ class OpentronsVacuum:
             )
         if round(gauge_mbar, 2) != gauge_mbar:
             raise RefusedError(f"gauge pressure {gauge_mbar!r} mbar is finer than 0.01 mbar")
-        self._aborted.clear()
+        self._abort.clear()
         self._handed.begin()
         await self._ask("M124 V0")
         self._raise_faults()
@@ -224,13 +189,13 @@ class OpentronsVacuum:
                     f"the pressure came to {state.gauge_mbar:g} mbar only, not to {gauge_mbar:g}",
                     code="not_reached",
                 )
-            await self._pause(self.settings.poll_s)
+            await self._abort.pause(self.settings.poll_s)
 
     async def _hold(self, gauge_mbar: float, hold_s: float) -> float:
         """Watch the vacuum for `hold_s`; it may rise by twice the tolerance."""
         lowest_mbar, end_s = 0.0, asyncio.get_running_loop().time() + hold_s
         while (left_s := end_s - asyncio.get_running_loop().time()) > 0:
-            await self._pause(min(left_s, self.settings.poll_s))
+            await self._abort.pause(min(left_s, self.settings.poll_s))
             state = await self._state()
             self._raise_faults()
             if not state.on or state.gauge_mbar > gauge_mbar + 2 * self.settings.tolerance_mbar:
@@ -262,29 +227,26 @@ class OpentronsVacuum:
             await asyncio.sleep(self.settings.poll_s)
         await self._ask("M124 V0")
 
+    async def _introduce(self) -> Identity:
+        self._asked.clear()
+        self._late.clear()
+        return await self._identity()
+
+    async def _identity(self) -> Identity:
+        return parse_identity(await self._ask(IDENTIFY))
+
     async def _state(self) -> PumpState:
         return parse_state(await self._ask("M121"))
 
     def _raise_faults(self) -> None:
-        if self._aborted.is_set():
-            raise InstrumentFaultError("the vacuum was switched off by an abort", code="aborted")
+        self._abort.check()
         if self._faults:
             raise self._faults.popleft()
 
-    async def _pause(self, duration_s: float) -> None:
-        """Wait, or less when somebody aborts."""
-        try:
-            async with asyncio.timeout(duration_s):
-                await self._aborted.wait()
-        except TimeoutError:
-            return
-        self._raise_faults()
-
     async def _send(self, command: str) -> None:
-        if self._link is None:
-            raise DisconnectedError("the Vacuum Module is not connected")
+        link = self._line.link
         self._asked.append(command.split(maxsplit=1)[0])
-        await self._link.send_line(command.encode("ascii"))
+        await link.send_line(command.encode("ascii"))
 
     async def _ask(self, command: str) -> str:
         """Send a command and return the fields of its answer; async lines are kept for later.
@@ -301,7 +263,7 @@ class OpentronsVacuum:
         deadline_s = asyncio.get_running_loop().time() + REPLY_S
         try:
             while True:
-                answer = self._take(text(await self._read(deadline_s)))
+                answer = self._take(text(await self._line.link.read_line_by(deadline_s)))
                 if answer is None:
                     continue
                 if ahead == 0:
@@ -318,14 +280,6 @@ class OpentronsVacuum:
         if isinstance(answer, InstrumentFaultError):
             raise answer
         return answer
-
-    async def _read(self, deadline_s: float) -> bytes:
-        if self._link is None:
-            raise DisconnectedError("the conversation with the Vacuum Module was closed")
-        left_s = deadline_s - asyncio.get_running_loop().time()
-        if left_s <= 0:
-            raise ReplyTimeoutError(f"no answer within {REPLY_S:g} s, other lines only")
-        return await self._link.read_line(timeout_s=left_s)
 
     def _take(self, line: str) -> str | InstrumentFaultError | None:
         """Return the answer to the oldest open question; None for async and late lines."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Final
@@ -13,15 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from platectl.bridge.library import VERSION, require
 from platectl.domain import frames
 from platectl.domain.errors import (
-    DisconnectedError,
     InstrumentFaultError,
     LinkError,
     MalformedReplyError,
     RefusedError,
 )
-from platectl.hal.instrument import DriverSetup, Identity
+from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict
-from platectl.transport.line import LineLink
+from platectl.transport.line import InstrumentLine, LineLink
 
 SOURCE: Final = (
     "lines of platectl.bridge, which run PyLabRobot 0.2.2 (read and run, its simulated backends)"
@@ -56,6 +54,15 @@ class BridgeSettings(BaseModel):
     )
 
 
+def bridged_info(device: str, makes: str, *interfaces: str, recorded: str) -> DriverInfo:
+    """What is said of a driver; `recorded` is the verb of its transcript."""
+    return DriverInfo(
+        name=f"pylabrobot_{device}", makes=f"{makes}, through PyLabRobot 0.2.2", interfaces=interfaces,
+        wire="child", source=SOURCE, unattested=UNATTESTED,
+        transcripts=(f"pylabrobot_{device}_{recorded}",),
+    )  # fmt: skip
+
+
 class Bridged:
     """One device behind one child; drivers add their verbs.
 
@@ -65,18 +72,20 @@ class Bridged:
 
     #: its name on the bridge
     device: ClassVar[str]
+    Settings: ClassVar[type[BridgeSettings]]
+    settings: BridgeSettings
 
     def __init__(self, setup: DriverSetup) -> None:
         require()
-        assert isinstance(setup.settings, BridgeSettings)  # noqa: S101  # the registry built it from Settings
-        self._general = setup.settings
+        self.settings = setup.settings_as(self.Settings)
         self._setup = setup
-        self._link: LineLink | None = None
+        self._line = InstrumentLine(
+            setup.open_stream, "the bridge", tx_end=b"", rx_end=frames.END, longest=LONGEST
+        )
         self._one_at_a_time = asyncio.Lock()
         self._id = 0
         self._owner = False
         self._resumed = False
-        self._out_of_step = False
         self._stamp = ""
         self._action = ""
         self._verb = 0
@@ -92,8 +101,8 @@ class Bridged:
         await self.aclose()
         identity = await self._look()
         await self._control("begin", now=self._setup.clock.now().isoformat())
-        if self._general.set_up_at_connect:
-            await self._query("ready", timeout_s=self._general.command_s)
+        if self.settings.set_up_at_connect:
+            await self._query("ready", timeout_s=self.settings.command_s)
         return identity
 
     async def observe(self) -> Identity:
@@ -122,7 +131,7 @@ class Bridged:
             LinkError: No usable answer now.
         """
         await self._look()
-        told = await self._query("recall", action=f"{action.id}#", timeout_s=self._general.reply_s)
+        told = await self._query("recall", action=f"{action.id}#", timeout_s=self.settings.reply_s)
         self._action, self._verb = "", 0
         try:
             return _judge(action, told["states"], str(told["since"]), busy=bool(told["busy"]))
@@ -131,23 +140,19 @@ class Bridged:
 
     async def abort(self) -> None:
         """Tell the child to cancel its verb and stop, without waiting for a turn."""
-        if self._link is not None:
-            with contextlib.suppress(LinkError):
-                await self._link.send_line(self._request("abort", {}))
+        await self._line.shout(self._request("abort", {}))
 
     async def aclose(self) -> None:
         """Close the line; the child lets go of the device and ends. Heating stays as it is."""
-        link, self._link = self._link, None
         self._owner = self._resumed = False
-        if link is not None:
-            await link.aclose()
+        await self._line.aclose()
 
     # For drivers -----------------------------------------------------------------------------
     async def _act(self, do: str, *, takes_s: float = 0.0, **given: Any) -> Any:
         """Have a verb done, once."""
         await self._resume()
         return await self._ask(
-            do, given, key=self._key(), timeout_s=takes_s + self._general.command_s
+            do, given, key=self._key(), timeout_s=takes_s + self.settings.command_s
         )
 
     def _key(self) -> str:
@@ -163,27 +168,24 @@ class Bridged:
         """Ask for something; it may be asked again."""
         if do != "recall":
             await self._resume()
-        return await self._ask(do, given, timeout_s=timeout_s or self._general.command_s)
+        return await self._ask(do, given, timeout_s=timeout_s or self.settings.command_s)
 
     # The conversation ------------------------------------------------------------------------
     async def _look(self) -> Identity:
-        if self._link is not None:
-            try:
-                return await self._hello()
-            except DisconnectedError:
-                owner = self._owner
-                await self.aclose()
-                self._owner = owner
-        self._out_of_step = False
-        stream = await self._setup.open_stream()
-        self._link = LineLink(stream, tx_end=b"", rx_end=frames.END, longest=LONGEST)
+        return await self._line.look(self._hello, self._hello_anew)
+
+    async def _hello_anew(self) -> Identity:
+        self._resumed = False
         return await self._hello()
 
     async def _hello(self) -> Identity:
-        general = self._general
-        given = {"device": self.device, "backend": general.backend, "trusted": general.trusted}
+        given = {
+            "device": self.device,
+            "backend": self.settings.backend,
+            "trusted": self.settings.trusted,
+        }
         try:
-            told = await self._ask("hello", given, timeout_s=general.reply_s)
+            told = await self._ask("hello", given, timeout_s=self.settings.reply_s)
         except RefusedError as error:
             raise InstrumentFaultError(str(error), code="settings") from error
         if not isinstance(told, dict) or told.get("version") != VERSION:
@@ -191,7 +193,7 @@ class Bridged:
         return Identity(str(told.get("backend")), firmware=f"PyLabRobot {told['version']}")
 
     async def _control(self, how: str, **more: str) -> None:
-        options = self._general.model_dump(mode="json")
+        options = self.settings.model_dump(mode="json")
         try:
             await self._ask(
                 how, {"device": self.device, "options": options, **more}, timeout_s=TAKE_S
@@ -214,17 +216,13 @@ class Bridged:
     async def _ask(
         self, do: str, given: Mapping[str, Any], *, timeout_s: float, key: str = ""
     ) -> Any:
-        if self._link is None:
-            raise DisconnectedError("the bridge is not connected")
+        link = self._line.link
         async with self._one_at_a_time:
-            try:
-                if self._out_of_step:
-                    await self._link.drain(quiet_s=QUIET_S)
-                    self._out_of_step = False
-                return _result(await self._exchange(self._link, do, given, key, timeout_s))
-            except LinkError:
-                self._out_of_step = True
-                raise
+            with self._line.exchange():
+                if self._line.out_of_step:
+                    await link.drain(quiet_s=QUIET_S)
+                    self._line.out_of_step = False
+                return _result(await self._exchange(link, do, given, key, timeout_s))
 
     async def _exchange(
         self, link: LineLink, do: str, given: Mapping[str, Any], key: str, timeout_s: float
@@ -235,8 +233,7 @@ class Bridged:
         due_s = asyncio.get_running_loop().time() + timeout_s
         await link.send_line(request)
         while True:
-            left_s = due_s - asyncio.get_running_loop().time()
-            answer = frames.decode(await link.read_line(timeout_s=left_s))
+            answer = frames.decode(await link.read_line_by(due_s))
             if answer.get("id") == mine:
                 return answer
 

@@ -8,9 +8,10 @@ from typing import Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import RefusedError
+from platectl.hal.checks import check_within
 from platectl.hal.instrument import DriverInfo, DriverSetup
 from platectl.hal.liquids import Channels, DeckItem, PipettingLimits
-from platectl_drivers.pylabrobot.bridged import SOURCE, UNATTESTED, Bridged, BridgeSettings
+from platectl_drivers.pylabrobot.bridged import Bridged, BridgeSettings, bridged_info
 
 
 class Carrier(BaseModel):
@@ -51,22 +52,15 @@ class PyLabRobotHandler(Bridged):
     of them. No handler of PyLabRobot 0.2.2 takes a row. `height_mm` goes out as `liquid_height`.
     """
 
-    info: ClassVar[DriverInfo] = DriverInfo(
-        name="pylabrobot_handler",
-        makes="Hamilton STAR and Vantage, Tecan EVO and other handlers, through PyLabRobot 0.2.2",
-        interfaces=("LiquidHandler",),
-        wire="child",
-        source=SOURCE,
-        unattested=UNATTESTED,
-        transcripts=("pylabrobot_handler_transfer",),
-    )
+    info: ClassVar[DriverInfo] = bridged_info(
+        "handler", "Hamilton STAR and Vantage, Tecan EVO and other handlers", "LiquidHandler", recorded="transfer",
+    )  # fmt: skip
     Settings = HandlerSettings
+    settings: HandlerSettings
     device = "handler"
 
     def __init__(self, setup: DriverSetup) -> None:
         super().__init__(setup)
-        assert isinstance(setup.settings, HandlerSettings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
         self._wanted: Channels = self.settings.channels[0]
 
     @property
@@ -136,9 +130,8 @@ class PyLabRobotHandler(Bridged):
     async def _stroke(
         self, do: str, labware: str, well: str, volume_ul: float, flow_ul_per_s: float, height_mm: float
     ) -> None:  # fmt: skip
-        low, high = self.settings.min_volume_ul, self.settings.max_volume_ul
-        if not low <= volume_ul <= high:
-            raise RefusedError(f"cannot {do} {volume_ul:g} uL; {low:g} to {high:g} uL")
+        limits = self.settings.min_volume_ul, self.settings.max_volume_ul
+        check_within(volume_ul, limits, do, "uL")
         if not (flow_ul_per_s > 0 and height_mm >= 0):
             raise RefusedError(f"cannot {do} at {flow_ul_per_s:g} uL/s, {height_mm:g} mm up")
         await self._act(

@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import RefusedError
 from platectl.hal.cells import Climate
-from platectl.hal.instrument import DriverInfo, DriverSetup
-from platectl_drivers.pylabrobot.bridged import (
-    SOURCE,
-    UNATTESTED,
-    Bridged,
-    BridgeSettings,
-    number,
-)
+from platectl.hal.checks import check_duration, check_within
+from platectl.hal.instrument import DriverInfo
+from platectl_drivers.pylabrobot.bridged import Bridged, BridgeSettings, bridged_info, number
 
 PLATE = "pylabrobot.resources.cor_96_wellplate_360uL_Fb"
-
-
-def _within(value: float, limits: tuple[float, float], what: str, unit: str) -> None:
-    """Refuse a value outside its limits, and what is no number."""
-    low, high = limits
-    if not low <= value <= high:
-        raise RefusedError(f"cannot {what} {value:g} {unit}; {low:g} to {high:g} {unit}")
 
 
 class ThermostatSettings(BridgeSettings):
@@ -37,26 +24,16 @@ class ThermostatSettings(BridgeSettings):
 class PyLabRobotThermostat(Bridged):
     """Drives one heated or cooled nest; satisfies `platectl.hal.handling.ThermalNest`."""
 
-    info: ClassVar[DriverInfo] = DriverInfo(
-        name="pylabrobot_thermostat",
-        makes="Inheco CPAC, Opentrons Temperature Module and others, through PyLabRobot 0.2.2",
-        interfaces=("ThermalNest",),
-        wire="child",
-        source=SOURCE,
-        unattested=UNATTESTED,
-        transcripts=("pylabrobot_thermostat_heat",),
-    )
-    Settings: ClassVar[type[ThermostatSettings]] = ThermostatSettings
+    info: ClassVar[DriverInfo] = bridged_info(
+        "thermostat", "Inheco CPAC, Opentrons Temperature Module and others", "ThermalNest", recorded="heat",
+    )  # fmt: skip
+    Settings = ThermostatSettings
+    settings: ThermostatSettings
     device = "thermostat"
-
-    def __init__(self, setup: DriverSetup) -> None:
-        super().__init__(setup)
-        assert isinstance(setup.settings, ThermostatSettings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
 
     async def set_temperature(self, temperature_c: float) -> None:
         """Set the target; a nest that cannot cool is left to cool down. Errors as `ThermalNest`."""
-        _within(temperature_c, self.settings.temperature_c, "hold", "C")
+        check_within(temperature_c, self.settings.temperature_c, "hold", "C")
         await self._act("heat", temperature_c=temperature_c)
 
     async def read_temperature_c(self) -> float:
@@ -81,33 +58,22 @@ class PyLabRobotShaker(PyLabRobotThermostat):
     dies is stopped and released in time.
     """
 
-    info: ClassVar[DriverInfo] = DriverInfo(
-        name="pylabrobot_shaker",
-        makes="Inheco Thermoshake, Hamilton Heater Shaker and others, through PyLabRobot 0.2.2",
-        interfaces=("Shaker",),
-        wire="child",
-        source=SOURCE,
-        unattested=UNATTESTED,
-        transcripts=("pylabrobot_shaker_shake",),
-    )
+    info: ClassVar[DriverInfo] = bridged_info(
+        "shaker", "Inheco Thermoshake, Hamilton Heater Shaker and others", "Shaker", recorded="shake",
+    )  # fmt: skip
     Settings = ShakerSettings
+    settings: ShakerSettings
     device = "shaker"
-
-    def __init__(self, setup: DriverSetup) -> None:
-        super().__init__(setup)
-        assert isinstance(setup.settings, ShakerSettings)  # noqa: S101  # the registry built it from Settings
-        self._speed_rpm = setup.settings.speed_rpm
 
     @property
     def speed_range_rpm(self) -> tuple[float, float]:
         """Slowest and fastest speed of the settings."""
-        return self._speed_rpm
+        return self.settings.speed_rpm
 
     async def shake(self, *, speed_rpm: float, duration_s: float) -> None:
         """Clamp, shake for the duration, stop, release; errors as `Shaker`."""
-        _within(speed_rpm, self._speed_rpm, "shake at", "rpm")
-        if not (math.isfinite(duration_s) and duration_s > 0):
-            raise RefusedError(f"cannot shake for {duration_s:g} s")
+        check_within(speed_rpm, self.settings.speed_rpm, "shake at", "rpm")
+        check_duration(duration_s)
         await self._act("shake", takes_s=duration_s, speed_rpm=speed_rpm, duration_s=duration_s)
 
 
@@ -121,27 +87,17 @@ class SealerSettings(BridgeSettings):
 class PyLabRobotSealer(Bridged):
     """Drives one heat sealer; satisfies `platectl.hal.handling.Sealer`."""
 
-    info: ClassVar[DriverInfo] = DriverInfo(
-        name="pylabrobot_sealer",
-        makes="Azenta a4S and other sealers, through PyLabRobot 0.2.2",
-        interfaces=("Sealer",),
-        wire="child",
-        source=SOURCE,
-        unattested=UNATTESTED,
-        transcripts=("pylabrobot_sealer_seal",),
-    )
+    info: ClassVar[DriverInfo] = bridged_info(
+        "sealer", "Azenta a4S and other sealers", "Sealer", recorded="seal",
+    )  # fmt: skip
     Settings = SealerSettings
+    settings: SealerSettings
     device = "sealer"
-
-    def __init__(self, setup: DriverSetup) -> None:
-        super().__init__(setup)
-        assert isinstance(setup.settings, SealerSettings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
 
     async def seal(self, *, temperature_c: float, duration_s: float) -> None:
         """Seal at whole degrees; errors as `Sealer`."""
-        _within(temperature_c, self.settings.temperature_c, "seal at", "C")
-        _within(duration_s, self.settings.duration_s, "seal for", "s")
+        check_within(temperature_c, self.settings.temperature_c, "seal at", "C")
+        check_within(duration_s, self.settings.duration_s, "seal for", "s")
         if temperature_c != int(temperature_c):
             raise RefusedError(f"cannot seal at {temperature_c:g} C; whole degrees only")
         await self._act(
@@ -161,22 +117,12 @@ class IncubatorSettings(BridgeSettings):
 class PyLabRobotIncubator(Bridged):
     """Drives one incubator; satisfies `platectl.hal.cells.Incubator`."""
 
-    info: ClassVar[DriverInfo] = DriverInfo(
-        name="pylabrobot_incubator",
-        makes="Liconic STX, Thermo and Heraeus Cytomat, Inheco incubators, through PyLabRobot 0.2.2",
-        interfaces=("Incubator",),
-        wire="child",
-        source=SOURCE,
-        unattested=UNATTESTED,
-        transcripts=("pylabrobot_incubator_fetch",),
-    )
+    info: ClassVar[DriverInfo] = bridged_info(
+        "incubator", "Liconic STX, Thermo and Heraeus Cytomat, Inheco incubators", "Incubator", recorded="fetch",
+    )  # fmt: skip
     Settings = IncubatorSettings
+    settings: IncubatorSettings
     device = "incubator"
-
-    def __init__(self, setup: DriverSetup) -> None:
-        super().__init__(setup)
-        assert isinstance(setup.settings, IncubatorSettings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
 
     @property
     def slots(self) -> int:
@@ -185,7 +131,7 @@ class PyLabRobotIncubator(Bridged):
 
     async def set_temperature(self, temperature_c: float) -> None:
         """Set the temperature; errors as `Incubator`."""
-        _within(temperature_c, self.settings.temperature_c, "hold", "C")
+        check_within(temperature_c, self.settings.temperature_c, "hold", "C")
         await self._act("heat", temperature_c=temperature_c)
 
     async def read_climate(self) -> Climate:
@@ -227,22 +173,12 @@ class ArmSettings(BridgeSettings):
 class PyLabRobotArm(Bridged):
     """Drives one arm; satisfies `platectl.hal.handling.PlateMover`."""
 
-    info: ClassVar[DriverInfo] = DriverInfo(
-        name="pylabrobot_arm",
-        makes="Brooks PreciseFlex 400 and 3400, through PyLabRobot 0.2.2",
-        interfaces=("PlateMover",),
-        wire="child",
-        source=SOURCE,
-        unattested=UNATTESTED,
-        transcripts=("pylabrobot_arm_move",),
-    )
+    info: ClassVar[DriverInfo] = bridged_info(
+        "arm", "Brooks PreciseFlex 400 and 3400", "PlateMover", recorded="move",
+    )  # fmt: skip
     Settings = ArmSettings
+    settings: ArmSettings
     device = "arm"
-
-    def __init__(self, setup: DriverSetup) -> None:
-        super().__init__(setup)
-        assert isinstance(setup.settings, ArmSettings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
 
     async def move_plate(self, source: str, target: str) -> None:
         """Take the topmost plate at `source` to `target`; errors as `PlateMover`."""

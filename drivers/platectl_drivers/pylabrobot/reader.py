@@ -23,14 +23,9 @@ from platectl.hal.reading import (
     ReadFlag,
 )
 from platectl.hal.recovery import Action, Fate, Verdict
+from platectl.transport.abort import Abort
 from platectl.transport.handed import Handed
-from platectl_drivers.pylabrobot.bridged import (
-    SOURCE,
-    UNATTESTED,
-    Bridged,
-    BridgeSettings,
-    number,
-)
+from platectl_drivers.pylabrobot.bridged import Bridged, BridgeSettings, bridged_info, number
 
 FORMAT_WELLS: Final = 96
 UNITS: Final[Mapping[Mode, Literal["AU", "RFU", "RLU"]]] = {
@@ -63,23 +58,16 @@ class PyLabRobotReader(Bridged):
     keeps nothing of it: after a broken line it is read anew.
     """
 
-    info: ClassVar[DriverInfo] = DriverInfo(
-        name="pylabrobot_reader",
-        makes="BMG, BioTek, Tecan and Molecular Devices readers, through PyLabRobot 0.2.2",
-        interfaces=("PlateReader", "EndpointReader"),
-        wire="child",
-        source=SOURCE,
-        unattested=UNATTESTED,
-        transcripts=("pylabrobot_reader_read",),
-    )
+    info: ClassVar[DriverInfo] = bridged_info(
+        "reader", "BMG, BioTek, Tecan and Molecular Devices readers", "PlateReader", "EndpointReader", recorded="read",
+    )  # fmt: skip
     Settings = ReaderSettings
+    settings: ReaderSettings
     device = "reader"
 
     def __init__(self, setup: DriverSetup) -> None:
         super().__init__(setup)
-        assert isinstance(setup.settings, ReaderSettings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
-        self._stop = asyncio.Event()
+        self._abort = Abort("the read was aborted")
         self._handed = Handed()
 
     @property
@@ -151,13 +139,13 @@ class PyLabRobotReader(Bridged):
 
     async def abort(self) -> None:
         """Stop after the pass under way, which the child is told to cancel."""
-        self._stop.set()
+        self._abort.call()
         await super().abort()
 
     async def read_kinetic(self, read: KineticRead) -> AsyncIterator[Frame | Addition]:
         """Read pass by pass; errors as `PlateReader`."""
         self._check(read)
-        self._stop.clear()
+        self._abort.clear()
         self._handed.begin()
         await self._resume()
         loop = asyncio.get_running_loop()
@@ -165,9 +153,9 @@ class PyLabRobotReader(Bridged):
         for index in range(read.passes):
             late_s = begun_s + index * read.interval_s - loop.time()
             if late_s > 0:
-                await self._wait(late_s)
+                await self._abort.pause(late_s)
             for channel in range(len(read.channels)):
-                self._stop_if_aborted()
+                self._abort.check()
                 yield await self._pass(read, index, channel)
 
     async def read_endpoint(self, read: EndpointRead) -> EndpointReading:
@@ -212,17 +200,6 @@ class PyLabRobotReader(Bridged):
         for channel in read.channels:
             _check_nm(channel.excitation_nm, self.settings.excitation_nm)
             _check_nm(channel.emission_nm, self.settings.emission_nm)
-
-    async def _wait(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._stop.wait()
-        except TimeoutError:
-            return
-
-    def _stop_if_aborted(self) -> None:
-        if self._stop.is_set():
-            raise InstrumentFaultError("the read was aborted", code="aborted")
 
     async def _pass(self, read: KineticRead, index: int, channel: int) -> Frame:
         what = read.channels[channel]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
@@ -11,7 +10,6 @@ import structlog
 
 from platectl.domain import frames
 from platectl.domain.errors import (
-    DisconnectedError,
     InstrumentFaultError,
     LinkError,
     MalformedReplyError,
@@ -23,7 +21,7 @@ from platectl.hal.handling import Operator, Prompt
 from platectl.hal.instrument import DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict
 from platectl.transport.handed import Handed
-from platectl.transport.line import LineLink
+from platectl.transport.line import InstrumentLine, LineLink
 from platectl_drivers.sila2.mapping import Call, Settings
 
 log = structlog.get_logger()
@@ -50,14 +48,14 @@ class Sila:
     needs: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
+        self.settings = setup.settings_as(Settings)
         self._setup = setup
         self._person: Operator | None = setup.extras.get("operator")
-        self._link: LineLink | None = None
+        self._line = InstrumentLine(
+            setup.open_stream, "the server", tx_end=b"", rx_end=frames.END, longest=LONGEST
+        )
         self._one_at_a_time = asyncio.Lock()
         self._id = 0
-        self._out_of_step = False
         self._handed = Handed()
         self._stamp = ""
         self._number = 0
@@ -70,7 +68,7 @@ class Sila:
             InstrumentFaultError: `code` "unsupported" if it lacks a feature, or the lab file maps no verb.
         """
         await self.aclose()
-        told = await self._look()
+        told = await self._line.look(self._hello)
         if lacks := [verb for verb in self.needs if verb not in self.settings.verbs]:
             raise InstrumentFaultError(
                 f"the lab file maps no {', '.join(lacks)}", code="unsupported"
@@ -95,7 +93,7 @@ class Sila:
         Raises:
             LinkError: No usable answer.
         """
-        return _identity(await self._look())
+        return _identity(await self._line.look(self._hello))
 
     async def take_over(self) -> Identity:
         """As `observe`; what the server does goes on."""
@@ -107,7 +105,7 @@ class Sila:
         Raises:
             LinkError: No usable answer.
         """
-        await self._look()
+        await self._line.look(self._hello)
         states = await self._ask(
             "recall", {"action": f"{action.id}#"}, timeout_s=self.settings.reply_s
         )
@@ -131,17 +129,12 @@ class Sila:
 
     async def abort(self) -> None:
         """Call what the lab file maps to `abort`, without waiting for a turn."""
-        if self._link is None:
-            return
-        with contextlib.suppress(LinkError):
-            for call in self.settings.abort:
-                await self._link.send_line(self._request("call", _with(call, {})))
+        for call in self.settings.abort:
+            await self._line.shout(self._request("call", _with(call, {})))
 
     async def aclose(self) -> None:
         """Let go of the server; what it does goes on."""
-        link, self._link = self._link, None
-        if link is not None:
-            await link.aclose()
+        await self._line.aclose()
 
     # For drivers --------------------------------------------------------------------------------
     async def _act(self, verb: str, **arguments: Any) -> None:
@@ -155,9 +148,6 @@ class Sila:
             self._number += 1
             action = f"{self._stamp}.{self._number}"
         for number, (call, given) in enumerate(asked, 1):
-            if self._link is None:
-                raise DisconnectedError("the server is not connected")
-            self._handed.hand()
             key = f"{action}#{verb}.{number}"
             await self._ask("call", given, key=key, timeout_s=self.settings.silent_s)
             if call.wait:
@@ -172,17 +162,6 @@ class Sila:
         return reading.heard(await self._ask("get", given, timeout_s=self.settings.reply_s))
 
     # The conversation ---------------------------------------------------------------------------
-    async def _look(self) -> dict[str, Any]:
-        if self._link is not None:
-            try:
-                return await self._hello()
-            except DisconnectedError:
-                await self.aclose()
-        self._out_of_step = False
-        stream = await self._setup.open_stream()
-        self._link = LineLink(stream, tx_end=b"", rx_end=frames.END, longest=LONGEST)
-        return await self._hello()
-
     async def _hello(self) -> dict[str, Any]:
         told = await self._ask("hello", {}, timeout_s=self.settings.reply_s)
         if not isinstance(told, dict) or not isinstance(told.get("features"), list):
@@ -198,20 +177,16 @@ class Sila:
         self, do: str, given: Mapping[str, Any], *, timeout_s: float, key: str = ""
     ) -> Any:
         """Ask, hear what comes before the answer, and give the answer."""
-        if self._link is None:
-            raise DisconnectedError("the server is not connected")
+        link = self._line.link
         async with self._one_at_a_time:
-            try:
-                if self._out_of_step:
-                    await self._link.drain(quiet_s=QUIET_S)
-                    self._out_of_step = False
-                await self._link.send_line(self._request(do, given, key))
-                return _result(await self._answer(self._link, self._id, timeout_s))
-            except OutcomeUnknownError:
-                raise  # it was answered
-            except LinkError:
-                self._out_of_step = True
-                raise
+            with self._line.exchange():
+                if self._line.out_of_step:
+                    await link.drain(quiet_s=QUIET_S)
+                    self._line.out_of_step = False
+                if key:
+                    self._handed.hand()
+                await link.send_line(self._request(do, given, key))
+                return _result(await self._answer(link, self._id, timeout_s))
 
     async def _answer(self, link: LineLink, mine: int, timeout_s: float) -> dict[str, Any]:
         """The answer to a question; each word about its progress is as good as time."""

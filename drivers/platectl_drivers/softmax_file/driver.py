@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -11,21 +10,18 @@ from typing import ClassVar, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import (
-    DisconnectedError,
-    InstrumentFaultError,
     RefusedError,
-    ReplyTimeoutError,
-    UserInputError,
 )
 from platectl.domain.wells import PlateFormat
+from platectl.hal.checks import check_title, check_wells, check_within
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.reading import Addition, Frame, InjectionLimits, KineticRead, ReaderFeatures
 from platectl.hal.recovery import Action, Verdict
-from platectl.hal.stream import DropFolder
+from platectl.transport.drop_watch import DropWatch, Found, Patience, folder_of
 from platectl_drivers.softmax_file.export_file import parse_export
 from platectl_drivers.softmax_file.frames import Timing, columns_of, items_of, sections_of
 from platectl_drivers.softmax_file.traces import read_traces
-from platectl_drivers.softmax_file.watch import Found, Watch
+from platectl_drivers.softmax_file.watch import look
 
 MODEL: Final = "FlexStation 3"
 PLATE: Final = PlateFormat.of(96)
@@ -36,8 +32,6 @@ VOLUME_UL: Final = (1.0, 200.0)
 SPEED_UL_PER_S: Final = (16.0, 128.0)
 #: verbs that a person does, or that nobody does
 HARMLESS: Final = frozenset({"open_drawer", "close_drawer", "set_temperature"})
-#: a whole file that comes when the time is over is looked at once more after so long
-SETTLING_S: Final = 1.0
 #: the pipettor's height is set as a volume that would stand as high
 HEIGHT_UL: Final = (1.0, 300.0)
 
@@ -86,11 +80,10 @@ class SoftmaxFile:
     read_traces = staticmethod(read_traces)
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self._settings = setup.settings
+        self._settings = setup.settings_as(Settings)
         self._clock = setup.clock
         self._folder = setup.folder
-        self._aborted = asyncio.Event()
+        self._patience = Patience(setup.clock, self._settings.poll_s)
         #: when reads in doubt were ordered, by title, on the host's clock
         self._ordered_s: dict[str, float] = {}
 
@@ -131,7 +124,7 @@ class SoftmaxFile:
             DisconnectedError: The folder cannot be read.
             UserInputError: The lab file gives no folder.
         """
-        await self._drop().names()
+        await folder_of(self._folder, MODEL).names()
         return Identity(MODEL)
 
     async def set_temperature(self, temperature_c: float | None) -> None:
@@ -186,10 +179,9 @@ class SoftmaxFile:
         """
         self._check(read)
         read = replace(read, columns=columns_of(read))
-        self._aborted.clear()
         begun_s = self._clock.monotonic_s()
-        watch = Watch(self._drop(), read.title, self._clock)
-        there = await watch.present()
+        watch = self._watch(read.title)
+        there = list(await watch.present())
         if watch.unreadable:
             raise RefusedError(f"exports could not be collected: {watch.unreadable}")
         if there:
@@ -207,10 +199,10 @@ class SoftmaxFile:
         """
         self._check(read)
         read = replace(read, columns=columns_of(read))
-        self._aborted.clear()
         begun_s = self._ordered_s.get(read.title, self._clock.monotonic_s())
-        watch = Watch(self._drop(), read.title, self._clock)
-        at_once = bool(await watch.whole_now())
+        watch = self._watch(read.title)
+        await watch.present()
+        at_once = bool(watch.whole)
         async for item in self._collect(watch, read, begun_s, at_once=at_once):
             yield item
 
@@ -237,19 +229,19 @@ class SoftmaxFile:
         title = str(action.arguments["title"])
         passed_s = (self._clock.now() - action.sent_at).total_seconds()
         self._ordered_s[title] = self._clock.monotonic_s() - passed_s
-        watch = Watch(self._drop(), title, self._clock)
-        whole = await watch.whole_now()
-        if watch.unreadable:
-            raise DisconnectedError(f"exports cannot be read: {watch.unreadable}")
+        watch = self._watch(title)
+        await watch.must_read()
+        whole = watch.whole
         evidence = {"title": title, "whole": whole, "sent_s_ago": passed_s, "seen": watch.seen()}
         if len(whole) > 1:
             return Verdict("unknown", evidence)
         return Verdict("done" if whole else "running", evidence)
 
     async def _collect(
-        self, watch: Watch, read: KineticRead, begun_s: float, *, at_once: bool = False
+        self, watch: DropWatch, read: KineticRead, begun_s: float, *, at_once: bool = False
     ) -> AsyncIterator[Frame | Addition]:
-        found = await self._wait_for(watch, read)
+        timeout_s = self.read_duration_s(read) + self._settings.margin_s
+        found = await self._patience.until_whole(watch, read.title, timeout_s)
         export = parse_export(found.data, found.name)
         per_column = self._settings.sections == "column"
         sections = sections_of(export, read, per_column=per_column, name=found.name)
@@ -262,22 +254,10 @@ class SoftmaxFile:
 
     async def abort(self) -> None:
         """Stop waiting; the reader cannot be stopped from here."""
-        self._aborted.set()
+        self._patience.abort.call()
 
     async def aclose(self) -> None:
         """Nothing to give back."""
-
-    async def _wait_for(self, watch: Watch, read: KineticRead) -> Found:
-        whole_s = self.read_duration_s(read) + self._settings.margin_s
-        due_s = self._clock.monotonic_s() + whole_s
-        while (found := await watch.look()) is None:
-            left_s = due_s - self._clock.monotonic_s()
-            if left_s <= 0 and not watch.whole:
-                raise ReplyTimeoutError(
-                    f"no whole export titled {read.title!r} within {whole_s:.0f} s; {watch.seen()}"
-                )
-            await self._pause(min(left_s, self._settings.poll_s) if left_s > 0 else SETTLING_S)
-        return found
 
     def _timing(self, read: KineticRead, found: Found, begun_s: float) -> Timing:
         """Count back from when the file was first seen; nothing was read before the wait began."""
@@ -294,10 +274,7 @@ class SoftmaxFile:
         return read.baseline_s + read.record_s + self._settings.column_overhead_s
 
     def _check(self, read: KineticRead) -> None:
-        if not (read.title.isascii() and read.title.isprintable()) or (
-            not read.title or read.title != read.title.strip()
-        ):
-            raise RefusedError(f"{read.title!r} cannot be a title; use plain printable ASCII")
+        check_title(read.title)
         self._check_wells(read)
         known = self.features
         for channel in read.channels:
@@ -322,8 +299,7 @@ class SoftmaxFile:
         self._check_injection(read, known.injection)
 
     def _check_wells(self, read: KineticRead) -> None:
-        if not read.wells or len(set(read.wells)) != len(read.wells):
-            raise RefusedError("give each well once")
+        check_wells(read.wells)
         if not read.channels or len(set(read.channels)) != len(read.channels):
             raise RefusedError("give each channel once")
         if strange := [well for well in read.wells if well not in PLATE.by_row()]:
@@ -341,28 +317,12 @@ class SoftmaxFile:
     def _check_injection(self, read: KineticRead, limits: InjectionLimits | None) -> None:
         if read.injection is None or limits is None:
             return
-        for value, (low, high), unit in (
+        for value, range_, unit in (
             (read.injection.volume_ul, limits.volume_ul, "uL"),
             (read.injection.speed_ul_per_s, limits.speed_ul_per_s, "uL/s"),
             (read.injection.height_mm, limits.height_mm, "mm"),
         ):
-            if not low <= value <= high:
-                raise RefusedError(f"cannot add {value:g} {unit}; {low:g} to {high:g} {unit}")
+            check_within(value, range_, "add", unit)
 
-    def _drop(self) -> DropFolder:
-        if self._folder is None:
-            raise UserInputError(
-                "SoftMax Pro answers by files; give it an address like drop:FOLDER"
-            )
-        return self._folder
-
-    async def _pause(self, duration_s: float) -> None:
-        try:
-            async with asyncio.timeout(duration_s):
-                await self._aborted.wait()
-        except TimeoutError:
-            return
-        raise InstrumentFaultError(
-            "waiting for the file was given up; the reader goes on until somebody stops it",
-            code="aborted",
-        )
+    def _watch(self, title: str) -> DropWatch:
+        return DropWatch(folder_of(self._folder, MODEL), title, look, self._clock)

@@ -19,6 +19,7 @@ from platectl.domain.errors import (
     ReplyTimeoutError,
 )
 from platectl.domain.wells import parse_well
+from platectl.hal.checks import check_within
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.reading import Addition, Frame, KineticRead, ReaderFeatures, ReadFlag
 from platectl.hal.recovery import Action, Verdict
@@ -72,8 +73,7 @@ class SpectraMax:
     Settings = Settings
 
     def __init__(self, setup: DriverSetup) -> None:
-        assert isinstance(setup.settings, Settings)  # noqa: S101  # the registry built it from Settings
-        self.settings = setup.settings
+        self.settings = setup.settings_as(Settings)
         self._setup = setup
         self._stream: ByteStream | None = None
         self._turn = asyncio.Lock()
@@ -197,9 +197,8 @@ class SpectraMax:
 
     async def set_temperature(self, temperature_c: float | None) -> None:
         """Set the chamber; None is off."""
-        low, high = self.features.temperature_c
-        if temperature_c is not None and not low <= temperature_c <= high:
-            raise RefusedError(f"cannot hold {temperature_c:g} C; {low:g} to {high:g} C")
+        if temperature_c is not None:
+            check_within(temperature_c, self.features.temperature_c, "hold", "C")
         async with self._turn:
             await self._ask(f"!TEMP {temperature_c or 0:g}")
         self._target_c = temperature_c

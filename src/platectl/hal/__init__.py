@@ -1,1 +1,1 @@
-"""What instruments promise: interfaces and capability data only."""
+"""What instruments promise: interfaces, capability data, and what is refused against them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel
 
@@ -12,6 +12,7 @@ from platectl.domain.clock import Clock
 from platectl.hal.recovery import Action, Verdict
 from platectl.hal.stream import Connector, DropFolder
 
+S = TypeVar("S", bound=BaseModel)
 Maturity = Literal["paper", "captured", "bench", "field"]
 
 
@@ -64,6 +65,16 @@ class DriverSetup:
     settings: BaseModel
     folder: DropFolder | None = None
     extras: Mapping[str, Any] = field(default_factory=dict)
+
+    def settings_as(self, kind: type[S]) -> S:
+        """The settings, as the `Settings` of the driver.
+
+        Raises:
+            TypeError: They are of another driver; the registry builds them from the right model.
+        """
+        if not isinstance(self.settings, kind):
+            raise TypeError(f"{self.name} is built with {type(self.settings).__name__}")
+        return self.settings
 
 
 class Instrument(Protocol):

@@ -44,3 +44,22 @@ class Verdict:
     evidence: Mapping[str, Any] = field(default_factory=dict)
     wells: tuple[str, ...] = ()
     remembered: bool = False
+
+
+def settable(evidence: Mapping[str, Any], *, as_set: bool) -> Verdict:
+    """What became of an action that sets something which can be read back, and set again."""
+    return Verdict("done" if as_set else "not_done", evidence, remembered=not as_set)
+
+
+def setpoint_verdict(
+    action: Action, target_c: float | None, evidence: Mapping[str, Any], *, within_c: float
+) -> Verdict:
+    """What became of `set_temperature` or `stop_heating`, by the setpoint now; None is off."""
+    if action.verb == "stop_heating":
+        return settable(evidence, as_set=target_c is None)
+    if action.verb != "set_temperature":
+        return Verdict("unknown", {**evidence, "verb": action.verb})
+    asked_c = action.arguments.get("temperature_c")
+    if target_c is None or asked_c is None:
+        return settable(evidence, as_set=False)
+    return settable(evidence, as_set=abs(target_c - float(asked_c)) < within_c)

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TypeVar
 
-from platectl.domain.errors import MalformedReplyError, ReplyTimeoutError
-from platectl.hal.stream import ByteStream
+from platectl.domain.errors import (
+    DisconnectedError,
+    LinkError,
+    MalformedReplyError,
+    OutcomeUnknownError,
+    ReplyTimeoutError,
+)
+from platectl.hal.stream import ByteStream, Connector
+
+T = TypeVar("T")
 
 
 class LineLink:
@@ -62,6 +72,17 @@ class LineLink:
         del self._buffer[: cut + len(self._rx_end)]
         return line
 
+    async def read_line_by(self, due_s: float) -> bytes:
+        """Return the next line that comes before `due_s` on the clock of the event loop.
+
+        Raises:
+            ReplyTimeoutError: The time is over, whatever has been said meanwhile; also as `read_line`.
+        """
+        left_s = due_s - asyncio.get_running_loop().time()
+        if left_s <= 0:  # it may talk without end and never say what is waited for
+            raise ReplyTimeoutError("it talks, but not of what it was asked")
+        return await self.read_line(timeout_s=left_s)
+
     async def ask(self, line: bytes, *, timeout_s: float) -> bytes:
         """Send one line and return the next line that comes."""
         await self.send_line(line)
@@ -86,3 +107,88 @@ class LineLink:
 
     def _rest(self) -> str:
         return f"; only {bytes(self._buffer[:60])!r} came" if self._buffer else ""
+
+
+class InstrumentLine:
+    """The line to one instrument: opened when it is needed, opened anew when it is gone.
+
+    `out_of_step` says that an answer to an earlier question may still come. A driver passes over it
+    before it asks again, in the way of its instrument; a new line is in step.
+    """
+
+    def __init__(
+        self,
+        open_stream: Connector,
+        instrument: str,
+        *,
+        tx_end: bytes,
+        rx_end: bytes,
+        longest: int = 65536,
+    ) -> None:
+        self._open_stream = open_stream
+        self._instrument = instrument
+        self._ends = (tx_end, rx_end, longest)
+        self._link: LineLink | None = None
+        self.out_of_step = False
+
+    @property
+    def link(self) -> LineLink:
+        """The conversation of the moment.
+
+        Raises:
+            DisconnectedError: There is none.
+        """
+        if self._link is None:
+            raise DisconnectedError(f"{self._instrument} is not connected")
+        return self._link
+
+    async def open(self) -> LineLink:
+        """Open it if it is not open.
+
+        Raises:
+            DisconnectedError: The other side cannot be reached.
+        """
+        if self._link is None:
+            tx_end, rx_end, longest = self._ends
+            stream = await self._open_stream()
+            self._link = LineLink(stream, tx_end=tx_end, rx_end=rx_end, longest=longest)
+            self.out_of_step = False
+        return self._link
+
+    async def look(
+        self, again: Callable[[], Awaitable[T]], anew: Callable[[], Awaitable[T]] | None = None
+    ) -> T:
+        """Return what `again` finds out; on a new line, if there is none or it is gone, what `anew` does.
+
+        Without `anew` a new line is asked as the old one is.
+        """
+        if self._link is not None:
+            try:
+                return await again()
+            except DisconnectedError:
+                await self.aclose()
+        await self.open()
+        return await (anew or again)()
+
+    @contextlib.contextmanager
+    def exchange(self) -> Iterator[None]:
+        """A question and its answer; out of step when it breaks."""
+        try:
+            yield
+        except OutcomeUnknownError:
+            raise  # it was answered
+        except LinkError:
+            self.out_of_step = True
+            raise
+
+    async def shout(self, line: bytes) -> None:
+        """Send without waiting for a turn or an answer, if it is open; never raises LinkError."""
+        if self._link is not None:
+            with contextlib.suppress(LinkError):
+                await self._link.send_line(line)
+
+    async def aclose(self) -> None:
+        """Close it; harmless when repeated."""
+        link, self._link = self._link, None
+        if link is not None:
+            await link.aclose()
