@@ -23,8 +23,9 @@ from platectl.steps import CLEARING
 
 #: how long a person is waited for who has to take a plate away
 CLEARING_PATIENCE_S: Final = 1800.0
-#: what a person may say about plates that are held after one that is no good
+#: what a person may say about plates that are held after one that is no good, and for how long at least
 HELD: Final[tuple[Remedy, ...]] = ("go_on", "drop_plate", "hold", "abort")
+HELD_PATIENCE_S: Final = 1800.0
 
 
 def kind_of_error(error: PlatectlError) -> ErrorKind:
@@ -98,7 +99,8 @@ class Remedies:
                 self.questions.new_id(), step.id, step.plate, text, rule.options or HELD, "hold",
                 due=due,
             )  # fmt: skip
-            answer = await self._hold_meanwhile(question, rule.patience or 0.0, nothing_else)
+            patience_s = HELD_PATIENCE_S if rule.patience is None else rule.patience
+            answer = await self._hold_meanwhile(question, patience_s, nothing_else)
         elif rule.then != "ask":
             answer = Answer(rule.then, "policy", text)
         else:
