@@ -79,9 +79,9 @@ class ResourceQueues:
         await self.reorder(rank)
 
     async def join(self, steps: Sequence[Step], rank: Callable[[str], tuple[float, float]]) -> None:
-        """Take in further steps, and follow the plan that has them."""
+        """Take in further steps, and follow the plan that has them; those that are known stay."""
         async with self._changed:
-            for step in steps:
+            for step in (step for step in steps if step.id not in self._needs):
                 self._needs[step.id] = step.resources
                 for resource in step.resources:
                     self._queues[resource].append(step.id)

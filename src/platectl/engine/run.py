@@ -92,7 +92,7 @@ class Engine:
         self._aborted_by = ""
         self._main: asyncio.Task[Any] | None = None
         self._group: asyncio.TaskGroup | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._due: set[str] = set()
         self._times = StepTimes()
         self._salvage = Salvage(self._journal, instruments, self._times, self._remedies, ())
@@ -140,9 +140,9 @@ class Engine:
                          group.create_task(self._aside(self.gates.keep()))]  # fmt: skip
                 self._group = group
                 for step in self._left:
-                    self._start(step.id, self._step(step.id))
+                    self._start(step.id, self._step(step))
                 while self._tasks:
-                    await asyncio.wait(self._tasks)
+                    await asyncio.wait(self._tasks.values())
                 self._group = None
                 for task in aside:
                     task.cancel()
@@ -201,20 +201,22 @@ class Engine:
                 raise RefusedError(why)
             said = {"by": by, "reason": reason, "checks": list(checks)}
             grown = self._admission.admit(addition, self._due, said)
-            joined = [step for step in grown.steps if step.id not in self._steps]
+            for step in addition.steps:  # those of the run wait for other things from now on
+                if step.id in self._tasks:
+                    self._tasks[step.id].cancel()
             self._know(grown)
             self._timetable.move({
                 step.id: (step.planned_start_s, step.planned_end_s)
                 for step in grown.steps if step.id not in self.state.steps
             })  # fmt: skip
-            self._start("join", self._join(joined))
+            self._start(addition.key, self._join([self._steps[s.id] for s in addition.steps]))
         return self.state.added[addition.key]
 
     async def _join(self, steps: Sequence[Step]) -> None:
         await self.gates.sort()
         await self._queues.join(steps, self._timetable.rank)
         for step in steps:
-            self._start(step.id, self._step(step.id))
+            self._start(step.id, self._step(step))
 
     def _know(self, run: CompiledRun) -> None:
         """Go by a run, which may have more plates than before."""
@@ -228,10 +230,14 @@ class Engine:
 
     def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Do something that the run does not end before."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if self._tasks[name] is task:
+                del self._tasks[name]
+
         if self._group is not None:
-            task = self._group.create_task(work, name=name)
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks[name] = self._group.create_task(work, name=name)
+            self._tasks[name].add_done_callback(ended)
 
     def under_way(self) -> list[dict[str, Any]]:
         """Steps that run now: identity, title, instruments, seconds since their start and expected."""
@@ -289,20 +295,16 @@ class Engine:
         raise StoppedError
 
     # One step -----------------------------------------------------------------------------------
-    async def _step(self, name: str) -> None:
-        await self._wait_for_others(name)
-        step = self._steps[name]
+    async def _step(self, step: Step) -> None:
+        for before in step.after:
+            await self._done[before].wait()
         if not self._given_up(step):
             await self._wait_for_time(step)
-        self._due.add(name)
-        step = self._steps[name]
+        self._due.add(step.id)
         async with self._queues.turn(step):
             while not self._given_up(step) and not await self._enter(step):
-                self._due.discard(name)
                 await self._queues.let_pass(step, self._timetable.rank)
                 await self._wait_for_time(step)
-                self._due.add(name)
-                step = self._steps[name]
                 await self._queues.come(step)
             if self._given_up(step):
                 self._salvage.skip(step, self.state.dropped_plates[step.plate])
@@ -336,11 +338,6 @@ class Engine:
     def _given_up(self, step: Step) -> bool:
         return is_left_out(step, self._run, self.state)
 
-    async def _wait_for_others(self, name: str) -> None:
-        """Wait for what must be over before; plates that join may change what that is."""
-        while left := [n for n in self._steps[name].after if not self._done[n].is_set()]:
-            await self._done[left[0]].wait()
-
     async def _wait_for_time(self, step: Step) -> None:
         """Wait for the planned start and for what must pass before, but past no window's end."""
         windows = self._watch.ending_with(step)
@@ -348,7 +345,6 @@ class Engine:
             await self._done[window.start.step].wait()
         while True:
             await self.gates.pass_step(step)
-            await self._wait_for_others(step.id)
             planned_s = self._journal.began_s + self._timetable[step.id][0]
             due_s = self._times.due_s(step, windows, planned_s)
             if (left_s := due_s - self._journal.clock.monotonic_s()) <= MOMENT_S:
