@@ -221,3 +221,34 @@ def state_of(journal: Journal) -> Mapping[str, Any]:
     """What the ledger says of the gate."""
     ledger: Any = journal._ledger
     return next(event.data for event in ledger.events() if event.kind == "gate.closed")
+
+
+def opened(at_s: float, **put_off_s: float) -> Event:
+    data = {"after": ["P1"], "plates": list(put_off_s), "put_off_s": put_off_s}
+    return Event("gate.opened", monotonic_s=at_s, data=data)
+
+
+def test_what_was_put_off_stays_put_off_after_a_restart(run: CompiledRun) -> None:
+    begun = Event("step.claimed", "P2.B0", monotonic_s=50.0)
+
+    state = RunState.of([begun, opened(100.0, P2=600.0), opened(200.0, P2=60.0)])
+
+    late = state.put_off(run.steps)
+    assert late.keys() == {s.id for s in run.steps if s.plate == "P2"} - {"P2.B0"}
+    planned_s = next(s.planned_start_s for s in run.steps if s.id == "P2.B3")
+    assert late["P2.B3"][0] == pytest.approx(planned_s + 660.0)
+
+
+async def test_a_gap_in_the_night_makes_up_for_a_late_word() -> None:
+    steps = [made("P2.a", "flex"), made("P3.a", "flex"), made("P4.a", "flex")]
+    clock, state = VirtualClock(), RunState()
+    journal = Journal(Ledger(":memory:"), clock=clock, state=state, began_s=clock.monotonic_s())
+    timetable, queues = Timetable(steps), ResourceQueues(steps)
+    timetable.move({"P2.a": (-500.0, -440.0), "P3.a": (-440.0, -380.0), "P4.a": (900.0, 960.0)})
+    run: Any = SimpleNamespace(steps=steps)
+    keeper = PlanKeeper(run, journal, timetable, queues, Remedies(*[None] * 3), None)  # type: ignore[arg-type]  # asks nobody
+
+    put_off = await keeper.put_back({s.id for s in steps}, "P1: go_on")
+
+    assert put_off == {"P2": pytest.approx(500.0, abs=1), "P3": pytest.approx(500.0, abs=1)}
+    assert timetable["P4.a"] == (900.0, 960.0)

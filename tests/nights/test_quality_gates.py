@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import structlog
+from tests.cli.command import platectl
 from tests.nights.lives import child
 from tests.nights.test_channel import Running, until
 
@@ -128,17 +129,23 @@ def test_an_answer_from_another_terminal_puts_back_what_waited(
     orders = tmp_path / "orders.yaml"
     orders.write_text(PATIENT)
     lab = Running(
-        tmp_path / "run", Options(str(tmp_path / "gates.yaml"), policy=orders), record_wire=False
+        tmp_path / "run",
+        Options(str(tmp_path / "gates.yaml"), policy=orders),
+        record_wire=False,
     )
     status = until(lambda: both_bad(tell(lab.folder, "status")))
     question = status["questions"][0]
+    shown = platectl("status", "run", "--store", str(tmp_path)).stdout
 
-    tell(lab.folder, "answer", id=question["id"], option="go_on", by="Ana", reason="a trial")
+    said = ("--by", "Ana", "--reason", "a trial", "--store", str(tmp_path))
+    assert platectl("answer", "run", question["id"], "go_on", *said).returncode == 0
 
     finished = lab.end()
     opened = next(e for e in finished.events if e.kind == "gate.opened")
     first = next(e for e in finished.events if e.kind == "step.claimed" and e.step == "P3.F0")
     assert status["waiting"] == ["P3"]
+    assert f"due: {question['due']}" in shown
+    assert "P3 wait for a word about a plate before them" in shown
     assert "P1 is no good: Z' of the controls is" in question["text"]
     assert "P2 is no good: Z' of the controls is" in question["text"]
     assert datetime.fromisoformat(question["due"]) <= datetime.fromisoformat(opened.wall)

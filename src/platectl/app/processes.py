@@ -131,7 +131,7 @@ def _locked(path: Path) -> bool:
 def _signs(folder: Path) -> tuple[int, ...]:
     """What changes when something was written."""
     found = []
-    for name in ("ledger.db", "ledger.db-wal", "results.json", LOG):
+    for name in ("ledger.db", "ledger.db-wal", "report.html", "results.json", LOG):
         with suppress(FileNotFoundError):
             stat = (folder / name).stat()
             found += [stat.st_mtime_ns, stat.st_size]
@@ -170,18 +170,27 @@ def _said(path: Path) -> str:
 def _outcome(folder: Path, dropped: list[str]) -> dict[str, Any]:
     """What a run brought, for the morning report."""
     found: dict[str, Any] = {"dropped": dropped}
+    page = folder / "report.html"
     try:
-        results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        results = json.loads(_results(folder).read_text(encoding="utf-8"))
         rows, plates = results["results"], results["plates"]
         found |= {
             "results": len(rows), "passed": sum(row["status"] == "pass" for row in rows),
             "failed": [plate["name"] for plate in plates if plate["state"] == "fail"],
-            "review": results["review"]["standing"], "warnings": results["warnings"], "report": str(folder / "report.html"),
+            "review": results["review"]["standing"], "warnings": results["warnings"], "report": str(page),
         }  # fmt: skip
     except FileNotFoundError:
-        found["warnings"] = [
-            f"no results were written; `platectl report {folder.name}` tries again"
-        ]
+        tries = f"no results were written; `platectl report {folder.name}` tries again"
+        found |= {"report": str(page)} if page.exists() else {"warnings": [tries]}
     except (OSError, ValueError, KeyError, TypeError):
         found["warnings"] = ["the results cannot be read"]
     return found
+
+
+def _results(folder: Path) -> Path:
+    """The results of a run, or those of the newest version where they are withheld; counts of them tell no compound."""
+    made = sorted(
+        (folder / "analyses").glob("*/results.json"), key=lambda path: int(path.parent.name)
+    )
+    stored = folder / "results.json"
+    return stored if stored.exists() or not made else made[-1]

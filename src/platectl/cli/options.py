@@ -57,6 +57,17 @@ store_option = click.option(
 )  # fmt: skip
 
 
+def look_options(command: F) -> F:
+    """Who looks at results that are withheld, and why."""
+    by = click.option(
+        "--by", help="Who looks, where that is recorded (default: the user of this computer)."
+    )
+    reason = click.option(
+        "--reason", default="", help="Why; of a run that is not over or under codes it is recorded."
+    )
+    return by(reason(command))
+
+
 def file_options(command: F) -> F:
     """Options that name the three files of a run."""
     for option in (
