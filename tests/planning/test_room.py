@@ -100,6 +100,22 @@ def test_of_equal_things_it_takes_the_one_that_is_free() -> None:
     assert shared.times["P2.m2"][1] > spread.times["P2.m2"][1] + 500.0
 
 
+def test_plates_that_come_together_do_not_take_the_same_of_equal_things() -> None:
+    problem = problem_of_visits([two_visits(1000.0), two_visits(500.0), two_visits(500.0)])
+    pool = Pool("A", (("A",), ("A2",), ("A3",)))
+
+    plan = solve(part(problem, {t.id for t in problem.tasks if t.plate == "P1"}), solver=False)
+    before, others = begun(part(problem, set(plan.times)), plan.times, 5.0, 0.0)
+    now = replace(problem, fixed=before.fixed, running=before.running, now_s=before.now_s)
+    alone = {
+        plate: solve(part(problem, {t.id for t in problem.tasks if t.plate == plate}), solver=False)
+        for plate in ("P2", "P3")
+    }
+    found = fit(now, others, {plate: plan.times for plate, plan in alone.items()}, (pool,))
+
+    assert found.seats == {"P2": {"A": "A2"}, "P3": {"A": "A3"}}
+
+
 def test_a_plate_for_which_it_gets_too_late_is_told_with_the_end() -> None:
     problem = problem_of_visits(
         [two_visits(1000.0), two_visits(50.0)], deadlines=[None, 400.0]

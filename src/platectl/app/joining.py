@@ -264,7 +264,7 @@ def _fit(kept: _Kept, problem: Problem, others: Times, new: Newcomers) -> Fit:
         refusal = Finding(f"there is no room: {error}", where=names, fix="run it by itself")
         raise InputRefusedError([refusal]) from error
     if found.late:
-        sooner = soonest(problem, others, new.templates, new.pools) or found.times
+        sooner = soonest(problem, others, new.templates, new.pools)
         refuse_if_any(_too_late(kept, problem, found, sooner, new))
     return found
 

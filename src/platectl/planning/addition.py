@@ -81,7 +81,8 @@ class Newcomers:
                 template.seats = {name: chosen.get(seat, seat) for name, seat in had.items()}
                 refuse_if_any(build_template(self.batch.facilities, template, number))
         draft = self.draft()
-        steps = take_away(_as_planned([*self.run.steps, *draft.steps], times), begun=begun)
+        planned = _as_planned([*self.run.steps, *draft.steps], times)
+        steps = take_away(planned, self.run.lab, begun=begun)
         loads = {step.id: step for step in steps if step.kind == "load" and step.id not in begun}
         changed = [
             step.model_copy(update={"after": loads[step.id].after, "params": loads[step.id].params})

@@ -323,7 +323,7 @@ def _in_time(batch: Batch, terms: NightTerms, planner: Planner) -> tuple[list[St
         for step in batch.steps
     ]
     steps.sort(key=lambda s: (s.planned_start_s, s.planned_end_s))
-    return take_away(steps), plan
+    return take_away(steps, batch.facilities.lab), plan
 
 
 def _deck_hold(builder: PlateBuilder) -> list[Hold]:

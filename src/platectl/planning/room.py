@@ -75,14 +75,16 @@ def fit(
         NoPlanError: There is none; with the reason.
     """
     problem = _as_kept(problem, others, set(templates))
-    here = _inserted(problem, others, templates, pools)
-    if here is None:
+    try:
+        here = _inserted(problem, others, templates, pools)
+    except NoPlanError:
         if anew := _searched(problem, None):
             return anew
-        raise NoPlanError("what has met activity would handle its clean labware")
-    alone = _inserted(problem, {}, templates, pools) if here.late else None
-    if not (here.late or _goes_first(problem, here, set(templates))) or (alone and alone.late):
+        raise
+    if not (here.late or _goes_first(problem, here, set(templates))):
         return here
+    if here.late and _inserted(problem, {}, templates, pools).late:
+        return here  # even if it were alone
     anew = _searched(problem, here)
     gained_s = 0.0 if anew is None else _end_s(here, templates) - _end_s(anew, templates)
     return anew if anew is not None and (here.late or gained_s > WORTH_S) else here
@@ -90,15 +92,18 @@ def fit(
 
 def soonest(
     problem: Problem, others: Times, templates: Mapping[str, Times], pools: Sequence[Pool]
-) -> Times | None:
-    """Times with plates as soon as nothing else has to move, if everybody were there and nothing limited them."""
+) -> Times:
+    """Times with plates as soon as nothing else has to move, if everybody were there and nothing limited them.
+
+    Raises:
+        NoPlanError: What has met activity would handle clean labware.
+    """
     free = replace(
         problem,
         absences={},
         plates=tuple(replace(plate, not_after_s=None) for plate in problem.plates),
     )
-    found = _inserted(free, others, templates, pools)
-    return None if found is None else found.times
+    return _inserted(free, others, templates, pools).times
 
 
 def _end_s(found: Fit, templates: Mapping[str, Times]) -> float:
@@ -128,8 +133,12 @@ def part(problem: Problem, tasks: set[str]) -> Problem:
 
 def _inserted(
     problem: Problem, others: Times, templates: Mapping[str, Times], pools: Sequence[Pool]
-) -> Fit | None:
-    """Each plate as a whole at the first moment at which nothing else has to move."""
+) -> Fit:
+    """Each plate as a whole at the first moment at which nothing else has to move.
+
+    Raises:
+        NoPlanError: There is none.
+    """
     times, seats = dict(others), dict[str, Mapping[str, str]]()
     for plate, template in templates.items():
         names: dict[str, str] = {}
@@ -137,25 +146,26 @@ def _inserted(
             found = [
                 (shift_s, k, option)
                 for k, option in enumerate(_options(problem, plate, pool))
-                if (shift_s := _shift_s(problem, times, plate, template, {**names, **option})) is not None
-            ]  # fmt: skip
+                if (shift_s := _shift_s(problem, times, plate, template, {**names, **option}))
+                is not None
+            ]
             names |= min(found)[2] if found else {}
         shift_s = _shift_s(problem, times, plate, template, names)
         if shift_s is None:
-            return None
+            raise NoPlanError("what has met activity would handle its clean labware")
         seats[plate] = {a: b for a, b in names.items() if a != b}
+        problem = reseated(problem, {plate: seats[plate]})
         times |= {name: (a + shift_s, b + shift_s) for name, (a, b) in template.items()}
-    problem = reseated(problem, seats)
-    sound = set(violations(part(problem, set(others)), others))
-    problem = part(problem, set(times))
     terms = {plate.name: plate.not_after_s for plate in problem.plates}
     ends = {plate: max(_ends(times, template)) for plate, template in templates.items()}
     late = {
         plate: end_s for plate, end_s in ends.items()
         if (most_s := terms.get(plate)) is not None and end_s > most_s + EPSILON_S
     }  # fmt: skip
-    if not late and set(violations(problem, times)) - sound:
-        return None
+    known = set(violations(part(problem, set(others)), others))
+    wrong = [text for text in violations(part(problem, set(times)), times) if text not in known]
+    if wrong and not late:
+        raise NoPlanError(wrong[0])
     return Fit(times, seats, "nothing else moved", late)
 
 
