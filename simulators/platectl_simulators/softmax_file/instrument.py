@@ -22,7 +22,7 @@ from platectl.hal.stream import ByteStream
 from platectl.simkit.drop import begin_late, free_name, started_by_hand, write_in_pieces
 from platectl.simkit.photometer import Photometer
 from platectl.simkit.pipettor import ReaderPipettor
-from platectl.simkit.simulator import SimulatorSetup
+from platectl.simkit.simulator import SimulatorSetup, note_mishap
 from platectl.simkit.world import WorldError
 from platectl_simulators.softmax_file.export import PLATE, Section, Style, write_export
 
@@ -101,14 +101,10 @@ class SoftmaxFileSimulator:
             try:
                 await self._column(start, section, column, begun_s + turn * period_s)
             except WorldError as error:
-                self._note(column, error)
+                note_mishap(self._setup, error, column=column)
                 break
         await asyncio.sleep(self._options.export_s)
         return await self._export(sections, title)
-
-    def _note(self, column: int, error: WorldError) -> None:
-        mishaps = self._setup.world.notices.setdefault(f"{self._setup.name}.mishap", [])
-        mishaps.append({"column": column, "reason": error.reason, "message": str(error)})
 
     def _sections(self, start: Mapping[str, Any], title: str) -> list[Section]:
         columns = _columns(start)
