@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.line_bench import Chunked
 
 from platectl.domain.errors import (
     DisconnectedError,
@@ -60,25 +61,6 @@ class Manifold:
         return self.sealed
 
 
-class Chunked:
-    """Delivers what arrives in pieces of a fixed size."""
-
-    def __init__(self, stream: ByteStream, size: int) -> None:
-        self._stream, self._size, self._rest = stream, size, b""
-
-    async def send(self, data: bytes) -> None:
-        await self._stream.send(data)
-
-    async def receive(self, *, timeout_s: float | None = None) -> bytes:
-        if not self._rest:
-            self._rest = await self._stream.receive(timeout_s=timeout_s)
-        piece, self._rest = self._rest[: self._size], self._rest[self._size :]
-        return piece
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-
 class Lab:
     """A driver before a simulated pump stand, and what went over both wires."""
 
@@ -103,8 +85,7 @@ class Lab:
     async def _connect(self) -> ByteStream:
         ours, theirs = pipe()
         self.serving.append(asyncio.create_task(self.stand.serve(theirs)))
-        stream: ByteStream = Chunked(ours, self._chunk) if self._chunk else ours
-        return RecordingStream(stream, self._record)
+        return RecordingStream(Chunked(ours, self._chunk), self._record)
 
     async def _connect_relay(self) -> ByteStream:
         ours, theirs = pipe()
