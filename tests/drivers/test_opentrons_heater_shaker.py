@@ -266,23 +266,6 @@ async def test_abort_returns_at_once_stops_the_nest_and_the_verb_says_so(at_s: f
     await lab.close()
 
 
-async def test_abort_without_a_line_or_on_a_dead_one_is_harmless() -> None:
-    driver = replaying(NAME, ())
-    await driver.abort()
-    await driver.aclose()
-    with pytest.raises(DisconnectedError):
-        await driver.read_temperature_c()
-    lab = LineLab(NAME)
-    await lab.driver.connect()
-    await lab.stream.aclose()
-
-    await lab.driver.abort()
-
-    with pytest.raises(DisconnectedError):
-        await lab.driver.stop_heating()
-    await lab.close()
-
-
 # After a death, and after a lost answer ----------------------------------------------------------
 
 
