@@ -123,18 +123,6 @@ async def test_the_nest_reaches_its_target_and_the_world_follows() -> None:
     await lab.close()
 
 
-@pytest.mark.parametrize(
-    ("speed_rpm", "duration_s"),
-    [(199, 1), (3001, 1), (600.5, 1), (float("nan"), 1), (float("inf"), 1), (600, 0), (600, -1),
-     (600, float("nan")), (600, float("inf"))],
-)  # fmt: skip
-async def test_what_is_out_of_range_is_refused_before_anything_is_sent(
-    speed_rpm: float, duration_s: float
-) -> None:
-    with pytest.raises(RefusedError):
-        await replaying("bioshake", ()).shake(speed_rpm=speed_rpm, duration_s=duration_s)
-
-
 @pytest.mark.parametrize("temperature_c", [3.9, 70.1, -5.0, 37.05, float("nan"), float("inf")])
 async def test_a_temperature_out_of_range_is_refused(temperature_c: float) -> None:
     with pytest.raises(RefusedError):

@@ -120,18 +120,6 @@ async def test_a_latch_in_the_way_of_an_arm_refuses_the_connection_but_not_a_loo
     await lab.close()
 
 
-@pytest.mark.parametrize(
-    ("speed_rpm", "duration_s"),
-    [(199, 1), (3001, 1), (600.5, 1), (float("nan"), 1), (float("inf"), 1), (600, 0), (600, -1),
-     (600, float("nan")), (600, float("inf"))],
-)  # fmt: skip
-async def test_what_is_out_of_range_is_refused_before_anything_is_sent(
-    speed_rpm: float, duration_s: float
-) -> None:
-    with pytest.raises(RefusedError):
-        await replaying(NAME, ()).shake(speed_rpm=speed_rpm, duration_s=duration_s)
-
-
 @pytest.mark.parametrize("temperature_c", [36.9, 95.1, 40.001, float("nan"), float("inf")])
 async def test_a_temperature_out_of_range_is_refused(temperature_c: float) -> None:
     with pytest.raises(RefusedError):
