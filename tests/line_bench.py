@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,21 @@ class Chunked:
 
     async def aclose(self) -> None:
         await self.inner.aclose()
+
+
+@asynccontextmanager
+async def opened(made: Any, *, connected: bool = True) -> AsyncIterator[Any]:
+    """A bench whose `subject` is connected, and closed twice; its `tasks` serve it."""
+    try:
+        if connected:
+            await made.subject.connect()
+        yield made
+    finally:
+        await made.subject.aclose()
+        await made.subject.aclose()
+        for task in made.tasks:
+            task.cancel()
+        await asyncio.gather(*made.tasks, return_exceptions=True)
 
 
 async def paced(simulator: Any, turns: Sequence[Turn]) -> tuple[Turn, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.line_bench import Chunked
+from tests.line_bench import Chunked, opened
 
 from platectl.domain.errors import (
     InstrumentFaultError,
@@ -66,17 +66,8 @@ class Bench:
 
 @asynccontextmanager
 async def bench(*faults: Fault, connected: bool = True, **settings: Any) -> AsyncIterator[Bench]:
-    made = Bench(*faults, **settings)
-    try:
-        if connected:
-            await made.subject.connect()
+    async with opened(Bench(*faults, **settings), connected=connected) as made:
         yield made
-    finally:
-        await made.subject.aclose()
-        await made.subject.aclose()
-        for task in made.tasks:
-            task.cancel()
-        await asyncio.gather(*made.tasks, return_exceptions=True)
 
 
 async def wash(it: Bench, cycles: int = 2) -> None:

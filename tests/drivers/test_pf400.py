@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.line_bench import Chunked
+from tests.line_bench import Chunked, opened
 
 from platectl.domain.errors import (
     DisconnectedError,
@@ -67,7 +67,7 @@ class Lab:
     def __init__(self, *faults: Fault, chunk: int = 0, **values: Any) -> None:
         self.shelf = Shelf()
         self.said: list[bytes] = []
-        self.serving: list[asyncio.Task[None]] = []
+        self.tasks: list[asyncio.Task[None]] = []
         world: Any = self.shelf
         self.arm = PF400Simulator(
             SimulatorSetup(
@@ -80,7 +80,7 @@ class Lab:
 
     async def _connect(self) -> ByteStream:
         ours, theirs = pipe()
-        self.serving.append(asyncio.create_task(self.arm.serve(theirs)))
+        self.tasks.append(asyncio.create_task(self.arm.serve(theirs)))
         return RecordingStream(Chunked(ours, self._chunk), self._record)
 
     def _record(self, side: str, data: bytes) -> None:
@@ -93,16 +93,8 @@ class Lab:
 
 @asynccontextmanager
 async def lab(*faults: Fault, connected: bool = True, **values: Any) -> AsyncIterator[Lab]:
-    made = Lab(*faults, **values)
-    try:
-        if connected:
-            await made.subject.connect()
+    async with opened(Lab(*faults, **values), connected=connected) as made:
         yield made
-    finally:
-        await made.subject.aclose()
-        for task in made.serving:
-            task.cancel()
-        await asyncio.gather(*made.serving, return_exceptions=True)
 
 
 def replayed(path: Path, **values: Any) -> tuple[PF400, ReplayStream]:
