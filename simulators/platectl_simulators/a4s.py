@@ -95,15 +95,16 @@ class A4SSimulator:
         return HEATING if away_c > 0 else COOLING
 
     async def _report(self, stream: ByteStream) -> None:
+        loop = asyncio.get_running_loop()
         with contextlib.suppress(DisconnectedError):
             while True:
                 self._go_on()
                 self._wake.clear()
                 await stream.send(self._status().encode())
                 busy = self._system == WORKING or self._heater() in {HEATING, COOLING}
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(BUSY_EVERY_S if busy else IDLE_EVERY_S):
-                        await self._wake.wait()
+                again = loop.call_later(BUSY_EVERY_S if busy else IDLE_EVERY_S, self._wake.set)
+                await self._wake.wait()
+                again.cancel()
 
     def _status(self) -> str:
         working = self._system == WORKING

@@ -7,22 +7,48 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from benchmarks.bridge_nights import bridged_lab
+from tests.cli.command import platectl
 
 from platectl.bridge import library
-from platectl.cli.main import main
+
+Run = dict[str, Any]
 
 
-def platectl(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "platectl", *words], capture_output=True, text=True, check=False
-    )
+def ran(store: Path, *words: str) -> Run:
+    """A run into a store, and what it said at its end."""
+    ended = platectl("run", *words, "--store", str(store), "--json")
+    assert ended.returncode == 0, ended.stderr
+    told: Run = json.loads(ended.stdout.splitlines()[-1])
+    return told
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("store")
+
+
+@pytest.fixture(scope="module")
+def runs(store: Path) -> list[Run]:
+    """Three binding nights that differ in their seeds."""
+    return [ran(store, "sigma1-binding", "--seed", seed) for seed in ("1", "2", "3")]
 
 
 def test_a_run_ends_with_one_json_line_and_leaves_its_folder(tmp_path: Path) -> None:
-    ran = platectl("run", "sigma1-binding", "--store", str(tmp_path), "--json")
+    words = [
+        sys.executable,
+        "-m",
+        "platectl",
+        "run",
+        "sigma1-binding",
+        "--store",
+        str(tmp_path),
+        "--json",
+    ]
+    ran = subprocess.run(words, capture_output=True, text=True, check=False)
 
     assert ran.returncode == 0, ran.stderr
     summary = json.loads(ran.stdout.splitlines()[-1])
@@ -63,10 +89,9 @@ def test_a_run_ends_with_one_json_line_and_leaves_its_folder(tmp_path: Path) -> 
 
 
 def test_two_sites_side_by_side_give_selectivity(tmp_path: Path) -> None:
-    ran = platectl("run", "sigma1-binding", "sigma2-binding", "--store", str(tmp_path), "--json")
-    runs = json.loads(ran.stdout.splitlines()[-1])["runs"]
-
+    runs = ran(tmp_path, "sigma1-binding", "sigma2-binding")["runs"]
     backwards = [r["run"] for r in reversed(runs)]
+
     compared = platectl("report", *backwards, "--store", str(tmp_path), "--json")
 
     assert compared.returncode == 0, compared.stderr
@@ -110,9 +135,8 @@ def test_init_writes_a_set_that_passes_its_check(tmp_path: Path) -> None:
     assert (files / "stock.yaml").exists()
 
 
-def test_counts_of_a_file_are_analysed_without_a_run(tmp_path: Path) -> None:
-    ran = platectl("run", "sigma1-binding", "--store", str(tmp_path), "--json")
-    summary = json.loads(ran.stdout.splitlines()[-1])
+def test_counts_of_a_file_are_analysed_without_a_run(runs: list[Run], tmp_path: Path) -> None:
+    summary = runs[0]
     exports = sorted((Path(summary["folder"]) / "counts").iterdir())
     counts, standards = exports[0], exports[1]
     assert "standards" in standards.name
@@ -134,10 +158,8 @@ def test_counts_of_a_file_are_analysed_without_a_run(tmp_path: Path) -> None:
     assert "<svg" in (tmp_path / "a" / "report.html").read_text()
 
 
-def test_plain_counts_say_what_they_do_not_know(tmp_path: Path) -> None:
-    ran = platectl("run", "sigma1-binding", "--store", str(tmp_path), "--json")
-    summary = json.loads(ran.stdout.splitlines()[-1])
-    with (Path(summary["folder"]) / "counts.csv").open() as handle:
+def test_plain_counts_say_what_they_do_not_know(runs: list[Run], tmp_path: Path) -> None:
+    with (Path(runs[0]["folder"]) / "counts.csv").open() as handle:
         lines = [f"{r['well']},{r['cpm']}" for r in csv.DictReader(handle)]
     plain = tmp_path / "plain.csv"
     plain.write_text("well,cpm\n" + "\n".join(lines) + "\n")
@@ -187,18 +209,17 @@ def test_power_predicts_a_layout_as_one_json_line() -> None:
     assert told["passes"]["share"] == 1.0
 
 
-def test_runs_are_charted_and_a_strict_rule_ends_with_4(tmp_path: Path) -> None:
-    store = ("--store", str(tmp_path / "runs"))
+@pytest.mark.usefixtures("runs")
+def test_runs_are_charted_and_a_strict_rule_ends_with_4(store: Path, tmp_path: Path) -> None:
+    within = ("--store", str(store))
     rules = tmp_path / "rules.yaml"
     rules.write_text(
         "platectl: 1\nlearn: {points: 3, least: 3}\n"
         "rules:\n  - {name: any, count: 1, of: 1, beyond: 0}\n"
     )
-    for seed in ("1", "2", "3"):
-        assert platectl("run", "sigma1-binding", "--seed", seed, *store).returncode == 0
 
-    few = platectl("chart", *store)
-    charted = platectl("chart", *store, "--rules", str(rules), "--json")
+    few = platectl("chart", *within)
+    charted = platectl("chart", *within, "--rules", str(rules), "--json")
 
     assert few.returncode == 2
     assert "3 results; limits are learned from at least 8" in few.stderr
@@ -209,15 +230,11 @@ def test_runs_are_charted_and_a_strict_rule_ends_with_4(tmp_path: Path) -> None:
     assert Path(told["page"]).exists()
 
 
-def test_two_runs_are_studied_as_replicates(tmp_path: Path) -> None:
-    store = ("--store", str(tmp_path))
-    names = []
-    for seed in ("1", "2"):
-        ran = platectl("run", "sigma1-binding", "--seed", seed, *store, "--json")
-        names.append(json.loads(ran.stdout.splitlines()[-1])["run"])
+def test_two_runs_are_studied_as_replicates(runs: list[Run], store: Path) -> None:
+    names = [run["run"] for run in runs[:2]]
 
-    replicate = platectl("study", "replicate", *names, *store, "--json")
-    uniform = platectl("study", "uniformity", *names, *store)
+    replicate = platectl("study", "replicate", *names, "--store", str(store), "--json")
+    uniform = platectl("study", "uniformity", *names, "--store", str(store))
 
     assert replicate.returncode == 0, replicate.stderr
     told = json.loads(replicate.stdout)
@@ -236,18 +253,13 @@ def test_two_runs_are_studied_as_replicates(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_a_bridge_lacks_is_said_before_anything_is_sent(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-    protocol: str, version: str, said: str,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, protocol: str, version: str, said: str
 ) -> None:  # fmt: skip
     bridged_lab(tmp_path / "lab.yaml")
     monkeypatch.setattr(library, "VERSION", version)
-    words = ["platectl", "plan", protocol, "--lab", str(tmp_path / "lab.yaml")]
-    monkeypatch.setattr(sys, "argv", words)
 
-    with pytest.raises(SystemExit) as ended:
-        main()
+    ended = platectl("plan", protocol, "--lab", str(tmp_path / "lab.yaml"))
 
-    assert ended.value.code == 2
-    told = capsys.readouterr().err
-    assert said in told
-    assert told == said or not said.endswith("\n")
+    assert ended.returncode == 2
+    assert said in ended.stderr
+    assert ended.stderr == said or not said.endswith("\n")

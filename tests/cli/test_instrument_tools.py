@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from tests.cli.command import platectl
 from zeroconf import ServiceInfo, Zeroconf
 
 from platectl.app import instrument_tools as tools
@@ -19,13 +20,6 @@ from platectl.domain.transcript import Side, parse_transcript
 from platectl.files.lab import load_lab
 from platectl.transport.discovery import HTTP, SILA, FoundPort, network_services, services_of
 from platectl.transport.wall_clock import WallClock
-
-
-def platectl(*words: str, said: str = "") -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "platectl", "instruments", *words],
-        input=said, capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
 
 
 @contextmanager
@@ -47,14 +41,16 @@ def shaker() -> Iterator[str]:
 
 
 def test_a_simulated_instrument_is_looked_at(shaker: str) -> None:
-    told = json.loads(platectl("ping", "bioshake", shaker, "--json").stdout)
+    told = json.loads(platectl("instruments", "ping", "bioshake", shaker, "--json").stdout)
 
     assert (told["model"], told["firmware"]) == ("BIOSHAKE 3000-T elm", "1.10.00")
     assert told["fastest_look_ms"] > 0
 
 
 def test_it_is_talked_to_in_its_own_words(shaker: str) -> None:
-    heard = platectl("talk", shaker, "--quiet-s", "0.2", said="getVersion\ngetNothing\n").stdout
+    heard = platectl(
+        "instruments", "talk", shaker, "--quiet-s", "0.2", said="getVersion\ngetNothing\n"
+    ).stdout
 
     assert heard.splitlines() == [
         r"> getVersion\r", r"< 1.10.00\r\n", r"> getNothing\r", r"< u -> getNothing\r\n",
@@ -63,7 +59,7 @@ def test_it_is_talked_to_in_its_own_words(shaker: str) -> None:
 
 def test_a_verb_is_recorded_with_its_source(shaker: str, tmp_path: Path) -> None:
     target = tmp_path / "warm.txt"
-    ran = platectl("record", "bioshake", shaker, "set_temperature", "temperature_c=37.0", "--to", str(target))  # fmt: skip
+    ran = platectl("instruments", "record", "bioshake", shaker, "set_temperature", "temperature_c=37.0", "--to", str(target))  # fmt: skip
 
     text = target.read_text()
     assert ran.returncode == 0, ran.stderr
@@ -84,14 +80,14 @@ def test_a_verb_is_recorded_with_its_source(shaker: str, tmp_path: Path) -> None
      (("serve", "teapot"), "no instrument 'teapot'")],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused(shaker: str, words: tuple[str, ...], message: str) -> None:
-    ran = platectl(*(word.format(shaker) for word in words))
+    ran = platectl("instruments", *(word.format(shaker) for word in words))
 
     assert ran.returncode == 2, ran.stderr
     assert message in ran.stderr
 
 
 def test_nobody_there_is_said_plainly() -> None:
-    ran = platectl("ping", "bioshake", "serial:/dev/no-such-port?baud=9600")
+    ran = platectl("instruments", "ping", "bioshake", "serial:/dev/no-such-port?baud=9600")
 
     assert ran.returncode == 3
     assert "no-such-port" in ran.stderr
@@ -100,12 +96,12 @@ def test_nobody_there_is_said_plainly() -> None:
 def test_a_simulator_is_served_on_a_tcp_port() -> None:
     with served("shaker1", "--port", "0") as address:
         assert address.startswith("tcp:127.0.0.1:")
-        told = json.loads(platectl("ping", "bioshake", address, "--json").stdout)
+        told = json.loads(platectl("instruments", "ping", "bioshake", address, "--json").stdout)
         assert told["model"].startswith("BIOSHAKE")
 
 
 def test_discovery_ends_with_one_json_line() -> None:
-    told = json.loads(platectl("discover", "--wait-s", "0.2", "--json").stdout)
+    told = json.loads(platectl("instruments", "discover", "--wait-s", "0.2", "--json").stdout)
 
     assert isinstance(told["found"], list)
 

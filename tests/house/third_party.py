@@ -14,7 +14,7 @@ from platectl.app.new_instrument import write_instrument
 
 def installed(name: str, folder: Path) -> Path:
     """Write a package from the template and lay it out as installed; returns its folder."""
-    files = write_instrument(name, folder / "source")
+    files = write_instrument(name, folder / "source" / name)
     target = folder / "installed"
     for file in files[1:]:
         place = target / file.parent.name / file.name
@@ -44,7 +44,8 @@ def run(target: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def conformance(target: Path, name: str) -> subprocess.CompletedProcess[str]:
-    """Put the driver to the suite, as its author would."""
+def conformance(target: Path, *names: str) -> subprocess.CompletedProcess[str]:
+    """Put drivers to the suite, as their author would."""
+    chosen = [word for name in names for word in ("--driver", name)]
     words = ("-q", "-p", "no:cacheprovider", "-p", "no:randomly", f"--rootdir={target.parent}")
-    return run(target, "pytest", *words, "--pyargs", "platectl.conformance", "--driver", name)
+    return run(target, "pytest", *words, "--pyargs", "platectl.conformance", *chosen)

@@ -46,15 +46,25 @@ def frames_of(finished: Finished) -> Counter[tuple[str, int, int, str]]:
     )
 
 
-@pytest.mark.parametrize("moment", ["ordered", "early", "late"])
-@pytest.mark.parametrize("name", ["flipr", *sorted(READERS)])
-def test_a_read_is_followed_by_the_next_engine(tmp_path: Path, name: str, moment: str) -> None:
+@pytest.fixture(scope="module", params=["flipr", *sorted(READERS)])
+def reader(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Night, Finished]:
+    """A reader, a night with it, and how that night goes undisturbed."""
+    name, folder = request.param, tmp_path_factory.mktemp("undisturbed")
     options = Options("fura2-calcium")
     if name in READERS:
         reader, more = READERS[name]
-        options = Options("fura2-calcium", lab=lab_with(tmp_path, reader), **more)
+        options = Options("fura2-calcium", lab=lab_with(folder, reader), **more)
     night = prepare(options)
-    whole = execute(night, tmp_path / "undisturbed", record_wire=False, ledger_path=":memory:")
+    return name, night, execute(night, folder / "run", record_wire=False, ledger_path=":memory:")
+
+
+@pytest.mark.parametrize("moment", ["ordered", "early", "late"])
+def test_a_read_is_followed_by_the_next_engine(
+    tmp_path: Path, reader: tuple[str, Night, Finished], moment: str
+) -> None:
+    name, night, whole = reader
     total = sum(frames_of(whole).values())
     at = {
         "ordered": ("action.sent", 1, "read_kinetic"),

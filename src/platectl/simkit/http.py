@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http import HTTPStatus
+from types import MappingProxyType
 from urllib.parse import parse_qsl
 
 from platectl.domain.errors import DisconnectedError
@@ -103,18 +105,19 @@ async def _next_request(stream: ByteStream, buffer: bytearray) -> HttpRequest:
         if len(buffer) > _LONGEST:
             raise _NotHttpError
         buffer += await stream.receive()
-    method, target, headers = _head(buffer[:end].decode("latin-1"))
+    method, path, query, headers = _head(bytes(buffer[:end]))
     body_end = end + 4 + int(headers.get("content-length", "0"))
     while len(buffer) < body_end:
         buffer += await stream.receive()
     body = bytes(buffer[end + 4 : body_end])
     del buffer[:body_end]
-    path, _, query = target.partition("?")
-    return HttpRequest(method, path, dict(parse_qsl(query)), headers, body)
+    return HttpRequest(method, path, query, headers, body)
 
 
-def _head(text: str) -> tuple[str, str, dict[str, str]]:
-    first, *lines = text.split("\r\n")
+@lru_cache(maxsize=512)
+def _head(head: bytes) -> tuple[str, str, Mapping[str, str], Mapping[str, str]]:
+    """Method, path, query and headers; clients say nearly the same again and again."""
+    first, *lines = head.decode("latin-1").split("\r\n")
     request = _REQUEST.fullmatch(first)
     fields = [_FIELD.fullmatch(line) for line in lines]
     headers = {field[1].lower(): field[2] for field in fields if field}
@@ -122,4 +125,5 @@ def _head(text: str) -> tuple[str, str, dict[str, str]]:
     whole = len(headers) == len(lines) and "host" in headers and "transfer-encoding" not in headers
     if request is None or not whole or not (length.isascii() and length.isdigit()):
         raise _NotHttpError
-    return request[1], request[2], headers
+    path, _, query = request[2].partition("?")
+    return request[1], path, MappingProxyType(dict(parse_qsl(query))), MappingProxyType(headers)

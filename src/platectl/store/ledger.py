@@ -70,7 +70,7 @@ class Ledger:
         try:
             self._db = sqlite3.connect(path, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute(f"PRAGMA synchronous={'FULL' if for_power_cuts else 'NORMAL'}")
+            self._db.execute(f"PRAGMA synchronous={'FULL' if for_power_cuts else 'OFF'}")
             self._db.executescript(_SCHEMA)
             row = self._db.execute(
                 "SELECT number, hash FROM events ORDER BY number DESC LIMIT 1"

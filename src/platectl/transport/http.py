@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import httptools
@@ -72,16 +73,19 @@ class HttpLink:
         `body` is sent as JSON unless it is None.
 
         Raises:
+            ValueError: A blank or a line end where HTTP allows none; nothing was sent.
             ReplyTimeoutError: No whole answer in time; the server may have acted.
             DisconnectedError: The connection broke; the server may have acted.
             MalformedReplyError: The answer is not HTTP.
         """
-        data = self._bytes_of(method, target, headers or {}, body)
+        data = b"" if body is None else _encode(body).encode()
+        fields = (("host", self._host), ("accept", "application/json"), *(headers or {}).items())
+        head = _head(method, target, fields, None if body is None else len(data))
         reply = None
         try:
             async with asyncio.timeout(timeout_s):
                 stream = await self._ready()
-                await stream.send(data)
+                await stream.send(head + data)
                 reply = await _reply(stream)
         except TimeoutError:
             raise ReplyTimeoutError(
@@ -103,21 +107,6 @@ class HttpLink:
         if stream is not None:
             await stream.aclose()
 
-    def _bytes_of(self, method: str, target: str, headers: Mapping[str, str], body: Any) -> bytes:
-        """One request as it goes out.
-
-        Raises:
-            ValueError: A blank or a line end where HTTP allows none.
-        """
-        data = b"" if body is None else _encode(body).encode()
-        fields = [("host", self._host), ("accept", "application/json"), *headers.items()]
-        if body is not None:
-            fields += [("content-type", "application/json"), ("content-length", str(len(data)))]
-        lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields)]
-        if not _REQUEST_LINE.fullmatch(lines[0]) or not all(map(_FIELD.fullmatch, lines[1:])):
-            raise ValueError(f"{method} {target!r} cannot be written with {dict(headers)}")
-        return "\r\n".join([*lines, "", ""]).encode("latin-1") + data
-
     async def _ready(self) -> ByteStream:
         idle_s = asyncio.get_running_loop().time() - self._used_at_s
         if self._stream is not None and idle_s < self._idle_s:
@@ -125,6 +114,23 @@ class HttpLink:
         await self.aclose()
         self._stream = stream = await self._connect()
         return stream
+
+
+@lru_cache(maxsize=512)
+def _head(
+    method: str, target: str, fields: tuple[tuple[str, str], ...], length: int | None
+) -> bytes:
+    """The head of a request as it goes out; nearly the same again and again.
+
+    Raises:
+        ValueError: A blank or a line end where HTTP allows none.
+    """
+    if length is not None:
+        fields += ("content-type", "application/json"), ("content-length", str(length))
+    lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields)]
+    if not _REQUEST_LINE.fullmatch(lines[0]) or not all(map(_FIELD.fullmatch, lines[1:])):
+        raise ValueError(f"{method} {target!r} cannot be written with {dict(fields)}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 class _Reply:

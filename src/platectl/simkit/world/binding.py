@@ -20,7 +20,7 @@ FIRST_STEP_MIN = 0.05
 LEAST_STEP_MIN = 1e-6
 ORDER = 4
 NEWTON_STEPS = 40
-NEWTON_CLOSE = 1e-9
+NEWTON_CLOSE = 1e-7
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, time
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from platectl.simkit.world.matter import Array, Components, Held, Indices
 from platectl.simkit.world.truth import Ligand, Truth
 
 DPM_PER_FMOL = 2.22  # of 1 Ci/mmol
+WARM_C = 37.0
 LEAST_LOT = 0.2
 
 
@@ -19,7 +21,8 @@ LEAST_LOT = 0.2
 class Cast:
     """The substances that matter, by row; made anew when a new name appears.
 
-    `bound` has shape (sites, ligands); `density` (sites, membranes) in fmol/ug.
+    `bound`, `kd_nm` and `leaving_per_min` (dissociation while warm) have shape (sites, ligands);
+    `density` (sites, membranes) in fmol/ug. `hot` are the columns of radioactive ligands.
     """
 
     size: int
@@ -29,7 +32,9 @@ class Cast:
     membrane_rows: Indices
     density: Array
     kd_nm: Array
+    leaving_per_min: Array
     sticky: Array
+    hot: tuple[int, ...]
 
     def free(self, amounts: Array) -> Array:
         """Amounts of ligands that are not bound, shape (ligands, wells)."""
@@ -77,6 +82,8 @@ class Chemistry:
         ]
         density = [[m.sites.get(s, 0.0) * 1e-3 * lot for _, m, lot in lots] for s in sites]
         kd = [[ligand.sites.get(s, np.inf) * 1e9 for _, ligand in ligands] for s in sites]
+        kd_nm = np.array(kd, dtype=np.float64).reshape(len(sites), len(ligands))
+        kon = np.array([ligand.kon(WARM_C) for _, ligand in ligands])
         sticky = np.zeros(self._components.capacity)
         for name, ligand in ligands:
             sticky[row(name)] = ligand.sticky
@@ -87,8 +94,10 @@ class Chemistry:
             bound=np.array(bound, dtype=np.intp).reshape(len(sites), len(ligands)),
             membrane_rows=np.array([r for r, _, _ in lots], dtype=np.intp),
             density=np.array(density, dtype=np.float64).reshape(len(sites), len(lots)),
-            kd_nm=np.array(kd, dtype=np.float64).reshape(len(sites), len(ligands)),
+            kd_nm=kd_nm,
+            leaving_per_min=np.where(np.isfinite(kd_nm), kd_nm, 0.0) * kon,
             sticky=sticky,
+            hot=tuple(i for i, (_, ligand) in enumerate(ligands) if ligand.specific_activity),
         )
 
     def bind(self, held: Held, minutes: float) -> None:
@@ -121,17 +130,13 @@ class Chemistry:
         cast = self.cast()
         return np.asarray(cast.density @ held.amounts[cast.membrane_rows])
 
-    def activity_dpm_per_fmol(self, days_since: Callable[[Ligand], float]) -> Array:
-        """Disintegrations per minute and fmol of each ligand of the cast."""
-        half_life = self._truth.counting.half_life_days
-        return np.array(
-            [
-                DPM_PER_FMOL * ligand.specific_activity * 2.0 ** (-days_since(ligand) / half_life)
-                if ligand.specific_activity
-                else 0.0
-                for ligand in self.cast().ligands
-            ]
-        )
+    def dpm_per_fmol(self, column: int, now: datetime) -> float:
+        """Disintegrations per minute and fmol of a ligand of the cast, at a date."""
+        ligand = self.cast().ligands[column]
+        reference = datetime.combine(ligand.specific_activity_date, time(), tzinfo=UTC)
+        days = (now - reference).total_seconds() / 86400.0
+        half_lives = days / self._truth.counting.half_life_days
+        return DPM_PER_FMOL * (ligand.specific_activity or 0.0) * float(2.0**-half_lives)
 
     @staticmethod
     def _rates(cast: Cast, there: Indices, temperature_c: float) -> Rates:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime, time
 
 import numpy as np
 
 from platectl.domain.clock import Clock
 from platectl.simkit.world.chemistry import Chemistry
 from platectl.simkit.world.matter import Array, Components, Held
-from platectl.simkit.world.truth import Ligand, Truth
+from platectl.simkit.world.truth import Truth
 
 LEAST_COCKTAIL_UL = 20.0
 WET_SHARE = 0.2  # of the hold-up; with more water than that a filter is quenched
@@ -30,21 +29,14 @@ def efficiencies(held: Held, truth: Truth, components: Components) -> Array:
 
 def tritium_dpm(held: Held, chemistry: Chemistry, clock: Clock) -> Array:
     """Disintegrations per minute in all wells: what is dissolved, bound, and kept by a filter."""
-    now = clock.now()
-
-    def days_since(ligand: Ligand) -> float:
-        reference = datetime.combine(ligand.specific_activity_date, time(), tzinfo=UTC)
-        return (now - reference).total_seconds() / 86400.0
-
-    activity = chemistry.activity_dpm_per_fmol(days_since)
-    cast = chemistry.cast()
+    now, cast = clock.now(), chemistry.cast()
     dpm = np.zeros(held.volume_ul.size)
-    for column in np.flatnonzero(activity):
+    for column in cast.hot:
         row = cast.ligand_rows[column]
         fmol = held.amounts[row] + held.kept[row]
         if held.is_filter:
             fmol = fmol + held.kept[cast.bound[:, column]].sum(axis=0)
-        dpm += activity[column] * fmol
+        dpm += chemistry.dpm_per_fmol(column, now) * fmol
     return dpm
 
 

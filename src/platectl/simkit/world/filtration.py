@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from platectl.simkit.world.chemistry import Chemistry
 from platectl.simkit.world.matter import Array, Components, Held, Indices
 from platectl.simkit.world.truth import Truth
 
-WARM_C = 37.0
 NEVER_CLEAN_UL = 1e-9
 
 
@@ -52,6 +49,7 @@ def pass_through(
     sticking = free * _sticking(held, wells, arriving, truth, chemistry)
     liquid[cast.ligand_rows] -= sticking
     held.kept[np.ix_(cast.ligand_rows, wells)] += sticking
+    held.note_kept()
     pei = components.known("pei")
     if pei is not None:
         held.soaked[wells] |= arriving[pei] > 0
@@ -77,14 +75,12 @@ def _sticking(
 def let_go(held: Held, minutes: float, *, truth: Truth, chemistry: Chemistry) -> None:
     """Let bound ligand dissociate into the hold-up of wet wells; a later wash takes it away."""
     cast = chemistry.cast()
-    if not cast.bound.size or not held.kept.any():
+    site, column = np.nonzero(held.holds[cast.bound])
+    if not site.size:
         return
-    wet = held.volume_ul > 0
-    slowed = truth.filtration.cold_factor * minutes
-    holds = held.kept[cast.bound].any(axis=2) & np.isfinite(cast.kd_nm)
-    for column, site in np.argwhere(holds.T):
-        row, kd_nm = cast.bound[site, column], cast.kd_nm[site, column]
-        gone = -math.expm1(-cast.ligands[column].kon(WARM_C) * kd_nm * slowed)
-        freed = np.where(wet, held.kept[row] * gone, 0.0)
-        held.kept[row] -= freed
-        held.amounts[cast.ligand_rows[column]] += freed
+    row = cast.bound[site, column]
+    slowed_min = truth.filtration.cold_factor * minutes
+    gone = -np.expm1(-slowed_min * cast.leaving_per_min[site, column])
+    freed = held.kept[row] * gone[:, None] * (held.volume_ul > 0)
+    held.kept[row] -= freed
+    np.add.at(held.amounts, cast.ligand_rows[column], freed)

@@ -68,7 +68,7 @@ class Held:
     """One labware: volumes (wells,), amounts (components, wells), and its state.
 
     `kept` is what a filter holds back: membranes, `bound:` rows, and in the rows of ligands only
-    what sticks to the filter itself. `signal` is the factor of each well's counting efficiency.
+    what sticks to the filter itself; `holds` says in which rows there is any. `signal` is the factor of each well's counting efficiency.
     `cocktail_dark_min` is the time in the dark since cocktail came; `mixed_s` is when the content
     of a source was last stirred.
     """
@@ -79,6 +79,7 @@ class Held:
     volume_ul: Array
     amounts: Array
     kept: Array
+    holds: npt.NDArray[np.bool_]
     soaked: npt.NDArray[np.bool_]
     signal: Array
     evaporation_ul_per_h: Array
@@ -101,6 +102,11 @@ class Held:
         if len(self.amounts) < components.capacity:
             self.amounts = components.fit(self.amounts)
             self.kept = components.fit(self.kept)
+            self.note_kept()
+
+    def note_kept(self) -> None:
+        """See in which rows a filter holds anything."""
+        self.holds = np.asarray(self.kept.any(axis=1))
 
 
 def new_held(
@@ -116,6 +122,7 @@ def new_held(
         volume_ul=np.zeros(n),
         amounts=np.zeros((rows, n)),
         kept=np.zeros((rows, n)),
+        holds=np.zeros(rows, dtype=np.bool_),
         soaked=np.zeros(n, dtype=np.bool_),
         signal=np.ones(n),
         evaporation_ul_per_h=np.zeros(n),
