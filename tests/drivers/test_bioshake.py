@@ -178,14 +178,6 @@ async def test_a_broken_error_list_does_not_hide_the_fault() -> None:
     await lab.close()
 
 
-async def test_connecting_to_a_mute_instrument_gives_up_in_time() -> None:
-    lab = Lab(Fault("silent", times=None))
-    with pytest.raises(ReplyTimeoutError):
-        await lab.driver.connect()
-    assert lab.clock.monotonic_s() < 10
-    await lab.close()
-
-
 @pytest.mark.parametrize("at_s", [0.0, 0.1, 1.0, 2.4, 10.0, 33.0, 35.0])
 async def test_abort_returns_at_once_stops_the_nest_and_the_verb_says_so(at_s: float) -> None:
     lab = Lab()

@@ -1,4 +1,4 @@
-"""Drivers of a line: without it, on one that is dead, and on the next one."""
+"""Drivers of a line: without it, on one that is dead or mute, and on the next one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from tests.line_bench import LineLab, replaying
 
-from platectl.domain.errors import DisconnectedError
+from platectl.domain.errors import DisconnectedError, ReplyTimeoutError
+from platectl.simkit.faults import Fault
 
 #: by driver, a verb that has to say something
 VERBS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -23,6 +24,9 @@ VERBS: dict[str, tuple[str, dict[str, Any]]] = {
     "opentrons_vacuum": ("stop_vacuum", {}),
     "xpeel": ("peel", {"adhere_s": 5.0}),
 }
+
+#: how long a connection may take, where that is longer than 10 s
+PATIENCE_S = {"multidrop_combi": 20.0, "xpeel": 200.0}
 
 
 @pytest.mark.parametrize("name", VERBS)
@@ -50,4 +54,15 @@ async def test_on_a_dead_line_abort_is_harmless_and_the_next_line_is_as_good(nam
 
     assert await lab.driver.connect() == before
     assert len(lab.theirs) == 2
+    await lab.close()
+
+
+@pytest.mark.parametrize("name", sorted(VERBS.keys() - {"a4s"}))  # which speaks unasked
+async def test_connecting_to_a_mute_instrument_gives_up_in_time(name: str) -> None:
+    lab = LineLab(name, Fault("silent", times=None))
+
+    with pytest.raises(ReplyTimeoutError):
+        await lab.driver.connect()
+
+    assert lab.clock.monotonic_s() < PATIENCE_S.get(name, 10.0)
     await lab.close()

@@ -228,14 +228,6 @@ async def test_connecting_survives_one_broken_answer(kind: str) -> None:
     await lab.close()
 
 
-async def test_connecting_to_a_mute_instrument_gives_up() -> None:
-    lab = Lab(Fault("silent", times=None))
-    with pytest.raises(ReplyTimeoutError):
-        await lab.driver.connect()
-    assert lab.clock.monotonic_s() < 20
-    await lab.close()
-
-
 async def test_abort_in_mid_plate_returns_at_once_and_the_stroke_ends_as_aborted() -> None:
     lab = Lab()
     await lab.driver.connect()

@@ -222,16 +222,6 @@ async def test_one_broken_answer_is_told_as_such_and_never_taken_for_the_next(
     await lab.close()
 
 
-async def test_connecting_to_a_mute_module_gives_up_in_time() -> None:
-    lab = LineLab(NAME, Fault("silent", times=None))
-
-    with pytest.raises(ReplyTimeoutError):
-        await lab.driver.connect()
-
-    assert lab.clock.monotonic_s() < 10
-    await lab.close()
-
-
 @pytest.mark.parametrize("at_s", [0.0, 0.1, 1.9, 2.4, 10.0, 28.5, 31.5])
 async def test_abort_returns_at_once_stops_the_nest_and_the_verb_says_so(at_s: float) -> None:
     lab = LineLab(NAME)

@@ -232,14 +232,6 @@ async def test_a_broken_answer_leaves_the_vacuum_in_doubt_and_the_next_verb_in_s
     await lab.close()
 
 
-async def test_connecting_to_a_mute_module_gives_up() -> None:
-    lab = Lab(Fault("silent", times=None))
-    with pytest.raises(ReplyTimeoutError):
-        await lab.driver.connect()
-    assert lab.clock.monotonic_s() < 6
-    await lab.close()
-
-
 async def test_abort_while_holding_returns_at_once_and_the_verb_ends_as_aborted() -> None:
     lab = Lab()
     await lab.driver.connect()
