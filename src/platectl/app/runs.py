@@ -13,6 +13,7 @@ from platectl.app.review.journal import Person, journal_of, look
 from platectl.app.review.versions import Evaluated, analysed, first_terms, make_version
 from platectl.app.run_report import read_run
 from platectl.domain.errors import StoreError
+from platectl.domain.names import check_name
 from platectl.domain.run import CompiledRun
 from platectl.report.model import RunReport
 from platectl.report.rows import result_rows
@@ -31,12 +32,14 @@ def new_run_name(store: Path, protocol: str, now: datetime) -> str:
     return name
 
 
-def refuse_begun(folder: Path) -> None:
+def refuse_begun(store: Path, name: str) -> None:
     """Refuse a run folder whose run was begun; a run is begun once, and then resumed.
 
     Raises:
+        UserInputError: Its name is none for a folder of the store.
         StoreError: It was begun.
     """
+    folder = store / check_name(name, "a run")
     if not (folder / "ledger.db").exists():
         return
     with Ledger.reading(folder / "ledger.db") as ledger:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path, dir_okay=False)
+PRIORITY = click.IntRange(-1000, 1000)
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="End with one JSON line on standard output."

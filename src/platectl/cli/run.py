@@ -109,7 +109,7 @@ def run(
         if needs:
             emit_json(asdict(needs_of(prepare(options, now=WallClock().now()))))
             return 0
-        refuse_begun(store / folder)
+        refuse_begun(store, folder)
         try:
             summary = _one(options, store, words, quiet=quiet or as_json)
         except InputRefusedError as error:
