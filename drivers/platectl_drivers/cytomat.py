@@ -35,11 +35,10 @@ from platectl.domain.errors import (
     InstrumentFaultError,
     LinkError,
     MalformedReplyError,
-    RefusedError,
     ReplyTimeoutError,
 )
 from platectl.hal.cells import Climate
-from platectl.hal.checks import check_within
+from platectl.hal.checks import check_slot, check_within
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict, setpoint_verdict
 from platectl.transport.codec import number, text
@@ -236,8 +235,7 @@ class Cytomat:
         return setpoint_verdict(action, nominal_c, {"nominal_c": nominal_c}, within_c=SAME_C)
 
     async def _move(self, command: str, slot: int) -> None:
-        if not 1 <= slot <= self.settings.slots:
-            raise RefusedError(f"slot {slot} is not between 1 and {self.settings.slots}")
+        check_slot(slot, self.settings.slots)
         self._handed.begin()
         async with self._turn:
             before = await self._status()

@@ -15,6 +15,7 @@ from platectl.domain.errors import (
     ReplyTimeoutError,
 )
 from platectl.hal.cells import WasherLimits
+from platectl.hal.checks import check_within
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict
 from platectl.hal.stream import ByteStream
@@ -211,16 +212,13 @@ class EL406:
 
     # Steps --------------------------------------------------------------------------------------
     def _z(self, height_mm: float) -> int:
-        low, high = self.limits.aspirate_height_mm
-        if not low <= height_mm <= high:
-            raise RefusedError(f"{height_mm:g} mm is not between {low:g} and {high:g} mm")
+        check_within(height_mm, self.limits.aspirate_height_mm, "aspirate to", "mm")
         return self.settings.bottom_z + round(10.0 * height_mm)
 
     def _check(self, buffer: str, volume_ul: float) -> None:
         if buffer not in BUFFERS:
             raise RefusedError(f"there is no buffer line {buffer!r}; A to D")
-        if not VOLUME_UL[0] <= volume_ul <= VOLUME_UL[1]:
-            raise RefusedError(f"{volume_ul:g} uL is not between 25 and 3000 uL")
+        check_within(volume_ul, VOLUME_UL, "dispense", "uL")
 
     async def _step(self, command: int, data: bytes, *, granted_s: float | None = None) -> None:
         """One step in a batch of its own; it is sent once.
