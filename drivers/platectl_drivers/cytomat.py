@@ -42,6 +42,7 @@ from platectl.hal.cells import Climate
 from platectl.hal.checks import check_within
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict, setpoint_verdict
+from platectl.hal.serial_line import SerialLine
 from platectl.transport.codec import number, text
 from platectl.transport.handed import Handed
 from platectl.transport.line import InstrumentLine
@@ -91,7 +92,7 @@ class Cytomat:
         makes="Thermo Cytomat 2 C, 5 C, 6000, 6002, 24",
         interfaces=("Incubator",),
         wire="serial",
-        baud=9600,
+        lines=(SerialLine(9600),),
         source="PyLabRobot 0.2.2 storage.cytomat and df-bio/open-cytomat (handlers 5.2)",
         unattested=("ll:it sets the temperature",),
         transcripts=("cytomat_fetch",),

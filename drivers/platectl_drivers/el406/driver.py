@@ -17,6 +17,7 @@ from platectl.domain.errors import (
 from platectl.hal.cells import WasherLimits
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict
+from platectl.hal.serial_line import SerialLine
 from platectl.hal.stream import ByteStream
 from platectl.transport.handed import Handed
 from platectl_drivers.el406 import payload
@@ -61,7 +62,7 @@ class EL406:
         makes="BioTek EL406 plate washer (experimental)",
         interfaces=("PlateWasher",),
         wire="serial",
-        baud=38400,
+        lines=(SerialLine(38400, stopbits=2),),
         source="PyLabRobot 0.2.2 plate_washing.biotek.el406, from captures of the maker's program",
         unattested=("answers to the queries before a batch", "unit of the heights", "open bytes"),
         transcripts=("el406_filtration",),

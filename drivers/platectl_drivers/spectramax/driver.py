@@ -23,6 +23,7 @@ from platectl.hal.checks import check_within
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.reading import Addition, Frame, KineticRead, ReaderFeatures, ReadFlag
 from platectl.hal.recovery import Action, Verdict
+from platectl.hal.serial_line import SerialLine
 from platectl.hal.stream import ByteStream
 from platectl_drivers.spectramax.wire import Block, number, parse_block, read_fields, refusal
 
@@ -65,7 +66,7 @@ class SpectraMax:
         makes="Molecular Devices SpectraMax M5 and Gemini",
         interfaces=("PlateReader",),
         wire="serial",
-        baud=9600,
+        lines=(SerialLine(9600),),
         source="PyLabRobot molecular_devices/spectramax, eizemazal/spectramax, Gemini EM captures (readers 1)",
         unattested=("form of !QUEUE", "unit of the device counter", "scan times"),
         transcripts=("spectramax_drawer",),

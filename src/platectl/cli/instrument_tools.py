@@ -12,6 +12,7 @@ import click
 import yaml
 
 from platectl.app import instrument_tools as tools
+from platectl.app.proposals import entries, proposals, usable
 from platectl.cli.options import FILE, emit_json, json_option, parse_overrides
 from platectl.cli.render import print_table, say
 from platectl.domain.errors import DisconnectedError, UserInputError
@@ -37,15 +38,37 @@ def _values(pairs: tuple[str, ...]) -> dict[str, Any]:
 @click.command()
 @click.argument("driver")
 @click.argument("address")
+@click.option(
+    "--connect", is_flag=True, help="Take it into remote control to ask, and give it back."
+)
+@click.option("--patience-s", default=tools.PATIENCE_S, show_default=True, type=click.FloatRange(0.1), help="Longest wait.")  # fmt: skip
 @settings_option
 @json_option
-def ping(driver: str, address: str, settings: tuple[str, ...], as_json: bool) -> int:
-    """Look at the instrument at ADDRESS with DRIVER; nothing is changed."""
-    pong = asyncio.run(tools.ping(driver, address, _values(settings), WallClock()))
+def ping(
+    driver: str, address: str, connect: bool, patience_s: float, settings: tuple[str, ...],
+    as_json: bool,
+) -> int:  # fmt: skip
+    """Look at the instrument at ADDRESS with DRIVER; nothing is changed.
+
+    Some instruments cannot be asked who they are without taking control of them. Then the port is opened, and the
+    exit code is 6; `--connect` asks.
+    """
+    pong = asyncio.run(
+        tools.ping(
+            driver, address, _values(settings), WallClock(), connect=connect, patience_s=patience_s
+        )
+    )
     who, best_ms = pong.identity, 1e3 * min(pong.looks_s)
+    if not pong.asked:
+        if as_json:
+            emit_json({"asked": False})
+        else:
+            say("port opened; nothing was asked, so who is there is unknown"
+                + (" (this instrument cannot be asked)" if connect else "; --connect asks"))  # fmt: skip
+        return 6
     if as_json:
-        emit_json({"model": who.model, "serial_number": who.serial_number, "firmware": who.firmware,
-                   "fastest_look_ms": best_ms})  # fmt: skip
+        emit_json({"asked": True, "model": who.model, "serial_number": who.serial_number,
+                   "firmware": who.firmware, "fastest_look_ms": best_ms})  # fmt: skip
     else:
         known = [f"serial number {who.serial_number}"] if who.serial_number else []
         known += [f"firmware {who.firmware}"] if who.firmware else []
@@ -143,9 +166,11 @@ def discover(backend: str, wait_s: float, as_json: bool) -> int:
         services = network_services(wait_s) if wait_s else []
     except (UserInputError, DisconnectedError) as error:
         network_trouble = str(error)
-    found = tools.proposals(serial_ports(), resources, services)
+    found = proposals(serial_ports(), resources, services)
+    unusable = [resource for resource in resources if not usable(resource)]
     if as_json:
-        emit_json({"found": found, "visa_error": trouble, "network_error": network_trouble})
+        emit_json({"found": found, "unusable": unusable, "visa_error": trouble,
+                   "network_error": network_trouble})  # fmt: skip
         return 0
     if found:
         print_table(
@@ -153,11 +178,15 @@ def discover(backend: str, wait_s: float, as_json: bool) -> int:
             [(f["device"], f.get("usb", ""), f.get("description", ""),
               ", ".join(f["drivers"]) or "?", f["address"]) for f in found],
         )  # fmt: skip
-        one = found[0]
-        say("in a lab file:\n  instruments:\n    NAME:\n      driver: "
-            f"{one['drivers'][0] if one['drivers'] else 'DRIVER'}\n      address: \"{one['address']}\"")  # fmt: skip
+        if known := entries(found):
+            say(f"in a lab file:\n{known}")
+        if any(len(one["drivers"]) != 1 for one in found):
+            say("what answers at the other addresses is for you to say: `platectl instruments` lists the drivers and "
+                "their lines; write its line behind the address (?baud=9600&xonxoff=1)")  # fmt: skip
     else:
         say("no serial port, no VISA resource, no SiLA server and no robot was found")
+    if unusable:
+        say(f"platectl cannot use these VISA resources: {', '.join(unusable)}")
     for text in filter(None, (trouble, network_trouble)):
         say(text)
     return 0

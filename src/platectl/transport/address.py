@@ -23,8 +23,8 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from platectl.domain.errors import UserInputError
+from platectl.hal.serial_line import SerialLine
 from platectl.hal.stream import ByteStream, Connector
-from platectl.transport.serial_line import SerialLine
 
 _TCP: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:/\s\[\]]+):(\d{1,5})")
 _VISA_SERIAL: Final = re.compile(r"ASRL\S+::INSTR", re.IGNORECASE)
