@@ -101,7 +101,7 @@ def compile_run(
     facilities = build_facilities(first.lab, first.lab_document, first.qualified)
     carries = unclean(first.lab, facilities.having("Operator"))
     batch = Batch(facilities, pools_of(facilities), carries)
-    findings: list[Finding] = []
+    findings: list[Finding] = list(facilities.warnings)
     for number, request in enumerate(requests):
         findings += _add(batch, request, number)
     refuse_if_any(findings)
