@@ -153,6 +153,27 @@ def test_there_are_at_least_forty_cases() -> None:
     assert len(CASES) >= 40
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [("volume: 90.5 uL", "cannot dispense 90.5 uL; use 25 to 3000 uL in steps of 1 uL"),
+     ("height_mm: 0.35", "cannot aspirate at 0.35 mm; use 0.1 to 18.4 mm in steps of 0.1 mm")],
+)  # fmt: skip
+def test_what_a_washer_would_round_is_refused(tmp_path: Path, wrong: str, said: str) -> None:
+    path = tmp_path / "case.yaml"
+    text = bundled("fura2-calcium.yaml").read_text()
+    path.write_text(
+        _edited(
+            text,
+            (("extends: calcium-common", f"extends: calcium-common\nsteps: {{F4: {{{wrong}}}}}"),),
+        )
+    )
+
+    with pytest.raises(InputRefusedError, match=r"steps\.F4") as refused:
+        prepare(Options(str(path)))
+
+    assert said in str(refused.value)
+
+
 def lab_warnings(tmp_path: Path, *edits: Edit) -> list[str]:
     """What `check` says of the bundled lab, edited."""
     path = tmp_path / "lab.yaml"

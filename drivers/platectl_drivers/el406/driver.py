@@ -15,6 +15,7 @@ from platectl.domain.errors import (
     ReplyTimeoutError,
 )
 from platectl.hal.cells import WasherLimits
+from platectl.hal.checks import check_within, whole
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict
 from platectl.hal.serial_line import SerialLine
@@ -50,6 +51,11 @@ VERIFY_ALL: Final = b"\x04\x00"
 BUFFERS: Final = ("A", "B", "C", "D")
 VOLUME_UL: Final = (25.0, 3000.0)
 FILTER_S: Final = (5, 999)
+PRIME_ML: Final = (5, 999)
+RATE: Final = (1, 5)
+#: 1 and 2 need a vacuum delay volume, which is not offered
+FLOW: Final = (3, 11)
+CYCLES: Final = (1, 250)
 STEPS: Final = {"aspirate", "dispense", "wash", "prime", "filter_plate"}
 STATES: Final = {INITIAL: "initial", RUNNING: "running", PAUSED: "paused", STOPPED: "stopped"}
 
@@ -64,7 +70,12 @@ class EL406:
         wire="serial",
         lines=(SerialLine(38400, stopbits=2),),
         source="PyLabRobot 0.2.2 plate_washing.biotek.el406, from captures of the maker's program",
-        unattested=("answers to the queries before a batch", "unit of the heights", "open bytes"),
+        unattested=(
+            "answers to the queries before a batch",
+            "unit of the heights",
+            "open bytes",
+            "validity word before the data of answers other than that to a status poll",
+        ),
         transcripts=("el406_filtration",),
     )
     Settings = Settings
@@ -85,7 +96,7 @@ class EL406:
     def limits(self) -> WasherLimits:
         """Whole plates; heights from the bottom up to where the dispensing tubes are."""
         high = (210 - self.settings.bottom_z) / 10.0
-        return WasherLimits(VOLUME_UL, BUFFERS, (0.1, high), self._filtration)
+        return WasherLimits(VOLUME_UL, BUFFERS, (0.1, high), self._filtration, RATE, FLOW, PRIME_ML)
 
     async def connect(self) -> Identity:
         """Test the communication and ask what is fitted; nothing moves.
@@ -153,13 +164,13 @@ class EL406:
 
     async def aspirate(self, *, height_mm: float, rate: int) -> None:
         """Draw all wells down. Errors as in the interface."""
-        await self._step(payload.ASPIRATE, payload.aspirate(z=self._z(height_mm), rate=rate))
+        data = payload.aspirate(z=self._z(height_mm), rate=_rate(rate))
+        await self._step(payload.ASPIRATE, data)
 
     async def dispense(self, *, buffer: str, volume_ul: float, flow: int) -> None:
         """Fill all wells. Errors as in the interface."""
-        self._check(buffer, volume_ul)
-        z, volume = self.settings.dispense_z, round(volume_ul)
-        data = payload.dispense(buffer=buffer, volume_ul=volume, flow=flow, z=z)
+        volume, z = _volume(buffer, volume_ul), self.settings.dispense_z
+        data = payload.dispense(buffer=buffer, volume_ul=volume, flow=_flow(flow), z=z)
         await self._step(payload.DISPENSE, data)
 
     async def wash(
@@ -167,33 +178,27 @@ class EL406:
         rate: int, flow: int, final_aspirate: bool,
     ) -> None:  # fmt: skip
         """Aspirate and dispense. Errors as in the interface."""
-        self._check(buffer, volume_ul)
-        if not 1 <= cycles <= 250:  # noqa: PLR2004  # a byte of the wire, by the maker's limit
-            raise RefusedError(f"{cycles} cycles are not between 1 and 250")
+        volume, cycles = _volume(buffer, volume_ul), whole(cycles, CYCLES, "wash", "cycles")
         program = payload.WashProgram(
-            buffer, cycles, round(volume_ul), self._z(aspirate_height_mm), self.settings.dispense_z,
-            rate, flow, final_aspirate,
+            buffer, cycles, volume, self._z(aspirate_height_mm), self.settings.dispense_z,
+            _rate(rate), _flow(flow), final_aspirate,
         )  # fmt: skip
         granted_s = self.settings.cycle_s * cycles + self.settings.step_s
         await self._step(payload.WASH, payload.wash(program), granted_s=granted_s)
 
     async def prime(self, *, buffer: str, volume_ml: float) -> None:
         """Fill the tubing. Errors as in the interface."""
-        if buffer not in BUFFERS or not 5 <= volume_ml <= 999:  # noqa: PLR2004  # the maker's limits
-            raise RefusedError(
-                f"cannot prime {volume_ml:g} mL of {buffer!r}; 5 to 999 mL of A to D"
-            )
-        await self._step(payload.PRIME, payload.prime(buffer=buffer, volume_ml=round(volume_ml)))
+        _check_buffer(buffer)
+        volume = whole(volume_ml, PRIME_ML, "prime with", "mL")
+        await self._step(payload.PRIME, payload.prime(buffer=buffer, volume_ml=volume))
 
     async def filter_plate(self, *, hold_s: float) -> None:
         """Draw a filter plate through. Errors as in the interface."""
         if not self._filtration:
             raise RefusedError("no vacuum filtration carrier is fitted")
-        if hold_s != round(hold_s) or not FILTER_S[0] <= hold_s <= FILTER_S[1]:
-            raise RefusedError(
-                f"{hold_s:g} s are not whole seconds from {FILTER_S[0]} to {FILTER_S[1]}"
-            )
-        data = payload.filtration(seconds=int(hold_s), z=self._z(0.3))
+        data = payload.filtration(
+            seconds=whole(hold_s, FILTER_S, "filter for", "s"), z=self._z(0.3)
+        )
         await self._step(payload.ASPIRATE, data, granted_s=hold_s + self.settings.step_s)
 
     async def abort(self) -> None:
@@ -212,16 +217,9 @@ class EL406:
 
     # Steps --------------------------------------------------------------------------------------
     def _z(self, height_mm: float) -> int:
-        low, high = self.limits.aspirate_height_mm
-        if not low <= height_mm <= high:
-            raise RefusedError(f"{height_mm:g} mm is not between {low:g} and {high:g} mm")
-        return self.settings.bottom_z + round(10.0 * height_mm)
-
-    def _check(self, buffer: str, volume_ul: float) -> None:
-        if buffer not in BUFFERS:
-            raise RefusedError(f"there is no buffer line {buffer!r}; A to D")
-        if not VOLUME_UL[0] <= volume_ul <= VOLUME_UL[1]:
-            raise RefusedError(f"{volume_ul:g} uL is not between 25 and 3000 uL")
+        check_within(height_mm, self.limits.aspirate_height_mm, "aspirate at", "mm")
+        tenths = (0.0, 10.0 * self.limits.aspirate_height_mm[1])
+        return self.settings.bottom_z + whole(10.0 * height_mm, tenths, "aspirate at", "x 0.1 mm")
 
     async def _step(self, command: int, data: bytes, *, granted_s: float | None = None) -> None:
         """One step in a batch of its own; it is sent once.
@@ -364,6 +362,25 @@ class EL406:
         with contextlib.suppress(ReplyTimeoutError):
             while True:
                 await stream.receive(timeout_s=0.0)
+
+
+def _rate(rate: int) -> int:
+    return whole(rate, RATE, "aspirate at", "of the rates")
+
+
+def _flow(flow: int) -> int:
+    return whole(flow, FLOW, "dispense at", "of the flows")
+
+
+def _check_buffer(buffer: str) -> None:
+    if buffer not in BUFFERS:
+        raise RefusedError(f"there is no buffer line {buffer!r}; A to D")
+
+
+def _volume(buffer: str, volume_ul: float) -> int:
+    """Microlitres of a buffer line that exists."""
+    _check_buffer(buffer)
+    return whole(volume_ul, VOLUME_UL, "dispense", "uL")
 
 
 class _Reader:
