@@ -21,7 +21,7 @@ from platectl.app import instrument_tools as tools
 from platectl.app.proposals import entries, proposals
 from platectl.domain.errors import DisconnectedError, UserInputError
 from platectl.domain.lab import InstrumentEntry
-from platectl.domain.transcript import Side, parse_transcript
+from platectl.domain.transcript import Side, format_transcript, parse_transcript
 from platectl.files.lab import load_lab
 from platectl.transport.address import open_connector
 from platectl.transport.discovery import HTTP, SILA, FoundPort, network_services, services_of
@@ -75,9 +75,63 @@ def test_a_verb_is_recorded_with_its_source(shaker: str, tmp_path: Path) -> None
     assert said[-2:] == [b"setTempTarget370\r", b"tempOn\r"]
 
 
+READ = ["title=t", "plate=P1", "wells=[A1, A2, A3, B1, B2, B3]"]
+
+
+def test_a_read_over_time_is_recorded_to_its_last_frame(transcripts: Path, tmp_path: Path) -> None:
+    turns = parse_transcript((transcripts / "biotek_fluorescence.txt").read_text("ascii"))
+    opened = (
+        turns[:4] + turns[16:22] + turns[26:30] + turns[32:]
+    )  # neither warmed nor put out first
+    path, target = tmp_path / "it.txt", tmp_path / "new.txt"
+    path.write_text(format_transcript(opened, header="source: biotek_fluorescence"))
+
+    ran = platectl(
+        "instruments", "record", "biotek", f"replay:{path}", "read_kinetic", *READ,
+        "channels=[{excitation_nm: 340, emission_nm: 510}, {excitation_nm: 380, emission_nm: 510}]",
+        "interval_s=20", "baseline_s=0", "record_s=0", "bottom=false", "--to", str(target),
+    )  # fmt: skip
+
+    assert ran.returncode == 0, ran.stderr
+    assert [t.data for t in parse_transcript(target.read_text())] == [t.data for t in opened]
+
+
+def test_what_was_said_before_a_verb_failed_is_kept(transcripts: Path, tmp_path: Path) -> None:
+    path, target = transcripts / "biotek_refused.txt", tmp_path / "new.txt"
+
+    ran = platectl(
+        "instruments", "record", "biotek", f"replay:{path}", "read_endpoint", *READ[:2],
+        "wells=[A1, A2, A3, B1, B2, B3]", "mode=absorbance", "excitation_nm=427", "--to", str(target),
+    )  # fmt: skip
+
+    assert ran.returncode == 3
+    assert "2D06" in ran.stderr
+    assert "# ended with: InstrumentFaultError" in target.read_text()
+    assert [t.data for t in parse_transcript(target.read_text())] == [
+        t.data for t in parse_transcript(path.read_text())
+    ]
+
+
+def test_a_target_that_cannot_be_written_is_told_before_anything_is_sent(tmp_path: Path) -> None:
+    path = tmp_path / "never.txt"
+    path.write_text("# source: invented\n> never said\\r\n")
+
+    ran = platectl("instruments", "record", "bioshake", f"replay:{path}", "--to", str(tmp_path / "no" / "x"))  # fmt: skip
+
+    assert ran.returncode in {2, 3}
+    assert "no/x" in ran.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
-    [(("record", "bioshake", "{}", "dance"), "no verb 'dance'"),
+    [(("record", "bioshake", "{}", "info"), "no verb 'info'; there is"),
+     (("record", "bioshake", "{}", "speed_range_rpm"), "no verb 'speed_range_rpm'"),
+     (("record", "bioshake", "{}", "shake", "speed_rpm=fast", "duration_s=1"), "shake: speed_rpm: 'fast'"),
+     (("record", "bioshake", "{}", "shake", "speed_rpm=600"), "shake: duration_s: is missing"),
+     (("record", "bioshake", "{}", "shake", "speed_rpm=[600"), "not YAML"),
+     (("record", "biotek", "{}", "read_endpoint", "title=t", "plate=P", "wells=[A1]", "mode=light"), "read.mode: 'light' is not allowed"),
+     (("record", "biotek", "{}", "read_endpoint", "title=t", "colour=red"), "read.colour: is not a known field"),
+     (("record", "bioshake", "{}", "dance"), "no verb 'dance'"),
      (("record", "bioshake", "{}", "_ask"), "no verb '_ask'"),
      (("record", "bioshake", "{}", "set_temperature", "warm=1"), "set_temperature:"),
      (("ping", "bioshake", "{}", "--set", "colour=red"), "bioshake: colour: is not a known field; remove it"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +24,9 @@ from platectl.domain.errors import (
 )
 from platectl.domain.findings import InputRefusedError
 from platectl.domain.lab import Lab
-from platectl.domain.transcript import Side, Turn, format_transcript
+from platectl.domain.transcript import Side
 from platectl.files.yaml_lines import Document, findings_of
-from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
+from platectl.hal.instrument import DriverSetup, Identity
 from platectl.hal.stream import ByteStream, Connector
 from platectl.simkit.serve import serve_pty, serve_tcp
 from platectl.transport.address import open_connector
@@ -77,8 +77,12 @@ async def ping(
     said = bytearray()
     port = open_connector(address)
 
+    def note(side: Side, data: bytes) -> None:
+        if side == ">":
+            said.extend(data)
+
     async def open_watched() -> ByteStream:
-        return RecordingStream(await port(), lambda side, data: side == ">" and said.extend(data))
+        return RecordingStream(await port(), note)
 
     subject = build(driver, open_watched, settings, clock)
     looks_s = []
@@ -97,7 +101,7 @@ async def ping(
 
 @asynccontextmanager
 async def reaching(
-    driver: str, subject: Any, address: str, patience_s: float
+    driver: str, subject: Any, address: str, patience_s: float | None
 ) -> AsyncIterator[None]:
     """Say of an instrument that is not reached in time which one it is, and what to look at.
 
@@ -112,56 +116,6 @@ async def reaching(
     except TimeoutError:
         said = f"no answer within {patience_s:g} s"
         raise LinkError(unreached(driver, subject, address, said)) from None
-
-
-async def record(
-    driver: str, address: str, verb: str, arguments: Mapping[str, Any],
-    settings: Mapping[str, Any], clock: Clock,
-) -> str:  # fmt: skip
-    """Connect, do one verb (none if it is empty) and close; returns the transcript.
-
-    Raises:
-        UserInputError: The driver has no such verb, or it takes other arguments.
-        LinkError: The conversation broke; what was recorded is lost.
-    """
-    turns: list[Turn] = []
-    begun_s = clock.monotonic_s()
-
-    def note(side: Side, data: bytes) -> None:
-        turns.append(Turn(side, data, clock.monotonic_s() - begun_s))
-
-    async def connect() -> ByteStream:
-        return RecordingStream(await open_connector(address)(), note)
-
-    subject = build(driver, connect, settings, clock)
-    doing = getattr(subject, verb, None) if verb and not verb.startswith("_") else None
-    if verb and doing is None:
-        raise UserInputError(f"{driver} has no verb {verb!r}")
-    try:
-        identity: Identity = await subject.connect()
-        if doing is not None:
-            await _do(doing, verb, arguments)
-    finally:
-        await subject.aclose()
-    info: DriverInfo = subject.info
-    said = " ".join([verb or "connect", *(f"{key}={value}" for key, value in arguments.items())])
-    day = f"{clock.now():%Y-%m-%d}"
-    header = (
-        f"{info.makes}: {said}\nsource: captured on {day} from {identity.model}, "
-        f"serial number {identity.serial_number or 'unknown'}, "
-        f"firmware {identity.firmware or 'unknown'}, with the driver {driver}"
-    )
-    return format_transcript(turns, header=header)
-
-
-async def _do(
-    doing: Callable[..., Awaitable[Any]], verb: str, arguments: Mapping[str, Any]
-) -> None:
-    try:
-        work = doing(**arguments)
-    except TypeError as error:
-        raise UserInputError(f"{verb}: {error}") from error
-    await work
 
 
 class Talk:

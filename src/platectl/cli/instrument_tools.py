@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,14 @@ settings_option = click.option(
 )
 
 
-def _values(pairs: tuple[str, ...]) -> dict[str, Any]:
-    return {name: yaml.safe_load(text) for name, text in parse_overrides(pairs).items()}
+def _values(pairs: tuple[str, ...], option: str = "--set") -> dict[str, Any]:
+    found = {}
+    for name, text in parse_overrides(pairs, option).items():
+        try:
+            found[name] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise UserInputError(f"{name}={text}: not YAML; write it as in a lab file") from error
+    return found
 
 
 @click.command()
@@ -112,16 +119,27 @@ def record(
 ) -> int:  # fmt: skip
     """Connect DRIVER to ADDRESS, do VERB, and write what went over the line as a transcript.
 
-    VERB is one of the driver's, such as `shake speed_rpm=600 duration_s=5`; the instrument does it.
+    VERB is one of the driver's, such as `shake speed_rpm=600 duration_s=5`; the instrument does it. Values are YAML:
+    `read_endpoint title=t plate=p wells='[A1, A2]' mode=absorbance excitation_nm=405`. What went over the line is kept
+    also when the verb fails.
     """
-    text = asyncio.run(
-        tools.record(driver, address, verb, _values(arguments), _values(settings), WallClock())
+    from platectl.app.record import record as do  # not needed by the other tools
+
+    doing = partial(
+        do, driver, address, verb, _values(arguments, "VERB"), _values(settings), WallClock()
     )
     if target is None:
-        click.echo(text, nl=False)
-    else:
-        target.write_text(text, encoding="ascii")
-        say(f"wrote {target}")
+        asyncio.run(doing(keep=partial(click.echo, nl=False)))
+        return 0
+    with target.open("a+", encoding="ascii") as file:  # before anything is sent
+
+        def keep(text: str) -> None:
+            file.truncate(0)
+            file.write(text)
+            file.flush()
+            say(f"wrote {target}")
+
+        asyncio.run(doing(keep=keep))
     return 0
 
 

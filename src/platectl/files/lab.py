@@ -95,10 +95,8 @@ def _cross_check(lab: Lab, document: Document) -> list[Finding]:
 
 def _addressed(lab: Lab, name: str, document: Document) -> list[Finding]:
     """Addresses that cannot be meant, and simulators in a lab that is none."""
-    entry = lab.instruments[name]
-    places = {("address",): entry.address, **{("wires", w): a for w, a in entry.wires.items()}}
     findings = []
-    for place, address in places.items():
+    for place, address in lab.instruments[name].places.items():
         at = ("instruments", name, *place)
         if address.startswith("sim:") and not lab.simulated:
             message = f"{address!r} is a simulator, and the lab is not simulated"

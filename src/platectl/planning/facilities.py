@@ -140,7 +140,6 @@ def _doubtful_addresses(lab: Lab, drivers: dict[str, Any], document: Document) -
     """Ports that a simulated lab never opens, and lines that are set otherwise than those of the driver."""
     findings = []
     for name, entry in lab.instruments.items():
-        places = {("address",): entry.address, **{("wires", w): a for w, a in entry.wires.items()}}
         if lab.simulated:
             findings += [
                 document.finding(
@@ -148,7 +147,7 @@ def _doubtful_addresses(lab: Lab, drivers: dict[str, Any], document: Document) -
                     f"the lab is simulated: nothing is ever sent to {address}, a simulator answers",
                     "write simulated: false at the top of the lab file for real instruments",
                 )
-                for place, address in places.items()
+                for place, address in entry.places.items()
                 if is_port(address)
             ]
             continue
