@@ -18,6 +18,7 @@ from tests.cli.command import platectl
 from zeroconf import ServiceInfo, Zeroconf
 
 from platectl.app import instrument_tools as tools
+from platectl.app.bench import bench_lab
 from platectl.app.proposals import entries, proposals
 from platectl.domain.errors import DisconnectedError, UserInputError
 from platectl.domain.lab import InstrumentEntry
@@ -73,6 +74,16 @@ def test_a_verb_is_recorded_with_its_source(shaker: str, tmp_path: Path) -> None
     assert "firmware 1.10.00" in text
     said = [turn.data for turn in parse_transcript(text) if turn.side == ">"]
     assert said[-2:] == [b"setTempTarget370\r", b"tempOn\r"]
+
+
+def test_a_mistyped_escape_is_said_and_the_talk_goes_on(shaker: str) -> None:
+    ran = platectl(
+        "instruments", "talk", shaker, "--quiet-s", "0.2", said="get\\qVersion\ngetVersion\n"
+    )
+
+    assert ran.returncode == 0
+    assert "not sent: bad escape" in ran.stderr
+    assert ran.stdout.splitlines() == [r"> getVersion\r", r"< 1.10.00\r\n"]
 
 
 READ = ["title=t", "plate=P1", "wells=[A1, A2, A3, B1, B2, B3]"]
@@ -137,7 +148,9 @@ def test_a_target_that_cannot_be_written_is_told_before_anything_is_sent(tmp_pat
      (("ping", "bioshake", "{}", "--set", "colour=red"), "bioshake: colour: is not a known field; remove it"),
      (("ping", "nobody", "{}"), "no driver named 'nobody'"),
      (("ping", "bioshake", "usb:1"), "is no address"),
-     (("serve", "teapot"), "no instrument 'teapot'")],
+     (("serve", "teapot"), "no instrument 'teapot'"),
+     (("serve", "pylabrobot_shaker"), "pylabrobot_shaker needs settings; write a lab file"),
+     (("talk", "{}", "--end", "\\q"), "bad escape")],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_refused(shaker: str, words: tuple[str, ...], message: str) -> None:
     ran = platectl("instruments", *(word.format(shaker) for word in words))
@@ -311,4 +324,38 @@ async def test_only_instruments_of_the_lab_are_served(tmp_path: Path) -> None:
 
     with pytest.raises(UserInputError, match="there are"):
         async with tools.served(lab, "x", WallClock(), folder=tmp_path, port=0):
+            pass
+
+
+@pytest.mark.wall_time
+async def test_a_driver_is_served_by_its_name_without_a_lab_file(tmp_path: Path) -> None:
+    lab = bench_lab("xpeel")
+
+    async with tools.served(lab, "xpeel", WallClock(), folder=tmp_path, port=0) as address:
+        pong = await tools.ping("xpeel", address, {}, WallClock())
+
+    assert pong.asked
+
+
+@pytest.mark.wall_time
+async def test_what_answers_by_files_is_served_as_the_folder_it_drops_them_into(
+    tmp_path: Path,
+) -> None:
+    lab = bench_lab("softmax_file")
+
+    async with tools.served(
+        lab, "softmax_file", WallClock(), folder=tmp_path, port=None
+    ) as address:
+        await asyncio.sleep(0)
+        assert address == f"drop:{tmp_path / 'files'}"
+        assert (tmp_path / "files").is_dir()
+
+
+@pytest.mark.wall_time
+async def test_what_has_no_line_is_not_served(tmp_path: Path) -> None:
+    entry = InstrumentEntry(driver="opentrons_gripper", address="none:")
+    lab = bench_lab("xpeel").model_copy(update={"instruments": {"gripper": entry}})
+
+    with pytest.raises(UserInputError, match="gripper has no line of its own"):
+        async with tools.served(lab, "gripper", WallClock(), folder=tmp_path, port=None):
             pass

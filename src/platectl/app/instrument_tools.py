@@ -197,16 +197,28 @@ async def served(
 ) -> AsyncIterator[str]:
     """Serve the simulator behind a wire of a lab in real time; gives the address for a lab file.
 
-    Without a `port`, on a pseudo terminal; port 0 is one that the system chooses.
+    Without a `port`, on a pseudo terminal; port 0 is one that the system chooses. One that answers by files has
+    none: its address is the folder below `folder` into which it drops them.
 
     Raises:
-        UserInputError: The lab has no such instrument.
+        UserInputError: The lab has no such instrument, its simulator cannot be built, or it has no line.
     """
-    if wire.partition(".")[0] not in lab.instruments:
+    name = wire.partition(".")[0]
+    if name not in lab.instruments:
         raise UserInputError(
             f"the lab has no instrument {wire!r}; there are {', '.join(lab.instruments)}"
         )
+    entry = lab.instruments[name]
+    kind = registry.load(registry.DRIVERS, entry.driver).info.wire
+    if kind == "none":
+        raise UserInputError(f"{name} has no line of its own; serve what it is reached through")
     simulated = SimulatedLab(lab, load_truth(None), clock, seed=SEED, folder=folder)
+    if kind == "files" and entry.drop_folder is not None:
+        try:
+            yield f"drop:{(folder / entry.drop_folder).resolve()}"
+        finally:
+            await simulated.aclose()
+        return
     ends: Any = _Wire(simulated, wire)
     try:
         if port is None:

@@ -13,6 +13,7 @@ import click
 import yaml
 
 from platectl.app import instrument_tools as tools
+from platectl.app.bench import bench_lab
 from platectl.app.proposals import entries, proposals, usable
 from platectl.cli.options import FILE, emit_json, json_option, parse_overrides
 from platectl.cli.render import print_table, say
@@ -92,6 +93,7 @@ def talk(address: str, end: str, quiet_s: float) -> int:
 
     Everything is sent as it stands: an instrument may move.
     """
+    ending = unescape(end)
 
     def show(side: Side, data: bytes) -> None:
         click.echo(f"{side} {escape(data)}")
@@ -99,8 +101,12 @@ def talk(address: str, end: str, quiet_s: float) -> int:
     async def converse() -> None:
         async with tools.talking(address, show) as conversation:
             while line := await asyncio.to_thread(sys.stdin.readline):
-                data = unescape(line.rstrip("\n")) + unescape(end)
-                await conversation.say(data, quiet_s=quiet_s)
+                try:
+                    data = unescape(line.rstrip("\n"))
+                except UserInputError as error:
+                    click.echo(f"not sent: {error}", err=True)
+                    continue
+                await conversation.say(data + ending, quiet_s=quiet_s)
 
     asyncio.run(converse())
     return 0
@@ -148,11 +154,17 @@ def record(
 @click.option("--lab", type=FILE, help="Lab file (default: the bundled simulated lab).")
 @click.option("--port", type=click.IntRange(0, 65535), help="TCP port; 0 chooses one (default: a pseudo terminal).")  # fmt: skip
 def serve(wire: str, lab: Path | None, port: int | None) -> int:
-    """Play the simulator of instrument WIRE of a lab in real time, until interrupted."""
+    """Play the simulator of instrument WIRE of a lab in real time, until interrupted.
+
+    Without --lab WIRE may be the name of a driver too. Prints the address for a lab file: that of a port, or the folder
+    into which files are dropped.
+    """
     loaded, _ = load_lab(lab)
+    if lab is None and wire.partition(".")[0] not in loaded.instruments:
+        loaded = bench_lab(wire)
 
     async def play() -> None:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(prefix="platectl-") as folder:
             async with tools.served(
                 loaded, wire, WallClock(), folder=Path(folder), port=port
             ) as address:
