@@ -198,6 +198,7 @@ class BioTek:
                 await self.aclose()
         if self._link is None:
             self._link = Link(await self._setup.open_stream())
+            self._speed_told = False  # it may have been off meanwhile
         return self._link
 
     async def _ask(self, letter: str, parameter: str | None = None, *, end: bool = True) -> str:

@@ -21,7 +21,7 @@ from platectl.hal.recovery import ACTION_ID, Action, Verdict
 from platectl.hal.serial_line import SerialLine
 from platectl.hal.stream import ByteStream
 from platectl.transport.handed import Handed
-from platectl_drivers.el406 import payload
+from platectl_drivers.el406 import payload, ranges
 from platectl_drivers.el406.frame import (
     ACK,
     HEADER,
@@ -48,14 +48,6 @@ SERIAL, SENSOR = 0x100, 0xD2
 FILTER_VACUUM: Final = b"\x04"
 BEFORE_BATCH: Final = (0xBF, 0xC1, 0xF2, 0xF4, 0x154, 0x102, 0x10A)
 VERIFY_ALL: Final = b"\x04\x00"
-BUFFERS: Final = ("A", "B", "C", "D")
-VOLUME_UL: Final = (25.0, 3000.0)
-FILTER_S: Final = (5, 999)
-PRIME_ML: Final = (5, 999)
-RATE: Final = (1, 5)
-#: 1 and 2 need a vacuum delay volume, which is not offered
-FLOW: Final = (3, 11)
-CYCLES: Final = (1, 250)
 STEPS: Final = {"aspirate", "dispense", "wash", "prime", "filter_plate"}
 STATES: Final = {INITIAL: "initial", RUNNING: "running", PAUSED: "paused", STOPPED: "stopped"}
 
@@ -96,7 +88,15 @@ class EL406:
     def limits(self) -> WasherLimits:
         """Whole plates; heights from the bottom up to where the dispensing tubes are."""
         high = (210 - self.settings.bottom_z) / 10.0
-        return WasherLimits(VOLUME_UL, BUFFERS, (0.1, high), self._filtration, RATE, FLOW, PRIME_ML)
+        return WasherLimits(
+            ranges.VOLUME_UL,
+            ranges.BUFFERS,
+            (0.1, high),
+            self._filtration,
+            ranges.RATE,
+            ranges.FLOW,
+            ranges.PRIME_ML,
+        )
 
     async def connect(self) -> Identity:
         """Test the communication and ask what is fitted; nothing moves.
@@ -133,7 +133,7 @@ class EL406:
         """
         async with self._turn:
             await self._listen()
-            status = await self._follow(FILTER_S[1] + self.settings.step_s)
+            status = await self._follow(ranges.FILTER_S[1] + self.settings.step_s)
             if status.state == RUNNING:
                 raise ReplyTimeoutError("the step that runs does not end")
             self._batch_open = status.state == STOPPED
@@ -164,13 +164,13 @@ class EL406:
 
     async def aspirate(self, *, height_mm: float, rate: int) -> None:
         """Draw all wells down. Errors as in the interface."""
-        data = payload.aspirate(z=self._z(height_mm), rate=_rate(rate))
+        data = payload.aspirate(z=self._z(height_mm), rate=ranges.rate_of(rate))
         await self._step(payload.ASPIRATE, data)
 
     async def dispense(self, *, buffer: str, volume_ul: float, flow: int) -> None:
         """Fill all wells. Errors as in the interface."""
-        volume, z = _volume(buffer, volume_ul), self.settings.dispense_z
-        data = payload.dispense(buffer=buffer, volume_ul=volume, flow=_flow(flow), z=z)
+        volume, z = ranges.volume_of(buffer, volume_ul), self.settings.dispense_z
+        data = payload.dispense(buffer=buffer, volume_ul=volume, flow=ranges.flow_of(flow), z=z)
         await self._step(payload.DISPENSE, data)
 
     async def wash(
@@ -178,18 +178,21 @@ class EL406:
         rate: int, flow: int, final_aspirate: bool,
     ) -> None:  # fmt: skip
         """Aspirate and dispense. Errors as in the interface."""
-        volume, cycles = _volume(buffer, volume_ul), whole(cycles, CYCLES, "wash", "cycles")
+        volume, cycles = (
+            ranges.volume_of(buffer, volume_ul),
+            whole(cycles, ranges.CYCLES, "wash", "cycles"),
+        )
         program = payload.WashProgram(
             buffer, cycles, volume, self._z(aspirate_height_mm), self.settings.dispense_z,
-            _rate(rate), _flow(flow), final_aspirate,
+            ranges.rate_of(rate), ranges.flow_of(flow), final_aspirate,
         )  # fmt: skip
         granted_s = self.settings.cycle_s * cycles + self.settings.step_s
         await self._step(payload.WASH, payload.wash(program), granted_s=granted_s)
 
     async def prime(self, *, buffer: str, volume_ml: float) -> None:
         """Fill the tubing. Errors as in the interface."""
-        _check_buffer(buffer)
-        volume = whole(volume_ml, PRIME_ML, "prime with", "mL")
+        ranges.check_buffer(buffer)
+        volume = whole(volume_ml, ranges.PRIME_ML, "prime with", "mL")
         await self._step(payload.PRIME, payload.prime(buffer=buffer, volume_ml=volume))
 
     async def filter_plate(self, *, hold_s: float) -> None:
@@ -197,7 +200,7 @@ class EL406:
         if not self._filtration:
             raise RefusedError("no vacuum filtration carrier is fitted")
         data = payload.filtration(
-            seconds=whole(hold_s, FILTER_S, "filter for", "s"), z=self._z(0.3)
+            seconds=whole(hold_s, ranges.FILTER_S, "filter for", "s"), z=self._z(0.3)
         )
         await self._step(payload.ASPIRATE, data, granted_s=hold_s + self.settings.step_s)
 
@@ -362,25 +365,6 @@ class EL406:
         with contextlib.suppress(ReplyTimeoutError):
             while True:
                 await stream.receive(timeout_s=0.0)
-
-
-def _rate(rate: int) -> int:
-    return whole(rate, RATE, "aspirate at", "of the rates")
-
-
-def _flow(flow: int) -> int:
-    return whole(flow, FLOW, "dispense at", "of the flows")
-
-
-def _check_buffer(buffer: str) -> None:
-    if buffer not in BUFFERS:
-        raise RefusedError(f"there is no buffer line {buffer!r}; A to D")
-
-
-def _volume(buffer: str, volume_ul: float) -> int:
-    """Microlitres of a buffer line that exists."""
-    _check_buffer(buffer)
-    return whole(volume_ul, VOLUME_UL, "dispense", "uL")
 
 
 class _Reader:
