@@ -37,6 +37,7 @@ from platectl.domain.errors import (
 from platectl.hal.checks import check_shaking, tenths_of
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
+from platectl.hal.serial_line import SerialLine
 from platectl.transport.abort import Abort
 from platectl.transport.codec import integer, number, text
 from platectl.transport.handed import Handed
@@ -83,7 +84,7 @@ class BioShake(LineInstrument):
         makes="QInstruments BioShake",
         interfaces=("Shaker",),
         wire="serial",
-        baud=9600,
+        lines=(SerialLine(9600),),
         source="PyLabRobot 0.2.2, janelia bioshake_device_python and galago, which agree (handlers 5.1)",
         unattested=("order and separators of the error list", "when the error list is emptied"),
         transcripts=("bioshake_shake", "bioshake_stuck"),

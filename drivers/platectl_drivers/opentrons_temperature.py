@@ -29,6 +29,7 @@ from platectl.domain.errors import (
 from platectl.hal.checks import check_temperature
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict, setpoint_verdict
+from platectl.hal.serial_line import SerialLine
 from platectl.transport.codec import number, text
 from platectl.transport.line import InstrumentLine, LineLink
 from platectl.transport.line_instrument import LineInstrument
@@ -61,7 +62,7 @@ class OpentronsTemperature(LineInstrument):
         makes="Opentrons Temperature Module GEN1, GEN2",
         interfaces=("ThermalNest",),
         wire="serial",
-        baud=115200,
+        lines=(SerialLine(115200),),
         source="maker's firmware (Opentrons/opentrons-modules) and driver in opentrons 10.1.0 (handlers 2.1)",
         unattested=("how often an overheated block says so", "setpoints with a decimal place"),
         transcripts=("opentrons_temperature_cool", "opentrons_temperature_overheated"),

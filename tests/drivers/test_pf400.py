@@ -150,6 +150,12 @@ def test_data_of_a_good_answer_come_back(data: str) -> None:
     assert parse_reply(f"0 {data}".encode(), "x") == data
 
 
+@pytest.mark.parametrize("code", range(-2855, -2849))
+def test_refusals_of_gripper_stations_and_rail_have_words(code: int) -> None:
+    with pytest.raises(InstrumentFaultError, match=rf"(?!.*error).*\({code}\)"):
+        parse_reply(f"{code} *words*".encode(), "pickplate 1")
+
+
 @given(st.integers(min_value=-9999, max_value=-1), st.sampled_from(["", " *words*"]))
 def test_a_negative_code_is_a_fault_with_that_code(code: int, words: str) -> None:
     with pytest.raises(InstrumentFaultError) as caught:

@@ -18,6 +18,7 @@ from platectl.domain.errors import (
 from platectl.hal.checks import check_shaking, check_temperature
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict, setpoint_verdict
+from platectl.hal.serial_line import SerialLine
 from platectl.transport.abort import Abort
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
@@ -68,7 +69,7 @@ class HeaterShaker(LineInstrument):
         makes="Opentrons Heater-Shaker Module",
         interfaces=("Shaker",),
         wire="serial",
-        baud=115200,
+        lines=(SerialLine(115200),),
         source="maker's firmware (Opentrons/opentrons-modules) and driver in opentrons 10.1.0 (handlers 2.2)",
         unattested=(
             "time of homing and of the latch",

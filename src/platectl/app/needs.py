@@ -9,9 +9,9 @@ from platectl.app.drive import used_instruments
 from platectl.app.prepare import Night
 from platectl.nights.submission import Needs
 from platectl.registry import DRIVERS, load
+from platectl.transport.address import is_port
 
 _PERSON: Final = "Operator"
-_NO_PORT: Final = ("sim:", "console:", "drop:", "none:")
 
 
 def needs_of(night: Night) -> Needs:
@@ -33,5 +33,5 @@ def needs_of(night: Night) -> Needs:
         planned_s=run.planned_end_s,
         lasting=not run.lab.simulated,
         files={str(Path(file).resolve()): digest for file, digest in run.files.items()},
-        addresses=tuple(sorted(a for a in ports if not a.startswith(_NO_PORT))),
+        addresses=tuple(sorted(a for a in ports if is_port(a))),
     )

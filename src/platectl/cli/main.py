@@ -85,6 +85,7 @@ Exit codes:
   3  the run failed or is in doubt; the ledger says how far it came
   4  done, but a plate failed its quality limits, or a chart or study its own
   5  held for a person, or stopped: `platectl resume` goes on
+  6  `instruments ping`: the port opened, but nothing was asked
   130  stopped by the operator"""
 
 

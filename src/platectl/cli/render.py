@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
@@ -22,10 +24,20 @@ from platectl.store.kept_run import with_added
 FILE_WIDTH = 160
 
 
+class _Out(Console):
+    """A console that goes quiet when nobody reads any more, as after `| head`; what is done goes on."""
+
+    def on_broken_pipe(self) -> None:
+        """Send the rest of standard output nowhere."""
+        self.quiet = True
+        with contextlib.suppress(OSError), open(os.devnull, "w") as nowhere:  # noqa: PTH123  # a device
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+
+
 def console(*, quiet: bool = False) -> Console:
     """A console on standard output; a quiet one swallows everything."""
     width = None if sys.stdout.isatty() else FILE_WIDTH
-    return Console(quiet=quiet, file=sys.stdout, highlight=False, width=width)
+    return _Out(quiet=quiet, file=sys.stdout, highlight=False, width=width)
 
 
 class LiveView:

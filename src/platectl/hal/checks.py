@@ -19,6 +19,18 @@ def check_within(value: float, limits: tuple[float, float], do: str, unit: str) 
         raise RefusedError(f"cannot {do} {value:g} {unit}; {low:g} to {high:g} {unit}")
 
 
+def whole(value: float, limits: tuple[float, float], do: str, unit: str) -> int:
+    """A value that the wire says as a whole number.
+
+    Raises:
+        RefusedError: Outside the limits, no number, or not whole.
+    """
+    check_within(value, limits, do, unit)
+    if abs(value - round(value)) > 1e-6:  # noqa: PLR2004  # rounding of floats only
+        raise RefusedError(f"cannot {do} {value!r} {unit}; whole numbers only")
+    return round(value)
+
+
 def check_temperature(temperature_c: float, limits: tuple[float, float], *, places: int) -> None:
     """Refuse a setpoint outside the limits, or with more decimal places than the wire can say.
 

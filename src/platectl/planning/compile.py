@@ -106,7 +106,7 @@ def compile_run(
     facilities = build_facilities(first.lab, first.lab_document, first.qualified)
     carries = unclean(first.lab, facilities.having("Operator"))
     batch = Batch(facilities, pools_of(facilities), carries)
-    findings: list[Finding] = []
+    findings: list[Finding] = list(facilities.warnings)
     for number, request in enumerate(requests):
         findings += add_request(batch, request, number)
     refuse_if_any(findings)
