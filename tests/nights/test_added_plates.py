@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 import structlog
 from click.testing import CliRunner
+from rich.console import Console
 from tests.nights.lives import child
 from tests.nights.slow import Slow
 
@@ -26,6 +28,7 @@ from platectl.app.prepare import Options, prepare
 from platectl.app.replan import Replanner
 from platectl.app.run_report import build_report, deviations, read_run
 from platectl.cli.main import cli
+from platectl.cli.render import LiveView
 from platectl.domain.errors import RefusedError
 from platectl.domain.events import Event
 from platectl.domain.night import NightEntry
@@ -58,7 +61,7 @@ plates: [{protocol: sigma1-binding}, {protocol: sigma1-binding, not_before: "04:
 """
 AT_S = 6000.0
 HOUR_S = 3600.0
-LATER = "2026-01-07 20:00"
+LATER = "2026-01-07T20:00"
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -79,6 +82,7 @@ class Story:
     again: dict[str, Any]
     refusals: dict[str, str] = field(default_factory=dict)
     finished: Finished | None = None
+    seen: str = ""
     long_after: str = ""
 
     @property
@@ -109,23 +113,15 @@ def add(store: Path, *words: str) -> dict[str, Any]:
 
 
 REFUSED = {
-    "name": ("sigma1-binding", "--name", "P1"),
-    "no name": ("sigma1-binding", "--name", "P1.b"),
-    "end": ("sigma1-binding", "--not-after", "2026-01-05 23:00"),
-    "absence": ("sigma1-binding", "--not-before", "2026-01-06 16:30"),
-    "protocol": ("sigma9-binding",),
-    "time": ("sigma1-binding", "--not-before", "25:00"),
-    "compound": ("sigma1-binding", "--samples", "{tmp}/unknown.csv"),
-    "stock": (
-        "sigma1-binding",
-        "--name",
-        "short",
-        "--stock",
-        "{tmp}/stock.yaml",
-        "--not-after",
-        LATER,
-    ),
-    "several": ("sigma1-binding", "--name", "both", "--copies", "2"),
+    "name": "sigma1-binding --name P1",
+    "no name": "sigma1-binding --name P1.b",
+    "end": "sigma1-binding --not-after 2026-01-05T23:00",
+    "absence": "sigma1-binding --not-before 2026-01-06T16:30",
+    "protocol": "sigma9-binding",
+    "time": "sigma1-binding --not-before 25:00",
+    "compound": "sigma1-binding --samples {tmp}/unknown.csv",
+    "stock": f"sigma1-binding --name short --stock {{tmp}}/stock.yaml --not-after {LATER}",
+    "several": "sigma1-binding --name both --copies 2",
 }
 
 
@@ -142,7 +138,9 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
         "platectl: 1\nplates: [{protocol: fura2-calcium, not_before: '22:00'}]\n"
     )
     night, store = prepare(Options(str(tmp / "n.yaml"), run="run")), tmp / "runs"
-    with Slow(night, store / "run", AT_S) as going:
+    screen = io.StringIO()
+    view = LiveView(night.compiled, Console(file=screen, width=120))
+    with view, Slow(night, store / "run", AT_S, watch=view) as going:
         dry = add(store, str(tmp / "more.yaml"), "--dry-run")
         kinds = len(entries(store / "run"))
         shown = said_by(store, str(tmp / "more.yaml"), "--dry-run")
@@ -150,11 +148,12 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
         again = add(store, str(tmp / "more.yaml"))
         story = Story(store / "run", night.compiled, dry, shown, kinds, said, again)
         for name, words in REFUSED.items():
-            found = add(store, *(word.format(tmp=tmp) for word in words))
+            found = add(store, *words.format(tmp=tmp).split())
             assert not found["ok"], name
             story.refusals[name] = "\n".join(found["findings"])
         assert add(store, "sigma1-binding", "--name", "late", "--not-after", LATER)["added"]
         story.finished = going.end()
+    story.seen = screen.getvalue()
     story.long_after = said_by(store, str(tmp / "more.yaml"))
     story.refusals["over"] = "\n".join(add(store, "sigma1-binding")["findings"])
     return story
@@ -175,6 +174,7 @@ def test_a_plate_of_another_assay_and_one_of_the_same_are_run_and_analysed(story
     ]  # fmt: skip
     assert audit(story.run, story.events) == []
     assert not [e for e in story.events if e.kind == "window.broken"]
+    assert "late  Load the lab" in story.seen
     report = build_report("run", story.run, story.events, story.finished.plates)
     assert [plate.name for plate in report.plates] == ["P1", "P2", "P3", "late"]
     assert report.protocol == "sigma1-binding+fura2-calcium"
