@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -115,6 +115,18 @@ class Submission:
             began=_moment(row["began"]), ended=_moment(row["ended"]),
             outcome=json.loads(row["outcome"] or "{}"),
         )  # fmt: skip
+
+
+def outcome_in_words(outcome: Mapping[str, Any]) -> list[str]:
+    """What a run brought: results that pass, plates that fail, plates that were given up."""
+    said = []
+    if "results" in outcome:
+        said.append(f"{outcome['passed']} of {outcome['results']} results pass")
+    if failed := outcome.get("failed"):
+        said.append("failed: " + ", ".join(failed))
+    if dropped := outcome.get("dropped"):
+        said.append("given up: " + ", ".join(dropped))
+    return said
 
 
 def _moment(text: str | None) -> datetime | None:
