@@ -95,7 +95,6 @@ class BioShake(LineInstrument):
         self.settings = setup.settings_as(Settings)
         self._line = InstrumentLine(setup.open_stream, "BioShake", tx_end=b"\r", rx_end=b"\r\n")
         self._handed = Handed()
-        self._one_at_a_time = asyncio.Lock()
         self._abort = Abort("BioShake was aborted; the plate stays clamped")
         self._shakes = Shakes(setup.clock, self._handed, self._abort)
         self._description = ""
@@ -247,15 +246,10 @@ class BioShake(LineInstrument):
         return answer
 
     async def _exchange(self, command: str) -> str:
-        async with self._one_at_a_time:
-            link = self._line.link
-            with self._line.exchange():
-                while self._line.out_of_step:
-                    self._line.out_of_step = False
-                    await self._fall_in_step(link)
-                if command == "shakeOn":
-                    self._abort.check()
-                return text(await link.ask(command.encode("ascii"), timeout_s=REPLY_S))
+        async with self._line.turn(self._fall_in_step) as link:
+            if command == "shakeOn":
+                self._abort.check()
+            return text(await link.ask(command.encode("ascii"), timeout_s=REPLY_S))
 
     async def _fall_in_step(self, link: LineLink) -> None:
         """Pass over whatever still comes from before."""

@@ -40,11 +40,10 @@ from platectl.domain.errors import (
     InstrumentFaultError,
     LinkError,
     MalformedReplyError,
-    RefusedError,
     ReplyTimeoutError,
 )
 from platectl.hal.cells import Climate
-from platectl.hal.checks import check_within
+from platectl.hal.checks import check_slot, check_within
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict, setpoint_verdict
 from platectl.hal.serial_line import SerialLine
@@ -260,8 +259,7 @@ class Cytomat:
         return setpoint_verdict(action, nominal_c, {"nominal_c": nominal_c}, within_c=SAME_C)
 
     async def _move(self, command: str, slot: int) -> None:
-        if not 1 <= slot <= self.slots:
-            raise RefusedError(f"slot {slot} is not between 1 and {self.slots}")
+        check_slot(slot, self.slots)
         self._handed.begin()
         async with self._turn:
             before = await self._status()
@@ -281,12 +279,11 @@ class Cytomat:
         """A slot as the model names it."""
         if self.settings.model != "c2c_425":
             return f"{slot:03d}"
-        level = slot - 1
-        for stacker, levels in enumerate(self.settings.stackers):
-            if level < levels:
-                return f"{stacker:02d} {level:02d}"
-            level -= levels
-        raise RefusedError(f"slot {slot} is in no stacker")
+        stacker, level = 0, slot - 1
+        while level >= self.settings.stackers[stacker]:
+            level -= self.settings.stackers[stacker]
+            stacker += 1
+        return f"{stacker:02d} {level:02d}"
 
     async def _begin(self, telegram: str, before: int) -> None:
         """Tell a move, again after a refusal that healthy units give, if really nothing moved."""

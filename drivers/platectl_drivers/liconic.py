@@ -343,11 +343,7 @@ class Liconic:
             InstrumentFaultError: `code` E0 to E5: it was refused.
             LinkError: No usable answer.
         """
-        link = self._line.link
-        with self._line.exchange():
-            if self._line.out_of_step:
-                await self._open_conversation(link)
-                self._line.out_of_step = False
+        async with self._line.turn(self._open_conversation) as link:
             answer = text(await link.ask(command.encode("ascii"), timeout_s=REPLY_S))
         if answer in REFUSALS:
             raise InstrumentFaultError(

@@ -74,7 +74,6 @@ class OpentronsTemperature(LineInstrument):
         self._line = InstrumentLine(
             setup.open_stream, "the Temperature Module", tx_end=b"\r\n", rx_end=b"\r\n", longest=4096,
         )  # fmt: skip
-        self._one_at_a_time = asyncio.Lock()
         self._overheated = False
 
     @property
@@ -149,13 +148,8 @@ class OpentronsTemperature(LineInstrument):
             InstrumentFaultError: "overheated".
             LinkError: No answer, or not one of the format.
         """
-        async with self._one_at_a_time:
-            link = self._line.link
-            with self._line.exchange():
-                if self._line.out_of_step:
-                    await link.drain(quiet_s=QUIET_S)
-                    self._line.out_of_step = False
-                told = await self._exchange(link, command)
+        async with self._line.turn(lambda link: link.drain(quiet_s=QUIET_S)) as link:
+            told = await self._exchange(link, command)
         if self._overheated and command != "M115":
             self._overheated = False
             raise InstrumentFaultError(

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.line_bench import Chunked, opened
 
 from platectl.domain.errors import (
     InstrumentFaultError,
@@ -62,41 +63,13 @@ class Bench:
         ours, theirs = pipe()
         self.tasks.append(asyncio.create_task(self.simulator.serve(theirs)))
         stream = RecordingStream(ours, lambda side, data: self.said.append((side, data)))
-        return Chunked(stream, self.chunk) if self.chunk else stream
-
-
-class Chunked:
-    """Delivers what comes in small pieces."""
-
-    def __init__(self, inner: ByteStream, size: int) -> None:
-        self.inner, self.size, self.rest = inner, size, b""
-
-    async def send(self, data: bytes) -> None:
-        await self.inner.send(data)
-
-    async def receive(self, *, timeout_s: float | None = None) -> bytes:
-        if not self.rest:
-            self.rest = await self.inner.receive(timeout_s=timeout_s)
-        piece, self.rest = self.rest[: self.size], self.rest[self.size :]
-        return piece
-
-    async def aclose(self) -> None:
-        await self.inner.aclose()
+        return Chunked(stream, self.chunk)
 
 
 @asynccontextmanager
 async def bench(*faults: Fault, connected: bool = True, **settings: Any) -> AsyncIterator[Bench]:
-    made = Bench(*faults, **settings)
-    try:
-        if connected:
-            await made.subject.connect()
+    async with opened(Bench(*faults, **settings), connected=connected) as made:
         yield made
-    finally:
-        await made.subject.aclose()
-        await made.subject.aclose()
-        for task in made.tasks:
-            task.cancel()
-        await asyncio.gather(*made.tasks, return_exceptions=True)
 
 
 async def wash(it: Bench, cycles: int = 2) -> None:

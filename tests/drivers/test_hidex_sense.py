@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.line_bench import Chunked
 
 from platectl.domain.errors import (
     DisconnectedError,
@@ -237,8 +238,7 @@ async def lab(
     async def connect() -> ByteStream:
         ours, theirs = pipe()
         serving.append(asyncio.create_task(counter.serve(theirs)))
-        stream: ByteStream = Chunked(ours, chunk) if chunk else ours
-        return RecordingStream(stream, lambda side, data: said.append((side, data)))
+        return RecordingStream(Chunked(ours, chunk), lambda side, data: said.append((side, data)))
 
     subject = HidexSense(
         DriverSetup("counter", VirtualClock(), connect, Settings(**{"columns": COLUMNS, **values}))
@@ -250,25 +250,6 @@ async def lab(
         for task in serving:
             task.cancel()
         await asyncio.gather(*serving, return_exceptions=True)
-
-
-class Chunked:
-    """Delivers what arrives in pieces of a fixed size."""
-
-    def __init__(self, stream: ByteStream, size: int) -> None:
-        self._stream, self._size, self._rest = stream, size, b""
-
-    async def send(self, data: bytes) -> None:
-        await self._stream.send(data)
-
-    async def receive(self, *, timeout_s: float | None = None) -> bytes:
-        if not self._rest:
-            self._rest = await self._stream.receive(timeout_s=timeout_s)
-        piece, self._rest = self._rest[: self._size], self._rest[self._size :]
-        return piece
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
 
 
 async def count(subject: HidexSense, count_s: float = 120.0) -> Any:

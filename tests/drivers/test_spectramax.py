@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.line_bench import opened
 
 from platectl.domain.errors import (
     InstrumentFaultError,
@@ -76,16 +77,9 @@ class Bench:
 @asynccontextmanager
 async def bench(*faults: Fault, **how: Any) -> AsyncIterator[Bench]:
     made = Bench(*faults, **how)
-    try:
-        await made.load()
-        await made.subject.connect()
+    await made.load()
+    async with opened(made):
         yield made
-    finally:
-        await made.subject.aclose()
-        await made.subject.aclose()
-        for task in made.tasks:
-            task.cancel()
-        await asyncio.gather(*made.tasks, return_exceptions=True)
 
 
 def kinetic(**changes: Any) -> KineticRead:

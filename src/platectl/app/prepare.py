@@ -101,13 +101,14 @@ def prepare(
     findings = _unknown_people(doc, document, lab)
     now = SIMULATED_START if lab.simulated or now is None else now
     starts = doc.begins(now) if lab.simulated else max(doc.begins(now), now)
+    ends_s = None if doc.ends is None else doc.offset_s(doc.ends, starts)
     terms = NightTerms(
-        doc.title or doc.night, starts.astimezone(UTC), doc.zone, doc.absences(starts)
+        doc.title or doc.night, starts.astimezone(UTC), doc.zone, ends_s, doc.absences(starts)
     )
     requests: list[Request] = []
     for entry in doc.plates:
         try:
-            requests.append(_of_entry(options, doc, entry, starts, (lab, lab_document)))
+            requests.append(request_of(entry, options, doc, starts, (lab, lab_document)))
         except InputRefusedError as error:
             findings += error.findings
     refuse_if_any(findings)
@@ -196,9 +197,15 @@ def _night_file(options: Options) -> tuple[NightDoc, Document, Options]:
     return doc, document, options
 
 
-def _of_entry(
-    options: Options, doc: NightDoc, entry: NightEntry, starts: datetime, lab: tuple[Lab, Document]
-) -> Request:
+def request_of(
+    entry: NightEntry, options: Options, doc: NightDoc, starts: datetime,
+    lab: tuple[Lab, Document],
+) -> Request:  # fmt: skip
+    """Read what an entry of a file asks for; `options.protocol` is the file, beside which others lie.
+
+    Raises:
+        InputRefusedError: With all findings.
+    """
     night = Path(options.protocol)
     file = beside(night, entry.protocol) if Path(entry.protocol).suffix else None
     map_file = beside(night, entry.layout) if entry.layout and Path(entry.layout).suffix else None
@@ -215,7 +222,7 @@ def _of_entry(
     ends = [doc.offset_s(m, starts) for m in (entry.not_after, doc.ends) if m is not None]
     return replace(
         request,
-        files={**request.files, str(night): file_hash(night)},
+        files={**request.files, **({str(night): file_hash(night)} if night.is_file() else {})},
         copies=entry.copies,
         randomise=entry.randomise or options.randomise,
         priority=entry.priority,

@@ -17,6 +17,7 @@ COMMANDS = {
     ),
     "status": ("platectl.cli.control", "status", "Say what a run does now, and what it asks."),
     "answer": ("platectl.cli.control", "answer", "Answer a question or prompt of a run."),
+    "add": ("platectl.cli.add", "add", "Add plates to a run that goes on."),
     "pause": ("platectl.cli.control", "pause", "Begin no further step."),
     "stop": ("platectl.cli.control", "stop", "Let begun steps end, then end the run."),
     "abort": ("platectl.cli.control", "abort", "Stop every instrument at once."),

@@ -81,6 +81,16 @@ def check_duration(duration_s: float) -> None:
         raise RefusedError(f"cannot shake for {duration_s:g} s")
 
 
+def check_slot(slot: int, slots: int) -> None:
+    """Refuse a slot that an incubator does not have; they are counted from 1.
+
+    Raises:
+        RefusedError: There is none.
+    """
+    if not 1 <= slot <= slots:
+        raise RefusedError(f"slot {slot} is not between 1 and {slots}")
+
+
 def check_wells(wells: Sequence[str]) -> None:
     """Refuse no wells, and wells that are named twice.
 

@@ -16,7 +16,7 @@ from platectl.domain.lab import Lab
 from platectl.domain.labware import LabwareKind
 from platectl.domain.layout import Layout, Randomise
 from platectl.domain.qualification import Unit
-from platectl.domain.run import CompiledRun, PlanNote, PlatePlan
+from platectl.domain.run import Bounds, CompiledRun, PlanNote, PlatePlan, PlateTerms
 from platectl.domain.samples import Sample
 from platectl.domain.steps import Anchor, Hold, Step, Window
 from platectl.files.yaml_lines import Document
@@ -38,7 +38,10 @@ from platectl.planning.zones import light_windows, unclean, zone_findings
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Plates of one assay: what they are compiled from, and their terms in the night."""
+    """Plates of one assay: what they are compiled from, and their terms in the night.
+
+    `name` is for one plate that is not to be numbered.
+    """
 
     protocol: AssayProtocol
     protocol_document: Document
@@ -56,6 +59,7 @@ class Request:
     not_after_s: float | None = None
     randomise: Randomise | None = None
     qualified: Mapping[str, tuple[Unit, ...]] = field(default_factory=dict)
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class NightTerms:
     title: str = ""
     starts: datetime | None = None
     zone: str = "UTC"
+    ends_s: float | None = None
     absences: Mapping[str, tuple[Interval, ...]] = field(default_factory=dict)
 
 
@@ -103,7 +108,7 @@ def compile_run(
     batch = Batch(facilities, pools_of(facilities), carries)
     findings: list[Finding] = list(facilities.warnings)
     for number, request in enumerate(requests):
-        findings += _add(batch, request, number)
+        findings += add_request(batch, request, number)
     refuse_if_any(findings)
     _keep_apart(batch)
     steps, plan = _in_time(batch, terms, planner)
@@ -123,6 +128,9 @@ def compile_run(
         planned=PlanNote(method=plan.method, bound_s=plan.bound_s),
         absences=dict(terms.absences),
         qualified=facilities.qualified,
+        bounds=None
+        if terms.starts is None
+        else Bounds(zone=terms.zone, ends_s=terms.ends_s, plates=batch.bounds),
         equals=tuple(p.members for p in batch.pools if p.name in first.lab.instruments),
     )
     return run, findings
@@ -144,13 +152,19 @@ class Template:
 class Batch:
     """Plates compiled so far.
 
-    `unclean` instruments take activity along.
+    `unclean` instruments take activity along. `first` is the number of the first plate.
     """
 
     facilities: Facilities
     pools: tuple[Pool, ...]
     unclean: tuple[str, ...] = ()
+    first: int = 1
     templates: list[Template] = field(default_factory=list)
+
+    @property
+    def next(self) -> int:
+        """Number of the next plate."""
+        return self.first + len(self.templates)
 
     @property
     def plates(self) -> list[PlatePlan]:
@@ -164,6 +178,16 @@ class Batch:
             Plate(t.plate.name, t.request.priority, t.request.not_before_s, t.request.not_after_s)
             for t in self.templates
         ]
+
+    @property
+    def bounds(self) -> dict[str, PlateTerms]:
+        """Terms of the plates, as a run keeps them."""
+        return {
+            p.name: PlateTerms(
+                priority=p.priority, not_before_s=p.not_before_s, not_after_s=p.not_after_s
+            )
+            for p in self.terms
+        }
 
     @property
     def steps(self) -> list[Step]:
@@ -181,7 +205,7 @@ class Batch:
         return [hold for template in self.templates for hold in template.holds]
 
 
-def _add(batch: Batch, request: Request, assay: int) -> list[Finding]:
+def add_request(batch: Batch, request: Request, assay: int) -> list[Finding]:
     """Add the plates of a request; returns what is wrong with them."""
     protocol, document = request.protocol, request.protocol_document
     findings = check_protocol(protocol, document, request.catalogue)
@@ -193,24 +217,23 @@ def _add(batch: Batch, request: Request, assay: int) -> list[Finding]:
         return [*findings, document.finding(("layout",), message, fix)]
     plates, more = plan_plates(
         protocol, layout, request.samples, sheet=request.sample_file, run=request.run,
-        first=len(batch.templates) + 1, copies=request.copies, assay=assay,
-        randomise=request.randomise,
+        first=batch.next, copies=request.copies, assay=assay,
+        randomise=request.randomise, name=request.name,
     )  # fmt: skip
     findings += more
     if any(finding.severity == "error" for finding in findings):
         return findings
     for plate in plates:
-        seats = seats_in_turn(batch.pools, len(batch.templates) + 1)
-        template = Template(request, plate, seats)
-        findings += _built(batch.facilities, template, len(batch.templates) + 1)
+        template = Template(request, plate, seats_in_turn(batch.pools, batch.next))
+        findings += build_template(batch.facilities, template, batch.next)
         if any(finding.severity == "error" for finding in findings):
             break  # further plates of the same assay would say the same
         batch.templates.append(template)
     return findings
 
 
-def _built(facilities: Facilities, template: Template, number: int) -> list[Finding]:
-    """Build the steps of a plate; returns what is wrong with them."""
+def build_template(facilities: Facilities, template: Template, number: int) -> list[Finding]:
+    """Build the steps of a plate on its seats; returns what is wrong with them."""
     request = template.request
     builder = PlateBuilder(
         request.protocol, template.plate, number, facilities, request.catalogue, request.samples,
@@ -241,7 +264,7 @@ def _keep_apart(batch: Batch) -> None:
         for number, template in enumerate(batch.templates, start=1):
             half = apart(pool, radioactive=template.request.protocol.is_radioactive)
             template.seats = {**template.seats, **seats_in_turn([half], number, of=pool)}
-            refuse_if_any(_built(batch.facilities, template, number))
+            refuse_if_any(build_template(batch.facilities, template, number))
 
 
 def _reseat(batch: Batch, seats: Mapping[str, Mapping[str, str]]) -> None:
@@ -252,7 +275,7 @@ def _reseat(batch: Batch, seats: Mapping[str, Mapping[str, str]]) -> None:
             first = {name for pool in batch.pools for name in pool.members[0]}
             had = {name: template.seats.get(name, name) for name in first}
             template.seats = {name: chosen.get(seat, seat) for name, seat in had.items()}
-            refuse_if_any(_built(batch.facilities, template, number))
+            refuse_if_any(build_template(batch.facilities, template, number))
 
 
 def _why_not(
@@ -300,7 +323,7 @@ def _in_time(batch: Batch, terms: NightTerms, planner: Planner) -> tuple[list[St
         for step in batch.steps
     ]
     steps.sort(key=lambda s: (s.planned_start_s, s.planned_end_s))
-    return take_away(steps), plan
+    return take_away(steps, batch.facilities.lab), plan
 
 
 def _deck_hold(builder: PlateBuilder) -> list[Hold]:
