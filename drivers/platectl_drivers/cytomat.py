@@ -280,12 +280,11 @@ class Cytomat:
         """A slot as the model names it."""
         if self.settings.model != "c2c_425":
             return f"{slot:03d}"
-        level = slot - 1
-        for stacker, levels in enumerate(self.settings.stackers):
-            if level < levels:
-                return f"{stacker:02d} {level:02d}"
-            level -= levels
-        raise RefusedError(f"slot {slot} is in no stacker")
+        stacker, level = 0, slot - 1
+        while level >= self.settings.stackers[stacker]:
+            level -= self.settings.stackers[stacker]
+            stacker += 1
+        return f"{stacker:02d} {level:02d}"
 
     async def _begin(self, telegram: str, before: int) -> None:
         """Tell a move, again after a refusal that healthy units give, if really nothing moved."""

@@ -220,9 +220,9 @@ class EL406:
 
     # Steps --------------------------------------------------------------------------------------
     def _z(self, height_mm: float) -> int:
-        check_within(height_mm, self.limits.aspirate_height_mm, "aspirate at", "mm")
+        check_within(height_mm, self.limits.aspirate_height_mm, "aspirate to", "mm")
         tenths = (0.0, 10.0 * self.limits.aspirate_height_mm[1])
-        return self.settings.bottom_z + whole(10.0 * height_mm, tenths, "aspirate at", "x 0.1 mm")
+        return self.settings.bottom_z + whole(10.0 * height_mm, tenths, "aspirate to", "x 0.1 mm")
 
     async def _step(self, command: int, data: bytes, *, granted_s: float | None = None) -> None:
         """One step in a batch of its own; it is sent once.
