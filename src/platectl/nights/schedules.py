@@ -9,8 +9,9 @@ from typing import Any, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
 from platectl.domain.errors import UserInputError
+from platectl.domain.local_time import instant
 from platectl.nights.book import Book, moment_of, stamp
-from platectl.nights.calendar import TIMING, Timing, firings, instant, next_after
+from platectl.nights.calendar import TIMING, Timing, firings, next_after
 from platectl.nights.queue import Queue
 from platectl.nights.submission import Restart, Subject
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from platectl.domain.errors import NoPlanError
+from platectl.domain.local_time import shown_later
 from platectl.planning.conflict import Conflict, find_conflict
 from platectl.planning.network import Cause
 from platectl.planning.problem import Lag, Moment, Plan, Problem
@@ -34,11 +35,11 @@ class Words:
     starts: datetime | None = None
 
     def at(self, time_s: float) -> str:
-        """A time for people: the clock with the weekday, or hours since the start."""
+        """A time for people: weekday and clock, or hours since the start."""
         if self.starts is None:
             minutes = round(time_s / 60)
             return f"+{minutes // 60}:{minutes % 60:02d}"
-        return f"{self.starts + timedelta(seconds=time_s):%a %H:%M}"
+        return shown_later(self.starts, time_s)
 
     def moment(self, moment: Moment) -> str:
         """A moment of a step."""
