@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
+#: runs are planned in these years
+YEARS: Final = range(2000, 2200)
 #: within so long the weekday says which day is meant
 _WEEKDAYS_S: Final = 6 * 86400.0
 _SECOND: Final = timedelta(seconds=1)

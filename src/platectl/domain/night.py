@@ -10,14 +10,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from platectl.domain.layout import Randomise
-from platectl.domain.local_time import elapsed_s, instant
+from platectl.domain.local_time import YEARS, elapsed_s, instant
 
 Interval = tuple[float, float]
 #: a simulated night starts here unless told otherwise, so that it is the same every time
 SIMULATED_START = datetime(2026, 1, 5, 18, 0, tzinfo=UTC)
 #: calendars are laid out this far; no night is longer
 HORIZON = timedelta(days=30)
-_YEARS = range(2000, 2200)
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 
 
@@ -35,8 +34,8 @@ def _moment(text: object) -> str:
         raise ValueError(f"{text!r} names a zone; times of a night are local, see `zone`")
     if ":" not in text:
         raise ValueError(f'{text!r} names no time of the day; write "{text} 18:00"')
-    if parsed.year not in _YEARS:
-        raise ValueError(f"{text!r} is not of this time; write a year from {_YEARS[0]} to {_YEARS[-1]}")  # fmt: skip
+    if parsed.year not in YEARS:
+        raise ValueError(f"{text!r} is not of this time; write a year from {YEARS[0]} to {YEARS[-1]}")  # fmt: skip
     return text
 
 
@@ -54,6 +53,10 @@ def _zone(name: str) -> str:
     return name
 
 
+def _local(moment: str) -> datetime:
+    return datetime.fromisoformat(moment)
+
+
 Moment = Annotated[str, BeforeValidator(_moment)]
 
 
@@ -69,6 +72,8 @@ class Presence(BaseModel):
     def _alike(self) -> Presence:
         if bool(_CLOCK.fullmatch(self.since)) != bool(_CLOCK.fullmatch(self.until)):
             raise ValueError("one end names a day, the other does not; give both or none a day")
+        if _clock(self.since) is None and _local(self.until) <= _local(self.since):
+            raise ValueError(f"until {self.until} is not after from {self.since}; swap or correct them")  # fmt: skip
         return self
 
 
@@ -124,7 +129,7 @@ class NightDoc(BaseModel):
         zone = ZoneInfo(self.zone)
         at = _clock(moment)
         if at is None:
-            return instant(datetime.fromisoformat(moment), zone)
+            return instant(_local(moment), zone)
         day = since.astimezone(zone).date()
         found = instant(datetime.combine(day, at), zone)
         if found >= since.astimezone(UTC):

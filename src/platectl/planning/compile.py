@@ -15,6 +15,7 @@ from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
 from platectl.domain.lab import Lab
 from platectl.domain.labware import LabwareKind
 from platectl.domain.layout import Layout, Randomise
+from platectl.domain.night import HORIZON
 from platectl.domain.qualification import Unit
 from platectl.domain.run import CompiledRun, PlanNote, PlatePlan
 from platectl.domain.samples import Sample
@@ -38,7 +39,10 @@ from platectl.planning.zones import light_windows, unclean, zone_findings
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Plates of one assay: what they are compiled from, and their terms in the night."""
+    """Plates of one assay: what they are compiled from, and their terms in the night.
+
+    `asked_at` is the file, line and field that asked for them.
+    """
 
     protocol: AssayProtocol
     protocol_document: Document
@@ -56,14 +60,16 @@ class Request:
     not_after_s: float | None = None
     randomise: Randomise | None = None
     qualified: Mapping[str, tuple[Unit, ...]] = field(default_factory=dict)
+    asked_at: tuple[str, int | None, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NightTerms:
-    """What holds for all plates of a run: its name, when it begins, who is away when."""
+    """What holds for all plates of a run: its name, when it begins and ends, who is away when."""
 
     title: str = ""
     starts: datetime | None = None
+    ends_s: float | None = None
     zone: str = "UTC"
     absences: Mapping[str, tuple[Interval, ...]] = field(default_factory=dict)
 
@@ -103,7 +109,10 @@ def compile_run(
     batch = Batch(facilities, pools_of(facilities), carries)
     findings: list[Finding] = []
     for number, request in enumerate(requests):
-        findings += _add(batch, request, number)
+        findings += [
+            f.within(*request.asked_at) if request.asked_at and f.severity == "error" else f
+            for f in _add(batch, request, number)
+        ]
     refuse_if_any(findings)
     _keep_apart(batch)
     steps, plan = _in_time(batch, terms, planner)
@@ -263,7 +272,7 @@ def _why_not(
 
     titles = {step.id: f"{step.title} of {step.plate}" for step in batch.steps}
     local = terms.starts and terms.starts.astimezone(ZoneInfo(terms.zone))
-    words = Words(step=lambda name: titles.get(name, name), starts=local)
+    words = Words(lambda name: titles.get(name, name), _thing, local, terms.ends_s)
     refusal = explain(problem, words=words)
     if refusal is None:
         return [Finding(str(error), terms.title, fix="plan fewer plates, or give it more time")]
@@ -275,6 +284,19 @@ def _why_not(
     return [*causes, *offers]
 
 
+def _thing(resource: str) -> str:
+    """A resource in the operator's words."""
+    kind, colon, name = resource.partition(":")
+    return f"the {kind} of {name}" if colon else resource
+
+
+def _within_horizon(plan: Plan) -> Plan:
+    """The plan; calendars say nothing of what is later than the horizon."""
+    if plan.makespan_s > HORIZON.total_seconds():
+        raise NoPlanError(f"it would not be over within {HORIZON.days} days")
+    return plan
+
+
 def _in_time(batch: Batch, terms: NightTerms, planner: Planner) -> tuple[list[Step], Plan]:
     """Plan all plates together, and have each loading take away what was left before."""
     people = batch.facilities.having("Operator")
@@ -284,7 +306,7 @@ def _in_time(batch: Batch, terms: NightTerms, planner: Planner) -> tuple[list[St
     )  # fmt: skip
     alone = {step.id: (step.planned_start_s, step.planned_end_s) for step in batch.steps}
     try:
-        plan = planner(problem, alone)
+        plan = _within_horizon(planner(problem, alone))
     except NoPlanError as error:
         raise InputRefusedError(_why_not(problem, batch, terms, error)) from error
     _reseat(batch, plan.seats)
