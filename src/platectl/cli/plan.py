@@ -20,6 +20,7 @@ from platectl.cli.render import console, print_table, say
 from platectl.domain.findings import InputRefusedError
 from platectl.domain.units import format_duration
 from platectl.planning.overview import Overview, clock_of, overview, span_of
+from platectl.transport.wall_clock import WallClock
 
 COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "red", "white")
 NAME_WIDTH = 16
@@ -42,7 +43,7 @@ def plan(
     """
     options = Options(night, lab, samples, truth, layout, parse_overrides(overrides), store=store)
     try:
-        found = prepare(options)
+        found = prepare(options, now=WallClock().now())
     except InputRefusedError as error:
         if as_json:
             emit_json({"ok": False, "findings": [str(f) for f in error.findings]})

@@ -18,6 +18,7 @@ from platectl.cli.render import print_table, say
 from platectl.cli.subject import WORDS, examine, subject_of, wake, words_argument
 from platectl.cli.zones import local_time, zone_option
 from platectl.domain.errors import UserInputError
+from platectl.domain.local_time import YEARS, instant
 from platectl.domain.units import format_duration, parse_quantity
 from platectl.nights.book import Book, stamp
 from platectl.nights.calendar import (
@@ -27,7 +28,6 @@ from platectl.nights.calendar import (
     Once,
     Timing,
     describe,
-    instant,
     next_after,
 )
 from platectl.nights.cron import parse_weekdays
@@ -264,7 +264,7 @@ def _local(text: str) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError:
         found = None
-    if found is None or found.tzinfo is not None:
+    if found is None or found.tzinfo is not None or found.year not in YEARS:
         raise click.UsageError(f"{text!r} is no local time; write it like '2026-03-28 21:30'")
     return found
 

@@ -13,7 +13,7 @@ import click
 from platectl.nights.submission import Needs, Subject
 
 #: options of `platectl run` that belong to whoever begins it
-_NOT_THEIRS: Final = {"store", "name", "needs", "quiet", "as_json"}
+_NOT_THEIRS: Final = {"store", "name", "due", "needs", "quiet", "as_json"}
 WORDS: Final = {"ignore_unknown_options": True, "allow_interspersed_args": True}
 words_argument = click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED,
                                 metavar="PROTOCOL [OPTIONS OF run]")  # fmt: skip
@@ -54,9 +54,10 @@ def examine(subject: Subject) -> Needs:
         UserInputError: It is refused.
     """
     from platectl.app.processes import RunProcesses
+    from platectl.transport.wall_clock import WallClock
 
     processes = RunProcesses(Path(), (sys.executable, "-m", "platectl"))
-    return asyncio.run(processes.examine(subject))
+    return asyncio.run(processes.examine(subject, WallClock().now()))
 
 
 def wake(store: Path) -> None:
