@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
@@ -22,6 +23,9 @@ from platectl.analysis import (
 from platectl.analysis.equilibrium import FAST_COMPETITOR, SLOW_COMPETITOR, apparent_ki_ratio
 from platectl.analysis.model import FloatArray
 from platectl.analysis.weighting import Weighting
+from platectl.domain.layout import Randomise
+from platectl.files.protocol import load_protocol
+from platectl.planning.plates import plan_plates
 
 BMAX_MOLAR = 115e-15 / 250e-6
 TIMES = (2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 90.0, 120.0)
@@ -99,6 +103,41 @@ def kinetics_wells(c: BindingConditions, seed: int) -> list[WellCount]:
                 )
             )
     return wells
+
+
+def on_a_gradient(wells: list[WellCount], randomise: Randomise | None) -> list[WellCount]:
+    """Wells of a kinetics plate on a layout, with 15 % less than in the middle left and more right."""
+    protocol, _ = load_protocol("sigma1-kinetics")
+    layout = protocol.layouts["K"]
+    (plate,), _ = plan_plates(protocol, layout, (), sheet="", run="r", randomise=randomise)
+    rank = {time_s: TIMES[i] for i, time_s in enumerate(sorted(protocol.of_binding.times))}
+    levels = sorted({w.radioligand_molar or 0.0 for w in wells})
+    pool: dict[tuple[object, ...], list[WellCount]] = defaultdict(list)
+    for well in wells:
+        pool[well.role, well.radioligand_molar, well.time_min].append(well)
+    found = []
+    for plan in plate.wells:
+        well = pool[plan.role, levels[plan.level], rank[plan.time_s or 0.0]].pop()
+        slope = 1.0 + 0.15 * (int(plan.well[1:]) - 6.5) / 5.5
+        found.append(replace(well, well=plan.well, gross_cpm=well.gross_cpm * slope))
+    return found
+
+
+def test_a_gradient_hides_in_an_ordered_plate_and_shows_on_a_drawn_one(
+    conditions: BindingConditions,
+) -> None:
+    wells = kinetics_wells(conditions, 1)
+
+    ordered, by_columns, by_wells = (
+        analyse_kinetics_plate(on_a_gradient(wells, randomise), conditions)
+        for randomise in (None, Randomise(seed=1), Randomise(seed=2, scatter="wells"))
+    )
+
+    assert ordered.kd_molar.value > 2.0 * 5e-9
+    assert "totals_left_right" not in {f.name for f in ordered.flags}
+    for drawn in (by_columns, by_wells):
+        assert abs(np.log10(drawn.kd_molar.value / 5e-9)) < 0.2
+        assert "totals_left_right" in {f.name for f in drawn.flags}
 
 
 def test_saturation_recovers_the_truth_and_naive_does_not(conditions: BindingConditions) -> None:

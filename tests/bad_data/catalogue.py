@@ -153,8 +153,8 @@ COUNTS_REFUSED: dict[str, Case] = {
     "Hidex export of other wells": Case("counted another plate", "well-unknown", "--layout", {"counts.csv": export(block(BLANK), block(SAMPLE | {"WName": "I13"}))}, where="I13"),
     "Hidex Sense workbook with a wrong time": Case("mixed up two columns", "export-damaged", "does not go with", {"counts.xlsx": book([["Plate", "Well", "Time", "CPM", "Counts", "EndTime"], ["P1", "A01", "2", "600", "1200", "04/12/2023 12:45:30"]])}, {"counts": "counts.xlsx"}, "counts.xlsx", 2),
     "Hidex Sense workbook with a well twice": Case("counted a well twice", "export-damaged", "second time", {"counts.xlsx": book([["Plate", "Well", "Time", "CPM", "Counts", "EndTime"], *[["P1", "A01", "120", "600", "1200", "04/12/2023 12:45:30"]] * 2])}, {"counts": "counts.xlsx"}, "counts.xlsx", 3),
-    "aliquots that were not counted": Case("counted the blanks alone", "aliquots-few", "leave --standards out", {"aliquots.csv": "well,cpm\nA2,18\nB2,19\n"}, {"standards": "aliquots.csv"}, "aliquots.csv", None, "A1:H1"),
-    "aliquots below the blanks": Case("swapped aliquots and blanks", "aliquots-few", "above the blanks", {"aliquots.csv": ALIQUOTS.replace("1,", "x,").replace("2,", "1,").replace("x,", "2,")}, {"standards": "aliquots.csv"}, "aliquots.csv", None, "A1:H1"),
+    "aliquots that were not counted": Case("counted the blanks alone", "aliquots-few", "leave --standards out", {"aliquots.csv": "well,cpm\nA2,18\nB2,19\n"}, {"standards": "aliquots.csv"}, "aliquots.csv", None, "A1"),
+    "aliquots below the blanks": Case("swapped aliquots and blanks", "aliquots-few", "above the blanks", {"aliquots.csv": ALIQUOTS.replace("1,", "x,").replace("2,", "1,").replace("x,", "2,")}, {"standards": "aliquots.csv"}, "aliquots.csv", None, "A1"),
     "negative aliquot": Case("subtracted the background", "count-negative", "zero or more", {"aliquots.csv": edited(ALIQUOTS, ("A2,18.5", "A2,-1"))}, {"standards": "aliquots.csv"}, "aliquots.csv", 3, "A2"),
 }  # fmt: skip
 

@@ -86,3 +86,18 @@ def test_the_heading_has_the_date_and_a_long_plan_has_it_beside_every_weekday(ni
     assert "from Mon 2026-01-05 18:00 to Tue " in short
     assert re.search(r"│ Mon 12 Jan 0[78]:\d\d\s+│ Mon 12 Jan", long)
     assert not re.search(r"(Mon|Tue) \d\d:\d\d", long)
+
+
+@pytest.mark.parametrize("command", ["run", "rehearse"])
+def test_a_seed_below_zero_is_refused_before_anything_is_read(command: str, night: Path) -> None:
+    result = CliRunner().invoke(cli, [command, str(night), "--seed", "-5"])
+
+    assert result.exit_code == 2
+    assert "-5 is not in the range" in result.output
+
+
+def test_a_run_that_was_due_at_no_moment_is_refused(night: Path) -> None:
+    result = CliRunner().invoke(cli, ["run", str(night), "--due", "21:30"])
+
+    assert result.exit_code == 2
+    assert "is no moment with a zone" in result.output

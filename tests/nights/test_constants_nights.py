@@ -15,6 +15,7 @@ from platectl.app.prepare import Night, Options, prepare
 from platectl.app.replay import replay_run
 from platectl.app.runs import keep
 from platectl.domain.findings import InputRefusedError
+from platectl.domain.layout import Randomise
 from platectl.steps.transfer import Transfer
 
 SIGMA1 = {"Kd": 5e-9, "Kd (kinetic)": 5e-9, "kon": 2.009e6, "koff": 0.010045}
@@ -25,18 +26,26 @@ def _quiet() -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
 
 
-def summary(tmp_path: Path, protocol: str) -> tuple[Night, dict[str, object]]:
-    prepared = prepare(Options(protocol, run="night"))
+def summary(
+    tmp_path: Path, protocol: str, randomise: Randomise | None = None
+) -> tuple[Night, dict[str, object]]:
+    prepared = prepare(Options(protocol, run="night", randomise=randomise))
     finished = execute(prepared, tmp_path / "night")
     return prepared, keep(tmp_path, "night", prepared.compiled, finished)
 
 
 @pytest.mark.parametrize(
-    ("protocol", "wanted"),
-    [("sigma1-saturation", {"Kd", "Bmax"}), ("sigma1-kinetics", {"Kd (kinetic)", "kon", "koff"})],
+    ("protocol", "randomise", "wanted"),
+    [
+        ("sigma1-saturation", Randomise(seed=7), {"Kd", "Bmax"}),
+        ("sigma1-kinetics", None, {"Kd (kinetic)", "kon", "koff"}),
+        ("sigma1-kinetics", Randomise(seed=2, scatter="wells"), {"Kd (kinetic)", "kon", "koff"}),
+    ],
 )
-def test_a_night_gives_the_constants_back(tmp_path: Path, protocol: str, wanted: set[str]) -> None:
-    _, kept = summary(tmp_path, protocol)
+def test_a_night_gives_the_constants_back(
+    tmp_path: Path, protocol: str, randomise: Randomise | None, wanted: set[str]
+) -> None:
+    _, kept = summary(tmp_path, protocol, randomise)
     rows = kept["results"]
     assert isinstance(rows, list)
     assert {row["quantity"] for row in rows} == wanted
@@ -49,6 +58,7 @@ def test_a_night_gives_the_constants_back(tmp_path: Path, protocol: str, wanted:
     page = (tmp_path / "night" / "report.html").read_text()
     assert page.count("<svg") >= 3
     assert "Constants" in page
+    assert ("randomised by" in page) == (randomise is not None)
     assert json.loads((tmp_path / "night" / "results.json").read_text())["results"]
     replay_run(tmp_path / "night")
 
@@ -60,8 +70,11 @@ def test_a_weakly_masked_site_has_its_own_kd(tmp_path: Path) -> None:
     assert abs(math.log10(kd["value"] / apparent)) < 0.06
 
 
-def test_rows_of_the_kinetics_plate_are_added_at_their_times_and_stirred() -> None:
-    run = prepare(Options("sigma1-kinetics")).compiled
+@pytest.mark.parametrize("randomise", [None, Randomise(seed=7)])
+def test_rows_of_the_kinetics_plate_are_added_at_their_times_and_stirred(
+    randomise: Randomise | None,
+) -> None:
+    run = prepare(Options("sigma1-kinetics", randomise=randomise)).compiled
     rows = [s for s in run.steps if s.id.startswith("P1.B6.")]
     harvest = next(s for s in run.steps if s.id == "P1.B9")
     ages = {w.well[0]: w.time_s for w in run.plates[0].wells}

@@ -103,8 +103,14 @@ class _Press(RendererAgg):
         ismath: Any = False,
         mtext: Any = None,
     ) -> None:
-        if mtext is not None and s.strip():
+        if not s.strip():
+            return
+        if mtext is not None:
             self.printed.append(Printed(s, mtext.get_window_extent(self).extents))
+            return
+        width, height, descent = self.get_text_width_height_descent(s, prop, ismath)
+        below = self.height - y - descent
+        self.printed.append(Printed(s, (x, below, x + width, below + height)))
 
 
 def printed(pages: Pages) -> list[list[Printed]]:

@@ -6,6 +6,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,28 @@ from click.testing import CliRunner, Result
 from tests.report.paper import Paper
 
 from platectl.app.blinding import make_key, refuse_known
-from platectl.app.exports import FORMATS, export_run, exported_run
+from platectl.app.drive import Finished
+from platectl.app.exports import FORMATS, export_run
 from platectl.app.prepare import Options, prepare
+from platectl.app.processes import RunProcesses
 from platectl.app.review.journal import Person, enter, journal_of, terms_of
 from platectl.app.review.versions import analysed, version_folder
-from platectl.app.runs import reanalyse
+from platectl.app.run_report import read_run
+from platectl.app.runs import announce, keep, reanalyse
 from platectl.cli.main import cli
 from platectl.domain.errors import UserInputError
+from platectl.domain.events import Event, EventKind
 from platectl.domain.findings import InputRefusedError
+from platectl.domain.run import CompiledRun
+from platectl.engine.ending import RunOutcome
 from platectl.files.protocol import load_protocol
+from platectl.nights.book import Book
+from platectl.nights.queue import Queue
+from platectl.nights.submission import Subject
 from platectl.report.exports.archive import verify_archive
 from platectl.store.index import RunIndex
 from platectl.store.ledger import Ledger
+from platectl.transport.wall_clock import WallClock
 
 SHEET = """compound,stock_concentration,top_concentration,plate,slot,barcode
 (+)-igmesine,10 mM,10 uM,,,IGM-0001
@@ -60,10 +71,8 @@ def blinded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return store
 
 
-@pytest.fixture
-def store(blinded: Path, tmp_path: Path) -> Path:
-    """A copy of it, of which the index knows the new place."""
-    copy = tmp_path / "store"
+def copied(blinded: Path, copy: Path) -> Path:
+    """A copy of a store, of which the index knows the new place."""
     shutil.copytree(blinded, copy)
     row = RunIndex(copy).find("night")
     names = ("protocol", "lab", "started", "status", "results")
@@ -71,11 +80,15 @@ def store(blinded: Path, tmp_path: Path) -> Path:
     return copy
 
 
+@pytest.fixture
+def store(blinded: Path, tmp_path: Path) -> Path:
+    return copied(blinded, tmp_path / "store")
+
+
 @pytest.fixture(scope="module")
 def signed(blinded: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same night with two wells excluded, and signed."""
-    copy = tmp_path_factory.mktemp("signed") / "store"
-    shutil.copytree(blinded, copy)
+    copy = copied(blinded, tmp_path_factory.mktemp("signed") / "store")
     say(copy, "exclude", "night", "P1:A5,B5", "--by", "Ada", "--reason", "air bubble")
     say(copy, "sign", "night", "--version", "2", "--by", "Bo", "--reason", "curves looked at")
     return copy
@@ -119,6 +132,9 @@ def test_no_name_leaks_from_a_blinded_run(store: Path, tmp_path: Path) -> None:
     assert leaks(folder, store / "index.db", store / "said.txt", out) == []
     assert not [text for text in outputs if any(t.decode() in text.lower() for t in TELLING)]
     assert "BLINDED" in (folder / "report.html").read_text()
+    assert {look.data["what"] for look in journal_of(folder).looks} == {
+        "platectl export", "platectl show", "platectl diff", "platectl report",
+    }  # fmt: skip
     codes = {row["compound"] for row in RunIndex(store).find("night")["results"]}
     assert {code.split("-")[0] for code in codes - {"haloperidol"}} == {"trial"}
 
@@ -249,8 +265,7 @@ def test_the_archive_of_a_signed_run_is_whole_and_sees_another_result(
 
 @pytest.mark.parametrize("what", ["results", "ledger", "review"])
 def test_a_later_change_makes_the_signature_void(signed: Path, tmp_path: Path, what: str) -> None:
-    copy = tmp_path / "store"
-    shutil.copytree(signed, copy)
+    copy = copied(signed, tmp_path / "store")
     folder = copy / "night"
     if what == "results":
         path = version_folder(folder, 2) / "results.json"
@@ -277,8 +292,7 @@ def _tamper(path: Path) -> None:
 def test_a_new_analysis_stands_beside_the_signed_one_and_is_not_signed(
     signed: Path, tmp_path: Path
 ) -> None:
-    copy = tmp_path / "store"
-    shutil.copytree(signed, copy)
+    copy = copied(signed, tmp_path / "store")
     before = (version_folder(copy / "night", 2) / "results.json").read_bytes()
 
     found = said(copy, "analyse", "night", "--set", "kd=4 nM", "--by", "Cy", "--reason", "new Kd")
@@ -332,25 +346,113 @@ def test_a_decision_that_cannot_be_is_refused_and_not_recorded(
     assert journal_of(blinded / "night").entries == before
 
 
-def test_a_look_at_a_run_that_goes_on_is_recorded_and_shown(blinded: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "half"
+def cut(
+    whole: Path, folder: Path, end: EventKind, data: dict[str, Any]
+) -> tuple[CompiledRun, list[Event]]:
+    """The ledger of a night that ended otherwise, and was not blinded."""
     folder.mkdir()
-    with Ledger.reading(blinded / "night" / "ledger.db") as whole:
-        events = [e for e in whole.events() if e.kind != "run.finished"]
-        half = Ledger(folder / "ledger.db")
-        for name in whole.frozen_names():
-            half.freeze(name, whole.frozen(name))
+    with Ledger.reading(whole / "ledger.db") as book:
+        events = [
+            replace(e, kind=end, data=data) if e.kind == "run.finished" else e
+            for e in book.events()
+        ]
+        other = Ledger(folder / "ledger.db")
+        for name in set(book.frozen_names()) - {"blinding"}:
+            other.freeze(name, book.frozen(name))
         for event in events:
-            half.append(event, sync=False)
-        half.close()
+            other.append(event, sync=False)
+        other.close()
+    return read_run(folder)
 
-    report = exported_run(folder).report
+
+@pytest.mark.parametrize(
+    ("end", "status"),
+    [("run.held", "held"), pytest.param("run.continued", "running", marks=pytest.mark.long)],
+)
+def test_a_look_at_a_run_that_did_not_finish_is_recorded_and_has_a_page_of_its_own(
+    blinded: Path, tmp_path: Path, end: EventKind, status: str
+) -> None:
+    folder = tmp_path / "half"
+    run, events = cut(blinded / "night", folder, end, {"reasons": ["the counter is silent"]})
+    finished = Finished(RunOutcome(status), [], events, events[0].wall, events[-1].wall)
+    announce(tmp_path, "half", run, events[0].wall)
+
+    kept = keep(tmp_path, "half", run, finished)
+
+    page = (folder / "report.html").read_text()
+    assert kept["results"] == RunIndex(tmp_path).find("half")["results"] == []
+    assert f"No results are shown here: the run is {status}" in page
+    assert "platectl report half --reason WHY" in page
+    assert not [path for path in folder.rglob("*.*") if path.suffix in {".csv", ".json", ".pdf"}]
+    assert "<h2>Plate" not in page
+    assert journal_of(folder).entries == ()
+
+    say(tmp_path, "report", "half", "--by", "Eve", "--reason", "does it go on?")
 
     (look,) = journal_of(folder).looks
-    assert look.data["what"] == "platectl export"
+    shown = (folder / "looks" / f"{look.number}.html").read_text()
+    assert (look.by, look.data["what"], look.data["reason"]) == (
+        "Eve", "platectl report", "does it go on?",
+    )  # fmt: skip
     assert look.data["readings"] > 90
-    assert any("looked at unfinished data (platectl export" in w for w in report.warnings)
+    assert "<h2>Plate P1" in shown
+    assert "Eve looked at unfinished data (platectl report" in shown
+    assert (folder / "report.html").read_text() == page
+
+
+def test_a_failed_run_is_for_everybody_when_its_analysis_is_signed(
+    blinded: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "half"
+    cut(blinded / "night", folder, "run.failed", {"error": "x", "in_doubt": []})
+    run, events = read_run(folder)
+    announce(tmp_path, "half", run, events[0].wall)
+
+    say(tmp_path, "analyse", "half", "--by", "Ada", "--reason", "what there is")
+    before = (folder / "report.html").read_text()
+    say(tmp_path, "sign", "half", "--version", "1", "--by", "Bo", "--reason", "P1 is whole")
+
+    assert "No results are shown here: the run is failed" in before
+    assert [(e.by, e.data["reason"]) for e in journal_of(folder).looks] == [
+        ("Ada", "what there is")
+    ]
+    assert "<h2>Plate P1" in (folder / "report.html").read_text()
+    assert (folder / "results.json").exists()
+    assert (version_folder(folder, 1) / "report.html").exists()
+
+
+def test_results_under_codes_are_shown_to_who_is_recorded_alone(blinded: Path, store: Path) -> None:
+    folder = store / "night"
+    page = (folder / "report.html").read_text()
+    codes = {row["compound"] for row in RunIndex(store).find("night")["results"]} - {"haloperidol"}
+
+    shown = say(store, "show", "night", "--by", "Eve", "--reason", "gradient on P1?").output
+    say(store, "diff", "night", "1", "1", "--reason", "none to be seen")
+
+    assert "the codes of the study trial" in page
+    assert not [code for code in codes if code in page]
+    assert not [code for code in codes if code in (store / "said.txt").read_text()]
+    assert [path.name for path in folder.glob("*.csv")] == []
+    assert {path.name for path in version_folder(folder, 1).iterdir()} == {"results.json"}
+    assert all(code in shown for code in codes)
+    assert [(e.data["what"], e.data["reason"]) for e in journal_of(folder).looks] == [
+        ("platectl show", "gradient on P1?"), ("platectl diff", "none to be seen"),
+    ]  # fmt: skip
+    deeds = [deed.what for deed in analysed(folder).report.review.deeds]
+    assert any(what.startswith("looked at data under codes (platectl show") for what in deeds)
     assert journal_of(blinded / "night").looks == ()
+
+
+def test_the_morning_knows_how_many_results_pass_and_no_code(store: Path) -> None:
+    with Book(store) as book:
+        number = Queue(book).submit(Subject(("sigma1-binding",)), WallClock().now())
+        mine = replace(Queue(book).get(number), run="night")
+
+    outcome = RunProcesses(store, ()).look(mine).outcome
+
+    assert (outcome["results"], outcome["passed"], outcome["failed"]) == (3, 3, [])
+    assert outcome["report"] == str(store / "night" / "report.html")
+    assert "trial-" not in json.dumps(outcome)
 
 
 @pytest.mark.long

@@ -13,7 +13,7 @@ from typing import Any
 from platectl.domain.errors import UserInputError
 from platectl.nights.book import Book
 from platectl.nights.daemon import Daemon, Manners
-from platectl.nights.outbox import Notice
+from platectl.nights.outbox import Notice, Sent
 from platectl.nights.ports import Alarm, Standing
 from platectl.nights.submission import Needs, Subject, Submission
 
@@ -101,8 +101,11 @@ class Runs:
             return Standing(alive=False)
         if self.clock.monotonic_s() < self.over_s[run]:
             return Standing(alive=True)
+        if self.status[run] == "refused":
+            return Standing(alive=False, code=2, said="preflight: buffer is short")
         entries = 10 * (self.began[run] + self.resumed[run])
-        return Standing(alive=False, entries=entries, status=self.status[run],
+        why = "nobody knows whether it moved" if self.status[run] == "held" else ""
+        return Standing(alive=False, entries=entries, status=self.status[run], why=why,
                         outcome={"results": 2, "passed": 1, "failed": ["P2"]})  # fmt: skip
 
     def alive(self) -> list[str]:
@@ -123,10 +126,10 @@ class Letters:
     kept: dict[str, str] = field(default_factory=dict)
     reachable: bool = True
 
-    async def send(self, notice: Notice) -> bool:
+    async def send(self, notice: Notice) -> Sent:
         if self.reachable:
             self.notices.append(notice)
-        return self.reachable
+        return Sent(self.reachable)
 
     def keep(self, name: str, text: str) -> None:
         self.kept[name] = text

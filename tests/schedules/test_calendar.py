@@ -233,6 +233,14 @@ def test_a_wrong_expression_names_its_field(expression: str, named: str) -> None
         parse_cron(expression)
 
 
+def test_an_interval_ends_with_the_calendar_of_the_computer() -> None:
+    last = datetime(9999, 12, 31, 23, tzinfo=UTC)
+    timing = Interval(every_s=3 * 3600, anchor=last, zone="UTC")
+
+    assert next_after(timing, last - timedelta(hours=1)) == last
+    assert next_after(timing, last) is None
+
+
 def test_an_unknown_zone_is_refused() -> None:
     with pytest.raises(ValidationError, match="Mars/Olympus"):
         Cron(expression="0 22 * * *", zone="Mars/Olympus")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -248,6 +249,49 @@ async def test_what_is_refused_is_held_for_a_person_and_lets_others_pass(tmp_pat
     await house.end()
 
 
+async def test_a_run_that_its_preflight_refuses_waits_and_lends_nothing(tmp_path: Path) -> None:
+    house = house_of(tmp_path, a=READER, b=READER)
+    house.runs.endings["a"] = "refused"
+    number = submit(house, "a")
+    submit(house, "b")
+    house.up()
+    await asyncio.sleep(2 * 3600)
+    assert states(house) == {"a": "held", "b": "running"}
+    assert "buffer is short" in house.letters.texts("failure")[0]
+
+    house.runs.endings.clear()
+    house.daemon.queue.release(number, "ada")
+    await asyncio.sleep(6 * 3600)
+
+    assert states(house) == {"a": "done", "b": "done"}
+    assert "1 of 2 results pass; failed: P2" in house.letters.texts("end")[-1]
+    await house.end()
+
+
+async def test_a_held_run_says_why_and_keeps_its_instruments_when_it_is_given_up(
+    tmp_path: Path,
+) -> None:
+    house = house_of(tmp_path, a=READER, b=READER)
+    house.runs.endings["a"] = "held"
+    number = submit(house, "a")
+    submit(house, "b")
+    house.up()
+    await asyncio.sleep(3 * 3600)
+    assert "nobody knows whether it moved" in house.letters.texts("hold")[0]
+    assert "nobody knows" in house.daemon.morning_text(
+        house.clock.now(), since=house.clock.now() - timedelta(days=1)
+    )
+
+    house.daemon.queue.cancel(number, house.clock.now(), "ada", "")
+    await asyncio.sleep(600)
+    assert states(house) == {"a": "cancelled", "b": "queued"}
+    house.daemon.queue.clear(number, "ada")
+    await asyncio.sleep(600)
+
+    assert states(house) == {"a": "cancelled", "b": "running"}
+    await house.end()
+
+
 async def test_what_was_cancelled_while_it_was_examined_stays_cancelled(tmp_path: Path) -> None:
     house = house_of(tmp_path)
     number = submit(house, "a")
@@ -324,7 +368,17 @@ async def test_a_notice_that_nobody_took_is_tried_again_and_given_up(tmp_path: P
     assert len(house.letters.texts("end")) == 1
 
     house.letters.reachable = False
-    house.daemon.outbox.put("x", "failure", "a", "text", house.clock.now())
-    await asyncio.sleep(7200)
-    assert house.daemon.outbox.waiting() == []
+    put_at = house.clock.now()
+    house.daemon.outbox.put("x", "failure", "a", "text", put_at)
+    await asyncio.sleep(3 * 3600)
+    house.letters.reachable = True
+    await asyncio.sleep(3 * 3600)
+    assert house.letters.texts("failure") == ["text"]
+
+    house.letters.reachable = False
+    house.daemon.outbox.put("y", "failure", "a", "never read", house.clock.now())
+    await asyncio.sleep(2 * 86400)
+    assert house.daemon.outbox.waiting(house.clock.now()) == []
+    assert [n.text for n in house.daemon.outbox.undelivered(put_at)] == ["never read"]
+    assert "never read" in house.daemon.morning_text(house.clock.now(), since=put_at)
     await house.end()

@@ -295,6 +295,9 @@ async def test_a_removed_schedule_asks_no_more(tmp_path: Path) -> None:
     [
         ("a@b", NIGHTLY, "no name"),
         ("two words", NIGHTLY, "no name"),
+        ("../x", NIGHTLY, "no name"),
+        ("-q", NIGHTLY, "no name"),
+        ("latest", NIGHTLY, "no name"),
         ("feb30", Cron(expression="0 0 30 2 *", zone="UTC"), "never fire"),
         ("taken", NIGHTLY, "already"),
     ],

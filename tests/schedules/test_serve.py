@@ -59,8 +59,8 @@ def _own_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a run needs is known; compiling it has tests of its own."""
     needs = Needs("lab", ("reader",), 3600.0)
-    monkeypatch.setattr("platectl.cli.schedule.examine", lambda _: needs)
-    monkeypatch.setattr("platectl.cli.queue.examine", lambda _: needs)
+    monkeypatch.setattr("platectl.cli.schedule.examine", lambda *_: needs)
+    monkeypatch.setattr("platectl.cli.queue.examine", lambda *_: needs)
 
 
 def say(*words: str, store: Path) -> Result:
@@ -256,6 +256,12 @@ def test_each_kind_of_schedule_can_be_added(tmp_path: Path, words: tuple[str, ..
         (("--cron", "0 1 * * *", "--missed", "later"), "late within"),
         (("--once", "2020-01-01 10:00"), "never fire"),
         (("--cron", "0 1 * * *", "--name", "x"), "cannot be submitted"),
+        (("--cron", "0 1 * * *", "--holidays", "2026-12-25"), "--holidays goes with --days"),
+        (("--once", "2099-01-01 10:00", "--at", "21:00"), "--at goes with --days"),
+        (("--interval", "5 min"), "never catch up"),
+        (("--days", "mon", "--at", "20:00", "--not-after", "20:01"), "never fit"),
+        (("--cron", "0 1 * * *", "--missed", "late within -5 h"), "more than nothing"),
+        (("--cron", "0 1 * * *", "--priority", "99999999999999999999"), "not in the range"),
     ],
 )
 def test_a_schedule_that_says_nothing_is_refused(
@@ -447,13 +453,16 @@ def test_the_store_belongs_to_the_word_that_changes_it(tmp_path: Path) -> None:
     assert "write --store after cancel" in result.output
 
 
-async def test_a_notice_counts_as_told_when_one_channel_took_it(tmp_path: Path) -> None:
+async def test_each_channel_is_told_once_and_tried_until_it_is_told(tmp_path: Path) -> None:
     good, bad = (NoticeChannel(command=(name,), events=("end",)) for name in ("true", "false"))
-    notice = Notice(1, "end", "run", "text", 0)
+    mail = Mail(tmp_path, Notices(channels=(good, bad)))
 
-    assert await Mail(tmp_path, Notices(channels=(good, bad))).send(notice)
-    assert not await Mail(tmp_path, Notices(channels=(bad,))).send(notice)
-    assert await Mail(tmp_path, Notices()).send(notice)
+    first = await mail.send(Notice(1, "end", "run", "text"))
+    again = await mail.send(Notice(1, "end", "run", "text", told=frozenset(first.reached)))
+
+    assert (first.whole, list(first.reached)) == (False, ["channel 1"])
+    assert (again.whole, list(again.reached)) == (False, [])
+    assert (await Mail(tmp_path, Notices()).send(Notice(1, "end", "run", "text"))).whole
 
 
 def test_the_unit_in_the_repository_is_the_one_that_is_printed(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from platectl.analysis.plate import (
     check_wells,
     is_number,
 )
+from platectl.analysis.plate_quality import residual_gradients
 from platectl.analysis.profile import Interval, profile_interval
 from platectl.analysis.qualifiers import Flag
 from platectl.analysis.report import FitReport, report
@@ -138,7 +139,8 @@ def analyse_kinetics_plate(
     start = np.array((log_koff - log_kd, log_koff, bmax, ns))
     by_kon = fit(association_rates(*scale), x, cpm, start=start, options=fitter)
     found = _result(wells, used, x, (by_kd, by_kon), conditions)
-    return _by_rules(found, limits)
+    gradients = residual_gradients(used, by_kd, limits)
+    return _by_rules(replace(found, qc=(*found.qc, *gradients)), limits)
 
 
 def analyse_dissociation(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from platectl.analysis.counting import poisson_cv
+from platectl.analysis.fit import Fit
 from platectl.analysis.limits import QcMetric, State
 from platectl.analysis.plate import BindingConditions, WellCount
 from platectl.analysis.quality import ControlStatistics, control_statistics, halves_difference
@@ -111,28 +112,67 @@ def _cv(
     return QcMetric(name, cv, limit, _ok(met=cv <= allowed), text)
 
 
+def residual_gradients(
+    wells: Sequence[WellCount], fitted: Fit, limits: QcLimits
+) -> tuple[QcMetric, QcMetric]:
+    """Differences of totals across a plate of several levels or times, against the fit of each well.
+
+    A layout that follows the rows hides some of a gradient in its curve; a drawn one does not.
+
+    Args:
+        wells: Those that were fitted, in the order of the points.
+        fitted: The curve.
+        limits: Of the same metrics of any plate.
+    """
+    totals = np.array([w.role == "total" for w in wells])
+    weights = (fitted.weights * fitted.fitted**2)[totals]
+    shares = (fitted.residuals / fitted.fitted)[totals]
+    left, top = _sides(wells, [w for w in wells if w.role == "total"])
+
+    def difference(inside: Sequence[bool]) -> float | None:
+        first = np.array(inside)
+        if first.all() or not first.any():
+            return None
+        means = [np.average(shares[s], weights=weights[s]) for s in (first, ~first)]
+        return float(means[0] - means[1])
+
+    return (
+        _gradient("totals_left_right", difference(left), limits, of="what the curve gives"),
+        _gradient("totals_top_bottom", difference(top), limits, of="what the curve gives"),
+    )
+
+
 def _gradients(
     view: PlateView, s: ControlStatistics, limits: QcLimits
 ) -> tuple[QcMetric, QcMetric]:
-    rows = sorted({w.row for w in view.wells}, key=lambda row: (len(row), row))
-    place = {row: i for i, row in enumerate(rows)}
-    last = max(w.column for w in view.wells)
     counts = [w.gross_cpm for w in view.totals]
-    left = [2 * w.column <= last for w in view.totals]
-    top = [2 * place[w.row] < len(rows) for w in view.totals]
+    left, top = _sides(view.wells, view.totals)
     return (
         _gradient("totals_left_right", halves_difference(counts, left, s.mean_high), limits),
         _gradient("totals_top_bottom", halves_difference(counts, top, s.mean_high), limits),
     )
 
 
-def _gradient(name: str, value: float | None, limits: QcLimits) -> QcMetric:
+def _sides(
+    wells: Sequence[WellCount], totals: Sequence[WellCount]
+) -> tuple[list[bool], list[bool]]:
+    """Whether each total is left, and whether it is at the top, of the rows and columns in use."""
+    rows = sorted({w.row for w in wells}, key=lambda row: (len(row), row))
+    place = {row: i for i, row in enumerate(rows)}
+    last = max(w.column for w in wells)
+    left = [2 * w.column <= last for w in totals]
+    return left, [2 * place[w.row] < len(rows) for w in totals]
+
+
+def _gradient(
+    name: str, value: float | None, limits: QcLimits, *, of: str = "their mean"
+) -> QcMetric:
     limit = f"|difference| < {100.0 * limits.gradient:g} %"
     sides = "left and right" if name.endswith("right") else "top and bottom"
     if value is None:
         text = f"Totals stand on one side only, so {sides} cannot be compared."
         return QcMetric(name, None, limit, "pass", text)
-    text = f"Totals {sides} differ by {100.0 * value:.1f} % of their mean."
+    text = f"Totals {sides} differ by {100.0 * value:.1f} % of {of}."
     return QcMetric(name, value, limit, _ok(met=abs(value) < limits.gradient), text)
 
 

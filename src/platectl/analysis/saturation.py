@@ -23,6 +23,7 @@ from platectl.analysis.plate import (
     check_wells,
     is_number,
 )
+from platectl.analysis.plate_quality import residual_gradients
 from platectl.analysis.profile import Interval, profile_interval
 from platectl.analysis.qualifiers import Flag
 from platectl.analysis.report import FitReport, report
@@ -200,7 +201,11 @@ def _result(
         raise AnalysisError(message)
     bound = _largest_bound(fits, conditions)
     qc = judged(
-        (*_metrics(kd, fits.molar, depleted, conditions), _depletion_metric(bound, limits)),
+        (
+            *_metrics(kd, fits.molar, depleted, conditions),
+            _depletion_metric(bound, limits),
+            *residual_gradients(fits.wells, depleted, limits),
+        ),
         limits,
     )
     cpm_per_fmol = conditions.cpm_per_fmol * conditions.harvested_share

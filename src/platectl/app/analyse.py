@@ -27,6 +27,7 @@ from platectl.domain.layout import Layout
 from platectl.domain.result_rules import ResultRules
 from platectl.domain.run import PlatePlan
 from platectl.domain.samples import Sample
+from platectl.domain.standards import aliquots_of
 from platectl.files.plate_map import load_layout
 from platectl.files.protocol import file_hash, load_protocol
 from platectl.files.samples import load_samples
@@ -163,7 +164,7 @@ def _counted(options: AnalyseOptions, protocol: AssayProtocol, layout: Layout) -
     findings += assumed
     findings += above_added(options.counts, protocol, plate, counts.readings, counted_on)
     if options.standards:
-        findings += aliquots(options.standards, protocol, standards.readings, counted_on)
+        findings += aliquots(options.standards, protocol, plate, standards.readings, counted_on)
     refuse_if_any(findings)
     return CountedPlate(
         protocol, plate, counts.readings, standards.readings, counted_on, tuple(findings)
@@ -191,7 +192,9 @@ def _binding(
     try:
         wells = well_counts(plate, readings, ages, {})
         standards = list(counted.standards.values())
-        result = analyse_counts(protocol, wells, standards, counted.counted_on, options.rules)
+        of_levels = aliquots_of(protocol, plate.wells)
+        day = counted.counted_on
+        result = analyse_counts(protocol, wells, standards, of_levels, day, options.rules)
         done = EvaluatedPlate(plate, readings, result, "")
     except AnalysisError as error:
         done = EvaluatedPlate(plate, readings, None, str(error), code=error.code)

@@ -9,7 +9,8 @@ from typing import Any
 
 from platectl.analysis.control_chart import ControlChart, ControlPoint, control_chart
 from platectl.analysis.errors import AnalysisError
-from platectl.app.review.journal import look_at
+from platectl.app.blinding import blinding_of
+from platectl.app.review.looks import look_at
 from platectl.domain.control_rules import ControlRules
 from platectl.domain.findings import Finding, InputRefusedError
 from platectl.files.control_rules import load_control_rules
@@ -17,7 +18,6 @@ from platectl.store.index import RunIndex
 
 CHARTED = ("test", "reference")
 #: states of the index in which a run may go on
-GOES_ON = frozenset({"running", "held", "paused", "stopped"})
 #: columns that must agree within a chart -> the option that chooses among several
 ALIKE = {"site": "--site", "lab": "--lab", "unit": "", "radioligand": "--radioligand"}
 
@@ -106,14 +106,15 @@ def history(
 
 
 def record_looks(runs: Sequence[Mapping[str, Any]], shown: Collection[str], what: str) -> None:
-    """Record a look at each run whose results are shown and that is not over.
+    """Record a look at each run whose results are shown and withheld.
 
     Raises:
         StoreError: A look could not be recorded.
     """
     for run in runs:
-        if run["run"] in shown and run["status"] in GOES_ON:
-            look_at(Path(run["folder"]), what)
+        folder = Path(run["folder"])
+        if run["run"] in shown and (run["status"] != "done" or blinding_of(folder)[0]):
+            look_at(folder, what)
 
 
 def reviewed(rows: Sequence[Mapping[str, Any]]) -> str:

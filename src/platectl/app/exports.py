@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from platectl.app.review.journal import look_at
+from platectl.app.review.looks import look_at
 from platectl.app.review.versions import analysed
 from platectl.domain.events import Event
 from platectl.domain.findings import refuse_if_any
@@ -31,7 +31,9 @@ from platectl.store.index import RunIndex
 _OF_COUNT = ("cpm", "counts", "live_s", "dpm", "tdcr")
 
 
-def export_run(folder: Path, form: str, out: Path | None = None) -> list[Path]:
+def export_run(
+    folder: Path, form: str, out: Path | None = None, *, by: str | None = None, reason: str = ""
+) -> list[Path]:
     """Write a run folder in another format and return the files that were written.
 
     Args:
@@ -39,6 +41,8 @@ def export_run(folder: Path, form: str, out: Path | None = None) -> list[Path]:
         form: One of `FORMATS`.
         out: File to write, or folder for parquet and asm, which are several files; None is the
             folder `exports` of the run, for an archive `<run>.zip` beside the run folder.
+        by: Who exports, to be recorded if results are withheld; None is the user of this computer.
+        reason: Why.
 
     Raises:
         StoreError: No ledger, or not a run of this format.
@@ -46,7 +50,7 @@ def export_run(folder: Path, form: str, out: Path | None = None) -> list[Path]:
         InputRefusedError: The format cannot hold a value of the run.
         OSError: A file cannot be written.
     """
-    exported = exported_run(folder)
+    exported = exported_run(folder, by=by, reason=reason)
     if out is None:
         out = folder.with_name(f"{folder.name}.zip") if form == "archive" else (
             folder / EXPORTS / f"{folder.name}{FORMATS[form]}")  # fmt: skip
@@ -58,13 +62,13 @@ def export_run(folder: Path, form: str, out: Path | None = None) -> list[Path]:
     return _WRITERS[form](exported, out)
 
 
-def exported_run(folder: Path) -> Exported:
+def exported_run(folder: Path, *, by: str | None = None, reason: str = "") -> Exported:
     """Read a run folder for an export; results are calculated anew as the newest version says.
 
     Raises:
         StoreError: No ledger, or not a run of this format.
     """
-    look_at(folder, "platectl export")
+    look_at(folder, "platectl export", by, reason)
     found = analysed(folder)
     return gather(found.report, found.run, found.events)
 

@@ -9,6 +9,7 @@ import smtplib
 import ssl
 import subprocess
 import urllib.request
+from collections.abc import Collection
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Final
@@ -45,16 +46,25 @@ def load_notices(path: Path | None) -> Notices:
 
 def notify(notices: Notices, kind: NoticeKind, run: str, text: str) -> list[str]:
     """Tell all channels that want to know; returns what went wrong, which is logged too."""
-    problems = []
+    return [problem for problem in tell_channels(notices, kind, run, text).values() if problem]
+
+
+def tell_channels(
+    notices: Notices, kind: NoticeKind, run: str, text: str, *, told: Collection[str] = ()
+) -> dict[str, str]:
+    """Tell the channels that want to know and are not in `told`: channel -> what went wrong, if anything."""
+    found = {}
     for number, channel in enumerate(notices.channels, start=1):
-        if kind not in channel.events:
+        name = f"channel {number}"
+        if kind not in channel.events or name in told:
             continue
+        found[name] = ""
         try:
             _tell(channel, kind, run, text)
         except _FAILURES as error:
-            problems.append(f"channel {number}: {type(error).__name__}: {_said(channel, error)}")
+            found[name] = f"{name}: {type(error).__name__}: {_said(channel, error)}"
             log.warning("notice.channel.failed", channel=number, error=type(error).__name__)
-    return problems
+    return found
 
 
 def _said(channel: NoticeChannel, error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date
+from itertools import chain
 from pathlib import Path
 
 from platectl.analysis.competition import ABOVE_ADDED
@@ -18,6 +19,7 @@ from platectl.domain.codes import Code
 from platectl.domain.findings import Finding
 from platectl.domain.layout import PLATE
 from platectl.domain.run import PlatePlan
+from platectl.domain.standards import aliquots_of
 from platectl.domain.wells import expand_wells
 
 _SHOWN = 8
@@ -73,20 +75,18 @@ def above_added(
 
 
 def aliquots(
-    path: Path, protocol: AssayProtocol, readings: Readings, counted_on: date
+    path: Path, protocol: AssayProtocol, plate: PlatePlan, readings: Readings, counted_on: date
 ) -> list[Finding]:
     """Aliquots that cannot tell the concentration of the radioligand, although they were given for that."""
-    counting = protocol.analysis
-    groups = [*counting.aliquots, counting.blank_wells]
-    absent = [w for text in groups for w in expand_wells(text, PLATE) if w not in readings]
-    fix = f"count {', '.join(groups)} (aliquots and blanks), or leave --standards out"
-    if not measure_ligands(protocol, list(readings.values()), counted_on):
+    levels, blanks = aliquots_of(protocol, plate.wells), protocol.analysis.blank_wells
+    needed = [*chain.from_iterable(levels), *expand_wells(blanks, PLATE)]
+    absent = [well for well in needed if well not in readings]
+    fix = f"count {_list(needed)} (aliquots and blanks), or leave --standards out"
+    if not measure_ligands(protocol, list(readings.values()), levels, counted_on):
         message = (
             f"cannot tell the radioligand: {FEWEST_ALIQUOTS} aliquots above the blanks are needed"
         )
-        return [
-            Finding(message, str(path), None, counting.aliquots[0], fix, code=Code.ALIQUOTS_FEW)
-        ]
+        return [Finding(message, str(path), None, needed[0], fix, code=Code.ALIQUOTS_FEW)]
     if absent:
         message = f"has no counts of {_list(absent)}"
         return [caution(Code.WELL_MISSING, message, path, absent[0], "count them")]

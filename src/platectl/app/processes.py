@@ -9,6 +9,7 @@ import os
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -94,11 +95,7 @@ class RunProcesses:
         signs = _signs(folder)
         if run in self._seen and self._seen[run][0] == (*signs, -1 if code is None else code):
             return self._seen[run][1]
-        entries, status, dropped = _ledger(folder)
-        standing = Standing(
-            alive=False, entries=entries, status=status, code=code, said=_said(folder / LOG),
-            outcome=_outcome(folder, dropped),
-        )  # fmt: skip
+        standing = replace(_by_ledger(folder), code=code, said=_said(folder / LOG))
         self._seen[run] = ((*_signs(folder), -1 if code is None else code), standing)
         return standing
 
@@ -137,23 +134,28 @@ def _locked(path: Path) -> bool:
 def _signs(folder: Path) -> tuple[int, ...]:
     """What changes when something was written."""
     found = []
-    for name in ("ledger.db", "ledger.db-wal", "results.json", LOG):
+    for name in ("ledger.db", "ledger.db-wal", "report.html", "results.json", LOG):
         with suppress(FileNotFoundError):
             stat = (folder / name).stat()
             found += [stat.st_mtime_ns, stat.st_size]
     return tuple(found)
 
 
-def _ledger(folder: Path) -> tuple[int, str, list[str]]:
-    """Number of entries, status, and plates that were given up."""
+def _by_ledger(folder: Path) -> Standing:
+    """Entries, status, and what the run brought."""
     if not (folder / "ledger.db").exists():
-        return 0, "new", []
+        return Standing(alive=False, outcome=_outcome(folder, []))
     try:
         with Ledger.reading(folder / "ledger.db") as ledger:
-            state = RunState.of(ledger.events())
-            return ledger.seal().entries, state.status, sorted(state.dropped_plates)
-    except PlatectlError:
-        return 1, "unreadable", []  # nobody can say that it was never begun
+            events = list(ledger.events())
+            state, entries = RunState.of(events), ledger.seal().entries
+    except PlatectlError:  # nobody can say that it was never begun
+        return Standing(alive=False, entries=1, status="unreadable", outcome=_outcome(folder, []))
+    held = (e.data["reasons"] for e in reversed(events) if e.kind == "run.held")
+    return Standing(
+        alive=False, entries=entries, status=state.status, outcome=_outcome(folder, sorted(state.dropped_plates)),
+        why="; ".join(next(held, ())) if state.status == "held" else "",
+    )  # fmt: skip
 
 
 def _said(path: Path) -> str:
@@ -171,18 +173,27 @@ def _said(path: Path) -> str:
 def _outcome(folder: Path, dropped: list[str]) -> dict[str, Any]:
     """What a run brought, for the morning report."""
     found: dict[str, Any] = {"dropped": dropped}
+    page = folder / "report.html"
     try:
-        results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        results = json.loads(_results(folder).read_text(encoding="utf-8"))
         rows, plates = results["results"], results["plates"]
         found |= {
             "results": len(rows), "passed": sum(row["status"] == "pass" for row in rows),
             "failed": [plate["name"] for plate in plates if plate["state"] == "fail"],
-            "review": results["review"]["standing"], "warnings": results["warnings"], "report": str(folder / "report.html"),
+            "review": results["review"]["standing"], "warnings": results["warnings"], "report": str(page),
         }  # fmt: skip
     except FileNotFoundError:
-        found["warnings"] = [
-            f"no results were written; `platectl report {folder.name}` tries again"
-        ]
+        tries = f"no results were written; `platectl report {folder.name}` tries again"
+        found |= {"report": str(page)} if page.exists() else {"warnings": [tries]}
     except (OSError, ValueError, KeyError, TypeError):
         found["warnings"] = ["the results cannot be read"]
     return found
+
+
+def _results(folder: Path) -> Path:
+    """The results of a run, or those of the newest version where they are withheld; counts of them tell no compound."""
+    made = sorted(
+        (folder / "analyses").glob("*/results.json"), key=lambda path: int(path.parent.name)
+    )
+    stored = folder / "results.json"
+    return stored if stored.exists() or not made else made[-1]

@@ -12,6 +12,7 @@ from typing import Any
 
 from platectl import __version__
 from platectl.app.evaluation import EvaluatedPlate
+from platectl.app.evaluation.plate import broken_windows
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.errors import StoreError
 from platectl.domain.events import Event
@@ -290,3 +291,25 @@ def write_results(folder: Path, report: RunReport) -> list[dict[str, Any]]:
     (folder / "results.json").write_text(results_json(report), encoding="utf-8")
     write_html(folder / "report.html", report)
     return rows
+
+
+def write_notice(
+    folder: Path, run: CompiledRun, events: Sequence[Event], review: Review, why: str
+) -> RunReport:
+    """Write a page that says where a run stands and how to look at its results, and holds none.
+
+    Results that lie there from before are taken away. Returns what the page shows.
+    """
+    from platectl.report.html import write_html  # heavy
+
+    for name in ("results.csv", "counts.csv", "results.json", "report.pdf"):
+        (folder / name).unlink(missing_ok=True)
+    said = (
+        f"No results are shown here: {why}. `platectl report {folder.name} --reason WHY` makes a page with "
+        "what there is, and records who looked, when and why."
+    )
+    report = build_report(folder.name, run, events, (), replace(review, sentence=said))
+    broken = [f"{p.name}: {text}" for p in run.plates for text in broken_windows(p, events)]
+    report = replace(report, warnings=tuple(dict.fromkeys([*report.warnings, *broken])))
+    write_html(folder / "report.html", report)
+    return report

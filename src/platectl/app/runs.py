@@ -9,10 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from platectl.app.drive import Finished
-from platectl.app.review.journal import Person, journal_of, look
-from platectl.app.review.versions import Evaluated, analysed, first_terms, make_version
-from platectl.app.run_report import read_run
+from platectl.app.review.journal import Person, journal_of
+from platectl.app.review.looks import look, withheld
+from platectl.app.review.versions import (
+    Evaluated,
+    analysed,
+    first_terms,
+    make_version,
+    review_of,
+)
+from platectl.app.run_report import read_run, write_notice
 from platectl.domain.errors import StoreError
+from platectl.domain.names import check_name
 from platectl.domain.run import CompiledRun
 from platectl.report.model import RunReport
 from platectl.report.rows import result_rows
@@ -31,12 +39,14 @@ def new_run_name(store: Path, protocol: str, now: datetime) -> str:
     return name
 
 
-def refuse_begun(folder: Path) -> None:
+def refuse_begun(store: Path, name: str) -> None:
     """Refuse a run folder whose run was begun; a run is begun once, and then resumed.
 
     Raises:
+        UserInputError: Its name is none for a folder of the store.
         StoreError: It was begun.
     """
+    folder = store / check_name(name, "a run")
     if not (folder / "ledger.db").exists():
         return
     with Ledger.reading(folder / "ledger.db") as ledger:
@@ -63,6 +73,9 @@ def standing(row: Mapping[str, Any]) -> str:
 def keep(store: Path, name: str, run: CompiledRun, finished: Finished) -> dict[str, Any]:
     """Make a version of the analysis, write its files into the run folder, index the run.
 
+    A run that did not end as planned has none: its page says where it stands. Where results are
+    withheld, the summary has none either, and says why.
+
     Returns:
         The JSON summary.
     """
@@ -70,12 +83,14 @@ def keep(store: Path, name: str, run: CompiledRun, finished: Finished) -> dict[s
     index = RunIndex(store)
     if finished.seal is not None:
         index.put_seal(name, finished.seal)
-    look(folder, finished.events, f"results when the run was {status}")
-    terms = first_terms(folder, journal_of(folder))
-    ended = Person("platectl", f"the run ended: {status}")
-    done = None if terms.exclusions else Evaluated(run, finished.events, finished.plates)
-    report = make_version(folder, terms, ended, evaluated=done).report
-    rows = result_rows(report.plates)
+    why = withheld(folder, finished.events)
+    made = _first_version(folder, run, finished) if status == "done" else None
+    rows = result_rows(made.plates) if made else []
+    if made and not why:
+        report = made
+    else:
+        why = why or f"the run is {status}"  # nothing was begun
+        report = write_notice(folder, run, finished.events, review_of(folder), why)
     index.put(
         name, folder=folder, protocol=report.protocol, lab=report.lab, started=finished.started,
         status=status, results=list(rows),
@@ -83,23 +98,36 @@ def keep(store: Path, name: str, run: CompiledRun, finished: Finished) -> dict[s
     return {
         "run": name, "folder": str(folder), "status": status, "error": finished.outcome.error,
         "in_doubt": list(finished.outcome.in_doubt), "dropped": finished.outcome.dropped, "report": str(folder / "report.html"),
-        "simulated": report.simulated, "results": rows, "warnings": list(report.warnings),
+        "simulated": report.simulated, "results": [] if why else rows, "withheld": why,
+        "failed": any(row["status"] == "fail" for row in rows),
+        "warnings": list(report.warnings),
     }  # fmt: skip
 
 
-def reanalyse(folder: Path, *, look_as: str = "") -> tuple[RunReport, CompiledRun]:
+def _first_version(folder: Path, run: CompiledRun, finished: Finished) -> RunReport:
+    terms = first_terms(folder, journal_of(folder))
+    ended = Person("platectl", "the run ended: done")
+    done = None if terms.exclusions else Evaluated(run, finished.events, finished.plates)
+    return make_version(folder, terms, ended, evaluated=done, seen=False).report
+
+
+def reanalyse(
+    folder: Path, *, look_as: str = "", by: str | None = None, reason: str = ""
+) -> tuple[RunReport, CompiledRun]:
     """Read a run folder and analyse it as its newest version says; returns the run as compiled.
 
     Args:
         folder: The run folder.
-        look_as: What a person does with it, to be recorded if the run is not over.
+        look_as: What a person does with it, to be recorded if its results are withheld.
+        by: Who does; None is the user of this computer.
+        reason: Why.
 
     Raises:
         StoreError: No ledger, not a run of this format, or a look that could not be recorded.
     """
     run, events = read_run(folder)
     if look_as:
-        look(folder, events, look_as)
+        look(folder, events, look_as, by, reason)
     return analysed(folder).report, run
 
 

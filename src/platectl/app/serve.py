@@ -14,7 +14,7 @@ from typing import Any, Final
 import structlog
 
 from platectl.app.channel import control_path
-from platectl.app.notify import notify
+from platectl.app.notify import tell_channels
 from platectl.app.processes import RunProcesses
 from platectl.app.watchdog import Alarm as RunAlarm
 from platectl.app.watchdog import Limits, Watchdog
@@ -24,7 +24,7 @@ from platectl.domain.notices import Notices
 from platectl.nights.book import Book, stamp
 from platectl.nights.clockwork import ApsClockwork
 from platectl.nights.daemon import Daemon, Manners
-from platectl.nights.outbox import Notice
+from platectl.nights.outbox import Notice, Sent
 from platectl.nights.ports import Alarm
 from platectl.nights.submission import Submission
 from platectl.store.heartbeat import FILE
@@ -82,14 +82,14 @@ class Mail:
     store: Path
     notices: Notices
 
-    async def send(self, notice: Notice) -> bool:
-        """Tell them; False when every channel that wants to know failed."""
-        wanted = sum(notice.kind in channel.events for channel in self.notices.channels)
-        problems = await asyncio.to_thread(
-            notify, self.notices, notice.kind, notice.run, notice.text
+    async def send(self, notice: Notice) -> Sent:
+        """Tell every channel that wants to know and was not told yet."""
+        found = await asyncio.to_thread(
+            tell_channels, self.notices, notice.kind, notice.run, notice.text, told=notice.told
         )
+        problems = [problem for problem in found.values() if problem]
         log.info("notice", kind=notice.kind, run=notice.run, text=notice.text, problems=problems)
-        return not wanted or len(problems) < wanted
+        return Sent(not problems, [channel for channel, problem in found.items() if not problem])
 
     def keep(self, name: str, text: str) -> None:
         """Keep a morning report; a full disk is no reason not to send it."""

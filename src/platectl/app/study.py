@@ -22,7 +22,7 @@ from platectl.analysis.uniformity import (
 from platectl.app.chart import record_looks, reviewed
 from platectl.app.evaluation import BUNDLED_TERMS, EvaluatedPlate, evaluate_run
 from platectl.app.evaluation.plate import left_out
-from platectl.app.review.journal import look
+from platectl.app.review.looks import look
 from platectl.app.run_report import read_run
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.findings import Finding, InputRefusedError

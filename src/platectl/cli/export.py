@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from platectl.cli.options import FILE, emit_json, json_option, store_option
+from platectl.cli.options import FILE, emit_json, json_option, look_options, store_option
 from platectl.cli.render import say
 from platectl.store.index import RunIndex
 
@@ -29,6 +29,7 @@ from platectl.store.index import RunIndex
     "--verify", type=FILE, help="Verify an archive instead; exit code 3 if it is not whole."
 )
 @store_option
+@look_options
 @json_option
 def export(
     run: str | None,
@@ -36,6 +37,8 @@ def export(
     out: Path | None,
     verify: Path | None,
     store: Path,
+    by: str | None,
+    reason: str,
     as_json: bool,
 ) -> int:
     """Write a RUN in another format, or --verify an archive of one."""
@@ -45,7 +48,7 @@ def export(
         raise click.UsageError("name a RUN and a --format, or an archive to --verify")
     from platectl.app.exports import export_run  # heavy
 
-    paths = export_run(RunIndex(store).folder_of(run), form, out)
+    paths = export_run(RunIndex(store).folder_of(run), form, out, by=by, reason=reason)
     if form == "archive":
         return _verify(paths[0], as_json=as_json)
     if as_json:

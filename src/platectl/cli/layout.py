@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import yaml
@@ -10,7 +11,11 @@ import yaml
 from platectl.cli.options import FILE, emit_json, json_option, parse_randomise, randomise_option
 from platectl.cli.render import print_table, say
 from platectl.domain.findings import Finding, InputRefusedError
-from platectl.domain.layout import PLATE, Layout
+from platectl.domain.layout import PLATE, Layout, number_along
+from platectl.domain.units import format_duration, format_molar
+
+if TYPE_CHECKING:
+    from platectl.domain.assay import AssayProtocol
 
 
 @click.command()
@@ -31,7 +36,8 @@ def layout(
     """
     from platectl.files.plate_map import load_layout  # heavy
     from platectl.files.protocol import load_protocol
-    from platectl.planning.randomise import CannotRandomiseError, randomised
+    from platectl.planning.randomise import randomised
+    from platectl.planning.ties import CannotRandomiseError, ties_of
 
     terms = parse_randomise(randomise)
     if terms is None:
@@ -44,7 +50,7 @@ def layout(
         message = f"{found.layout!r} is no layout"
         raise InputRefusedError([document.finding(("layout",), message, fix)])
     try:
-        drawn = randomised(base, terms, plate)
+        drawn = randomised(base, terms, plate, ties_of(found))
     except CannotRandomiseError as error:
         raise InputRefusedError([Finding(str(error), document.name, None, "randomise")]) from error
     content = drawn.model_dump(mode="json", exclude_defaults=True)
@@ -53,17 +59,27 @@ def layout(
     if as_json:
         emit_json({"plate": plate, "randomised": terms.model_dump(), "layout": content})
         return 0
-    _show(drawn, f"{plate}: {drawn.description}")
+    _show(drawn, found, f"{plate}: {drawn.description}")
     if out is not None:
         say(f"layout: {out}")
     return 0
 
 
-def _show(drawn: Layout, title: str) -> None:
-    """The plate as a grid: slots with their step, roles of controls."""
+def _show(drawn: Layout, protocol: AssayProtocol, title: str) -> None:
+    """The plate as a grid: slots with their step, roles of controls with their level, and rows with their time."""
     said = {w: f"{s.slot.replace('reference', 'ref')} {n}"
             for s in drawn.series for n, w in enumerate(s.wells, start=1)}  # fmt: skip
-    said |= {w: block.role for block in drawn.controls for w in block.wells}
+    binding, times = protocol.binding, dict[str, str]()
+    for block in drawn.controls:
+        for well in block.wells:
+            said[well] = block.role
+            if binding and binding.levels:
+                level = number_along(block.level, block, well)
+                said[well] += f"\n{format_molar(binding.levels[level])}"
+            if binding and block.time is not None:
+                time_s = binding.times[number_along(block.time, block, well)]
+                times[well[0]] = f" {format_duration(time_s)}"
     columns = [str(number) for number in range(1, PLATE.columns + 1)]
-    rows = [(letter, *(said.get(f"{letter}{c}", "") for c in columns)) for letter in "ABCDEFGH"]
+    rows = [(letter + times.get(letter, ""), *(said.get(f"{letter}{c}", "") for c in columns))
+            for letter in "ABCDEFGH"]  # fmt: skip
     print_table(("", *columns), rows, title=title)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path, dir_okay=False)
+PRIORITY = click.IntRange(-1000, 1000)
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="End with one JSON line on standard output."
@@ -54,6 +55,17 @@ store_option = click.option(
     "--store", type=click.Path(path_type=Path, file_okay=False), default=Path("runs"), envvar="PLATECTL_STORE",
     show_default=True, help="Folder of run folders and their index (environment: PLATECTL_STORE).",
 )  # fmt: skip
+
+
+def look_options(command: F) -> F:
+    """Who looks at results that are withheld, and why."""
+    by = click.option(
+        "--by", help="Who looks, where that is recorded (default: the user of this computer)."
+    )
+    reason = click.option(
+        "--reason", default="", help="Why; of a run that is not over or under codes it is recorded."
+    )
+    return by(reason(command))
 
 
 def file_options(command: F) -> F:

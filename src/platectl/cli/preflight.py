@@ -17,6 +17,8 @@ from platectl.cli.options import (
     json_option,
     keys_option,
     parse_overrides,
+    parse_randomise,
+    randomise_option,
     stock_option,
     store_option,
     study_option,
@@ -38,12 +40,13 @@ WORDS = {"no": "SHORT", "unknown": "unknown", "yes": "holds"}
 @store_option
 @study_option
 @keys_option
+@randomise_option
 @click.option("--instruments", is_flag=True, help="Ask every instrument who it is; nothing moves.")
 @json_option
 def preflight(
     night: str, lab: Path | None, samples: Path | None, truth: Path | None, layout: str | None,
     overrides: tuple[str, ...], stock: Path | None, store: Path, study: str | None,
-    keys: Path | None, instruments: bool, as_json: bool,
+    keys: Path | None, randomise: tuple[str, ...], instruments: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Check whether all is there for NIGHT, a night file or a protocol, and list what to prepare.
 
@@ -61,6 +64,7 @@ def preflight(
         run=name,
         stock=stock,
         key=read_key(keys or store / "keys", study) if study else None,
+        randomise=parse_randomise(randomise),
         store=store,
     )
     try:

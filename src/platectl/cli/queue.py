@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from platectl.cli.control import by_option, reason_option
-from platectl.cli.options import emit_json, json_option, store_option
+from platectl.cli.options import PRIORITY, emit_json, json_option, store_option
 from platectl.cli.render import print_table, say
 from platectl.cli.subject import WORDS, examine, subject_of, wake, words_argument
 from platectl.domain.errors import UserInputError
@@ -54,7 +54,9 @@ def queue(context: click.Context, store: Path, as_json: bool) -> int:
 
 @queue.command(context_settings=WORDS, short_help="Submit a protocol or night file.")
 @words_argument
-@click.option("--priority", type=int, default=0, show_default=True, help="Higher starts first.")
+@click.option(
+    "--priority", type=PRIORITY, default=0, show_default=True, help="Higher starts first."
+)
 @click.option(
     "--restart", type=click.Choice(["resume", "hold"]), default="resume", show_default=True,
     help="What is done about a run whose process died.",
@@ -64,7 +66,7 @@ def queue(context: click.Context, store: Path, as_json: bool) -> int:
 def add(words: tuple[str, ...], priority: int, restart: Any, store: Path, as_json: bool) -> int:
     """Submit PROTOCOL, with the options of `platectl run`; it starts when its instruments are free."""
     subject = subject_of(words)
-    needs = examine(subject)
+    needs = examine(subject, WallClock().now())
     with Book(store) as book:
         number = Queue(book).submit(subject, WallClock().now(), priority=priority, restart=restart)
     wake(store)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
+from platectl.app.review.looks import page_of
 from platectl.app.runs import reanalyse
-from platectl.cli.options import emit_json, json_option, store_option
+from platectl.cli.options import emit_json, json_option, look_options, store_option
 from platectl.cli.render import say
 from platectl.store.index import RunIndex
 
@@ -28,12 +29,17 @@ from platectl.store.index import RunIndex
     type=click.Path(path_type=Path, dir_okay=False),
     help="Also write every result, mean over runs and selectivity as a table.",
 )
+@look_options
 @json_option
 def report(
     names: tuple[str, ...], store: Path, form: str | None, out: Path | None, table: Path | None,
-    as_json: bool,
+    by: str | None, reason: str, as_json: bool,
 ) -> int:  # fmt: skip
-    """Write the report of one RUN again, or a head-to-head of several, with means over runs."""
+    """Write the report of one RUN again, or a head-to-head of several, with means over runs.
+
+    Of a run that is not over, or under codes, the look is recorded, and the page is one of its own in
+    the folder `looks` of the run.
+    """
     from platectl.report.compare import (  # heavy
         compare_rows,
         write_comparison,
@@ -44,10 +50,12 @@ def report(
     from platectl.report.pdf import write_pdf  # heavy
 
     folders = [Path(RunIndex(store).find(name)["folder"]) for name in names]
-    reports = [reanalyse(folder, look_as="platectl report")[0] for folder in folders]
+    reports = [
+        reanalyse(folder, look_as="platectl report", by=by, reason=reason)[0] for folder in folders
+    ]
     form = form or ("pdf" if out and out.suffix.lower() == ".pdf" else "html")
     if len(reports) == 1:
-        path = out or folders[0] / f"report.{form}"
+        path = out or page_of(folders[0], form)
         (write_pdf if form == "pdf" else write_html)(path, reports[0])
         rows: list[dict[str, object]] = []
     else:

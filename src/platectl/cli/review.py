@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from platectl.cli.options import emit_json, json_option, keys_option, store_option
+from platectl.cli.options import (
+    emit_json,
+    json_option,
+    keys_option,
+    look_options,
+    store_option,
+)
 from platectl.cli.render import print_table, results_tables, say
 from platectl.store.index import RunIndex
 
@@ -90,8 +96,12 @@ def analyses(run: str, store: Path, as_json: bool) -> int:
 @click.argument("before", type=int, required=False)
 @click.argument("after", type=int, required=False)
 @store_option
+@look_options
 @json_option
-def diff(run: str, before: int | None, after: int | None, store: Path, as_json: bool) -> int:
+def diff(
+    run: str, before: int | None, after: int | None, store: Path, by: str | None, reason: str,
+    as_json: bool,
+) -> int:  # fmt: skip
     """Say what differs between two versions of the analysis of a RUN (default: the newest two).
 
     Moves are shares of the half of the interval before: 1 is the end of the interval.
@@ -99,8 +109,10 @@ def diff(run: str, before: int | None, after: int | None, store: Path, as_json: 
     from dataclasses import asdict
 
     from platectl.app.review.changes import difference  # heavy
+    from platectl.app.review.looks import look_at
 
     folder = RunIndex(store).folder_of(run)
+    look_at(folder, "platectl diff", by, reason)
     found = difference(folder, before, after)
     if as_json:
         emit_json({"run": folder.name, **asdict(found)})

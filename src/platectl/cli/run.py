@@ -27,7 +27,7 @@ from platectl.app.preflight import (
     surroundings_of,
 )
 from platectl.app.prepare import Night, Options, prepare
-from platectl.app.review.journal import enter_look
+from platectl.app.review.looks import enter_look
 from platectl.app.runs import announce, keep, new_run_name, refuse_begun
 from platectl.cli.options import (
     emit_json,
@@ -121,7 +121,7 @@ def run(
         if needs:
             emit_json(needs_of(prepare(options, now=WallClock().now(), due=due)).plain())
             return 0
-        refuse_begun(store / folder)
+        refuse_begun(store, folder)
         try:
             summary = _one(options, store, words, due=due, quiet=quiet or as_json)
         except InputRefusedError as error:
@@ -200,6 +200,9 @@ def conclude(
             out.print(f"[yellow]warning:[/] {text}")
         if summary["error"]:
             out.print(f"[red]{summary['status']}:[/] {summary['error']}")
+        if summary["withheld"]:
+            out.print(f"no results are shown: {summary['withheld']}; `platectl report {name} --reason WHY` shows what "
+                      "there is and records who looked", soft_wrap=True)  # fmt: skip
         out.print(
             f"report: {summary['report']}   ({time.perf_counter() - began:.1f} s)", soft_wrap=True
         )
@@ -212,7 +215,7 @@ def exit_code(summary: dict[str, Any]) -> int:
         return 5
     if summary["status"] != "done":
         return 3
-    return 4 if any(row["status"] == "fail" for row in summary["results"]) else 0
+    return 4 if summary["failed"] else 0
 
 
 def watcher_of(folder: Path) -> Callable[[str, int, int], None]:

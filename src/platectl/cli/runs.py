@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import click
 
-from platectl.app.review.journal import look_at
+from platectl.app.review.looks import look_at
 from platectl.app.runs import reanalyse, standing, summary_of
-from platectl.cli.options import emit_json, json_option, store_option
+from platectl.cli.options import emit_json, json_option, look_options, store_option
 from platectl.cli.render import console, print_table, results_tables, say
 from platectl.domain.units import format_duration
 from platectl.store.index import RunIndex
@@ -45,17 +46,25 @@ def _review(row: Mapping[str, Any]) -> str:
 @click.command()
 @click.argument("run")
 @store_option
+@look_options
 @json_option
-def show(run: str, store: Path, as_json: bool) -> int:
+def show(run: str, store: Path, by: str | None, reason: str, as_json: bool) -> int:
     """Show one RUN (its name, the beginning of it, or `latest`): results, windows, steps."""
+    from platectl.report.export import results_json  # heavy
+    from platectl.report.rows import result_rows
+
     entry = RunIndex(store).find(run)
     folder = Path(entry["folder"])
-    if as_json:
-        look_at(folder, "platectl show")
+    if as_json and (folder / "results.json").exists():
+        look_at(folder, "platectl show", by, reason)
         emit_json({**entry, "details": summary_of(folder)})
         return 0
-    report, _ = reanalyse(folder, look_as="platectl show")
-    for table in results_tables(entry["results"], simulated=report.simulated):
+    report, _ = reanalyse(folder, look_as="platectl show", by=by, reason=reason)
+    rows = result_rows(report.plates)
+    if as_json:
+        emit_json({**entry, "results": rows, "details": json.loads(results_json(report))})
+        return 0
+    for table in results_tables(rows, simulated=report.simulated):
         console().print(table)
     windows = [
         (

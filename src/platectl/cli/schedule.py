@@ -13,7 +13,7 @@ import click
 from pydantic import ValidationError
 
 from platectl.cli.control import by_option, reason_option
-from platectl.cli.options import emit_json, json_option, store_option
+from platectl.cli.options import PRIORITY, emit_json, json_option, store_option
 from platectl.cli.render import print_table, say
 from platectl.cli.subject import WORDS, examine, subject_of, wake, words_argument
 from platectl.cli.zones import local_time, zone_option
@@ -33,10 +33,16 @@ from platectl.nights.calendar import (
 from platectl.nights.cron import parse_weekdays
 from platectl.nights.queue import Queue
 from platectl.nights.schedules import Missed, Schedule, Schedules, Start
+from platectl.nights.submission import Needs
 from platectl.transport.wall_clock import WallClock
 
 _SHOWN = 5
 _LATE = re.compile(r"late within (.+)")
+#: options of one kind of timing, and that kind
+_BELONGS = {
+    "anchor": ("--from", "interval"), "at": ("--at", "days"), "holidays": ("--holidays", "days"),
+    "instead": ("--instead", "days"),
+}  # fmt: skip
 
 
 @click.group()
@@ -62,7 +68,9 @@ def schedule() -> None:
 @zone_option
 @click.option("--missed", default="ask", show_default=True, help="ask, skip, or 'late within 2 h'.")
 @click.option("--not-after", metavar="HH:MM", help="Local time by which a run has to be over.")
-@click.option("--priority", type=int, default=0, show_default=True, help="Higher starts first.")
+@click.option(
+    "--priority", type=PRIORITY, default=0, show_default=True, help="Higher starts first."
+)
 @click.option(
     "--restart", type=click.Choice(["resume", "hold"]), default="resume", show_default=True,
     help="What is done about a run whose process died.",
@@ -85,7 +93,8 @@ def add(
     made = Schedule(
         name, _timing(when, zone, now), subject, policy, late_s, priority, limit, restart
     )
-    needs = examine(subject)
+    needs = examine(subject, made.next(now) or now)
+    _check_room(made, needs, now)
     with Book(store) as book:
         Schedules(book, Queue(book)).add(made, now)
     wake(store)
@@ -239,6 +248,9 @@ def _timing(when: dict[str, Any], zone: str, now: datetime) -> Timing:
     kinds = [kind for kind in ("cron", "once", "interval", "days") if when[kind] is not None]
     if len(kinds) != 1:
         raise click.UsageError("give one of --cron, --once, --interval and --days")
+    for name, (option, kind) in _BELONGS.items():
+        if when[name] and kind != kinds[0]:
+            raise click.UsageError(f"{option} goes with --{kind}, not with --{kinds[0]}")
     try:
         if when["cron"] is not None:
             return Cron(expression=when["cron"], zone=zone)
@@ -257,6 +269,28 @@ def _timing(when: dict[str, Any], zone: str, now: datetime) -> Timing:
         )  # fmt: skip
     except ValidationError as error:
         raise click.UsageError("; ".join(e["msg"] for e in error.errors())) from None
+
+
+def _check_room(made: Schedule, needs: Needs, now: datetime) -> None:
+    """Refuse a schedule that its own runs can never keep.
+
+    Raises:
+        UserInputError: They take longer than the time that is given to them, or than an interval.
+    """
+    takes, due = format_duration(needs.planned_s), made.next(now)
+    limit = None if due is None else made.limit(due)
+    if due is not None and limit is not None and needs.ends(due) > limit:
+        left_s = (limit - max(due, needs.starts or due)).total_seconds()
+        room = format_duration(max(left_s, 0.0))
+        raise UserInputError(
+            f"{made.name} would never fit: a run takes {takes}, and from its start to --not-after "
+            f"there are {room}"
+        )
+    if isinstance(made.timing, Interval) and made.timing.every_s < needs.planned_s:
+        every = format_duration(made.timing.every_s)
+        raise UserInputError(
+            f"{made.name} would never catch up: a run takes {takes}, one begins every {every}"
+        )
 
 
 def _local(text: str) -> datetime:
@@ -291,7 +325,12 @@ def _missed(text: str) -> tuple[Missed, int]:
     if text == "skip":
         return "skip", 0
     if match := _LATE.fullmatch(text.strip()):
-        return "late", round(parse_quantity(match[1], "duration"))
+        late_s = round(parse_quantity(match[1], "duration"))
+        if late_s <= 0:
+            raise click.UsageError(
+                f"--missed {text!r}: a start can only be late by more than nothing"
+            )
+        return "late", late_s
     raise click.UsageError(f"--missed {text!r}: write ask, skip, or 'late within 2 h'")
 
 

@@ -12,6 +12,8 @@ import click
 from platectl.cli.options import FILE, emit_json, json_option, store_option
 from platectl.cli.zones import local_time, zone_option
 
+EVERY_S = 5.0
+
 
 @click.command()
 @store_option
@@ -21,7 +23,7 @@ from platectl.cli.zones import local_time, zone_option
 @click.option("--status", is_flag=True, help="Only say what the daemon of the store does.")
 @click.option("--print-unit", is_flag=True, help="Only print a systemd unit with these options.")
 @click.option(
-    "--every", type=click.FloatRange(0.05), default=5.0, show_default=True, help="Seconds between looks.",
+    "--every", type=click.FloatRange(0.05), default=EVERY_S, show_default=True, help="Seconds between looks.",
 )  # fmt: skip
 @click.option("--runner", hidden=True, help="Program that is begun instead of platectl.")
 @json_option
@@ -35,8 +37,6 @@ def serve(
     """
     if status:
         return _status(store, as_json=as_json)
-    if print_unit:
-        return _print_unit(store, notices, morning, zone)
     from pydantic import ValidationError
 
     from platectl.app.notify import load_notices
@@ -52,9 +52,12 @@ def serve(
             report = Cron(expression=f"{at.minute} {at.hour} * * *", zone=zone)
         except ValidationError as error:
             raise click.UsageError(error.errors()[0]["msg"]) from None
+    told = load_notices(notices)
+    if print_unit:
+        return _print_unit(store, notices, morning, zone, every)
     log_to(sys.stderr)
     command = (runner,) if runner else (sys.executable, "-m", "platectl")
-    Service(store, command, load_notices(notices), Manners(every, report)).run()
+    Service(store, command, told, Manners(every, report)).run()
     return 0
 
 
@@ -74,12 +77,16 @@ def _status(store: Path, *, as_json: bool) -> int:
         counts = ", ".join(f"{found[s]} {s}" for s in ("queued", "running", "held"))
         click.echo(f"process {found['pid']} serves {store} since {found['since']}: {counts}; "
                    f"{found['schedules']} schedules, {found['waiting_decisions']} decisions wait")  # fmt: skip
+        for notice in found["untold"]:
+            click.echo(f"not everybody could be told: {notice}")
     else:
         click.echo(f"nobody serves {store}; `platectl serve` does")
     return 0 if found["serving"] else 3
 
 
-def _print_unit(store: Path, notices: Path | None, morning: str | None, zone: str) -> int:
+def _print_unit(
+    store: Path, notices: Path | None, morning: str | None, zone: str, every: float
+) -> int:
     from platectl.app.serve import unit
 
     program = Path(sys.executable).with_name("platectl")
@@ -88,5 +95,7 @@ def _print_unit(store: Path, notices: Path | None, morning: str | None, zone: st
         words += ["--notify", str(notices.resolve())]
     if morning is not None:
         words += ["--morning", morning, "--zone", zone]
+    if every != EVERY_S:
+        words += ["--every", f"{every:g}"]
     click.echo(unit(shlex.join(words), getpass.getuser()), nl=False)
     return 0

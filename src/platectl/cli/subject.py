@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,17 +48,16 @@ def subject_of(words: Sequence[str]) -> Subject:
     return Subject(tuple(arguments), tuple(files))
 
 
-def examine(subject: Subject) -> Needs:
-    """Compile it in a process of its own.
+def examine(subject: Subject, due: datetime) -> Needs:
+    """Compile it, as it will be due, in a process of its own.
 
     Raises:
         UserInputError: It is refused.
     """
     from platectl.app.processes import RunProcesses
-    from platectl.transport.wall_clock import WallClock
 
     processes = RunProcesses(Path(), (sys.executable, "-m", "platectl"))
-    return asyncio.run(processes.examine(subject, WallClock().now()))
+    return asyncio.run(processes.examine(subject, due))
 
 
 def wake(store: Path) -> None:

@@ -59,7 +59,8 @@ class CountingDoc(Doc):
     background_cpm: float = Field(default=18.0, ge=0)
     standards: str | None = Field(default=None, description="labware with counted aliquots")
     aliquots: tuple[str, ...] = Field(
-        default=("A1:H1",), description="wells of the standards, one entry for each level"
+        default=("A1:H1",),
+        description="wells of the standards; of copied levels the plate map knows them",
     )
     blank_wells: str = "A2:H2"
     dilution_step_sd_log10: float = Field(default=0.012, ge=0)

@@ -149,8 +149,10 @@ class WellPlan(BaseModel):
     lot: int = 0
 
 
-def block_offset(block: Block, well: str, along: Along) -> int:
-    """Row of a well within its block, from the block's top or bottom row."""
+def number_along(value: int | Along | None, block: Block, well: str) -> int:
+    """Number of a level or time at a well: the one given, or its row from the block's top or bottom."""
+    if not isinstance(value, str):
+        return int(value or 0)
     rows = [parse_well(w)[0] for w in block.wells]
     row = parse_well(well)[0]
-    return row - min(rows) if along == "by_row" else max(rows) - row
+    return row - min(rows) if value == "by_row" else max(rows) - row

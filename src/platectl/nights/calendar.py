@@ -121,7 +121,10 @@ def next_after(timing: Timing, after: datetime) -> datetime | None:
     zone = ZoneInfo(timing.zone)
     if isinstance(timing, Interval):
         periods = max(0, (after - timing.anchor) // timedelta(seconds=timing.every_s) + 1)
-        return timing.anchor.astimezone(UTC) + periods * timedelta(seconds=timing.every_s)
+        try:
+            return timing.anchor.astimezone(UTC) + periods * timedelta(seconds=timing.every_s)
+        except OverflowError:  # the calendar of this computer ends before
+            return None
     if isinstance(timing, Once):
         only = instant(timing.local, zone)
         return only if only > after else None

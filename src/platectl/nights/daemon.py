@@ -214,12 +214,10 @@ class Daemon:
         return [] if limit is None else ends_too_late(needs, self._clock.now(), limit)
 
     async def _send(self) -> bool:
-        """Tell people what is to be told, in order; one that nobody took waits for the next turn."""
-        for notice in self.outbox.waiting():
-            if await self._post.send(notice):
-                self.outbox.sent(notice, self._clock.now())
-            else:
-                self.outbox.failed(notice, self._clock.now())
+        """Tell people what is to be told, in order."""
+        for notice in self.outbox.waiting(self._clock.now()):
+            sent = await self._post.send(notice)
+            self.outbox.tried(notice, sent, self._clock.now())
         return False
 
     def _report(self, now: datetime) -> None:
@@ -242,11 +240,13 @@ class Daemon:
     def morning_text(self, now: datetime, *, since: datetime) -> str:
         """The morning report as it would be now."""
         zone = self._manners.morning.zone if self._manners.morning else "UTC"
-        return morning_report(self.queue, self.schedules, now, since=since, zone=zone)
+        return morning_report(self.queue, self.schedules, self.outbox, now, since=since, zone=zone)
 
     def status(self) -> dict[str, Any]:
         """What it would say when asked."""
+        untold = self.outbox.undelivered(self._clock.now() - _DAY)
         return {
+            "untold": [f"{notice.kind}: {notice.text}" for notice in untold],
             "schedules": len(self.schedules.all()),
             "waiting_decisions": len(self.schedules.starts("missed", "asked")),
             **{

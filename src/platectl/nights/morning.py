@@ -7,13 +7,14 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from platectl.domain.units import format_duration
+from platectl.nights.outbox import Outbox
 from platectl.nights.queue import Queue
 from platectl.nights.schedules import Schedules
-from platectl.nights.submission import Submission
+from platectl.nights.submission import Submission, outcome_in_words
 
 
 def morning_report(
-    queue: Queue, schedules: Schedules, now: datetime, *, since: datetime, zone: str
+    queue: Queue, schedules: Schedules, outbox: Outbox, now: datetime, *, since: datetime, zone: str
 ) -> str:
     """The report in plain text, with local times; it says what failed before anything else."""
     there = ZoneInfo(zone)
@@ -25,6 +26,7 @@ def morning_report(
         _part("Cancelled", [_ended(s, there) for s in ended if s.state == "cancelled"]),
         _part("Under way", [_under_way(s, now) for s in queue.all("claimed", "running")]),
         _part("Missed and left out", _left_out(schedules, since, there)),
+        _part("Not told", [f"{n.kind}: {n.text}" for n in outbox.undelivered(since)]),
         _part("Proposed next night", _next_night(queue, schedules, ended, now)),
     ]
     head = f"Morning report of {_local(now, there)} {zone}, since {_local(since, there)}"
@@ -48,11 +50,9 @@ def _ended(submission: Submission, zone: ZoneInfo) -> str:
     said = [f"{submission.name}, {_local(submission.ended, zone)}"]
     if submission.reason:
         said.append(submission.reason)
+    said += outcome_in_words(outcome)
     if "results" in outcome:
-        said.append(f"{outcome['passed']} of {outcome['results']} results pass")
         said.append(f"review: {outcome.get('review', 'unsigned')}")
-    if dropped := outcome.get("dropped"):
-        said.append("given up: " + ", ".join(dropped))
     if count := len(outcome.get("warnings", ())):
         said.append(f"{count} deviations")
     if report := outcome.get("report"):
@@ -63,7 +63,7 @@ def _ended(submission: Submission, zone: ZoneInfo) -> str:
 def _under_way(submission: Submission, now: datetime) -> str:
     if submission.began is None or submission.needs is None:
         return submission.name
-    left_s = submission.needs.planned_s - (now - submission.began).total_seconds()
+    left_s = (submission.needs.ends(submission.began) - now).total_seconds()
     return f"{submission.name}, about {format_duration(max(left_s, 0.0))} left"
 
 
@@ -75,14 +75,15 @@ def _waiting(queue: Queue, schedules: Schedules, zone: ZoneInfo) -> list[str]:
         for start in schedules.starts("missed", "asked")
     ]
     lines += [
-        f"{s.name} is held: {s.reason}; `platectl queue release {s.id}` or `cancel {s.id}`"
+        f"{s.name} is held: {s.reason.split('; `platectl queue release')[0]}; "
+        f"`platectl queue release {s.id}` goes on, `platectl queue cancel {s.id}` gives it up"
         for s in queue.all("held")
     ]
     lent = sorted(set(queue.leases.all().values()))
     lines += [
         f"{s.name} keeps {', '.join(queue.leases.of(s.id))}; `platectl queue clear {s.id}`"
         for s in map(queue.get, lent)
-        if s.state == "failed"
+        if s.state in {"failed", "cancelled"}
     ]
     return lines
 

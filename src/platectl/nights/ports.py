@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from platectl.domain.notices import NoticeKind
-from platectl.nights.outbox import Notice
+from platectl.nights.outbox import Notice, Sent
 from platectl.nights.submission import Needs, Subject, Submission
 
 
@@ -18,7 +18,7 @@ class Standing:
 
     `entries` is the length of its ledger, 0 when it was never begun, and `status` what the ledger
     says; both are unknown of one that is `alive`. `code` is the exit code of its last process when
-    that was our child; `said` the end of what it said.
+    that was our child; `said` the end of what it said. `why` is the ledger's reason for holding it.
     """
 
     alive: bool
@@ -26,6 +26,7 @@ class Standing:
     status: str = "new"
     code: int | None = None
     said: str = ""
+    why: str = ""
     outcome: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -81,8 +82,8 @@ class Watch(Protocol):
 class Post(Protocol):
     """The way to people."""
 
-    async def send(self, notice: Notice) -> bool:
-        """Tell them; False when nobody could be reached."""
+    async def send(self, notice: Notice) -> Sent:
+        """Tell those who were not told yet."""
         ...
 
     def keep(self, name: str, text: str) -> None:

@@ -135,6 +135,14 @@ class Queue:
             ).rowcount
         return changed > 0
 
+    def begun_anew(self, number: int) -> None:
+        """Nothing came of its run: it gives back its instruments and is begun as if it never was."""
+        with self._book.change() as db:
+            db.execute(
+                "UPDATE submissions SET run = NULL, began = NULL, tries = 0 WHERE id = ?", (number,)
+            )
+            self.leases.give_back(number)
+
     def ended(
         self, number: int, state: State, now: datetime, *, reason: str = "",
         outcome: Mapping[str, Any] | None = None, keep: bool = False,
@@ -174,7 +182,9 @@ class Queue:
         return self.get(number)
 
     def cancel(self, number: int, now: datetime, by: str, reason: str) -> None:
-        """A person gives up a submission that is queued or held; its instruments are free.
+        """A person gives up a submission that is queued or held.
+
+        The instruments of a run that has begun stay lent until somebody has cleared them.
 
         Raises:
             UserInputError: It runs, or is over.
@@ -185,7 +195,7 @@ class Queue:
                 hint = f"; `platectl stop {found.run}` ends it" if found.state in _OPEN else ""
                 raise UserInputError(f"submission {number} is {found.state}{hint}")
             text = f"cancelled by {by}" + (f": {reason}" if reason else "")
-            self.ended(number, "cancelled", now, reason=text)
+            self.ended(number, "cancelled", now, reason=text, keep=found.began is not None)
 
     def clear(self, number: int, by: str) -> tuple[str, ...]:
         """A person says that the instruments of a failed run stand clear; returns them.
@@ -224,14 +234,13 @@ def too_late(submission: Submission, now: datetime) -> list[str]:
 
 def ends_too_late(needs: Needs, now: datetime, limit: datetime) -> list[str]:
     """Why a run that is begun at `now`, and waits for its start, is not over at `limit`."""
-    start = max(now, needs.starts or now)
-    over_s = (start - limit).total_seconds() + needs.planned_s
+    over_s = (needs.ends(now) - limit).total_seconds()
     if over_s <= 0:
         return []
     takes, over = format_duration(needs.planned_s), format_duration(over_s)
-    waits = "" if start == now else f"begins at {start.astimezone(UTC):%Y-%m-%d %H:%M} UTC, "
-    end = f"would end {over} after {limit:%Y-%m-%d %H:%M} UTC"
-    return [f"it {waits}takes {takes} and {end}"]
+    late = needs.starts is not None and needs.starts > now
+    waits = f"begins at {needs.starts:%Y-%m-%d %H:%M} UTC, " if late else ""
+    return [f"it {waits}takes {takes} and would end {over} after {limit:%Y-%m-%d %H:%M} UTC"]
 
 
 def changed(submission: Submission) -> list[str]:

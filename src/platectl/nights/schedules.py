@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from platectl.domain.errors import UserInputError
 from platectl.domain.local_time import instant
+from platectl.domain.names import check_name
 from platectl.nights.book import Book, moment_of, stamp
 from platectl.nights.calendar import TIMING, Timing, firings, next_after
 from platectl.nights.queue import Queue
@@ -103,7 +104,7 @@ class Schedules:
         Raises:
             UserInputError: The name is taken or unfit, or it would never fire.
         """
-        if not schedule.name or "@" in schedule.name or schedule.name.split() != [schedule.name]:
+        if "@" in check_name(schedule.name, "a schedule") or len(schedule.name.split()) > 1:
             raise UserInputError(f"{schedule.name!r} is no name: one word without @")
         if next_after(schedule.timing, now) is None:
             raise UserInputError(f"{schedule.name} would never fire")

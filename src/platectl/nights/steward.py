@@ -11,7 +11,7 @@ from platectl.nights.book import Book, stamp
 from platectl.nights.outbox import Outbox
 from platectl.nights.ports import Children, Standing, Watch
 from platectl.nights.queue import Queue, changed, too_late
-from platectl.nights.submission import Submission
+from platectl.nights.submission import Submission, outcome_in_words
 
 #: processes that are begun for one run without a person's word
 MOST_TRIES: Final = 5
@@ -106,9 +106,11 @@ class Steward:
         elif standing.status in _OVER:
             self._fail(submission, standing, f"{standing.status}: {standing.said}".strip(": "))
         elif standing.status in _WAITS:
-            self._hold(submission, f"{standing.status}; {_goes_on(submission)}", "hold", standing)
+            why = f": {standing.why}" if standing.why else ""
+            text = f"{standing.status}{why}; {_goes_on(submission)}"
+            self._hold(submission, text, "hold", standing)
         elif not standing.entries and standing.code == _REFUSED:
-            self._fail(submission, standing, f"refused: {standing.said}")
+            self._refuse(submission, standing)
         elif submission.tries >= MOST_TRIES:
             text = f"its process ended {submission.tries} times before its run: {standing.said}"
             self._hold(submission, text, "failure", standing)
@@ -116,6 +118,12 @@ class Steward:
             self._hold(submission, f"cut off; {_goes_on(submission)}", "hold", standing)
         else:
             self._take_up(submission, standing)
+
+    def _refuse(self, submission: Submission, standing: Standing) -> None:
+        """Nothing was sent: it waits for a person without its instruments, and others may have them."""
+        with self._book.change():
+            self._queue.begun_anew(submission.id)
+            self._hold(submission, f"refused: {standing.said}", "failure", standing)
 
     def _take_up(self, submission: Submission, standing: Standing) -> None:
         """Begin another process for a run that was cut off, or never came to its first entry."""
@@ -133,7 +141,7 @@ class Steward:
         now = self._clock.now()
         with self._book.change():
             self._queue.ended(submission.id, "done", now, outcome=standing.outcome)
-            text = f"{submission.name} is done"
+            text = "; ".join([f"{submission.name} is done", *outcome_in_words(standing.outcome)])
             self._outbox.put(f"end:{submission.id}", "end", submission.name, text, now)
 
     def _fail(self, submission: Submission, standing: Standing, reason: str) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from platectl.domain.local_time import later
 from platectl.nights.book import moment_of, stamp
 
 State = Literal["queued", "claimed", "running", "held", "done", "failed", "cancelled"]
@@ -59,6 +60,10 @@ class Needs:
     files: dict[str, str] = field(default_factory=dict)
     addresses: tuple[str, ...] = ()
     starts: datetime | None = None
+
+    def ends(self, begun: datetime) -> datetime:
+        """When a run that is begun at `begun`, and waits for its start, is planned to be over."""
+        return later(max(begun, self.starts or begun), self.planned_s)
 
     def plain(self) -> dict[str, Any]:
         """All of it as plain values, for JSON."""
@@ -135,6 +140,18 @@ def start_id(schedule: str, due: datetime) -> str:
 def due_of(start: str) -> datetime:
     """When a start of this identity was due."""
     return datetime.fromisoformat(start.rpartition("@")[2])
+
+
+def outcome_in_words(outcome: Mapping[str, Any]) -> list[str]:
+    """What a run brought: results that pass, plates that fail, plates that were given up."""
+    said = []
+    if "results" in outcome:
+        said.append(f"{outcome['passed']} of {outcome['results']} results pass")
+    if failed := outcome.get("failed"):
+        said.append("failed: " + ", ".join(failed))
+    if dropped := outcome.get("dropped"):
+        said.append("given up: " + ", ".join(dropped))
+    return said
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from platectl.domain import step_docs as docs
 from platectl.domain.findings import Finding
+from platectl.domain.standards import columns_of
 from platectl.domain.steps import Anchor
 from platectl.domain.wells import parse_well
 from platectl.planning.build import CannotBuildError, PlateBuilder
@@ -34,12 +35,6 @@ def _load(build: PlateBuilder, _doc: docs.LoadDoc, title: str) -> None:
     handler = build.facilities.first("LiquidHandler")
     # What to place and how much to fill is known only when all steps are built (planning.loading).
     build.add(Load(operator=person, handler=handler), title, main=True)
-
-
-def columns_of(text: str) -> tuple[int, ...]:
-    """Expand `3` or `1-12`."""
-    first, _, last = text.partition("-")
-    return tuple(range(int(first), int(last or first) + 1))
 
 
 def _dispense(build: PlateBuilder, doc: docs.DispenseDoc, title: str) -> None:
@@ -220,7 +215,14 @@ def _aliquot(build: PlateBuilder, doc: docs.AliquotDoc, title: str) -> None:
 def _stagger(build: PlateBuilder, doc: docs.StaggerDoc, title: str) -> None:
     handler = on_deck(build, doc.source, doc.into, doc.tips)
     check_volume(build, handler, doc.volume, doc.tips)
-    times = {w.well[0]: w.time_s for w in build.plate.wells if w.time_s is not None}
+    times: dict[str, float] = {}
+    for plan in build.plate.wells:
+        row, time_s = plan.well[0], plan.time_s
+        if time_s is not None and times.setdefault(row, time_s) != time_s:
+            message = (
+                f"row {row} has times {times[row]:g} s and {time_s:g} s, and is pipetted at once"
+            )
+            raise CannotBuildError(message, "give all wells of a row one time")
     oldest_first = sorted(times.items(), key=lambda item: -item[1])
     first, before_s = "", 0.0
     for row, time_s in oldest_first:

@@ -8,18 +8,18 @@ from platectl.domain.assay import AssayProtocol, Mode
 from platectl.domain.codes import Code
 from platectl.domain.findings import Finding
 from platectl.domain.layout import (
-    Along,
     Block,
     ControlRole,
     Layout,
     Randomise,
     Series,
     WellPlan,
-    block_offset,
+    number_along,
 )
 from platectl.domain.run import PlatePlan
 from platectl.domain.samples import Sample
-from platectl.planning.randomise import CannotRandomiseError, randomised
+from platectl.planning.randomise import randomised
+from platectl.planning.ties import CannotRandomiseError, ties_of, told
 
 NEEDED: dict[Mode, tuple[str, ...]] = {
     "competition": ("total", "nsb"),
@@ -72,16 +72,17 @@ def _drawn(
     """Resolve every plate, on a layout of its own where layouts are drawn by lot."""
     resolved: list[PlatePlan] = []
     for number, samples in enumerate(plates, start=first):
-        drawn = layout
+        drawn, said = layout, ""
         if randomise is not None:
             try:
-                drawn = randomised(layout, randomise, f"P{number}")
+                said = told(layout, randomise)
+                drawn = randomised(layout, randomise, f"P{number}", ties_of(protocol))
             except CannotRandomiseError as error:
                 file, where = f"{protocol.name}.yaml", f"layouts.{protocol.layout}"
                 fix = "ask for less, or start from another layout"
                 return (), [*findings, Finding(str(error), file, None, where, fix)]
         plan = _resolve(protocol, drawn, samples, run, number, assay)
-        resolved.append(plan.model_copy(update={"randomised": str(randomise or "")}))
+        resolved.append(plan.model_copy(update={"randomised": said}))
     return tuple(resolved), findings
 
 
@@ -176,7 +177,7 @@ def _level_findings(block: Block, protocol: AssayProtocol, file: str, where: str
     if binding is None:
         return []
     for well in block.wells:
-        if binding.levels and _index(block.level, block, well) >= len(binding.levels):
+        if binding.levels and number_along(block.level, block, well) >= len(binding.levels):
             findings.append(
                 Finding(
                     f"well {well} has no radioligand level",
@@ -186,7 +187,7 @@ def _level_findings(block: Block, protocol: AssayProtocol, file: str, where: str
                     f"there are {len(binding.levels)} levels",
                 )
             )
-        if block.time is not None and _index(block.time, block, well) >= len(binding.times):
+        if block.time is not None and number_along(block.time, block, well) >= len(binding.times):
             findings.append(
                 Finding(
                     f"well {well} has no time point",
@@ -197,10 +198,6 @@ def _level_findings(block: Block, protocol: AssayProtocol, file: str, where: str
                 )
             )
     return findings
-
-
-def _index(value: int | Along | None, block: Block, well: str) -> int:
-    return block_offset(block, well, value) if isinstance(value, str) else int(value or 0)
 
 
 def _resolve(
@@ -250,7 +247,7 @@ def _control(protocol: AssayProtocol, block: Block, well: str) -> WellPlan:
     binding = protocol.binding
     if binding is None:
         return plan
-    level = _index(block.level, block, well)
-    time = None if block.time is None else binding.times[_index(block.time, block, well)]
+    level = number_along(block.level, block, well)
+    time = None if block.time is None else binding.times[number_along(block.time, block, well)]
     ligand = binding.levels[level] if binding.levels else binding.concentration
     return plan.model_copy(update={"level": level, "radioligand_molar": ligand, "time_s": time})

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from platectl.report.export import count_rows
 from platectl.report.exports.tables import provenance_rows
 from platectl.report.model import PlateReport, RunReport
 from platectl.report.picture import Picture
@@ -14,6 +13,7 @@ from platectl.report.rows import result_rows
 from platectl.report.svg import to_svg
 from platectl.report.text import INTERVALS, marks, tables, windows_table
 from platectl.report.views import view_of
+from platectl.report.wells import KEY, well_table
 
 
 def write_html(path: Path, report: RunReport) -> None:
@@ -36,6 +36,7 @@ def render(report: RunReport) -> str:
             methods=dict.fromkeys(v.methods for v in map(view_of, report.plates) if v),
             windows=windows_table(report.windows),
             provenance=provenance_rows(report),
+            key=KEY,
             timeline=_svg(timeline(report.steps), salt=f"{report.run}-timeline"),
         )
     )
@@ -62,7 +63,7 @@ def _plate(report: RunReport, plate: PlateReport) -> dict[str, Any]:
         "view": view,
         "sections": [(s, _svg(s.pictures, salt=f"{salt}-{n}")) for n, s in enumerate(sections)],
         "map": _svg(heat_map(plate), salt=f"{salt}-map"),
-        "counts": count_rows([plate]),
+        "wells": well_table(plate, report.review.exclusions),
     }
 
 

@@ -11,6 +11,7 @@ from platectl.report.picture import Picture
 from platectl.report.rows import result_rows
 from platectl.report.text import INTERVALS, marks, tables, windows_table
 from platectl.report.views import Section, view_of
+from platectl.report.wells import KEY, well_table
 
 FAILED = "PLATE FAILED: no value of it is to be used"
 
@@ -29,6 +30,7 @@ def pages_of(report: RunReport) -> Pages:
     _night(pages, report)
     _review(pages, report)
     _provenance(pages, report)
+    _wells(pages, report)
     return pages
 
 
@@ -151,6 +153,19 @@ def _provenance(pages: Pages, report: RunReport) -> None:
     pages.paragraph(
         "What these last hashes are of stands in full in results.json and report.html of the run folder."
     )
+
+
+def _wells(pages: Pages, report: RunReport) -> None:
+    """The appendix: every well of every plate, in small print."""
+    pages.turn()
+    for number, plate in enumerate(report.plates):
+        view = view_of(plate)
+        name = f"Wells of plate {plate.name} ({plate.barcode})"
+        name += f". {FAILED}" if view and view.state == "fail" else ""
+        pages.heading(f"Appendix: {name}" if number == 0 else name, room_in=1.5)
+        pages.paragraph(KEY)
+        table = well_table(plate, report.review.exclusions)
+        pages.table(table, close=True, name=f"{name}, continued")
 
 
 def provenance(report: RunReport) -> Mapping[str, str]:

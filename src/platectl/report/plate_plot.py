@@ -12,6 +12,7 @@ from platectl.report.picture import COLOURS, GREY, INK, Picture
 from platectl.report.values import finite
 from platectl.report.views import view_of
 from platectl.report.views.view import GROSS_CPM
+from platectl.report.wells import notes_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,7 +70,7 @@ def _cells(axes: Axes, shape: PlateFormat, known: dict[str, float], top: float) 
 def _marks(
     axes: Axes, plate: PlateReport, known: dict[str, float], *, small: bool, top: float
 ) -> None:
-    plans = {plan.well: plan for plan in plate.wells}
+    plans, noted = {plan.well: plan for plan in plate.wells}, notes_of(plate)
     for well in dict.fromkeys((*plans, *known)):
         row, column = parse_well(well)
         plan = plans.get(well)
@@ -85,16 +86,8 @@ def _marks(
             letter = ROLES[plan.role][0] if plan is not None and plan.role in ROLES else ""
             axes.text(column, row + 0.1, f"{value:.0f}", color=ink, ha="center", va="center")
             axes.text(column - 0.42, row - 0.22, letter, color=ink, fontsize=6)
-        if flagged(plate, well):
+        if well in noted:
             axes.text(column + 0.3, row - 0.16, "!", color=ink, fontweight="bold", fontsize=9)
-
-
-def flagged(plate: PlateReport, well: str) -> bool:
-    """Whether anything is remarked about a well: by the counter or by the analysis."""
-    if plate.counts.get(well, {}).get("flags"):
-        return True
-    view = view_of(plate)
-    return view is not None and view.remarked(well)
 
 
 def _outline(axes: Axes, plan: WellPlan) -> None:

@@ -22,6 +22,7 @@ from platectl.domain.events import Event
 from platectl.domain.layout import PLATE
 from platectl.domain.result_rules import QcLimits, ResultRules, binding_limits
 from platectl.domain.run import CompiledRun, PlatePlan
+from platectl.domain.standards import aliquots_of
 from platectl.domain.step_docs import HarvestDoc
 from platectl.domain.wells import expand_wells
 from platectl.report.model import AnyResult
@@ -54,7 +55,9 @@ def evaluate_binding(
     ]
     try:
         wells = well_counts(plate, counts, ages, left_out(plate, events, terms))
-        result = analyse_counts(run.protocol, wells, standards, _counted_on(events), terms.rules)
+        aliquots = aliquots_of(run.protocol, plate.wells)
+        day = _counted_on(events)
+        result = analyse_counts(run.protocol, wells, standards, aliquots, day, terms.rules)
     except AnalysisError as error:
         return EvaluatedPlate(plate, counts, None, str(error), broken)
     return EvaluatedPlate(plate, counts, result, "", broken)
@@ -64,16 +67,17 @@ def analyse_counts(
     protocol: AssayProtocol,
     wells: Sequence[WellCount],
     standards: Sequence[Mapping[str, Any]],
+    aliquots: Sequence[Sequence[str]],
     counted_on: date,
     rules: ResultRules,
 ) -> AnyResult:
-    """Analyse counted wells as the protocol's mode asks for.
+    """Analyse counted wells as the protocol's mode asks for; `aliquots` are those of each level.
 
     Raises:
         AnalysisError: No usable result can come of them.
     """
     analysis, limits = protocol.analysis, limits_of(protocol, rules)
-    ligands = measure_ligands(protocol, standards, counted_on)
+    ligands = measure_ligands(protocol, standards, aliquots, counted_on)
     conditions = conditions_of(protocol, ligands[0] if ligands else None, counted_on)
     if protocol.mode == "competition":
         options = CompetitionOptions(
@@ -181,9 +185,10 @@ def _activity(protocol: AssayProtocol, counted_on: date) -> float:
 
 
 def measure_ligands(
-    protocol: AssayProtocol, standards: Sequence[Mapping[str, Any]], counted_on: date
-) -> list[MeasuredLigand]:
-    """Final radioligand concentration of each level from counted aliquots.
+    protocol: AssayProtocol, standards: Sequence[Mapping[str, Any]],
+    aliquots: Sequence[Sequence[str]], counted_on: date,
+) -> list[MeasuredLigand]:  # fmt: skip
+    """Final radioligand concentration of each level from its counted aliquots.
 
     An aliquot is what one assay well gets. Empty when a level has fewer than three, or no counts.
     """
@@ -193,9 +198,8 @@ def measure_ligands(
     background = sum(blank) / len(blank) if blank else counting.background_cpm
     cpm_per_fmol = counting.efficiency * DPM_PER_FMOL_CI * _activity(protocol, counted_on)
     found = []
-    for text in counting.aliquots:
-        aliquots = set(expand_wells(text, PLATE))
-        net = [float(r["cpm"]) - background for r in standards if r["well"] in aliquots]
+    for wells in aliquots:
+        net = [float(r["cpm"]) - background for r in standards if r["well"] in wells]
         mean = sum(net) / len(net) if net else 0.0
         if len(net) < FEWEST_ALIQUOTS or mean <= 0:
             return []

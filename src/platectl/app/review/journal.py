@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from platectl.domain.analysis_terms import AnalysisTerms, Exclusion
 from platectl.domain.errors import UserInputError
-from platectl.domain.events import Event, EventKind
+from platectl.domain.events import EventKind
 from platectl.domain.units import FROZEN
-from platectl.store.ledger import Ledger
 from platectl.store.review import ReviewBook, ReviewEntry
 from platectl.transport.wall_clock import WallClock
-
-READINGS: Final = ("reading.taken", "frame.taken")
-_OVER: Final = {"run.finished", "run.failed", "run.aborted"}
-_GOES_ON: Final = {"run.resumed", "run.continued"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +109,7 @@ class Journal:
 
     @property
     def looks(self) -> tuple[ReviewEntry, ...]:
-        """Looks at unfinished data."""
+        """Looks at results that were not for everybody."""
         return tuple(self._of("data.viewed"))
 
     @property
@@ -146,44 +140,6 @@ def enter(
     """
     wall = WallClock().now().isoformat(timespec="milliseconds")
     return ReviewBook(folder).enter(kind, data, wall, frozen=frozen)
-
-
-def look(folder: Path, events: Sequence[Event], what: str, by: str | None = None) -> bool:
-    """Record that somebody looks at data of a run that is not over; returns whether it is not.
-
-    Raises:
-        StoreError: The look could not be recorded, and is not to be taken.
-    """
-    ends = [e.kind for e in events if e.kind in _OVER or e.kind in _GOES_ON]
-    if not events or (ends and ends[-1] in _OVER):
-        return False
-    taken = sum(e.kind in READINGS for e in events)
-    enter_look(folder, what, entries=len(events), readings=taken, by=by)
-    return True
-
-
-def look_at(folder: Path, what: str) -> bool:
-    """Record that somebody looks at a run folder, if its run is not over; returns whether it is not.
-
-    Raises:
-        StoreError: No ledger, or the look could not be recorded.
-    """
-    with Ledger.reading(folder / "ledger.db") as ledger:
-        events = list(ledger.events())
-    return look(folder, events, what)
-
-
-def enter_look(
-    folder: Path, what: str, *, entries: int, readings: int, by: str | None = None
-) -> None:
-    """Record a look at data of a run that goes on, after so many entries of its ledger.
-
-    Raises:
-        StoreError: The look could not be recorded.
-    """
-    enter(folder, "data.viewed", {
-        "by": by or getpass.getuser(), "what": what, "entries": entries, "readings": readings,
-    })  # fmt: skip
 
 
 def terms_of(folder: Path, version: int) -> AnalysisTerms:

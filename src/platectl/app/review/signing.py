@@ -13,6 +13,7 @@ from platectl.report.model import Deed, Standing
 from platectl.store.ledger import Ledger, Seal
 from platectl.store.review import ReviewBook, ReviewEntry
 
+UNDER_CODES: Final = "looked at data under codes"
 _WORDS: Final[Mapping[str, str]] = {
     "analysis.made": "made version {version} of the analysis",
     "analysis.signed": "signed version {version} of the analysis",
@@ -78,7 +79,8 @@ def _what(entry: ReviewEntry) -> str:
     data = entry.data
     if entry.kind == "data.viewed":
         taken = f"{data['readings']} readings in {data['entries']} entries"
-        return f"{LOOKED} ({data['what']}; {taken})"
+        looked = UNDER_CODES if data.get("finished") else LOOKED
+        return f"{looked} ({data['what']}; {taken})"
     if entry.kind in {"wells.excluded", "wells.readmitted"}:
         verb = "excluded" if entry.kind == "wells.excluded" else "readmitted"
         return f"{verb} {', '.join(data['wells'])} of {data['plate']}"

@@ -20,6 +20,7 @@ from platectl.app.review.journal import (
     terms_name,
     terms_of,
 )
+from platectl.app.review.looks import look, withheld
 from platectl.app.review.provenance import bases_of, digest_of, exclusions_of
 from platectl.app.review.settings import with_settings
 from platectl.app.review.signing import deeds_of, standing_of
@@ -28,6 +29,7 @@ from platectl.app.run_report import (
     read_run,
     reviewed,
     software,
+    write_notice,
     write_results,
 )
 from platectl.domain.analysis_terms import AnalysisTerms
@@ -103,17 +105,18 @@ def first_terms(folder: Path, journal: Journal) -> AnalysisTerms:
 
 def make_version(
     folder: Path, terms: AnalysisTerms, person: Person,
-    *, evaluated: Evaluated | None = None,
+    *, evaluated: Evaluated | None = None, seen: bool = True,
 ) -> Analysed:  # fmt: skip
     """Analyse a run by some terms and keep that as a version of its own beside all others.
 
-    The files of the run folder become those of the new version.
+    The files of the run folder become those of the new version, or say why they show no results.
 
     Args:
         folder: The run folder.
         terms: By what it is analysed.
         person: Who wants it, and why.
         evaluated: The run, when it was evaluated by these terms already.
+        seen: The person is shown the results, which is recorded where they are withheld.
 
     Raises:
         InputRefusedError: Settings that no assay of the run has.
@@ -130,6 +133,8 @@ def make_version(
     except BaseException:
         shutil.rmtree(place, ignore_errors=True)
         raise
+    if seen:
+        look(folder, found.events, f"version {number} of the analysis", person.by, person.reason)
     with Ledger.reading(folder / "ledger.db") as ledger:
         end = ledger.seal()
     enter(folder, "analysis.made", {
@@ -140,11 +145,9 @@ def make_version(
     journal = journal_of(folder)
     review = _review(folder, journal, _version(journal, number))
     report = reviewed(found.report, replace(review, exclusions=found.report.review.exclusions))
-    rows = write_results(folder, report)
-    for name in _COPIED:
-        shutil.copyfile(folder / name, place / name)
-    RunIndex(folder.parent).put_results(folder.name, rows)
-    return replace(found, report=report)
+    found = replace(found, report=report)
+    _write(folder, found)
+    return found
 
 
 def publish(folder: Path) -> Analysed:
@@ -154,8 +157,23 @@ def publish(folder: Path) -> Analysed:
         StoreError: No ledger, or not a run of this format.
     """
     found = analysed(folder)
-    RunIndex(folder.parent).put_results(folder.name, write_results(folder, found.report))
+    _write(folder, found)
     return found
+
+
+def _write(folder: Path, found: Analysed) -> None:
+    """Write the files of a run folder, and those of the version that has none yet; index the results."""
+    report = found.report
+    RunIndex(folder.parent).put_results(folder.name, result_rows(report.plates))
+    if why := withheld(folder, found.events):
+        write_notice(folder, found.run, found.events, report.review, why)
+        return
+    write_results(folder, report)
+    if report.review.version is not None:
+        place = version_folder(folder, report.review.version)
+        for name in _COPIED:
+            if not (place / name).exists():
+                shutil.copyfile(folder / name, place / name)
 
 
 def values_of(report: RunReport) -> str:
@@ -171,6 +189,11 @@ def values_of(report: RunReport) -> str:
 def version_folder(folder: Path, number: int) -> Path:
     """Folder with the files of a version."""
     return folder / ANALYSES / str(number)
+
+
+def review_of(folder: Path) -> Review:
+    """What was done with the data of a run, without any version of its analysis."""
+    return _review(folder, journal_of(folder), None)
 
 
 def _version(journal: Journal, number: int | None) -> Version | None:

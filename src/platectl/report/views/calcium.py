@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from platectl.analysis.calcium import CalciumPlateResult, ResponseResult
 from platectl.analysis.limits import QcMetric, State
 from platectl.report.model import PlateReport
 from platectl.report.values import MOLAR, Row, constant, finite, plate_remarks, positive
-from platectl.report.views.view import Section
+from platectl.report.views.view import Section, named
 
 METHODS = (
     "The mean of wells with unloaded cells is subtracted from the counts at 340 and 380 nm; the "
@@ -90,9 +91,31 @@ class CalciumView:
         """Not part of this result."""
         return {}
 
-    def remarked(self, well: str) -> bool:
-        """Whether a metric names the well."""
-        return any(well in m.wells for m in self.qc if m.state != "pass")
+    def left_out(self) -> Mapping[str, str]:
+        """Wells that were excluded, and points that a rule took out of a fit."""
+        points = (p for c in self.result.compounds for p in c.points)
+        return {p.well: p.excluded for p in points if p.excluded} | {
+            t.trace.well: t.trace.excluded for t in self.result.traces if t.trace.excluded
+        }
+
+    def noted(self) -> Mapping[str, Sequence[str]]:
+        """What metrics name, and readings that were left out."""
+        found = named(self.qc)
+        for trace in (t for t in self.result.traces if t.trace.role != "unloaded"):
+            for reason, count in Counter(trace.left_out.values()).items():
+                plural = "s" if count > 1 else ""
+                found.setdefault(trace.trace.well, []).append(f"{count} reading{plural}: {reason}")
+        return found
+
+    def readouts(self) -> Mapping[str, Mapping[str, float]]:
+        """What each trace came to."""
+        features = self.result.features
+        return {
+            "ratio at rest": {f.well: f.baseline for f in features},
+            "response, ratio": {f.well: f.amplitude for f in features},
+            "noise, SD": {f.well: f.noise for f in features},
+            "peak after, s": {f.well: f.time_to_peak_s for f in features if f.responds},
+        }
 
     def sections(self) -> list[Section]:
         """Plate of traces, traces of each dose, curves, calibration."""

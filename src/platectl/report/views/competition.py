@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +19,11 @@ from platectl.report.values import (
     plate_remarks,
     positive,
 )
-from platectl.report.views.view import GROSS_CPM, Section
+from platectl.report.views.view import GROSS_CPM, Section, excluded, named, on_the_curve
 
 ROUTES = ("compound", "exact mass action (reported)", "Munson-Rodbard", "Goldstein-Barrett", "Cheng-Prusoff")  # fmt: skip
 _USABLE = {"ok", "bound", "converged"}
+_OWN = {"test", "reference"}
 _HARMLESS = {"out_of_range", "inactive"}
 
 METHODS = (
@@ -91,11 +92,25 @@ class CompetitionView:
         """Age of every well whose filtration was recorded."""
         return {age.well: age.age_min for age in self.result.equilibrium.ages}
 
-    def remarked(self, well: str) -> bool:
-        """Whether a fit or a metric says anything about a well."""
-        points = (p for c in self.result.compounds for p in c.points if p.well == well)
-        named = any(well in m.wells for m in self.qc if m.state != "pass")
-        return named or any(p.flags or p.excluded for p in points)
+    def left_out(self) -> Mapping[str, str]:
+        """Wells that were excluded, and points that a rule took out of a fit."""
+        return excluded(self.qc) | {
+            p.well: p.excluded for c in self.result.compounds for p in c.points if p.excluded
+        }
+
+    def noted(self) -> Mapping[str, Sequence[str]]:
+        """What fits and metrics remark."""
+        found = named(self.qc)
+        for point in (p for c in self.result.compounds for p in c.points):
+            for flag in point.flags:
+                said, words = found.setdefault(point.well, []), flag.replace("_", " ")
+                said += [words] if words not in said else []
+        return found
+
+    def readouts(self) -> Mapping[str, Mapping[str, float]]:
+        """The curve at the wells of compounds, on which controls have no single place; ages."""
+        own = (p for c in self.result.compounds for p in c.points if p.role in _OWN)
+        return {"fitted cpm": on_the_curve(own), "age, min": self.ages_min()}
 
     def sections(self) -> list[Section]:
         """Curves with residuals, and Ki by four routes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from platectl.analysis.kinetics import Estimate, KineticsResult
 from platectl.analysis.limits import QcMetric, State
 from platectl.report.model import PlateReport
 from platectl.report.values import MOLAR, Row, constant, of_conditions, plate_remarks
-from platectl.report.views.view import GROSS_CPM, Section
+from platectl.report.views.view import GROSS_CPM, Section, named, on_the_curve
 
 METHODS = (
     "Association at all radioligand concentrations is fitted globally against the true age of "
@@ -91,9 +91,17 @@ class KineticsView:
         """Not part of this result."""
         return {}
 
-    def remarked(self, well: str) -> bool:
-        """Whether a well was left out."""
-        return any(p.excluded is not None for p in self.result.points if p.well == well)
+    def left_out(self) -> Mapping[str, str]:
+        """Wells that the fit leaves out."""
+        return {p.well: p.excluded for p in self.result.points if p.excluded}
+
+    def noted(self) -> Mapping[str, Sequence[str]]:
+        """What metrics name."""
+        return named(self.result.qc)
+
+    def readouts(self) -> Mapping[str, Mapping[str, float]]:
+        """The curve at each well."""
+        return {"fitted cpm": on_the_curve(self.result.points)}
 
     def sections(self) -> list[Section]:
         """Association at every radioligand concentration."""

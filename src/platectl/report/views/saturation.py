@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,7 @@ from platectl.analysis.limits import QcMetric, State
 from platectl.analysis.saturation import SaturationResult
 from platectl.report.model import PlateReport
 from platectl.report.values import MOLAR, Row, constant, of_conditions, plate_remarks
-from platectl.report.views.view import GROSS_CPM, Section
+from platectl.report.views.view import GROSS_CPM, Section, named, on_the_curve
 
 METHODS = (
     "Gross counts per minute of total and non-specific wells are fitted together, with "
@@ -93,9 +93,17 @@ class SaturationView:
         """Not part of this result."""
         return {}
 
-    def remarked(self, well: str) -> bool:
-        """Whether a well was left out."""
-        return any(p.excluded is not None for p in self.result.points if p.well == well)
+    def left_out(self) -> Mapping[str, str]:
+        """Wells that the fit leaves out."""
+        return {p.well: p.excluded for p in self.result.points if p.excluded}
+
+    def noted(self) -> Mapping[str, Sequence[str]]:
+        """What metrics name."""
+        return named(self.result.qc)
+
+    def readouts(self) -> Mapping[str, Mapping[str, float]]:
+        """The curve at each well."""
+        return {"fitted cpm": on_the_curve(self.result.points)}
 
     def sections(self) -> list[Section]:
         """Binding against radioligand, and Scatchard's view."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -23,6 +23,43 @@ class Section:
 
 #: what a counter's value of a well is called
 GROSS_CPM: Final = "gross cpm"
+
+
+#: metric of a plate that names the wells which were excluded
+EXCLUDED: Final = "excluded_wells"
+
+
+def named(qc: Sequence[QcMetric]) -> dict[str, list[str]]:
+    """Well -> metrics that name it and are not as they should be, in words."""
+    found: dict[str, list[str]] = {}
+    for metric in qc:
+        for well in metric.wells if metric.state != "pass" and metric.name != EXCLUDED else ():
+            found.setdefault(well, []).append(metric.name.replace("_", " "))
+    return found
+
+
+def excluded(qc: Sequence[QcMetric]) -> dict[str, str]:
+    """Wells that a plate's metrics call excluded."""
+    return {w: "excluded" for metric in qc if metric.name == EXCLUDED for w in metric.wells}
+
+
+class FittedWell(Protocol):
+    """A well with the curve there."""
+
+    @property
+    def well(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def fitted_cpm(self) -> float | None:
+        """The curve there; None without one."""
+        ...
+
+
+def on_the_curve(points: Iterable[FittedWell]) -> dict[str, float]:
+    """What the fit gives for each well."""
+    return {p.well: p.fitted_cpm for p in points if p.fitted_cpm is not None}
 
 
 class View(Protocol):
@@ -72,8 +109,16 @@ class View(Protocol):
         """Age of every well whose filtration was recorded."""
         ...
 
-    def remarked(self, well: str) -> bool:
-        """Whether the analysis says anything about a well."""
+    def left_out(self) -> Mapping[str, str]:
+        """Well -> why it is in no fit."""
+        ...
+
+    def noted(self) -> Mapping[str, Sequence[str]]:
+        """Well -> what the analysis remarks about it, though fits have it."""
+        ...
+
+    def readouts(self) -> Mapping[str, Mapping[str, float]]:
+        """Further numbers of wells: what, with its unit -> well -> number."""
         ...
 
     def sections(self) -> list[Section]:
