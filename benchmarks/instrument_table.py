@@ -35,7 +35,7 @@ Written by `python -m benchmarks.instrument_table --write`; do not edit.
 `wire` is what the driver speaks over; `source` is where the facts of its wire come from, and
 `unattested` the parts that nobody attests. Transcripts are in `tests/transcripts`; a driver and its
 simulator are both tested against them; those of a driver by files hold one file as it grows. Tests are
-counted by function, in `tests/drivers` and `tests/simulators`; `conformance` says that `pytest --pyargs platectl.conformance --driver NAME` tries every
+counted by function, in `tests/drivers` and `tests/simulators`; `conformance` says that `python -m pytest --pyargs platectl.conformance --driver NAME` tries every
 promise of the interfaces and every fault of the line on it as well.
 
 Maturity: {maturity}.

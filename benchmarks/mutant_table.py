@@ -469,7 +469,6 @@ EQUAL: Final[Mapping[str, Sequence[tuple[str, str, str, str]]]] = {
         ("export_file.py", "missing length check", "zip(wells, line.fields[1:], strict=", CHECKED),
     ],
     "hidex_sense": [
-        ("results.py", "lenient number", "Asked((), number(cells[columns.count_s])", "the reading's own time is the same cell, read strictly"),
         ("xlsx.py", "missing length check", "len(raw) > LARGEST_PART",
          "zipfile reads no more than the directory states, which is checked before"),
     ],

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from tests.fura_bench import PLATE, FuraBench
+from tests.line_bench import Chunked
 
 from platectl.domain.errors import DisconnectedError, ReplyTimeoutError
 from platectl.domain.transcript import Turn
@@ -35,25 +36,6 @@ class Cells(FuraBench):
         for well, at_s in zip(wells, kw["at_s"], strict=True):
             self.times_s.setdefault((well, kw["excitation_nm"]), []).append(float(at_s))
         return super().fluorescence(position, wells, **kw)
-
-
-class Chunked:
-    """Delivers what comes in pieces of a few bytes."""
-
-    def __init__(self, inner: ByteStream, size: int) -> None:
-        self.inner, self.size, self.rest = inner, size, b""
-
-    async def send(self, data: bytes) -> None:
-        await self.inner.send(data)
-
-    async def receive(self, *, timeout_s: float | None = None) -> bytes:
-        if not self.rest:
-            self.rest = await self.inner.receive(timeout_s=timeout_s)
-        piece, self.rest = self.rest[: self.size], self.rest[self.size :]
-        return piece
-
-    async def aclose(self) -> None:
-        await self.inner.aclose()
 
 
 class ReaderLab:
@@ -170,24 +152,3 @@ def replaying(driver: Any, turns: Sequence[Turn], *, size: int = 100_000, **sett
         return Patient(pieces)
 
     return driver(DriverSetup("reader", VirtualClock(), connect, driver.Settings(**settings)))
-
-
-async def paced(simulator: Any, turns: Sequence[Turn]) -> tuple[Turn, ...]:
-    """Say every `>` turn at its time, and hear as many bytes as were recorded before the next."""
-    ours, theirs = pipe()
-    serving = asyncio.create_task(simulator.serve(theirs))
-    loop, heard, buffer = asyncio.get_running_loop(), [], b""
-    for turn in turns:
-        if turn.side == ">":
-            await asyncio.sleep(max(0.0, (turn.at_s or 0.0) - loop.time()))
-            assert not buffer
-            await ours.send(turn.data)
-            heard.append(turn)
-            continue
-        while len(buffer) < len(turn.data):
-            buffer += await ours.receive(timeout_s=60)
-        heard.append(Turn("<", buffer[: len(turn.data)], turn.at_s))
-        buffer = buffer[len(turn.data) :]
-    await ours.aclose()
-    await serving
-    return tuple(heard)

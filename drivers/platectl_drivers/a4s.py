@@ -34,6 +34,7 @@ from platectl.domain.errors import (
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
+from platectl.hal.serial_line import SerialLine
 from platectl.transport.abort import Abort
 from platectl.transport.codec import integer, text
 from platectl.transport.handed import Handed
@@ -86,7 +87,7 @@ class A4S:
         makes="Azenta A4S",
         interfaces=("Sealer",),
         wire="serial",
-        baud=19200,
+        lines=(SerialLine(19200),),
         source="PyLabRobot 0.2.2 (handlers 6.4)",
         unattested=(
             "meaning of zz",

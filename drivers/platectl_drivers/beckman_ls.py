@@ -32,6 +32,7 @@ from platectl.hal.checks import check_counting
 from platectl.hal.counting import CounterFeatures, CountReading
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
+from platectl.hal.serial_line import SerialLine
 from platectl.transport.codec import integer, number
 from platectl.transport.drop_watch import Patience
 from platectl.transport.line import InstrumentLine, LineLink
@@ -86,7 +87,7 @@ class BeckmanLS:
         makes="Beckman LS 6000 and 6500",
         interfaces=("Counter",),
         wire="serial",
-        baud=9600,
+        lines=(SerialLine(9600, xonxoff=True), SerialLine(9600)),
         source="operating manual PN 247971-F, pages C-2 to C-4 (readers 5.3)",
         unattested=(
             "the list of datum ids: the lab declares it, and without it a count is refused",

@@ -37,6 +37,7 @@ from platectl.domain.errors import (
 from platectl.hal.checks import check_shaking, tenths_of
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
+from platectl.hal.serial_line import SerialLine
 from platectl.transport.abort import Abort
 from platectl.transport.codec import integer, number, text
 from platectl.transport.handed import Handed
@@ -83,7 +84,7 @@ class BioShake(LineInstrument):
         makes="QInstruments BioShake",
         interfaces=("Shaker",),
         wire="serial",
-        baud=9600,
+        lines=(SerialLine(9600),),
         source="PyLabRobot 0.2.2, janelia bioshake_device_python and galago, which agree (handlers 5.1)",
         unattested=("order and separators of the error list", "when the error list is emptied"),
         transcripts=("bioshake_shake", "bioshake_stuck"),
@@ -94,7 +95,6 @@ class BioShake(LineInstrument):
         self.settings = setup.settings_as(Settings)
         self._line = InstrumentLine(setup.open_stream, "BioShake", tx_end=b"\r", rx_end=b"\r\n")
         self._handed = Handed()
-        self._one_at_a_time = asyncio.Lock()
         self._abort = Abort("BioShake was aborted; the plate stays clamped")
         self._shakes = Shakes(setup.clock, self._handed, self._abort)
         self._description = ""
@@ -246,15 +246,10 @@ class BioShake(LineInstrument):
         return answer
 
     async def _exchange(self, command: str) -> str:
-        async with self._one_at_a_time:
-            link = self._line.link
-            with self._line.exchange():
-                while self._line.out_of_step:
-                    self._line.out_of_step = False
-                    await self._fall_in_step(link)
-                if command == "shakeOn":
-                    self._abort.check()
-                return text(await link.ask(command.encode("ascii"), timeout_s=REPLY_S))
+        async with self._line.turn(self._fall_in_step) as link:
+            if command == "shakeOn":
+                self._abort.check()
+            return text(await link.ask(command.encode("ascii"), timeout_s=REPLY_S))
 
     async def _fall_in_step(self, link: LineLink) -> None:
         """Pass over whatever still comes from before."""

@@ -6,9 +6,13 @@ ends with `\r` too: `ok SS` with the status byte, `er CC`, or the command's code
 Maturity: paper.
 
 A move is told once. `ok` means that it began; the status byte is polled until it is no longer busy.
-Healthy units now and then answer `er 01` (busy) or `er 02` (unknown command). A refused telegram
-moved nothing, so the move is told once more, but only after the status byte says that nothing runs
-and nothing has changed at the transfer station and on the shovel.
+Healthy units now and then answer `er 01` (busy) or `er 02` (unknown command), to queries too: clients ask
+ten times, 0.1 s apart, and so does this driver. A refused telegram moved nothing, so a move is told again as
+well, but only after the status byte says that nothing runs and nothing has changed at the transfer station and on
+the shovel.
+
+Slots are named by three digits, counted through all stackers; a 2 C425 (`model: c2c_425`) takes stacker and level
+instead, both from 00, and needs `stackers`.
 
 A move in doubt is told from the status byte when nothing runs and no error stands: a plate that
 should be on the transfer station, or away from it, is. That it was elsewhere before is known to the
@@ -19,7 +23,8 @@ Responsible for: moving plates between slots and the transfer station, temperatu
 responsible for: what is in which slot, and how stackers are configured (the maker's program does it;
 a wrong configuration puts plates into the wrong level).
 
-Unattested: `ll:it`, the command that sets the temperature, is in one client alone.
+Unattested: `ll:it`, the command that sets the temperature, is in one client alone. The end of a telegram: CR by the
+maker's document and for the 2 C425, CR LF in PyLabRobot for the others (`line_end: crlf`).
 """
 
 from __future__ import annotations
@@ -27,21 +32,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from typing import Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from platectl.domain.errors import (
     InstrumentFaultError,
     LinkError,
     MalformedReplyError,
-    RefusedError,
     ReplyTimeoutError,
 )
 from platectl.hal.cells import Climate
-from platectl.hal.checks import check_within
+from platectl.hal.checks import check_slot, check_within
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict, setpoint_verdict
+from platectl.hal.serial_line import SerialLine
 from platectl.transport.codec import number, text
 from platectl.transport.handed import Handed
 from platectl.transport.line import InstrumentLine
@@ -49,6 +54,7 @@ from platectl.transport.line import InstrumentLine
 REPLY_S: Final = 5.0
 POLL_S: Final = 1.0
 PAUSE_S: Final = 0.1
+TRIES: Final = 10
 QUIET_S: Final = 0.2
 #: half of what a setpoint can differ by
 SAME_C: Final = 0.05
@@ -73,14 +79,26 @@ _ER: Final = re.compile(r"er ([0-9A-Fa-f]{2})")
 
 
 class Settings(BaseModel):
-    """Number of slots through all stackers, and the time granted to a move."""
+    """Number of slots through all stackers, the model, and the time granted to a move.
+
+    `stackers` are the levels of each stacker, from the first one on; a 2 C425 needs them.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    model: Literal["c2c_425", "c2c_450", "c5c", "c6000", "c6002", "c24"] = "c6000"
+    line_end: Literal["cr", "crlf"] = "cr"
     slots: int = Field(default=42, ge=1, le=999)
+    stackers: tuple[Annotated[int, Field(ge=1, le=99)], ...] = ()
     move_s: float = Field(default=120.0, gt=0)
     lowest_c: float = 4.0
     highest_c: float = 50.0
+
+    @model_validator(mode="after")
+    def _has_stackers(self) -> Settings:
+        if self.model == "c2c_425" and not self.stackers:
+            raise ValueError("a 2 C425 needs the levels of its stackers; write stackers: [21, 21]")
+        return self
 
 
 class Cytomat:
@@ -91,9 +109,12 @@ class Cytomat:
         makes="Thermo Cytomat 2 C, 5 C, 6000, 6002, 24",
         interfaces=("Incubator",),
         wire="serial",
-        baud=9600,
+        lines=(SerialLine(9600),),
         source="PyLabRobot 0.2.2 storage.cytomat and df-bio/open-cytomat (handlers 5.2)",
-        unattested=("ll:it sets the temperature",),
+        unattested=(
+            "ll:it sets the temperature",
+            "end of a telegram but for the 2 C425: CR in one client, CR LF in the other",
+        ),
         transcripts=("cytomat_fetch",),
     )
     Settings = Settings
@@ -101,7 +122,8 @@ class Cytomat:
     def __init__(self, setup: DriverSetup) -> None:
         self.settings = setup.settings_as(Settings)
         self._setup = setup
-        self._line = InstrumentLine(setup.open_stream, "the incubator", tx_end=b"\r", rx_end=b"\r")
+        end = {"cr": b"\r", "crlf": b"\r\n"}[self.settings.line_end]
+        self._line = InstrumentLine(setup.open_stream, "the incubator", tx_end=end, rx_end=b"\r")
         self._turn = asyncio.Lock()
         self._handed = Handed()
         self._occupied_before: dict[str, bool] = {}
@@ -109,7 +131,7 @@ class Cytomat:
     @property
     def slots(self) -> int:
         """Number of slots."""
-        return self.settings.slots
+        return sum(self.settings.stackers) or self.settings.slots
 
     async def connect(self) -> Identity:
         """Ask for the status; nothing moves.
@@ -171,7 +193,8 @@ class Cytomat:
         limits = self.settings.lowest_c, self.settings.highest_c
         check_within(temperature_c, limits, "hold", "C")
         async with self._turn:
-            await self._tell(f"ll:it {temperature_c:04.1f}")
+            telegram = f"ll:it {temperature_c:04.1f}"
+            _check_ok(await self._query(telegram), telegram)  # to set it twice is harmless
 
     async def read_climate(self) -> Climate:
         """Temperature, CO2 and humidity as measured; None where nothing is fitted."""
@@ -231,13 +254,12 @@ class Cytomat:
     async def _compare(self, action: Action) -> Verdict:
         """Compare the nominal temperature; setting it again is harmless."""
         async with self._turn:
-            answer = await self._ask("ch:it")
+            answer = await self._query("ch:it")
         nominal_c = _climate(answer, "ch:it")[0]
         return setpoint_verdict(action, nominal_c, {"nominal_c": nominal_c}, within_c=SAME_C)
 
     async def _move(self, command: str, slot: int) -> None:
-        if not 1 <= slot <= self.settings.slots:
-            raise RefusedError(f"slot {slot} is not between 1 and {self.settings.slots}")
+        check_slot(slot, self.slots)
         self._handed.begin()
         async with self._turn:
             before = await self._status()
@@ -245,7 +267,7 @@ class Cytomat:
                 raise InstrumentFaultError("the incubator is busy", code="01")
             self._handed.hand()
             self._occupied_before[ACTION_ID.get()] = bool(before & STATION)
-            await self._begin(f"{command} {slot:03d}", before)
+            await self._begin(f"{command} {self._place(slot)}", before)
             deadline_s = self._setup.clock.monotonic_s() + self.settings.move_s
             while (status := await self._status()) & BUSY:
                 if self._setup.clock.monotonic_s() > deadline_s:
@@ -253,19 +275,32 @@ class Cytomat:
                 await asyncio.sleep(POLL_S)
             await self._check(status)
 
+    def _place(self, slot: int) -> str:
+        """A slot as the model names it."""
+        if self.settings.model != "c2c_425":
+            return f"{slot:03d}"
+        stacker, level = 0, slot - 1
+        while level >= self.settings.stackers[stacker]:
+            level -= self.settings.stackers[stacker]
+            stacker += 1
+        return f"{stacker:02d} {level:02d}"
+
     async def _begin(self, telegram: str, before: int) -> None:
-        try:
-            await self._tell(telegram)
-        except InstrumentFaultError as refusal:
-            if refusal.code not in SPURIOUS:
-                raise
-            await asyncio.sleep(PAUSE_S)
-            now = await self._status()
-            if now & BUSY or (now ^ before) & (SHOVEL | STATION):
-                raise LinkError(
-                    f"a move was refused ({refusal}), and yet something moves"
-                ) from refusal
-            await self._tell(telegram)
+        """Tell a move, again after a refusal that healthy units give, if really nothing moved."""
+        for tries in range(1, TRIES + 1):
+            try:
+                _check_ok(await self._ask(telegram), telegram)
+            except InstrumentFaultError as refusal:
+                if refusal.code not in SPURIOUS or tries == TRIES:
+                    raise
+                await asyncio.sleep(PAUSE_S)
+                now = await self._status()
+                if now & BUSY or (now ^ before) & (SHOVEL | STATION):
+                    raise LinkError(
+                        f"a move was refused ({refusal}), and yet something moves"
+                    ) from refusal
+            else:
+                return
 
     async def _check(self, status: int) -> None:
         """Name a standing error.
@@ -284,7 +319,7 @@ class Cytomat:
     async def _register(self, query: str) -> str:
         """Two digits of a register, which every unit has; a refusal says that the line is damaged."""
         try:
-            answer = await self._ask(query)
+            answer = await self._query(query)
         except InstrumentFaultError as refusal:
             raise MalformedReplyError(f"{query} was refused: {refusal}") from refusal
         match = re.fullmatch(rf"{query[3:]} ([0-9A-Fa-f]{{2}})", answer)
@@ -294,17 +329,23 @@ class Cytomat:
 
     async def _measured(self, query: str) -> float | None:
         try:
-            answer = await self._ask(query)
+            answer = await self._query(query)
         except InstrumentFaultError as refusal:
             if refusal.code in {"02", "04"}:
                 return None  # no such sensor
             raise
         return _climate(answer, query)[1]
 
-    async def _tell(self, telegram: str) -> None:
-        answer = await self._ask(telegram)
-        if not _OK.fullmatch(answer):
-            raise MalformedReplyError(f"{answer[:60]!r} is no answer to {telegram}")
+    async def _query(self, telegram: str) -> str:
+        """The answer to what is harmless to repeat, also when it comes only after refusals of a healthy unit."""
+        for _ in range(TRIES - 1):
+            try:
+                return await self._ask(telegram)
+            except InstrumentFaultError as refusal:
+                if refusal.code not in SPURIOUS:
+                    raise
+                await asyncio.sleep(PAUSE_S)
+        return await self._ask(telegram)
 
     async def _ask(self, telegram: str) -> str:
         link = self._line.link
@@ -316,6 +357,11 @@ class Cytomat:
             code = match[1].upper()
             raise InstrumentFaultError(f"{REFUSALS.get(code, 'refused')} ({code})", code=code)
         return answer
+
+
+def _check_ok(answer: str, telegram: str) -> None:
+    if not _OK.fullmatch(answer):
+        raise MalformedReplyError(f"{answer[:60]!r} is no answer to {telegram}")
 
 
 def _climate(answer: str, query: str) -> tuple[float, float]:

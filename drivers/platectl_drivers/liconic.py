@@ -38,6 +38,7 @@ from platectl.hal.cells import Climate
 from platectl.hal.checks import check_temperature
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict, settable
+from platectl.hal.serial_line import SerialLine
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
 from platectl.transport.line import InstrumentLine, LineLink
@@ -109,7 +110,7 @@ class Liconic:
         makes="Liconic STX44, STX110, STX220, STX280, STX500, STX1000",
         interfaces=("Incubator",),
         wire="serial",
-        baud=9600,
+        lines=(SerialLine(9600, parity="E", rtscts=True, break_ms=200),),
         source="PyLabRobot storage.liconic, galago tools/liconic and AD-SDL/liconic_module (handlers 5.3)",
         unattested=(
             "CR in a conversation that is open",
@@ -342,11 +343,7 @@ class Liconic:
             InstrumentFaultError: `code` E0 to E5: it was refused.
             LinkError: No usable answer.
         """
-        link = self._line.link
-        with self._line.exchange():
-            if self._line.out_of_step:
-                await self._open_conversation(link)
-                self._line.out_of_step = False
+        async with self._line.turn(self._open_conversation) as link:
             answer = text(await link.ask(command.encode("ascii"), timeout_s=REPLY_S))
         if answer in REFUSALS:
             raise InstrumentFaultError(

@@ -35,6 +35,7 @@ from platectl.domain.errors import (
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
+from platectl.hal.serial_line import SerialLine
 from platectl.transport.abort import Abort
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
@@ -97,7 +98,7 @@ class LineScanner(LineInstrument):
         makes="Keyence BL and SR, Cognex DataMan barcode readers",
         interfaces=("BarcodeReader",),
         wire="serial",
-        baud=9600,
+        lines=(SerialLine(9600, bytesize=7, parity="E"),),
         source="manuals of BL-600, BL-700, N-400, SR-750 and DataMan; PyLabRobot and public clients (handlers 6.5)",
         unattested=(
             "whether RMOTOR of a BL only asks",
@@ -117,6 +118,11 @@ class LineScanner(LineInstrument):
         self._abort = Abort("reading was aborted")
         self._hello = ""
         self._handed = Handed()
+
+    @property
+    def lines(self) -> tuple[SerialLine, ...]:
+        """Those of a BL; the manuals of the others state none for every model."""
+        return self.info.lines if self.settings.dialect == "keyence_bl" else ()
 
     async def reconcile(self, action: Action) -> Verdict:
         """Tell that reading changes nothing; what was read is lost.

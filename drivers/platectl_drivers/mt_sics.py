@@ -29,6 +29,7 @@ from platectl.domain.errors import (
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
+from platectl.hal.serial_line import SerialLine
 from platectl.transport.abort import Abort
 from platectl.transport.codec import integer, number, text
 from platectl.transport.handed import Handed
@@ -69,7 +70,7 @@ class MtSics(LineInstrument):
         makes="Mettler-Toledo balances with MT-SICS levels 0 and 1",
         interfaces=("Balance",),
         wire="serial",
-        baud=9600,
+        lines=(SerialLine(9600),),
         source="MT-SICS reference manuals 11780711 and 30014405, PyLabRobot, mp49/mettlerToledo (handlers 6.6)",
         unattested=(
             "whether a reset by @ leaves zero and tare as they are",

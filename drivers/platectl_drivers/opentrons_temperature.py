@@ -29,6 +29,7 @@ from platectl.domain.errors import (
 from platectl.hal.checks import check_temperature
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict, setpoint_verdict
+from platectl.hal.serial_line import SerialLine
 from platectl.transport.codec import number, text
 from platectl.transport.line import InstrumentLine, LineLink
 from platectl.transport.line_instrument import LineInstrument
@@ -61,7 +62,7 @@ class OpentronsTemperature(LineInstrument):
         makes="Opentrons Temperature Module GEN1, GEN2",
         interfaces=("ThermalNest",),
         wire="serial",
-        baud=115200,
+        lines=(SerialLine(115200),),
         source="maker's firmware (Opentrons/opentrons-modules) and driver in opentrons 10.1.0 (handlers 2.1)",
         unattested=("how often an overheated block says so", "setpoints with a decimal place"),
         transcripts=("opentrons_temperature_cool", "opentrons_temperature_overheated"),
@@ -73,7 +74,6 @@ class OpentronsTemperature(LineInstrument):
         self._line = InstrumentLine(
             setup.open_stream, "the Temperature Module", tx_end=b"\r\n", rx_end=b"\r\n", longest=4096,
         )  # fmt: skip
-        self._one_at_a_time = asyncio.Lock()
         self._overheated = False
 
     @property
@@ -148,13 +148,8 @@ class OpentronsTemperature(LineInstrument):
             InstrumentFaultError: "overheated".
             LinkError: No answer, or not one of the format.
         """
-        async with self._one_at_a_time:
-            link = self._line.link
-            with self._line.exchange():
-                if self._line.out_of_step:
-                    await link.drain(quiet_s=QUIET_S)
-                    self._line.out_of_step = False
-                told = await self._exchange(link, command)
+        async with self._line.turn(lambda link: link.drain(quiet_s=QUIET_S)) as link:
+            told = await self._exchange(link, command)
         if self._overheated and command != "M115":
             self._overheated = False
             raise InstrumentFaultError(

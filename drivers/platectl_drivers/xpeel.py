@@ -31,6 +31,7 @@ from platectl.domain.errors import (
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict
+from platectl.hal.serial_line import SerialLine
 from platectl.transport.abort import Abort
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
@@ -70,7 +71,7 @@ class XPeel:
         makes="Brooks/Azenta XPeel",
         interfaces=("Peeler",),
         wire="serial",
-        baud=9600,
+        lines=(SerialLine(9600),),
         source="user manual 440140, pages 45-52 and 56, as several public clients cite it (handlers 6.3)",
         unattested=(
             "whether *stat is answered while it moves",

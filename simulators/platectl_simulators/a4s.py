@@ -14,9 +14,8 @@ from typing import Final
 
 from platectl.domain.errors import DisconnectedError
 from platectl.hal.stream import ByteStream
-from platectl.simkit.simulator import SimulatorSetup, serve_lines
+from platectl.simkit.simulator import SimulatorSetup, serve_lines, unnoticed
 from platectl.simkit.wire_faults import is_silent, send_reply
-from platectl.simkit.world import WorldError
 
 BUSY_EVERY_S = 0.5
 IDLE_EVERY_S = 60.0
@@ -126,12 +125,8 @@ class A4SSimulator:
             self._system = FINISHED
 
     def _press(self) -> None:
-        world = self._setup.world
-        try:
-            world.seal(self._setup.position or self._setup.name)
-        except WorldError as error:
-            note = {"reason": error.reason, "message": str(error)}
-            world.notices.setdefault(f"{self._setup.name}.mishap", []).append(note)
+        with unnoticed(self._setup):
+            self._setup.world.seal(self._setup.position or self._setup.name)
 
     def _command(self, command: str) -> str:
         name, _, value = command.partition("=")

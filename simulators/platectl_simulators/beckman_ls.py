@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import DisconnectedError
 from platectl.hal.stream import ByteStream
+from platectl.simkit.drop import begin_late, started_by_hand
 from platectl.simkit.simulator import SimulatorSetup
 from platectl.simkit.world import WorldError
 
@@ -69,18 +70,11 @@ class BeckmanLSSimulator:
 
     async def run(self) -> None:
         """Count whatever a person starts, until cancelled."""
-        notices = self._setup.world.notices.setdefault(f"{self._setup.name}.start", [])
-        while True:
-            while notices:
-                start = notices.pop(0)
-                if not self._setup.faults.strike("silent"):
-                    await self.measure(start)
-            await asyncio.sleep(self._options.notice_poll_s)
+        await started_by_hand(self._setup, self.measure, poll_s=self._options.notice_poll_s)
 
     async def measure(self, start: Mapping[str, Any]) -> None:
         """Count all vials of one start."""
-        if (late := self._setup.faults.strike("late_reply")) is not None:
-            await asyncio.sleep(float(late.data.get("delay_s", 600.0)))
+        await begin_late(self._setup)
         mute = self._setup.faults.strike("reply_lost") is not None
         marks = {
             kind: int(fault.data.get("sample", 2))

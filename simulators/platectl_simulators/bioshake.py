@@ -11,9 +11,9 @@ from typing import Final
 
 from platectl.domain.errors import DisconnectedError
 from platectl.hal.stream import ByteStream
-from platectl.simkit.simulator import SimulatorSetup, serve_lines
+from platectl.simkit.chamber import Nest
+from platectl.simkit.simulator import SimulatorSetup, serve_lines, unnoticed
 from platectl.simkit.wire_faults import is_silent, send_reply
-from platectl.simkit.world import WorldError
 
 HEAT_S: Final = 60.0
 RAMP_S: Final = 1.9
@@ -54,9 +54,7 @@ class BioShakeSimulator:
         self._changed_s = -math.inf
         self._speed = RANGE_RPM[0]
         self._asked_c = 37.0
-        self._target_c: float | None = None
-        self._from_c: float | None = None
-        self._heated_s = 0.0
+        self._nest = Nest(setup, tau_s=HEAT_S)
         self._errors: list[int] = []
 
     async def serve(self, stream: ByteStream) -> None:
@@ -78,29 +76,15 @@ class BioShakeSimulator:
     def _now_s(self) -> float:
         return self._setup.clock.monotonic_s()
 
-    def _actual_c(self) -> float:
-        world = self._setup.world
-        if self._from_c is None:
-            return world.temperature_c(self._position)
-        goal = world.truth.environment.room if self._target_c is None else self._target_c
-        left = math.exp(-(self._now_s() - self._heated_s) / HEAT_S)
-        return goal + (self._from_c - goal) * left
-
     def _tell_world(self) -> None:
-        world = self._setup.world
-        if self._from_c is not None:
-            world.set_temperature(self._position, round(self._actual_c(), 2))
+        self._nest.tell_world()
         if self._shaking and not self._mixed and self._state() == "0":
             self._mixed = True
-            try:
-                world.shake(self._position)
-            except WorldError as error:
-                note = {"reason": error.reason, "message": str(error)}
-                world.notices.setdefault(f"{self._setup.name}.mishap", []).append(note)
+            with unnoticed(self._setup):
+                self._setup.world.shake(self._position)
 
     def _heat(self, target_c: float | None) -> str:
-        self._from_c, self._heated_s = self._actual_c(), self._now_s()
-        self._target_c = target_c
+        self._nest.heat(target_c)
         return "ok"
 
     def _state(self) -> str:
@@ -133,7 +117,7 @@ class BioShakeSimulator:
         return {
             "getVersion": "1.10.00",
             "getDescription": "BIOSHAKE 3000-T elm",
-            "getTempActual": f"{self._actual_c():.1f}",
+            "getTempActual": f"{self._nest.actual_c():.1f}",
             "getTempTarget": f"{self._asked_c:.1f}",
             "getShakeState": self._state(),
             "getShakeTargetSpeed": str(self._speed),
@@ -158,7 +142,7 @@ class BioShakeSimulator:
         if not RANGE_TENTHS_C[0] <= tenths <= RANGE_TENTHS_C[1]:
             return self._fail()
         self._asked_c = tenths / 10.0
-        if self._target_c is not None:
+        if self._nest.target_c is not None:
             self._heat(self._asked_c)
         return "ok"
 

@@ -1,8 +1,9 @@
 r"""A simulated Cytomat: slots, shovel, transfer station and chamber.
 
 Written from shared/instruments-handlers.md 5.2. `slots` in the settings maps numbers to positions of
-the world; the instrument's own position is the transfer station. Faults: `spurious` (data: `code`, a
-telegram is refused and nothing moves), `error` (data: `code`, a move ends with it; the plate stays
+the world; the instrument's own position is the transfer station. With `model: c2c_425` moves name stacker
+and level, both from 00, in `stackers`. Faults: `spurious` (data: `code`, 01 by default: a telegram is refused that
+nothing is wrong with, a query too), `refused` (data: `code`; a move or setting is refused), `error` (data: `code`, a move ends with it; the plate stays
 where it was, or on the shovel with `lost: true`), `never_ready` (a move does not end), `door_open`,
 and those of every line.
 """
@@ -10,6 +11,7 @@ and those of every line.
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Final
 
 from platectl.hal.stream import ByteStream
@@ -30,6 +32,9 @@ class CytomatSimulator:
         self._station = str(setup.position)
         slots = dict(setup.settings.get("slots", {}))
         self._slots = {int(number): str(position) for number, position in slots.items()}
+        self._stackers: tuple[int, ...] = ()
+        if setup.settings.get("model") == "c2c_425":
+            self._stackers = tuple(setup.settings["stackers"])
         self._nominal_c = 37.0
         self._moving = False
         self._carried: str | None = None
@@ -42,7 +47,12 @@ class CytomatSimulator:
         async def handle(line: bytes) -> None:
             if await is_silent(self._setup.faults):
                 return
-            answer = self._answer(line.strip(b"\n").decode("ascii", "replace"))
+            spurious = self._setup.faults.strike("spurious")
+            answer = (
+                self._answer(line.strip(b"\n").decode("ascii", "replace"))
+                if spurious is None
+                else f"er {spurious.data.get('code', '01')}"
+            )
             await send_reply(stream, answer.encode() + b"\r", self._setup.faults)
 
         await serve_lines(stream, handle, end=b"\r")
@@ -60,7 +70,7 @@ class CytomatSimulator:
         }
         if command in asked:
             return asked[command]
-        if (fault := self._setup.faults.strike("spurious")) is not None:
+        if (fault := self._setup.faults.strike("refused")) is not None:
             return f"er {fault.data.get('code', '01')}"
         if command == "rs:be":
             self._error = "00"
@@ -100,9 +110,10 @@ class CytomatSimulator:
         world = self._setup.world
         if self._moving:
             return "er 01"
-        if not (rest.isdigit() and len(rest) == 3 and int(rest) in self._slots):  # noqa: PLR2004  # three digits
+        number = self._number(rest)
+        if number not in self._slots:
             return "er 05"
-        slot = self._slots[int(rest)]
+        slot = self._slots[number]
         source, target = (slot, self._station) if command == "mv:st" else (self._station, slot)
         if self._carried:
             return "er 21"
@@ -113,6 +124,18 @@ class CytomatSimulator:
         self._moving = True
         self._task = asyncio.create_task(self._carry(source, target))
         return f"ok {self._status():02x}"
+
+    def _number(self, place: str) -> int:
+        """Number of a slot, 0 for what names none: three digits, or stacker and level of a 2 C425."""
+        if not self._stackers:
+            return int(place) if re.fullmatch(r"\d{3}", place) else 0
+        match = re.fullmatch(r"(\d\d) (\d\d)", place)
+        if not match:
+            return 0
+        stacker, level = int(match[1]), int(match[2])
+        if stacker >= len(self._stackers) or level >= self._stackers[stacker]:
+            return 0
+        return sum(self._stackers[:stacker]) + level + 1
 
     async def _carry(self, source: str, target: str) -> None:
         faults, world = self._setup.faults, self._setup.world

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from platectl.domain.errors import DisconnectedError
 from platectl.domain.wells import PlateFormat, parse_well
 from platectl.hal.stream import ByteStream
+from platectl.simkit.drop import begin_late, started_by_hand
 from platectl.simkit.simulator import SimulatorSetup
 from platectl.simkit.world import WorldError
 
@@ -78,28 +79,23 @@ class DelimitedCountsSimulator:
 
     async def run(self) -> None:
         """Count whatever a person starts, until cancelled."""
-        notices = self._setup.world.notices.setdefault(f"{self._setup.name}.start", [])
-        while True:
-            while notices:
-                start = notices.pop(0)
-                if self._strike("silent") is None:
-                    await self.measure(start)
-            await asyncio.sleep(self._options.notice_poll_s)
+        await started_by_hand(self._setup, self.measure, poll_s=self._options.notice_poll_s)
 
     async def measure(self, start: Mapping[str, Any]) -> Path | None:
         """Count the wells of one start; return the file that was dropped."""
-        if (late := self._strike("late_reply")) is not None:
-            await asyncio.sleep(float(late.get("delay_s", 600.0)))
+        await begin_late(self._setup)
         title, wells = str(start["title"]), list(start["wells"])
-        if (wrong := self._strike("wrong_title")) is not None:
+        if (wrong := self._setup.faults.data("wrong_title")) is not None:
             title = str(wrong.get("title", "Untitled"))
         path = None
-        if self._setup.folder is not None and self._strike("reply_lost") is None:
+        if self._setup.folder is not None and self._setup.faults.data("reply_lost") is None:
             path = self._setup.folder / f"{title}.csv"
         options, size = self._options, self._options.detectors
         await self._write(path, [*options.header] if path else [])
         marks = {kind: self._mark(kind) for kind in ("growing_file", "unit_in_number", "doubled_well", "missing_well")}  # fmt: skip
-        separator = str((self._strike("wrong_separator") or {}).get("separator", options.separator))
+        separator = str(
+            (self._setup.faults.data("wrong_separator") or {}).get("separator", options.separator)
+        )
         for first in range(0, len(wells), size):
             await asyncio.sleep(float(start["count_s"]))
             group = wells[first : first + size]
@@ -115,13 +111,9 @@ class DelimitedCountsSimulator:
         await self._write(path, [*options.footer] if path else [])
         return path
 
-    def _strike(self, kind: str) -> Mapping[str, Any] | None:
-        fault = self._setup.faults.strike(kind)
-        return None if fault is None else fault.data
-
     def _mark(self, kind: str) -> int:
         """At which reading a fault strikes; -1 for never."""
-        data = self._strike(kind)
+        data = self._setup.faults.data(kind)
         return -1 if data is None else int(data.get("reading", 1))
 
     def _line(

@@ -8,7 +8,6 @@ in `world.notices[f"{name}.start"]` with `title`, `wells` and `count_s`.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 
 from platectl.domain.wells import parse_well
 from platectl.hal.stream import ByteStream
+from platectl.simkit.drop import begin_late, free_name, started_by_hand
 from platectl.simkit.simulator import SimulatorSetup
 from platectl.simkit.world import WorldError
 
@@ -88,28 +88,21 @@ class Hidex300Simulator:
 
     async def run(self) -> None:
         """Count whatever a person starts, until cancelled."""
-        notices = self._setup.world.notices.setdefault(f"{self._setup.name}.start", [])
-        while True:
-            while notices:
-                start = notices.pop(0)
-                if not self._setup.faults.strike("silent"):
-                    await self.measure(start)
-            await asyncio.sleep(self._options.notice_poll_s)
+        await started_by_hand(self._setup, self.measure, poll_s=self._options.notice_poll_s)
 
     async def measure(self, start: Mapping[str, Any]) -> Path | None:
         """Count the wells of one start; return the file that was dropped."""
-        if (late := self._strike("late_reply")) is not None:
-            await asyncio.sleep(float(late.get("delay_s", 600.0)))
+        await begin_late(self._setup)
         wells, count_s = list(start["wells"]), round(float(start["count_s"]))
         export = self._open(str(start["title"]))
         stops_after = len(wells)
-        if (growing := self._strike("growing_file")) is not None:
+        if (growing := self._setup.faults.data("growing_file")) is not None:
             stops_after = int(growing.get("readings", len(wells) // 2))
-        dead = self._strike("dead_pmt")
+        dead = self._setup.faults.data("dead_pmt")
         dead_from = len(wells) if dead is None else int(dead.get("from_reading", 0))
-        broken = self._strike("relation_broken")
+        broken = self._setup.faults.data("relation_broken")
         broken_at = -1 if broken is None else int(broken.get("reading", 0))
-        cut = self._strike("short_last_block")
+        cut = self._setup.faults.data("short_last_block")
         cut_lines = 0 if cut is None else int(cut.get("lines", 10))
         for index, well in enumerate(wells):
             await asyncio.sleep(count_s)
@@ -125,23 +118,23 @@ class Hidex300Simulator:
             await asyncio.sleep(max(0.0, overhead_s - PIECE_S))
         return export.path
 
-    def _strike(self, kind: str) -> Mapping[str, Any] | None:
-        fault = self._setup.faults.strike(kind)
-        return None if fault is None else fault.data
-
     def _open(self, title: str) -> _Export:
         """Begin a file under a name that is free, and write its header."""
-        if (wrong := self._strike("wrong_title")) is not None:
+        if (wrong := self._setup.faults.data("wrong_title")) is not None:
             title = str(wrong.get("title", "Untitled"))
         begun = self._setup.clock.now()
-        if self._strike("start_time_nonsense") is not None:
+        if self._setup.faults.data("start_time_nonsense") is not None:
             begun += timedelta(hours=5, minutes=56)
-        lost = self._strike("reply_lost") is not None or self._setup.folder is None
-        path = None if lost else _free_name(self._setup.folder or Path(), title)
+        lost = self._setup.faults.data("reply_lost") is not None or self._setup.folder is None
+        path = (
+            None
+            if lost
+            else free_name(self._setup.folder or Path(), title, ".csv", untitled="measurement")
+        )
         export = _Export(
             path,
-            crlf=self._strike("crlf") is not None,
-            garbled=self._strike("garbled_reply") is not None,
+            crlf=self._setup.faults.data("crlf") is not None,
+            garbled=self._setup.faults.data("garbled_reply") is not None,
         )
         export.append(
             f"{title}\nStart Time {begun.hour}:{begun:%M:%S}\n"
@@ -215,15 +208,6 @@ class _Export:
         self.append(text[:half])
         await asyncio.sleep(PIECE_S)
         self.append(text[half:])
-
-
-def _free_name(folder: Path, title: str) -> Path:
-    stem = re.sub(r"[^A-Za-z0-9 ._-]", "_", title).strip(" .") or "measurement"
-    path, number = folder / f"{stem}.csv", 1
-    while path.exists():
-        number += 1
-        path = folder / f"{stem} ({number}).csv"
-    return path
 
 
 def write_block(reading: _Reading, *, cpm_factor: float = 1.0) -> str:

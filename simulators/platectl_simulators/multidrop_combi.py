@@ -14,9 +14,8 @@ from pydantic import BaseModel, ConfigDict
 
 from platectl.domain.errors import DisconnectedError
 from platectl.hal.stream import ByteStream
-from platectl.simkit.simulator import SimulatorSetup
+from platectl.simkit.simulator import SimulatorSetup, unnoticed
 from platectl.simkit.wire_faults import is_silent, send_reply
-from platectl.simkit.world import WorldError
 
 ESC: Final = b"\x1b"
 CODE_LENGTH: Final = 3
@@ -214,7 +213,8 @@ class MultidropCombiSimulator:
         if self._setup.faults.strike("shield_open"):
             return SHIELD
         volume_ul = amount / 10
-        self._act(lambda: self._setup.world.bulk_prime(self._setup.name, volume_ul))
+        with unnoticed(self._setup):
+            self._setup.world.bulk_prime(self._setup.name, volume_ul)
         if await self._stopped_within(1.0 + volume_ul / PRIME_UL_PER_S):
             return ABORTED
         self._primed = True
@@ -240,15 +240,8 @@ class MultidropCombiSimulator:
 
     def _fill(self, column: int, volume_ul: float) -> None:
         name, position = self._setup.name, self._setup.position or self._setup.name
-        self._act(lambda: self._setup.world.bulk_dispense(name, position, {column: volume_ul}))
-
-    def _act(self, change: Callable[[], None]) -> None:
-        """Change the world; the instrument notices nothing when that goes wrong."""
-        try:
-            change()
-        except WorldError as error:
-            mishaps = self._setup.world.notices.setdefault(f"{self._setup.name}.mishap", [])
-            mishaps.append({"reason": error.reason, "message": str(error)})
+        with unnoticed(self._setup):
+            self._setup.world.bulk_dispense(name, position, {column: volume_ul})
 
     async def _stopped_within(self, duration_s: float) -> bool:
         try:

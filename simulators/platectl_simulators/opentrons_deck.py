@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from platectl.hal.stream import ByteStream
+from platectl.simkit.chamber import Nest
 from platectl.simkit.http import HangUpError, HttpReply, HttpRequest, serve_http
-from platectl.simkit.simulator import SimulatorSetup
-from platectl.simkit.world import WorldError
+from platectl.simkit.simulator import SimulatorSetup, unnoticed
 
 LATCH_S: Final = 2.0
 STOP_S: Final = 3.0
@@ -42,9 +42,7 @@ class _Deck:
         self._commands: dict[str, dict[str, Any]] = {}
         self._turn = asyncio.Lock()
         self._working: set[asyncio.Task[None]] = set()
-        self._target_c: float | None = None
-        self._from_c: float | None = None
-        self._since_s = 0.0
+        self._nest = Nest(setup, tau_s=self.follow_s)
 
     async def serve(self, stream: ByteStream) -> None:
         """Answer one connection until it is closed; several may be open at a time."""
@@ -55,9 +53,9 @@ class _Deck:
         faults, posted = self._setup.faults, request.method == "POST"
         if posted and faults.strike("silent"):
             return None
-        self._tell_world()
+        self._nest.tell_world()
         answer = await self._route(request)
-        self._tell_world()
+        self._nest.tell_world()
         if posted and (late := faults.strike("late_reply")) is not None:
             await asyncio.sleep(float(late.data.get("delay_s", 60.0)))
         if posted and faults.strike("reply_lost"):
@@ -126,29 +124,11 @@ class _Deck:
             "id": self._id, "serialNumber": self.serial_number, "firmwareVersion": "v2.1.0",
             "hardwareRevision": "1", "hasAvailableUpdate": False, "moduleModel": self.model,
             "data": {
-                "currentTemperature": round(self._actual_c(), 2),
-                "targetTemperature": self._target_c,
+                "currentTemperature": round(self._nest.actual_c(), 2),
+                "targetTemperature": self._nest.target_c,
                 **self._live(),
             },
         }  # fmt: skip
-
-    def _head_for(self, target_c: float | None) -> None:
-        if target_c is None and self._from_c is None:
-            return
-        self._from_c, self._since_s = self._actual_c(), self._setup.clock.monotonic_s()
-        self._target_c = target_c
-
-    def _actual_c(self) -> float:
-        world = self._setup.world
-        if self._from_c is None:
-            return world.temperature_c(self._position)
-        goal = world.truth.environment.room if self._target_c is None else self._target_c
-        gone_s = self._setup.clock.monotonic_s() - self._since_s
-        return goal + (self._from_c - goal) * math.exp(-gone_s / self.follow_s)
-
-    def _tell_world(self) -> None:
-        if self._from_c is not None:
-            self._setup.world.set_temperature(self._position, round(self._actual_c(), 2))
 
 
 class OpentronsDeckBlockSimulator(_Deck):
@@ -161,15 +141,15 @@ class OpentronsDeckBlockSimulator(_Deck):
     async def _do(self, command_type: str, params: Mapping[str, Any]) -> Failed | None:
         match command_type:
             case "temperatureModule/setTargetTemperature":
-                self._head_for(float(params["celsius"]))
+                self._nest.heat(float(params["celsius"]))
             case "temperatureModule/deactivate":
-                self._head_for(None)
+                self._nest.heat(None)
             case _:
                 return "InvalidRequest", "4000", f"unknown command {command_type}"
         return None
 
     def _live(self) -> dict[str, Any]:
-        return {"status": "idle" if self._target_c is None else "holding at target"}
+        return {"status": "idle" if self._nest.target_c is None else "holding at target"}
 
 
 class OpentronsDeckShakerSimulator(_Deck):
@@ -192,9 +172,9 @@ class OpentronsDeckShakerSimulator(_Deck):
     async def _do(self, command_type: str, params: Mapping[str, Any]) -> Failed | None:
         match command_type.removeprefix("heaterShaker/"):
             case "setTargetTemperature":
-                self._head_for(float(params["celsius"]))
+                self._nest.heat(float(params["celsius"]))
             case "deactivateHeater":
-                self._head_for(None)
+                self._nest.heat(None)
             case "closeLabwareLatch":
                 return await self._move_latch("idle_closed")
             case "openLabwareLatch":
@@ -236,12 +216,8 @@ class OpentronsDeckShakerSimulator(_Deck):
         if (stall := self._setup.faults.strike("stall")) is not None:
             now_s = self._setup.clock.monotonic_s()
             self._stalls_s = now_s + float(stall.data.get("after_s", 1.0))
-        world = self._setup.world
-        try:
-            world.shake(self._position)
-        except WorldError as error:
-            note = {"reason": error.reason, "message": str(error)}
-            world.notices.setdefault(f"{self._setup.name}.mishap", []).append(note)
+        with unnoticed(self._setup):
+            self._setup.world.shake(self._position)
         return None
 
     def _live(self) -> dict[str, Any]:

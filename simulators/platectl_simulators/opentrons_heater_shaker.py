@@ -18,9 +18,9 @@ from pydantic import BaseModel, ConfigDict
 
 from platectl.domain.errors import DisconnectedError
 from platectl.hal.stream import ByteStream
-from platectl.simkit.simulator import SimulatorSetup, serve_lines
+from platectl.simkit.chamber import Nest
+from platectl.simkit.simulator import SimulatorSetup, serve_lines, unnoticed
 from platectl.simkit.wire_faults import is_silent, send_reply
-from platectl.simkit.world import WorldError
 
 LATCH_S: Final = 2.0
 HOMING_S: Final = 3.0
@@ -69,9 +69,7 @@ class OpentronsHeaterShakerSimulator:
         self._from_rpm, self._target_rpm, self._changed_s = 0.0, 0, -math.inf
         self._home = True
         self._mixed = True
-        self._target_c: float | None = None
-        self._from_c: float | None = None
-        self._heated_s = 0.0
+        self._nest = Nest(setup, tau_s=HEAT_S)
         self._streams: list[ByteStream] = []
         self._motions: set[asyncio.Task[None]] = set()
 
@@ -114,15 +112,15 @@ class OpentronsHeaterShakerSimulator:
         options = self._options
         if match[1]:
             return self._spin(float(match[2])) if match[1] == "M3" else self._warm(float(match[2]))
-        target = "None" if self._target_c is None else f"{self._target_c:.2f}"
+        target = "None" if self._nest.target_c is None else f"{self._nest.target_c:.2f}"
         fields = {
-            "M105": f"C:{self._actual_c():.2f} T:{target}",
+            "M105": f"C:{self._nest.actual_c():.2f} T:{target}",
             "M115": f"FW:{options.firmware} HW:{options.hardware} SerialNo:{options.serial_number}",
             "M123": f"C:{self._rpm():.0f} T:{self._target_rpm}",
             "M241": f"STATUS:{self._latch}",
         }.get(request)
         if request == "M106":
-            self._heat(None)
+            self._nest.heat(None)
             return "M106 OK\n"
         return _error(3) if fields is None else f"{request} {fields} OK\n"
 
@@ -188,33 +186,15 @@ class OpentronsHeaterShakerSimulator:
     def _warm(self, target_c: float) -> str:
         if not 0 <= target_c <= HOTTEST_C:
             return _error(212)
-        self._heat(target_c)
+        self._nest.heat(target_c)
         return "M104 OK\n"
 
-    def _heat(self, target_c: float | None) -> None:
-        if target_c is None and self._from_c is None:
-            return
-        self._from_c, self._heated_s = self._actual_c(), self._now_s()
-        self._target_c = target_c
-
-    def _actual_c(self) -> float:
-        world = self._setup.world
-        if self._from_c is None:
-            return world.temperature_c(self._position)
-        goal = world.truth.environment.room if self._target_c is None else self._target_c
-        return goal + (self._from_c - goal) * math.exp(-(self._now_s() - self._heated_s) / HEAT_S)
-
     def _tell_world(self) -> None:
-        world = self._setup.world
-        if self._from_c is not None:
-            world.set_temperature(self._position, round(self._actual_c(), 2))
+        self._nest.tell_world()
         if not self._mixed and self._target_rpm and self._rpm() == self._target_rpm:
             self._mixed = True
-            try:
-                world.shake(self._position)
-            except WorldError as error:
-                note = {"reason": error.reason, "message": str(error)}
-                world.notices.setdefault(f"{self._setup.name}.mishap", []).append(note)
+            with unnoticed(self._setup):
+                self._setup.world.shake(self._position)
 
     def _start(self, motion: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(motion)

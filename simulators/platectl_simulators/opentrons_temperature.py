@@ -8,12 +8,12 @@ follows its target with a time constant of 120 s.
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Final
 
 from platectl.domain.errors import DisconnectedError
 from platectl.hal.stream import ByteStream
+from platectl.simkit.chamber import Nest
 from platectl.simkit.simulator import SimulatorSetup, serve_lines
 from platectl.simkit.wire_faults import is_silent, send_reply
 
@@ -36,9 +36,7 @@ class OpentronsTemperatureSimulator:
     def __init__(self, setup: SimulatorSetup) -> None:
         self._setup = setup
         self._position = setup.position or setup.name
-        self._target_c: float | None = None
-        self._from_c: float | None = None
-        self._since_s = 0.0
+        self._nest = Nest(setup, tau_s=FOLLOW_S)
 
     async def serve(self, stream: ByteStream) -> None:
         """Answer one conversation."""
@@ -62,17 +60,16 @@ class OpentronsTemperatureSimulator:
             case "M104":
                 told = self._aim(line)
             case "M18":
-                self._head_for(None)
+                self._nest.heat(None)
             case "M115":
                 told = [f"serial:{SERIAL_NUMBER} model:{MODEL} version:{FIRMWARE}"]
             case "M105":
                 if self._setup.faults.strike("overheated"):
-                    self._head_for(None)
+                    self._nest.heat(None)
                     told = [OVERHEATED]
-                target = "none" if self._target_c is None else f"{self._target_c:.3f}"
-                told = [*told, f"T:{target} C:{self._actual_c():.3f}"]
-        if self._from_c is not None:
-            self._setup.world.set_temperature(self._position, round(self._actual_c(), 2))
+                target = "none" if self._nest.target_c is None else f"{self._nest.target_c:.3f}"
+                told = [*told, f"T:{target} C:{self._nest.actual_c():.3f}"]
+        self._nest.tell_world()
         return told
 
     def _aim(self, line: str) -> list[str]:
@@ -80,21 +77,9 @@ class OpentronsTemperatureSimulator:
         if target is None or self._setup.faults.strike("deaf"):
             return []
         asked_c = float(target[1])
-        self._head_for(min(max(asked_c, COLDEST_C), HOTTEST_C))
+        self._nest.heat(min(max(asked_c, COLDEST_C), HOTTEST_C))
         if asked_c < COLDEST_C:
             return ["Target temperature too low, setting to TEMPERATURE_MIN degrees"]
         if asked_c > HOTTEST_C:
             return ["Target temperature too high, setting to TEMPERATURE_MAX degrees"]
         return []
-
-    def _head_for(self, target_c: float | None) -> None:
-        self._from_c, self._since_s = self._actual_c(), self._setup.clock.monotonic_s()
-        self._target_c = target_c
-
-    def _actual_c(self) -> float:
-        world = self._setup.world
-        if self._from_c is None:
-            return world.temperature_c(self._position)
-        goal = world.truth.environment.room if self._target_c is None else self._target_c
-        gone_s = self._setup.clock.monotonic_s() - self._since_s
-        return goal + (self._from_c - goal) * math.exp(-gone_s / FOLLOW_S)

@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Final
 from platectl.domain import frames
 from platectl.domain.errors import DisconnectedError, MalformedReplyError
 from platectl.hal.stream import ByteStream
-from platectl.simkit.simulator import SimulatorSetup, serve_lines
+from platectl.simkit.simulator import SimulatorSetup, note_mishap, serve_lines
 from platectl.simkit.wire_faults import is_silent, send_reply
 from platectl.simkit.world import WorldError
 
@@ -175,8 +175,7 @@ class SilaServerSimulator:
         except _ServerError as error:
             end = (error.kind, error.code, str(error), None)
         except WorldError as error:
-            note = {"reason": error.reason, "message": str(error)}
-            self._setup.world.notices.setdefault(f"{self._setup.name}.mishap", []).append(note)
+            note_mishap(self._setup, error)
             end = ("fault", error.reason, str(error), None)
         except asyncio.CancelledError:
             end = STOPPED

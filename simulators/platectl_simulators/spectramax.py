@@ -53,6 +53,7 @@ class SpectraMaxSimulator:
     def __init__(self, setup: SimulatorSetup) -> None:
         self._setup = setup
         self._photometer = Photometer(setup.world.rng(setup.name), full_scale=FULL_SCALE)
+        self._model = str(setup.settings.get("model", "SPECTRAMAX M5"))
         self._open, self._target_c = False, 0.0
         self._busy_until_s = 0.0
         self._read = _Read()
@@ -113,7 +114,7 @@ class SpectraMaxSimulator:
         drawer = "OPEN" if self._open else "CLOSED"
         said = {
             "!STATUS": f"\r\n{drawer}\r\n{self._activity()}\r\n",
-            "!OPTION": "SPECTRAMAX M5\r\n2.00b78 01Mar04",
+            "!OPTION": f"{self._model}\r\n2.00b78 01Mar04",
             "!QUEUE": str(len(self._blocks)),
         }
         if command in said:

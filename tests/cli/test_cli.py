@@ -197,6 +197,21 @@ def test_counts_that_cannot_be_used_are_refused(tmp_path: Path, content: str, me
     assert "Traceback" not in ran.stderr
 
 
+def test_power_goes_by_the_rules_of_the_store(tmp_path: Path) -> None:
+    (tmp_path / "rules.yaml").write_text(
+        "platectl: 1\nname: strict\nversion: '7'\nbinding: {z_prime_pass: 0.999, z_prime_fail: 0.998}\n"
+    )
+
+    ran = platectl(
+        "power", "sigma1-binding", "--experiments", "20", "--store", str(tmp_path), "--json"
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout)
+    assert (told["rules"]["name"], told["rules"]["version"]) == ("strict", "7")
+    assert told["passes"]["share"] == 0.0
+
+
 def test_power_predicts_a_layout_as_one_json_line() -> None:
     ran = platectl("power", "sigma1-binding", "--experiments", "20", "--until", "1.5", "--json")
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.line_bench import LineLab, replaying
 
 from platectl.domain.errors import (
     DisconnectedError,
@@ -22,17 +23,10 @@ from platectl.domain.errors import (
     ReplyTimeoutError,
 )
 from platectl.domain.transcript import Turn, parse_transcript
-from platectl.hal.instrument import DriverSetup, Identity
+from platectl.hal.instrument import Identity
 from platectl.hal.recovery import ACTION_ID, Action
-from platectl.hal.stream import ByteStream
-from platectl.simkit.faults import Fault, FaultPlan
-from platectl.simkit.pipe import PipeEnd, pipe
-from platectl.simkit.simulator import SimulatorSetup
-from platectl.simkit.virtual_time import VirtualClock
-from platectl.transport.record import RecordingStream
-from platectl.transport.replay import ReplayStream
-from platectl_drivers.a4s import A4S, SealerStatus, encode_seal, parse_answer, parse_status
-from platectl_simulators.a4s import A4SSimulator
+from platectl.simkit.faults import Fault
+from platectl_drivers.a4s import SealerStatus, encode_seal, parse_answer, parse_status
 
 
 class Bench:
@@ -46,46 +40,12 @@ class Bench:
         self.sealed_s.append(asyncio.get_running_loop().time())
 
 
-def driver_on(connect: Any, **settings: Any) -> A4S:
-    return A4S(
-        DriverSetup(
-            name="sealer",
-            clock=VirtualClock(),
-            open_stream=connect,
-            settings=A4S.Settings(**settings),
-        )
-    )
-
-
-class Lab:
-    """A driver and its simulator, joined by a pipe."""
+class Lab(LineLab):
+    """A driver and its simulator."""
 
     def __init__(self, *faults: Fault, **settings: Any) -> None:
-        self.bench: Any = Bench()
-        self.clock = VirtualClock()
-        self.simulator = A4SSimulator(
-            SimulatorSetup("sealer", self.bench, self.clock, "tray", {}, FaultPlan(faults))
-        )
-        self.tasks: list[asyncio.Task[None]] = []
-        self.stream: PipeEnd
-        self.driver = driver_on(self.connect, **settings)
-
-    async def connect(self) -> ByteStream:
-        self.stream, theirs = pipe()
-        self.tasks.append(asyncio.create_task(self.simulator.serve(theirs)))
-        return self.stream
-
-    async def close(self) -> None:
-        await self.driver.aclose()
-        await self.driver.aclose()
-        await asyncio.gather(*self.tasks)
-
-
-def replaying(turns: tuple[Turn, ...]) -> Any:
-    async def connect() -> ByteStream:
-        return ReplayStream(turns)
-
-    return connect
+        self.bench = Bench()
+        super().__init__("a4s", *faults, world=self.bench, **settings)
 
 
 def chopped(turns: tuple[Turn, ...], size: int) -> tuple[Turn, ...]:
@@ -109,7 +69,7 @@ def chopped(turns: tuple[Turn, ...], size: int) -> tuple[Turn, ...]:
 @pytest.mark.parametrize("size", [1, 2, 7, 1000])
 async def test_the_driver_says_exactly_what_was_recorded(transcripts: Path, size: int) -> None:
     text = (transcripts / "a4s_seal.txt").read_text("ascii")
-    driver = driver_on(replaying(chopped(parse_transcript(text), size)))
+    driver = replaying("a4s", chopped(parse_transcript(text), size))
 
     assert await driver.connect() == Identity("A4S")
     await driver.seal(temperature_c=50, duration_s=1.2)
@@ -118,7 +78,7 @@ async def test_the_driver_says_exactly_what_was_recorded(transcripts: Path, size
 
 async def test_a_rejected_order_is_told_as_such(transcripts: Path) -> None:
     text = (transcripts / "a4s_rejected.txt").read_text("ascii")
-    driver = driver_on(replaying(parse_transcript(text)))
+    driver = replaying("a4s", parse_transcript(text))
     await driver.connect()
     with pytest.raises(InstrumentFaultError) as caught:
         await driver.seal(temperature_c=170, duration_s=3)
@@ -151,7 +111,7 @@ async def test_the_end_of_the_last_plate_is_not_taken_for_the_end_of_this_one() 
         Turn(">", b"*00DT=0030zz!"), Turn("<", b"*Y00DT!\r" + status.format(4).encode()),
         Turn(">", b"*00GS=zz!"), Turn("<", b"*Y00GS!\r" + status.format(4).encode() * 2),
     )  # fmt: skip
-    driver = driver_on(replaying(turns))
+    driver = replaying("a4s", turns)
     await driver.connect()
     with pytest.raises(DisconnectedError):
         await driver.seal(temperature_c=170, duration_s=3)
@@ -169,12 +129,12 @@ async def test_a_heater_that_says_ready_far_from_the_target_is_not_ready() -> No
 
 @pytest.mark.parametrize("start", [b",0,1,0,0,58,0zz!\r", b"!\r", b"\r", b"\xff\x80!\r"])
 async def test_a_port_opened_in_mid_line_is_no_error(start: bytes) -> None:
-    driver = driver_on(replaying((Turn("<", start + b"*T00=220,0,0,0,0,58,0zz!\r"),)))
+    driver = replaying("a4s", (Turn("<", start + b"*T00=220,0,0,0,0,58,0zz!\r"),))
     assert await driver.connect() == Identity("A4S")
 
 
 async def test_a_standing_error_refuses_the_connection() -> None:
-    driver = driver_on(replaying((Turn("<", b"*T00=220,3,0,7,0,58,0zz!\r"),)))
+    driver = replaying("a4s", (Turn("<", b"*T00=220,3,0,7,0,58,0zz!\r"),))
     with pytest.raises(InstrumentFaultError) as caught:
         await driver.connect()
     assert caught.value.code == "7"
@@ -189,7 +149,7 @@ async def test_what_is_out_of_range_is_refused_before_anything_is_sent(
     temperature_c: float, duration_s: float
 ) -> None:
     with pytest.raises(RefusedError):
-        await driver_on(replaying(())).seal(temperature_c=temperature_c, duration_s=duration_s)
+        await replaying("a4s", ()).seal(temperature_c=temperature_c, duration_s=duration_s)
 
 
 @pytest.mark.parametrize("after", range(3))
@@ -265,20 +225,6 @@ async def test_abort_returns_at_once_and_the_verb_says_so(at_s: float) -> None:
     await lab.close()
 
 
-async def test_abort_without_a_line_or_on_a_dead_one_is_harmless() -> None:
-    driver = driver_on(replaying(()))
-    await driver.abort()
-    await driver.aclose()
-    lab = Lab()
-    await lab.driver.connect()
-    await lab.stream.aclose()
-    await lab.driver.abort()
-    with pytest.raises(DisconnectedError):
-        await lab.driver.seal(temperature_c=170, duration_s=3)
-    assert await lab.driver.connect() == Identity("A4S")
-    await lab.close()
-
-
 @given(st.integers(50, 200), st.integers(5, 100))
 def test_every_degree_and_tenth_of_a_second_goes_through_unchanged(degrees: int, tens: int) -> None:
     assert encode_seal(degrees, tens / 10) == (degrees, tens)
@@ -318,22 +264,6 @@ SEALED = Action(
 )  # fmt: skip
 
 
-class Heir:
-    """The driver of a program that was started anew, and what it said."""
-
-    def __init__(self, lab: Lab) -> None:
-        self.said: list[bytes] = []
-        self._lab = lab
-        self.driver = driver_on(self._connect)
-
-    async def _connect(self) -> ByteStream:
-        return RecordingStream(await self._lab.connect(), self._record)
-
-    def _record(self, side: str, data: bytes) -> None:
-        if side == ">":
-            self.said.append(data)
-
-
 async def seal_as(lab: Lab, action_id: str = "a1") -> None:
     token = ACTION_ID.set(action_id)
     try:
@@ -342,7 +272,7 @@ async def seal_as(lab: Lab, action_id: str = "a1") -> None:
         ACTION_ID.reset(token)
 
 
-async def killed(lab: Lab, after_s: float) -> Heir:
+async def killed(lab: Lab, after_s: float) -> Any:
     """Let the program die so long after it ordered the seal; heating takes 37 s."""
     await lab.driver.connect()
     sealing = asyncio.create_task(seal_as(lab))
@@ -350,24 +280,24 @@ async def killed(lab: Lab, after_s: float) -> Heir:
     await lab.stream.aclose()
     with contextlib.suppress(LinkError):
         await sealing
-    return Heir(lab)
+    lab.said.clear()
+    return lab.heir()
 
 
 async def test_a_stroke_that_is_seen_to_end_was_done() -> None:
     lab = Lab()
     heir = await killed(lab, 5)
-    await heir.driver.observe()
-    await heir.driver.observe()
+    await heir.observe()
+    await heir.observe()
     assert not lab.bench.sealed_s
 
-    verdict = await heir.driver.reconcile(SEALED)
+    verdict = await heir.reconcile(SEALED)
 
     assert verdict.fate == "done"
     assert verdict.evidence["seen_at_work"] is True
-    assert (await heir.driver.reconcile(SEALED)).fate == "done"
+    assert (await heir.reconcile(SEALED)).fate == "done"
     assert len(lab.bench.sealed_s) == 1
-    assert heir.said == []
-    await heir.driver.aclose()
+    assert lab.said == []
     await lab.close()
 
 
@@ -375,15 +305,14 @@ async def test_a_stroke_that_had_ended_before_anybody_looked_is_unknown() -> Non
     lab = Lab()
     heir = await killed(lab, 5)
     await asyncio.sleep(60)
-    await heir.driver.observe()
+    await heir.observe()
 
-    verdict = await heir.driver.reconcile(SEALED)
+    verdict = await heir.reconcile(SEALED)
 
     assert verdict.fate == "unknown"
     assert verdict.evidence["status"]["system"] == 4
     assert verdict.evidence["sent_in_this_life"] is False
-    assert heir.said == []
-    await heir.driver.aclose()
+    assert lab.said == []
     await lab.close()
 
 
@@ -391,13 +320,12 @@ async def test_control_is_taken_over_while_it_seals() -> None:
     lab = Lab()
     heir = await killed(lab, 5)
 
-    assert await heir.driver.take_over() == Identity("A4S")
-    assert heir.said == []
-    await heir.driver.reconcile(SEALED)
-    await heir.driver.seal(temperature_c=170, duration_s=2)
+    assert await heir.take_over() == Identity("A4S")
+    assert lab.said == []
+    await heir.reconcile(SEALED)
+    await heir.seal(temperature_c=170, duration_s=2)
 
     assert len(lab.bench.sealed_s) == 2
-    await heir.driver.aclose()
     await lab.close()
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.line_bench import LineLab, chopped, replaying
 
 from platectl.domain.errors import (
-    DisconnectedError,
     InstrumentFaultError,
     LinkError,
     MalformedReplyError,
@@ -24,17 +24,10 @@ from platectl.domain.errors import (
 )
 from platectl.domain.transcript import Turn, parse_transcript
 from platectl.hal.checks import tenths_of
-from platectl.hal.instrument import DriverSetup, Identity
+from platectl.hal.instrument import Identity
 from platectl.hal.recovery import ACTION_ID, Action
-from platectl.hal.stream import ByteStream
-from platectl.simkit.faults import Fault, FaultPlan
-from platectl.simkit.pipe import PipeEnd, pipe
-from platectl.simkit.simulator import SimulatorSetup
-from platectl.simkit.virtual_time import VirtualClock
-from platectl.transport.record import RecordingStream
-from platectl.transport.replay import ReplayStream
+from platectl.simkit.faults import Fault
 from platectl_drivers.bioshake import BioShake, parse_error_list
-from platectl_simulators.bioshake import BioShakeSimulator
 
 
 class Bench:
@@ -57,61 +50,18 @@ class Bench:
         self.shaken_s.append(asyncio.get_running_loop().time())
 
 
-def driver_on(connect: Any, **settings: Any) -> BioShake:
-    return BioShake(
-        DriverSetup(
-            name="shaker",
-            clock=VirtualClock(),
-            open_stream=connect,
-            settings=BioShake.Settings(**settings),
-        )
-    )
-
-
-class Lab:
-    """A driver and its simulator, joined by a pipe."""
+class Lab(LineLab):
+    """A driver and its simulator."""
 
     def __init__(self, *faults: Fault) -> None:
-        self.bench: Any = Bench()
-        self.clock = VirtualClock()
-        self.simulator = BioShakeSimulator(
-            SimulatorSetup("shaker", self.bench, self.clock, "nest", {}, FaultPlan(faults))
-        )
-        self.tasks: list[asyncio.Task[None]] = []
-        self.stream: PipeEnd
-        self.driver = driver_on(self.connect)
-
-    async def connect(self) -> ByteStream:
-        self.stream, theirs = pipe()
-        self.tasks.append(asyncio.create_task(self.simulator.serve(theirs)))
-        return self.stream
-
-    async def close(self) -> None:
-        await self.driver.aclose()
-        await self.driver.aclose()
-        await asyncio.gather(*self.tasks)
-
-
-def replaying(turns: tuple[Turn, ...]) -> Any:
-    async def connect() -> ByteStream:
-        return ReplayStream(turns)
-
-    return connect
-
-
-def chopped(turns: tuple[Turn, ...], size: int) -> tuple[Turn, ...]:
-    """Cut the answers into pieces."""
-    pieces: list[Turn] = []
-    for turn in turns:
-        step = size if turn.side == "<" else len(turn.data)
-        pieces += [Turn(turn.side, turn.data[i : i + step]) for i in range(0, len(turn.data), step)]
-    return tuple(pieces)
+        self.bench = Bench()
+        super().__init__("bioshake", *faults, world=self.bench)
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 1000])
 async def test_the_driver_says_exactly_what_was_recorded(transcripts: Path, size: int) -> None:
     text = (transcripts / "bioshake_shake.txt").read_text("ascii")
-    driver = driver_on(replaying(chopped(parse_transcript(text), size)))
+    driver = replaying("bioshake", chopped(parse_transcript(text), size))
 
     assert await driver.connect() == Identity("BIOSHAKE 3000-T elm", firmware="1.10.00")
     await driver.set_temperature(37.0)
@@ -123,7 +73,7 @@ async def test_the_driver_says_exactly_what_was_recorded(transcripts: Path, size
 
 async def test_a_stuck_clamp_is_named_from_the_error_list(transcripts: Path) -> None:
     text = (transcripts / "bioshake_stuck.txt").read_text("ascii")
-    driver = driver_on(replaying(parse_transcript(text)))
+    driver = replaying("bioshake", parse_transcript(text))
     await driver.connect()
     with pytest.raises(InstrumentFaultError, match="did not close") as caught:
         await driver.shake(speed_rpm=600, duration_s=30)
@@ -136,7 +86,7 @@ async def test_what_the_model_does_not_know_is_unsupported() -> None:
         Turn(">", b"getVersion\r"), Turn("<", b"1.0\r\n"), Turn(">", b"getDescription\r"),
         Turn("<", b"BIOSHAKE iQ\r\n"), Turn(">", b"setTempTarget370\r"), Turn("<", b"u -> no heater\r\n"),
     )  # fmt: skip
-    driver = driver_on(replaying(turns))
+    driver = replaying("bioshake", turns)
     await driver.connect()
     with pytest.raises(InstrumentFaultError) as caught:
         await driver.set_temperature(37.0)
@@ -173,22 +123,10 @@ async def test_the_nest_reaches_its_target_and_the_world_follows() -> None:
     await lab.close()
 
 
-@pytest.mark.parametrize(
-    ("speed_rpm", "duration_s"),
-    [(199, 1), (3001, 1), (600.5, 1), (float("nan"), 1), (float("inf"), 1), (600, 0), (600, -1),
-     (600, float("nan")), (600, float("inf"))],
-)  # fmt: skip
-async def test_what_is_out_of_range_is_refused_before_anything_is_sent(
-    speed_rpm: float, duration_s: float
-) -> None:
-    with pytest.raises(RefusedError):
-        await driver_on(replaying(())).shake(speed_rpm=speed_rpm, duration_s=duration_s)
-
-
 @pytest.mark.parametrize("temperature_c", [3.9, 70.1, -5.0, 37.05, float("nan"), float("inf")])
 async def test_a_temperature_out_of_range_is_refused(temperature_c: float) -> None:
     with pytest.raises(RefusedError):
-        await driver_on(replaying(())).set_temperature(temperature_c)
+        await replaying("bioshake", ()).set_temperature(temperature_c)
 
 
 @pytest.mark.parametrize(
@@ -240,14 +178,6 @@ async def test_a_broken_error_list_does_not_hide_the_fault() -> None:
     await lab.close()
 
 
-async def test_connecting_to_a_mute_instrument_gives_up_in_time() -> None:
-    lab = Lab(Fault("silent", times=None))
-    with pytest.raises(ReplyTimeoutError):
-        await lab.driver.connect()
-    assert lab.clock.monotonic_s() < 10
-    await lab.close()
-
-
 @pytest.mark.parametrize("at_s", [0.0, 0.1, 1.0, 2.4, 10.0, 33.0, 35.0])
 async def test_abort_returns_at_once_stops_the_nest_and_the_verb_says_so(at_s: float) -> None:
     lab = Lab()
@@ -272,22 +202,6 @@ async def test_abort_returns_at_once_stops_the_nest_and_the_verb_says_so(at_s: f
     await lab.close()
 
 
-async def test_abort_without_a_line_or_on_a_dead_one_is_harmless() -> None:
-    driver = driver_on(replaying(()))
-    await driver.abort()
-    await driver.aclose()
-    with pytest.raises(DisconnectedError):
-        await driver.read_temperature_c()
-    lab = Lab()
-    await lab.driver.connect()
-    await lab.stream.aclose()
-    await lab.driver.abort()
-    with pytest.raises(DisconnectedError):
-        await lab.driver.stop_heating()
-    assert (await lab.driver.connect()).model.startswith("BIOSHAKE")
-    await lab.close()
-
-
 @given(st.integers(40, 700))
 def test_every_tenth_of_a_degree_goes_through_unchanged(tenths: int) -> None:
     assert tenths_of(tenths / 10, (4.0, 70.0)) == tenths
@@ -306,22 +220,6 @@ def test_what_has_no_braces_is_no_error_list(line: str) -> None:
 
 
 # After a death, and after a lost answer ----------------------------------------------------------
-
-
-class Heir:
-    """The driver of a program that was started anew, and what it said."""
-
-    def __init__(self, lab: Lab) -> None:
-        self.said: list[bytes] = []
-        self._lab = lab
-        self.driver = driver_on(self._connect)
-
-    async def _connect(self) -> ByteStream:
-        return RecordingStream(await self._lab.connect(), self._record)
-
-    def _record(self, side: str, data: bytes) -> None:
-        if side == ">":
-            self.said.append(data)
 
 
 def shaken(lab: Lab, before_s: float = 0.0) -> Action:
@@ -350,37 +248,38 @@ async def test_what_still_shakes_is_left_alone_and_finished_by_the_same_action()
     shaking.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await shaking
-    heir = Heir(lab)
-    await heir.driver.observe()
-    await heir.driver.observe()
+    lab.said.clear()
+    heir = lab.heir()
+    await heir.observe()
+    await heir.observe()
 
-    verdict = await heir.driver.reconcile(action)
+    verdict = await heir.reconcile(action)
     assert (verdict.fate, verdict.remembered) == ("not_done", True)
     assert verdict.evidence["shakes"] is True
-    await heir.driver.take_over()
-    assert all(line.startswith(LOOKS) for line in heir.said)
+    await heir.take_over()
+    assert all(line.startswith(LOOKS) for line in lab.said)
     assert lab.simulator._state() == "0"
 
-    await shake_as(heir.driver)
+    await shake_as(heir)
     assert lab.clock.monotonic_s() == pytest.approx(60 + 6, abs=3)
     assert lab.simulator._state() == "3"
     assert lab.simulator._elm == "3"
     assert len(lab.bench.shaken_s) == 1
-    await heir.driver.aclose()
     await lab.close()
 
 
 async def test_a_nest_at_home_does_not_tell_another_life_whether_it_shook() -> None:
     lab = Lab()
-    heir = Heir(lab)
-    await heir.driver.observe()
+    lab.said.clear()
+    heir = lab.heir()
+    await heir.observe()
 
-    verdict = await heir.driver.reconcile(shaken(lab))
+    verdict = await heir.reconcile(shaken(lab))
 
     assert verdict.fate == "unknown"
     assert verdict.evidence["getShakeState"] == "3"
     assert verdict.evidence["getElmState"] == "3"
-    await heir.driver.aclose()
+    await heir.aclose()
 
 
 @pytest.mark.parametrize(

@@ -319,6 +319,21 @@ def test_a_time_that_cannot_be_said_is_refused(integration_s: float) -> None:
         endpoint_orders(read, Settings())
 
 
+@pytest.mark.parametrize("how", ["connect", "observe"])
+async def test_a_slow_carrier_stays_slow_after_a_power_cycle(how: str) -> None:
+    lab = yellow_lab(slow_carrier=True)
+    await lab.driver.connect()
+    await lab.driver.open_drawer()
+    await lab.stream.aclose()  # with the power goes the line, and what was set
+    lab.said.clear()
+
+    await getattr(lab.driver, how)()
+    await lab.driver.close_drawer()
+    await lab.close()
+
+    assert b"S1" in b"".join(lab.said)
+
+
 async def test_a_carrier_that_is_out_and_a_chamber_that_is_cold_are_faults() -> None:
     lab = yellow_lab(Fault("cold", times=None, data={"by_c": 4.0}))
     await lab.driver.connect()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.line_bench import Chunked, opened
 
 from platectl.domain.errors import (
     DisconnectedError,
@@ -60,25 +61,6 @@ class Manifold:
         return self.sealed
 
 
-class Chunked:
-    """Delivers what arrives in pieces of a fixed size."""
-
-    def __init__(self, stream: ByteStream, size: int) -> None:
-        self._stream, self._size, self._rest = stream, size, b""
-
-    async def send(self, data: bytes) -> None:
-        await self._stream.send(data)
-
-    async def receive(self, *, timeout_s: float | None = None) -> bytes:
-        if not self._rest:
-            self._rest = await self._stream.receive(timeout_s=timeout_s)
-        piece, self._rest = self._rest[: self._size], self._rest[self._size :]
-        return piece
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-
 class Lab:
     """A driver before a simulated pump stand, and what went over both wires."""
 
@@ -88,7 +70,7 @@ class Lab:
         self.manifold = Manifold(sealed)
         self.said: list[bytes] = []
         self.clicks: list[bytes] = []
-        self.serving: list[asyncio.Task[None]] = []
+        self.tasks: list[asyncio.Task[None]] = []
         settings = {"relay": RELAY, **values} if valve else values
         world: Any = self.manifold
         self.stand = CVC3000Simulator(
@@ -102,13 +84,12 @@ class Lab:
 
     async def _connect(self) -> ByteStream:
         ours, theirs = pipe()
-        self.serving.append(asyncio.create_task(self.stand.serve(theirs)))
-        stream: ByteStream = Chunked(ours, self._chunk) if self._chunk else ours
-        return RecordingStream(stream, self._record)
+        self.tasks.append(asyncio.create_task(self.stand.serve(theirs)))
+        return RecordingStream(Chunked(ours, self._chunk), self._record)
 
     async def _connect_relay(self) -> ByteStream:
         ours, theirs = pipe()
-        self.serving.append(asyncio.create_task(self.stand.serve_relay(theirs)))
+        self.tasks.append(asyncio.create_task(self.stand.serve_relay(theirs)))
         return RecordingStream(ours, lambda _, data: self.clicks.append(data))
 
     def _record(self, side: str, data: bytes) -> None:
@@ -118,16 +99,8 @@ class Lab:
 
 @asynccontextmanager
 async def lab(*faults: Fault, connected: bool = True, **values: Any) -> AsyncIterator[Lab]:
-    made = Lab(*faults, **values)
-    try:
-        if connected:
-            await made.subject.connect()
+    async with opened(Lab(*faults, **values), connected=connected) as made:
         yield made
-    finally:
-        await made.subject.aclose()
-        for task in made.serving:
-            task.cancel()
-        await asyncio.gather(*made.serving, return_exceptions=True)
 
 
 # Transcripts and codecs -------------------------------------------------------------------------
@@ -442,7 +415,7 @@ async def test_abort_never_raises() -> None:
 
     await CVC3000Filtration(DriverSetup("v", VirtualClock(), nobody, Settings())).abort()
     async with lab() as it:
-        for task in it.serving:
+        for task in it.tasks:
             task.cancel()
         await it.subject.aclose()
         await it.subject.abort()

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ from platectl_simulators.truth_file import default_truth
 class Bench:
     """An incubator of 42 slots with one plate in slot 12, and the telegrams it heard."""
 
-    def __init__(self, *faults: Fault) -> None:
+    def __init__(self, *faults: Fault, **settings: Any) -> None:
         plate = LabwareKind.model_validate({"role": "plate"})
         self.world = World(default_truth(), VirtualClock(), catalogue={"plate": plate})
         slots = {str(n): f"c.{n}" for n in range(1, 43)}
@@ -46,12 +47,17 @@ class Bench:
             self.world.add_position(name)
         self.world.add_labware("P", "plate", "c.12")
         setup = SimulatorSetup(
-            "c", self.world, VirtualClock(), "station", {"slots": slots}, FaultPlan(faults)
+            "c",
+            self.world,
+            VirtualClock(),
+            "station",
+            {**settings, "slots": slots},
+            FaultPlan(faults),
         )
         self.simulator = CytomatSimulator(setup)
         self.tasks: list[asyncio.Task[None]] = []
         self.said: list[bytes] = []
-        self.subject = Cytomat(DriverSetup("c", VirtualClock(), self.open, Settings()))
+        self.subject = Cytomat(DriverSetup("c", VirtualClock(), self.open, Settings(**settings)))
 
     async def open(self) -> ByteStream:
         ours, theirs = pipe()
@@ -132,24 +138,66 @@ async def test_climate_is_read_and_temperature_set() -> None:
 
 
 @pytest.mark.parametrize("code", ["01", "02"])
-async def test_a_spurious_refusal_is_told_once_more(code: str) -> None:
-    async with bench(Fault("spurious", data={"code": code})) as it:
+@pytest.mark.parametrize("after", range(8))
+async def test_refusals_of_a_healthy_unit_change_nothing(code: str, after: int) -> None:
+    async with bench(Fault("spurious", after=after, times=9, data={"code": code})) as it:
         await it.subject.fetch(12)
         assert it.world.position_of("P") == "station"
-        assert len(it.moves()) == 2
+        await it.subject.set_temperature(36.0)
+        climate = await it.subject.read_climate()
+        assert (climate.temperature_c, climate.co2_percent) == (36.0, 5.0)
 
 
-async def test_a_second_refusal_is_a_fault() -> None:
-    async with bench(Fault("spurious", times=2)) as it:
+async def test_a_move_that_is_refused_ten_times_is_a_fault() -> None:
+    async with bench(Fault("refused", times=None)) as it:
         with pytest.raises(InstrumentFaultError, match="busy"):
             await it.subject.fetch(12)
-        assert len(it.moves()) == 2
+        assert len(it.moves()) == 10
         assert it.world.position_of("P") == "c.12"
+
+
+async def test_a_line_that_refuses_every_query_is_damaged() -> None:
+    it = Bench(Fault("spurious", times=None))
+
+    with pytest.raises(MalformedReplyError, match="ch:bs was refused"):
+        await it.subject.connect()
+    await it.subject.aclose()
+    await asyncio.gather(*it.tasks)
+
+
+async def test_a_2c425_is_told_stacker_and_level() -> None:
+    it = Bench(model="c2c_425", stackers=(10, 32))
+
+    await it.subject.connect()
+    await it.subject.fetch(12)
+    with pytest.raises(RefusedError):
+        await it.subject.store(43)
+    await it.subject.store(10)
+
+    assert it.moves() == [b"mv:st 01 01\r", b"mv:ts 00 09\r"]
+    assert it.world.position_of("P") == "c.10"
+    await it.subject.aclose()
+    await asyncio.gather(*it.tasks)
+
+
+def test_a_2c425_needs_its_stackers() -> None:
+    with pytest.raises(ValueError, match="levels of its stackers"):
+        Settings(model="c2c_425")
+
+
+async def test_the_end_of_a_telegram_can_be_that_of_the_other_client() -> None:
+    it = Bench(line_end="crlf")
+
+    await it.subject.connect()
+
+    assert it.said == [b"ch:bs\r\n"]
+    await it.subject.aclose()
+    await asyncio.gather(*it.tasks)
 
 
 @pytest.mark.parametrize("code", sorted(set(REFUSALS) - {"01", "02"}))
 async def test_every_refusal_is_named_and_not_repeated(code: str) -> None:
-    async with bench(Fault("spurious", data={"code": code})) as it:
+    async with bench(Fault("refused", data={"code": code})) as it:
         with pytest.raises(InstrumentFaultError, match=REFUSALS[code]) as caught:
             await it.subject.fetch(12)
         assert caught.value.code == code
@@ -340,11 +388,9 @@ async def test_after_a_lost_answer_the_plate_tells(kind: str, after: int, fate: 
         assert ("sent" in verdict.evidence) is (after == 1)
 
 
-async def test_a_question_that_runs_into_half_a_telegram_is_damage_and_no_fault() -> None:
+async def test_a_question_that_runs_into_half_a_telegram_is_asked_again() -> None:
     async with bench() as it:
         await it.subject._line.link._stream.send(b"mv:st")
-        with pytest.raises(MalformedReplyError, match="ch:bs was refused"):
-            await it.subject.reconcile(action("fetch", slot=12))
 
         assert (await it.subject.reconcile(action("fetch", slot=12))).fate == "not_done"
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.line_bench import Chunked, opened
 
 from platectl.domain.errors import (
     InstrumentFaultError,
@@ -54,47 +55,21 @@ class Bench:
         setup = SimulatorSetup("w", self.world, VirtualClock(), "nest", settings, FaultPlan(faults))
         self.simulator = EL406Simulator(setup)
         self.tasks: list[asyncio.Task[None]] = []
+        self.said: list[tuple[str, bytes]] = []
         self.chunk = chunk
         self.subject = EL406(DriverSetup("w", VirtualClock(), self.open, Settings()))
 
     async def open(self) -> ByteStream:
         ours, theirs = pipe()
         self.tasks.append(asyncio.create_task(self.simulator.serve(theirs)))
-        return Chunked(ours, self.chunk) if self.chunk else ours
-
-
-class Chunked:
-    """Delivers what comes in small pieces."""
-
-    def __init__(self, inner: ByteStream, size: int) -> None:
-        self.inner, self.size, self.rest = inner, size, b""
-
-    async def send(self, data: bytes) -> None:
-        await self.inner.send(data)
-
-    async def receive(self, *, timeout_s: float | None = None) -> bytes:
-        if not self.rest:
-            self.rest = await self.inner.receive(timeout_s=timeout_s)
-        piece, self.rest = self.rest[: self.size], self.rest[self.size :]
-        return piece
-
-    async def aclose(self) -> None:
-        await self.inner.aclose()
+        stream = RecordingStream(ours, lambda side, data: self.said.append((side, data)))
+        return Chunked(stream, self.chunk)
 
 
 @asynccontextmanager
 async def bench(*faults: Fault, connected: bool = True, **settings: Any) -> AsyncIterator[Bench]:
-    made = Bench(*faults, **settings)
-    try:
-        if connected:
-            await made.subject.connect()
+    async with opened(Bench(*faults, **settings), connected=connected) as made:
         yield made
-    finally:
-        await made.subject.aclose()
-        await made.subject.aclose()
-        for task in made.tasks:
-            task.cancel()
-        await asyncio.gather(*made.tasks, return_exceptions=True)
 
 
 async def wash(it: Bench, cycles: int = 2) -> None:
@@ -261,6 +236,37 @@ async def test_what_cannot_be_done_is_refused_before_anything_is_sent() -> None:
             await it.subject.dispense(buffer="E", volume_ul=100, flow=5)
         with pytest.raises(RefusedError, match="uL"):
             await it.subject.dispense(buffer="A", volume_ul=5, flow=5)
+
+
+WASH = {"buffer": "A", "cycles": 2, "volume_ul": 100.0, "aspirate_height_mm": 0.3, "rate": 2, "flow": 5,
+        "final_aspirate": True}  # fmt: skip
+DISPENSE = {"buffer": "A", "volume_ul": 100.0, "flow": 5}
+
+
+@pytest.mark.parametrize(
+    ("verb", "how", "wrong"),
+    [
+        *(("aspirate", {"height_mm": 0.3, "rate": 2}, {"rate": rate}) for rate in (0, 6, -1, 256, 2.5)),
+        ("aspirate", {"height_mm": 0.3, "rate": 2}, {"height_mm": 0.25}),
+        *(("dispense", DISPENSE, {"flow": flow}) for flow in (0, 1, 2, 12, 256, -1)),
+        *(("dispense", DISPENSE, {"volume_ul": volume}) for volume in (99.5, 3001, float("nan"))),
+        *(("wash", WASH, wrong) for wrong in (
+            {"cycles": 0}, {"cycles": 251}, {"rate": 6}, {"flow": 2}, {"volume_ul": 30.4}, {"buffer": "AB"},
+        )),
+        *(("prime", {"buffer": "A", "volume_ml": 10.0}, {"volume_ml": volume}) for volume in (4, 5.5, 1000)),
+        *(("filter_plate", {}, {"hold_s": hold_s}) for hold_s in (4, 45.5, float("inf"))),
+    ],
+)  # fmt: skip
+async def test_what_a_byte_cannot_say_is_refused_and_not_rounded(
+    verb: str, how: dict[str, Any], wrong: dict[str, Any]
+) -> None:
+    async with bench(filtration=True) as it:
+        said = len(it.said)
+
+        with pytest.raises(RefusedError):
+            await getattr(it.subject, verb)(**how | wrong)
+
+        assert len(it.said) == said
 
 
 async def test_an_abort_stops_the_step() -> None:

@@ -14,7 +14,6 @@ from tests.line_bench import action, recorded
 from platectl.conformance.journal import Journal
 from platectl.domain.errors import (
     DisconnectedError,
-    InstrumentFaultError,
     MalformedReplyError,
     RefusedError,
     ReplyTimeoutError,
@@ -439,13 +438,3 @@ async def test_after_a_restart_an_export_that_is_there_is_collected(tmp_path: Pa
 
     assert (before.fate, before.remembered, after.fate) == ("not_done", True, "done")
     assert other.fate == "unknown"
-
-
-async def test_waiting_can_be_given_up(tmp_path: Path) -> None:
-    subject = collector("envision_csv", tmp_path)
-    counting = asyncio.create_task(subject.count(title=TITLE, wells=["A1"], count_s=1.0))
-    await asyncio.sleep(10)
-
-    await subject.abort()
-    with pytest.raises(InstrumentFaultError, match="given up"):
-        await counting

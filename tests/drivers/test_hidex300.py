@@ -17,11 +17,9 @@ from tests.line_bench import recorded
 
 from platectl.domain.errors import (
     DisconnectedError,
-    InstrumentFaultError,
     MalformedReplyError,
     RefusedError,
     ReplyTimeoutError,
-    UserInputError,
 )
 from platectl.hal.counting import Counter, CountReading
 from platectl.hal.instrument import DriverSetup
@@ -406,20 +404,6 @@ async def test_no_counts_at_all_is_still_a_reading(tmp_path: Path) -> None:
     assert all(reading.counts < 100 for reading in readings)
 
 
-async def test_abort_ends_the_waiting(tmp_path: Path) -> None:
-    subject = driver(tmp_path)
-    waiting = asyncio.create_task(count(subject))
-    await asyncio.sleep(100)
-
-    await subject.abort()
-
-    with pytest.raises(InstrumentFaultError, match="given up") as caught:
-        await waiting
-    assert caught.value.code == "aborted"
-    await subject.aclose()
-    await subject.aclose()
-
-
 async def test_a_share_that_is_away_for_a_while_is_waited_for(tmp_path: Path) -> None:
     folder, away = tmp_path / "share", tmp_path / "away"
     folder.mkdir()
@@ -431,20 +415,6 @@ async def test_a_share_that_is_away_for_a_while_is_waited_for(tmp_path: Path) ->
         away.rename(folder)
 
         assert len(await waiting) == 4
-
-
-async def test_a_folder_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
-    with pytest.raises(DisconnectedError, match="cannot read"):
-        await driver(tmp_path / "nowhere").connect()
-    with pytest.raises(UserInputError, match="drop:FOLDER"):
-        await driver(None).connect()
-    assert (await driver(tmp_path).connect()).model == "Hidex 300 SL"
-
-
-@pytest.mark.parametrize("title", ["", " P1", "P1\n", "Größe"])
-async def test_titles_that_cannot_stand_in_a_file_are_refused(tmp_path: Path, title: str) -> None:
-    with pytest.raises(RefusedError, match="title"):
-        await driver(tmp_path).count(title=title, wells=["A1"], count_s=60)
 
 
 async def test_wells_are_asked_for_once(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.drivers.test_hidex300 import PLATE, TITLE, count, counting
 from tests.drivers.test_hidex300 import driver as driver_of
-from tests.drivers.test_hidex_sense import lab
+from tests.drivers.test_hidex_sense import COLUMNS, lab
 
 from platectl.domain.errors import DisconnectedError, InstrumentFaultError, LinkError
 from platectl.hal.instrument import DriverSetup
@@ -62,7 +62,9 @@ async def test_an_assay_under_way_is_left_alone_and_the_next_count_waits_for_it(
         await asyncio.sleep(60)
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
-        setup = DriverSetup("counter", VirtualClock(), subject._link._connect, Settings())
+        setup = DriverSetup(
+            "counter", VirtualClock(), subject._link._connect, Settings(columns=COLUMNS)
+        )
         heir = HidexSense(setup)
         said.clear()
 

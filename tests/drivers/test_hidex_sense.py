@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.line_bench import Chunked
 
 from platectl.domain.errors import (
     DisconnectedError,
@@ -41,6 +42,9 @@ from platectl_simulators.hidex_sense import HidexSenseSimulator
 PLATE = tuple(f"{row}{column}" for row in "ABCDEFGH" for column in range(1, 13))
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 REL = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+COLUMNS = Columns(
+    plate="Plate", well="Well", count_s="Time", cpm="CPM", counts="Counts", ended_at="EndTime"
+)
 HEAD = ["Plate", "Well", "Time", "CPM", "Counts", "EndTime"]
 ROW = ["P1", "A1", "120", "1500.5", "3001", "05/01/2026 18:34:00"]
 
@@ -84,7 +88,7 @@ def asked(**values: Any) -> Asked:
 
 
 def test_a_workbook_becomes_readings() -> None:
-    (reading,) = parse_workbook(workbook([HEAD, ROW]), "x.xlsx", Columns(), asked())
+    (reading,) = parse_workbook(workbook([HEAD, ROW]), "x.xlsx", COLUMNS, asked())
 
     assert (reading.well, reading.cpm, reading.counts, reading.live_s) == ("A1", 1500.5, 3001, 120)
     assert reading.ended_at == "2026-01-05T18:34:00"
@@ -94,7 +98,7 @@ def test_a_workbook_becomes_readings() -> None:
 def test_wells_that_were_not_asked_for_are_left_out() -> None:
     other = [*ROW[:1], "B01", *ROW[2:]]
 
-    readings = parse_workbook(workbook([HEAD, other, ROW]), "x", Columns(), asked())
+    readings = parse_workbook(workbook([HEAD, other, ROW]), "x", COLUMNS, asked())
 
     assert [reading.well for reading in readings] == ["A1"]
 
@@ -132,7 +136,7 @@ def test_a_workbook_that_does_not_answer_the_question_is_refused(
     rows: list[list[str]], values: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(MalformedReplyError, match=message):
-        parse_workbook(workbook(rows), "x", Columns(), asked(**values))
+        parse_workbook(workbook(rows), "x", COLUMNS, asked(**values))
 
 
 def sheet(cells: str) -> dict[str, str]:
@@ -234,10 +238,11 @@ async def lab(
     async def connect() -> ByteStream:
         ours, theirs = pipe()
         serving.append(asyncio.create_task(counter.serve(theirs)))
-        stream: ByteStream = Chunked(ours, chunk) if chunk else ours
-        return RecordingStream(stream, lambda side, data: said.append((side, data)))
+        return RecordingStream(Chunked(ours, chunk), lambda side, data: said.append((side, data)))
 
-    subject = HidexSense(DriverSetup("counter", VirtualClock(), connect, Settings(**values)))
+    subject = HidexSense(
+        DriverSetup("counter", VirtualClock(), connect, Settings(**{"columns": COLUMNS, **values}))
+    )
     try:
         yield subject, counter, said
     finally:
@@ -245,25 +250,6 @@ async def lab(
         for task in serving:
             task.cancel()
         await asyncio.gather(*serving, return_exceptions=True)
-
-
-class Chunked:
-    """Delivers what arrives in pieces of a fixed size."""
-
-    def __init__(self, stream: ByteStream, size: int) -> None:
-        self._stream, self._size, self._rest = stream, size, b""
-
-    async def send(self, data: bytes) -> None:
-        await self._stream.send(data)
-
-    async def receive(self, *, timeout_s: float | None = None) -> bytes:
-        if not self._rest:
-            self._rest = await self._stream.receive(timeout_s=timeout_s)
-        piece, self._rest = self._rest[: self._size], self._rest[self._size :]
-        return piece
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
 
 
 async def count(subject: HidexSense, count_s: float = 120.0) -> Any:
@@ -281,6 +267,15 @@ def test_the_driver_satisfies_the_interface() -> None:
     subject: Counter = HidexSense(DriverSetup("c", VirtualClock(), nobody, Settings()))
 
     assert subject.features.detectors == 6
+
+
+async def test_without_the_columns_of_its_workbook_nothing_is_counted() -> None:
+    async with lab(columns=None) as (subject, _, said):
+        await subject.connect()
+        with pytest.raises(RefusedError, match=r"settings\.columns"):
+            await count(subject)
+
+        assert runs(said) == 0
 
 
 @pytest.mark.parametrize(("detectors", "minutes"), [(6, 34), (12, 17)])
@@ -422,7 +417,9 @@ async def test_the_driver_says_exactly_what_was_recorded(transcripts: Path, stor
         return stream
 
     subject = HidexSense(
-        DriverSetup("counter", VirtualClock(), connect, Settings(clock_slack_s=600))
+        DriverSetup(
+            "counter", VirtualClock(), connect, Settings(clock_slack_s=600, columns=COLUMNS)
+        )
     )
     await subject.connect()
     if story == "two_wells":

@@ -291,18 +291,6 @@ async def test_after_a_death_a_plate_that_arrives_is_told_by_the_sensor() -> Non
     await lab.close()
 
 
-async def test_abort_and_a_line_that_is_gone_are_harmless() -> None:
-    lab = stored_lab()
-    await lab.driver.abort()
-    with pytest.raises(DisconnectedError):
-        await lab.driver.read_climate()
-    await lab.driver.connect()
-    await lab.stream.aclose()
-
-    assert (await lab.driver.observe()).model == "Liconic STX"
-    await lab.close()
-
-
 @pytest.mark.parametrize("answer", ["", "2", "01", " 1", "OK", "E6", "1_0"])
 async def test_only_0_and_1_are_flags(answer: str) -> None:
     driver = replaying("liconic", [*OPEN[:3], Turn("<", f"{answer}\r\n".encode())])

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.line_bench import LineLab, chopped, driver_on, replaying
 
 from platectl.domain.errors import (
     InstrumentFaultError,
@@ -21,25 +22,17 @@ from platectl.domain.errors import (
     RefusedError,
     ReplyTimeoutError,
 )
-from platectl.domain.transcript import Turn, parse_transcript
-from platectl.hal.instrument import DriverSetup, Identity
+from platectl.domain.transcript import parse_transcript
+from platectl.hal.instrument import Identity
 from platectl.hal.recovery import ACTION_ID, Action
-from platectl.hal.stream import ByteStream
-from platectl.simkit.faults import Fault, FaultPlan
-from platectl.simkit.pipe import PipeEnd, pipe
-from platectl.simkit.simulator import SimulatorSetup
-from platectl.simkit.virtual_time import VirtualClock
-from platectl.transport.record import RecordingStream
-from platectl.transport.replay import ReplayStream
+from platectl.simkit.faults import Fault
 from platectl_drivers.multidrop_combi import (
-    MultidropCombi,
     Settings,
     parse_end,
     parse_version,
     tenths,
     volume_commands,
 )
-from platectl_simulators.multidrop_combi import MultidropCombiSimulator
 
 WHOLE = dict.fromkeys(range(1, 13), 25.0)
 
@@ -61,77 +54,26 @@ class Bench:
         self.filled.append((instrument, position, dict(volumes_ul)))
 
 
-class Lab:
-    """A driver and its simulator, joined by a pipe."""
+class Lab(LineLab):
+    """A driver and its simulator."""
 
     def __init__(self, *faults: Fault, **settings: Any) -> None:
-        self.bench: Any = Bench()
-        plan = FaultPlan(faults)
-        self.clock = VirtualClock()
-        self.simulator = MultidropCombiSimulator(
-            SimulatorSetup("combi", self.bench, self.clock, "nest", {}, plan)
-        )
-        self.tasks: list[asyncio.Task[None]] = []
-        self.said: list[bytes] = []
-        self.driver = driver_on(self.connect, **settings)
+        self.bench = Bench()
+        super().__init__("multidrop_combi", *faults, world=self.bench, **settings)
 
-    async def connect(self) -> ByteStream:
-        ours, theirs = pipe()
-        self.tasks.append(asyncio.create_task(self.simulator.serve(theirs)))
-        return ours
-
-    async def listened(self) -> ByteStream:
-        return RecordingStream(await self.connect(), self._record)
-
-    def _record(self, side: str, data: bytes) -> None:
-        if side == ">":
-            self.said.append(data)
-
-    async def killed(self, verb: asyncio.Task[None]) -> MultidropCombi:
+    async def killed(self, verb: asyncio.Task[None]) -> Any:
         """Cut the line of the driver in mid-verb; return its successor's driver."""
-        assert self.driver._link is not None
         await self.driver._link.aclose()
         with contextlib.suppress(LinkError):
             await verb
-        return driver_on(self.listened)
-
-    async def close(self) -> None:
-        await self.driver.aclose()
-        await self.driver.aclose()
-        await asyncio.gather(*self.tasks)
-
-
-def driver_on(connect: Any, **settings: Any) -> MultidropCombi:
-    return MultidropCombi(
-        DriverSetup(
-            name="combi",
-            clock=VirtualClock(),
-            open_stream=connect,
-            settings=MultidropCombi.Settings(**settings),
-        )
-    )
-
-
-def replaying(turns: tuple[Turn, ...]) -> Any:
-    async def connect() -> ByteStream:
-        return ReplayStream(turns)
-
-    return connect
-
-
-def chopped(turns: tuple[Turn, ...], size: int) -> tuple[Turn, ...]:
-    """Cut the answers into pieces."""
-    pieces: list[Turn] = []
-    for turn in turns:
-        step = size if turn.side == "<" else len(turn.data)
-        pieces += [Turn(turn.side, turn.data[i : i + step]) for i in range(0, len(turn.data), step)]
-    return tuple(pieces)
+        self.said.clear()
+        return self.heir()
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 1000])
 async def test_the_driver_says_exactly_what_was_recorded(transcripts: Path, size: int) -> None:
     text = (transcripts / "multidrop_combi_two_columns.txt").read_text("ascii")
-    driver = driver_on(replaying(chopped(parse_transcript(text), size)), speed_percent=80)
+    driver = replaying("multidrop_combi", chopped(parse_transcript(text), size), speed_percent=80)
 
     assert await driver.connect() == Identity("Multidrop Combi", "836-4191", "2.00.29")
     await driver.prime(volume_ul=500)
@@ -144,7 +86,7 @@ async def test_a_standing_error_is_acknowledged_and_dry_tubing_is_said_plainly(
     transcripts: Path,
 ) -> None:
     text = (transcripts / "multidrop_combi_not_primed.txt").read_text("ascii")
-    driver = driver_on(replaying(parse_transcript(text)))
+    driver = replaying("multidrop_combi", parse_transcript(text))
 
     await driver.connect()
     with pytest.raises(InstrumentFaultError, match="not primed") as caught:
@@ -162,7 +104,7 @@ async def test_columns_are_filled_one_after_another() -> None:
     await lab.driver.dispense_columns({3: 25.0, 1: 200.0}, height_mm=14.4)
 
     assert lab.bench.primed_ul == [800.0]
-    assert lab.bench.filled == [("combi", "nest", {1: 200.0}), ("combi", "nest", {3: 25.0})]
+    assert lab.bench.filled == [("it", "spot", {1: 200.0}), ("it", "spot", {3: 25.0})]
     assert 2.4 <= lab.clock.monotonic_s() - before_s < 4
     await lab.close()
 
@@ -176,7 +118,7 @@ async def test_columns_of_an_earlier_stroke_are_not_filled_again() -> None:
 
     await lab.driver.dispense_columns({2: 30.0}, height_mm=14.4)
 
-    assert lab.bench.filled == [("combi", "nest", {2: 30.0})]
+    assert lab.bench.filled == [("it", "spot", {2: 30.0})]
     await lab.close()
 
 
@@ -198,7 +140,7 @@ async def test_columns_of_an_earlier_stroke_are_not_filled_again() -> None:
 async def test_what_is_out_of_range_is_refused_before_anything_is_sent(
     volumes_ul: dict[int, float], height_mm: float
 ) -> None:
-    driver = driver_on(replaying(()))
+    driver = replaying("multidrop_combi", ())
 
     with pytest.raises(RefusedError):
         await driver.dispense_columns(volumes_ul, height_mm=height_mm)
@@ -207,7 +149,7 @@ async def test_what_is_out_of_range_is_refused_before_anything_is_sent(
 @pytest.mark.parametrize("volume_ul", [0.0, -5.0, 500.05, 10001.0, float("nan"), float("inf")])
 async def test_priming_out_of_range_is_refused(volume_ul: float) -> None:
     with pytest.raises(RefusedError):
-        await driver_on(replaying(())).prime(volume_ul=volume_ul)
+        await replaying("multidrop_combi", ()).prime(volume_ul=volume_ul)
 
 
 @pytest.mark.parametrize(("fault", "code"), [("not_primed", "14"), ("shield_open", "16")])
@@ -259,7 +201,7 @@ async def test_a_broken_answer_to_the_stroke_is_in_doubt_and_never_sent_again(
     assert lab.clock.monotonic_s() - before_s < 130
     assert len(lab.bench.filled) == (0 if kind == "silent" else 12)
     await lab.driver.dispense_columns({1: 10.0}, height_mm=14.4)
-    assert lab.bench.filled[-1] == ("combi", "nest", {1: 10.0})
+    assert lab.bench.filled[-1] == ("it", "spot", {1: 10.0})
     await lab.close()
 
 
@@ -283,14 +225,6 @@ async def test_a_late_end_is_not_taken_for_the_end_of_the_next_stroke() -> None:
 async def test_connecting_survives_one_broken_answer(kind: str) -> None:
     lab = Lab(Fault(kind))
     assert (await lab.driver.connect()).firmware == "2.00.29"
-    await lab.close()
-
-
-async def test_connecting_to_a_mute_instrument_gives_up() -> None:
-    lab = Lab(Fault("silent", times=None))
-    with pytest.raises(ReplyTimeoutError):
-        await lab.driver.connect()
-    assert lab.clock.monotonic_s() < 20
     await lab.close()
 
 
@@ -328,24 +262,12 @@ async def test_after_an_abort_that_nobody_answers_the_stroke_does_not_wait_its_f
     await lab.close()
 
 
-async def test_abort_is_harmless_when_nothing_is_connected() -> None:
-    driver = driver_on(replaying(()))
-    await driver.abort()
-    await driver.aclose()
-
-
-async def test_abort_never_raises_on_a_dead_line() -> None:
-    lab = Lab()
-    await lab.driver.connect()
-    assert isinstance(lab.driver._stream, PipeEnd)
-    await lab.driver._stream.aclose()
-    await lab.driver.abort()
-    await lab.close()
-
-
 def test_the_cassette_limits_the_volumes() -> None:
-    assert driver_on(None, cassette=1).volume_range_ul == (0.5, 50.0)
-    assert driver_on(None, cassette=2, max_ul=100).volume_range_ul == (0.5, 100.0)
+    assert driver_on("multidrop_combi", None, cassette=1).volume_range_ul == (0.5, 50.0)
+    assert driver_on("multidrop_combi", None, cassette=2, max_ul=100).volume_range_ul == (
+        0.5,
+        100.0,
+    )
     with pytest.raises(ValidationError):
         Settings(cassette=1, max_ul=100)
 
@@ -431,7 +353,6 @@ async def test_another_life_waits_for_the_stroke_and_cannot_say_what_became_of_i
     assert lab.said == [b"VER\r"]
     assert (await heir.take_over()).firmware == "2.00.29"
     await heir.dispense_columns({1: 10.0}, height_mm=14.4)
-    await heir.aclose()
     await lab.close()
 
 
@@ -506,7 +427,7 @@ async def test_a_mute_instrument_says_nothing_of_an_action() -> None:
 
 async def test_a_standing_error_is_told_and_not_acknowledged() -> None:
     lab = Lab(Fault("standing_error"))
-    heir = driver_on(lab.listened)
+    heir = lab.heir()
     await heir.observe()
 
     verdict = await heir.reconcile(STROKED)
@@ -516,5 +437,4 @@ async def test_a_standing_error_is_told_and_not_acknowledged() -> None:
     assert b"EAK\r" not in lab.said
     await heir.take_over()
     assert lab.said.count(b"EAK\r") == 1
-    await heir.aclose()
     await lab.close()

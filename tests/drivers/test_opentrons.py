@@ -17,6 +17,7 @@ from platectl.domain.errors import (
     MalformedReplyError,
     RefusedError,
     ReplyTimeoutError,
+    UserInputError,
 )
 from platectl.hal.instrument import DriverSetup
 from platectl.hal.liquids import DeckItem, LiquidHandler
@@ -556,3 +557,14 @@ async def test_an_eight_channel_pipette_on_an_ot2_uses_a_column() -> None:
         await there.subject.pick_up_tips("t", "A3")
         assert [n for what, _, n, _ in there.world.done if what == "pick_up"] == [8, 1]
         assert b"fixedTrash" in there.said
+        assert b'"primaryNozzle":"H1"' in there.said
+
+
+async def test_a_corner_that_the_head_does_not_have_is_refused() -> None:
+    ot2 = {"robot_type": "ot2", "pipette_name": "p300_multi_gen2"}
+
+    with pytest.raises(
+        UserInputError, match="p300_multi_gen2 has no corner 'H12' for single; there is A1, H1"
+    ):
+        async with lab(ready=False, **ot2, primary_nozzles={"single": "H12"}):
+            pass

@@ -15,7 +15,6 @@ from platectl.domain.errors import (
     InstrumentFaultError,
     LinkError,
     MalformedReplyError,
-    RefusedError,
 )
 from platectl.domain.transcript import Turn
 from platectl.hal.recovery import Action
@@ -76,20 +75,6 @@ async def test_a_slow_command_is_followed_and_posted_once() -> None:
     assert len(posted) == 4
     assert any(said.startswith(b"GET /commands/command-1 ") for said in lab.said)
     await lab.close()
-
-
-@pytest.mark.parametrize(
-    ("speed_rpm", "duration_s"), [(199, 1), (3001, 1), (600.5, 1), (float("nan"), 1), (600, 0), (600, float("inf"))]
-)  # fmt: skip
-async def test_what_is_out_of_range_is_refused_before_anything_is_sent(
-    speed_rpm: float, duration_s: float
-) -> None:
-    driver = replaying(NAME, ())
-
-    with pytest.raises(RefusedError):
-        await driver.shake(speed_rpm=speed_rpm, duration_s=duration_s)
-    with pytest.raises(RefusedError):
-        await driver.set_temperature(36.9)
 
 
 async def test_a_latch_in_the_way_of_an_arm_refuses_the_connection_but_not_a_look() -> None:

@@ -120,18 +120,6 @@ async def test_a_latch_in_the_way_of_an_arm_refuses_the_connection_but_not_a_loo
     await lab.close()
 
 
-@pytest.mark.parametrize(
-    ("speed_rpm", "duration_s"),
-    [(199, 1), (3001, 1), (600.5, 1), (float("nan"), 1), (float("inf"), 1), (600, 0), (600, -1),
-     (600, float("nan")), (600, float("inf"))],
-)  # fmt: skip
-async def test_what_is_out_of_range_is_refused_before_anything_is_sent(
-    speed_rpm: float, duration_s: float
-) -> None:
-    with pytest.raises(RefusedError):
-        await replaying(NAME, ()).shake(speed_rpm=speed_rpm, duration_s=duration_s)
-
-
 @pytest.mark.parametrize("temperature_c", [36.9, 95.1, 40.001, float("nan"), float("inf")])
 async def test_a_temperature_out_of_range_is_refused(temperature_c: float) -> None:
     with pytest.raises(RefusedError):
@@ -234,16 +222,6 @@ async def test_one_broken_answer_is_told_as_such_and_never_taken_for_the_next(
     await lab.close()
 
 
-async def test_connecting_to_a_mute_module_gives_up_in_time() -> None:
-    lab = LineLab(NAME, Fault("silent", times=None))
-
-    with pytest.raises(ReplyTimeoutError):
-        await lab.driver.connect()
-
-    assert lab.clock.monotonic_s() < 10
-    await lab.close()
-
-
 @pytest.mark.parametrize("at_s", [0.0, 0.1, 1.9, 2.4, 10.0, 28.5, 31.5])
 async def test_abort_returns_at_once_stops_the_nest_and_the_verb_says_so(at_s: float) -> None:
     lab = LineLab(NAME)
@@ -263,23 +241,6 @@ async def test_abort_returns_at_once_stops_the_nest_and_the_verb_says_so(at_s: f
     verdict = await lab.driver.reconcile(shaken(lab))
     assert verdict.fate in {"unknown", "not_done"}
     await lab.driver.shake(**SHAKE)
-    await lab.close()
-
-
-async def test_abort_without_a_line_or_on_a_dead_one_is_harmless() -> None:
-    driver = replaying(NAME, ())
-    await driver.abort()
-    await driver.aclose()
-    with pytest.raises(DisconnectedError):
-        await driver.read_temperature_c()
-    lab = LineLab(NAME)
-    await lab.driver.connect()
-    await lab.stream.aclose()
-
-    await lab.driver.abort()
-
-    with pytest.raises(DisconnectedError):
-        await lab.driver.stop_heating()
     await lab.close()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.line_bench import LineLab, chopped, recorded, replaying
 
 from platectl.domain.errors import (
     InstrumentFaultError,
@@ -18,24 +19,15 @@ from platectl.domain.errors import (
     RefusedError,
     ReplyTimeoutError,
 )
-from platectl.domain.transcript import Turn, parse_transcript
-from platectl.hal.instrument import DriverSetup
+from platectl.domain.transcript import Turn
 from platectl.hal.recovery import ACTION_ID, Action
-from platectl.hal.stream import ByteStream
-from platectl.simkit.faults import Fault, FaultPlan
-from platectl.simkit.pipe import PipeEnd, pipe
-from platectl.simkit.simulator import SimulatorSetup
-from platectl.simkit.virtual_time import VirtualClock
-from platectl.transport.record import RecordingStream
-from platectl.transport.replay import ReplayStream
+from platectl.simkit.faults import Fault
 from platectl_drivers.opentrons_vacuum import (
-    OpentronsVacuum,
     parse_answer,
     parse_error,
     parse_identity,
     parse_state,
 )
-from platectl_simulators.opentrons_vacuum import OpentronsVacuumSimulator
 
 
 class Bench:
@@ -54,62 +46,21 @@ class Bench:
         return self.sealed
 
 
-class Lab:
-    """A driver and its simulator, joined by a pipe."""
+class Lab(LineLab):
+    """A driver and its simulator."""
 
     def __init__(self, *faults: Fault, sealed: float = 1.0, **settings: Any) -> None:
-        self.bench: Any = Bench(sealed)
-        self.clock = VirtualClock()
-        self.simulator = OpentronsVacuumSimulator(
-            SimulatorSetup("manifold", self.bench, self.clock, "flex.D1", {}, FaultPlan(faults))
-        )
-        self.tasks: list[asyncio.Task[None]] = []
-        self.theirs: list[PipeEnd] = []
-        self.driver = driver_on(self.connect, **settings)
-
-    async def connect(self) -> ByteStream:
-        ours, theirs = pipe()
-        self.theirs.append(theirs)
-        self.tasks.append(asyncio.create_task(self.simulator.serve(theirs)))
-        return ours
-
-    async def close(self) -> None:
-        await self.driver.aclose()
-        await self.driver.aclose()
-        await asyncio.gather(*self.tasks)
-
-
-def driver_on(connect: Any, **settings: Any) -> OpentronsVacuum:
-    return OpentronsVacuum(
-        DriverSetup(
-            name="manifold",
-            clock=VirtualClock(),
-            open_stream=connect,
-            settings=OpentronsVacuum.Settings(**settings),
-        )
-    )
-
-
-def replaying(turns: tuple[Turn, ...], size: int = 1000) -> Any:
-    """Play a recording with its answers in pieces."""
-    pieces: list[Turn] = []
-    for turn in turns:
-        step = size if turn.side == "<" else len(turn.data)
-        pieces += [Turn(turn.side, turn.data[i : i + step]) for i in range(0, len(turn.data), step)]
-
-    async def connect() -> ByteStream:
-        return ReplayStream(pieces)
-
-    return connect
-
-
-def recorded(transcripts: Path, story: str) -> tuple[Turn, ...]:
-    return parse_transcript((transcripts / f"opentrons_vacuum_{story}.txt").read_text("ascii"))
+        self.bench = Bench(sealed)
+        super().__init__("opentrons_vacuum", *faults, world=self.bench, **settings)
 
 
 @pytest.mark.parametrize("size", [1, 3, 7, 1000])
 async def test_the_driver_says_exactly_what_was_recorded(transcripts: Path, size: int) -> None:
-    driver = driver_on(replaying(recorded(transcripts, "filtration"), size), poll_s=2)
+    driver = replaying(
+        "opentrons_vacuum",
+        chopped(recorded(transcripts, "opentrons_vacuum_filtration"), size),
+        poll_s=2,
+    )
 
     identity = await driver.connect()
     lowest_mbar = await driver.apply_vacuum(gauge_mbar=-300, hold_s=2)
@@ -123,7 +74,9 @@ async def test_the_driver_says_exactly_what_was_recorded(transcripts: Path, size
 async def test_a_fault_line_between_two_verbs_is_raised_after_switching_off(
     transcripts: Path, size: int
 ) -> None:
-    driver = driver_on(replaying(recorded(transcripts, "waste_full"), size))
+    driver = replaying(
+        "opentrons_vacuum", chopped(recorded(transcripts, "opentrons_vacuum_waste_full"), size)
+    )
     await driver.connect()
     await driver.start_vacuum(gauge_mbar=-300)
 
@@ -142,7 +95,7 @@ async def test_a_fault_line_before_the_first_answer_is_raised_by_the_next_verb()
         Turn(">", b"M124 V0 \n"),
         Turn("<", b"M124 OK\n"),
     )
-    driver = driver_on(replaying(turns))
+    driver = replaying("opentrons_vacuum", turns)
 
     await driver.connect()
     with pytest.raises(InstrumentFaultError, match="waste"):
@@ -158,7 +111,7 @@ async def test_the_pressure_is_reached_held_and_vented() -> None:
     lowest_mbar = await lab.driver.apply_vacuum(gauge_mbar=-400, hold_s=30)
 
     assert -400 <= lowest_mbar <= -380
-    assert lab.bench.switched == [("flex.D1", True), ("flex.D1", False)]
+    assert lab.bench.switched == [("spot", True), ("spot", False)]
     assert 32 < lab.clock.monotonic_s() - before_s < 36
     await lab.close()
 
@@ -171,13 +124,13 @@ async def test_started_it_stays_on_until_stopped_and_stopping_twice_is_harmless(
     assert lab.bench.on
     await lab.driver.stop_vacuum()
     await lab.driver.stop_vacuum()
-    assert lab.bench.switched == [("flex.D1", True), ("flex.D1", False)]
+    assert lab.bench.switched == [("spot", True), ("spot", False)]
     await lab.close()
 
 
 @pytest.mark.parametrize("gauge_mbar", [0.0, 5.0, -800.5, -300.001, float("nan"), float("-inf")])
 async def test_pressures_outside_the_limits_are_refused(gauge_mbar: float) -> None:
-    driver = driver_on(replaying(()))
+    driver = replaying("opentrons_vacuum", ())
     with pytest.raises(RefusedError):
         await driver.start_vacuum(gauge_mbar=gauge_mbar)
     with pytest.raises(RefusedError):
@@ -187,7 +140,7 @@ async def test_pressures_outside_the_limits_are_refused(gauge_mbar: float) -> No
 @pytest.mark.parametrize("hold_s", [-1.0, 86401.0, float("nan")])
 async def test_times_outside_the_limits_are_refused(hold_s: float) -> None:
     with pytest.raises(RefusedError):
-        await driver_on(replaying(())).apply_vacuum(gauge_mbar=-300, hold_s=hold_s)
+        await replaying("opentrons_vacuum", ()).apply_vacuum(gauge_mbar=-300, hold_s=hold_s)
 
 
 @pytest.mark.parametrize("sealed", [0.0, 0.85])
@@ -279,14 +232,6 @@ async def test_a_broken_answer_leaves_the_vacuum_in_doubt_and_the_next_verb_in_s
     await lab.close()
 
 
-async def test_connecting_to_a_mute_module_gives_up() -> None:
-    lab = Lab(Fault("silent", times=None))
-    with pytest.raises(ReplyTimeoutError):
-        await lab.driver.connect()
-    assert lab.clock.monotonic_s() < 6
-    await lab.close()
-
-
 async def test_abort_while_holding_returns_at_once_and_the_verb_ends_as_aborted() -> None:
     lab = Lab()
     await lab.driver.connect()
@@ -331,17 +276,6 @@ async def test_abort_between_verbs_switches_off() -> None:
     await asyncio.sleep(1)
     assert not lab.bench.on
     await lab.driver.apply_vacuum(gauge_mbar=-300, hold_s=1)
-    await lab.close()
-
-
-async def test_abort_never_raises_without_a_line() -> None:
-    driver = driver_on(replaying(()))
-    await driver.abort()
-    await driver.aclose()
-    lab = Lab()
-    await lab.driver.connect()
-    await lab.theirs[0].aclose()
-    await lab.driver.abort()
     await lab.close()
 
 
@@ -401,18 +335,13 @@ async def start_as(lab: Lab) -> None:
 
 
 async def test_another_life_reads_the_vacuum_back_and_leaves_it_on() -> None:
-    lab, said = Lab(), list[bytes]()
+    lab = Lab()
     await lab.driver.connect()
     await lab.driver.start_vacuum(gauge_mbar=-300)
     await lab.driver.aclose()  # which sends nothing
 
-    async def listened() -> ByteStream:
-        stream = await lab.connect()
-        return RecordingStream(
-            stream, lambda side, data: said.append(data) if side == ">" else None
-        )
-
-    heir = driver_on(listened)
+    lab.said.clear()
+    heir = lab.heir()
     await heir.observe()
     await heir.observe()
     started, stopped = await heir.reconcile(START), await heir.reconcile(STOP)
@@ -423,11 +352,10 @@ async def test_another_life_reads_the_vacuum_back_and_leaves_it_on() -> None:
     assert (stopped.fate, stopped.remembered) == ("not_done", True)
     assert (deeper.fate, deeper.remembered) == ("not_done", True)
     assert (await heir.reconcile(action("apply_vacuum"))).fate == "unknown"
-    assert set(said) == {b"M115 \n", b"M121 \n"}
+    assert set(lab.said) == {b"M115 \n", b"M121 \n"}
     assert lab.bench.on
     await heir.stop_vacuum()
     assert (await heir.reconcile(STOP)).fate == "done"
-    await heir.aclose()
     await lab.close()
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.line_bench import Chunked
 
 from platectl.app.truth import load_truth
 from platectl.domain.errors import (
@@ -53,25 +54,6 @@ def a_world() -> World:
     return world
 
 
-class Chunked:
-    """Delivers what arrives in pieces of a fixed size."""
-
-    def __init__(self, stream: ByteStream, size: int) -> None:
-        self._stream, self._size, self._rest = stream, size, b""
-
-    async def send(self, data: bytes) -> None:
-        await self._stream.send(data)
-
-    async def receive(self, *, timeout_s: float | None = None) -> bytes:
-        if not self._rest:
-            self._rest = await self._stream.receive(timeout_s=timeout_s)
-        piece, self._rest = self._rest[: self._size], self._rest[self._size :]
-        return piece
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-
 class Desk:
     """A driver before a simulated person, and what was shown to that person."""
 
@@ -98,8 +80,7 @@ class Desk:
     async def _connect(self) -> ByteStream:
         ours, theirs = pipe()
         self._serving.append(asyncio.create_task(self.person.serve(theirs)))
-        stream: ByteStream = Chunked(ours, self._chunk) if self._chunk else ours
-        return RecordingStream(stream, self._record)
+        return RecordingStream(Chunked(ours, self._chunk), self._record)
 
     def _record(self, side: str, data: bytes) -> None:
         if side == ">":

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.line_bench import Chunked, opened
 
 from platectl.domain.errors import (
     DisconnectedError,
@@ -60,32 +61,13 @@ class Shelf:
         self.at[position] = labware
 
 
-class Chunked:
-    """Delivers what arrives in pieces of a fixed size."""
-
-    def __init__(self, stream: ByteStream, size: int) -> None:
-        self._stream, self._size, self._rest = stream, size, b""
-
-    async def send(self, data: bytes) -> None:
-        await self._stream.send(data)
-
-    async def receive(self, *, timeout_s: float | None = None) -> bytes:
-        if not self._rest:
-            self._rest = await self._stream.receive(timeout_s=timeout_s)
-        piece, self._rest = self._rest[: self._size], self._rest[self._size :]
-        return piece
-
-    async def aclose(self) -> None:
-        await self._stream.aclose()
-
-
 class Lab:
     """A driver before a simulated arm, and what went over the wire."""
 
     def __init__(self, *faults: Fault, chunk: int = 0, **values: Any) -> None:
         self.shelf = Shelf()
         self.said: list[bytes] = []
-        self.serving: list[asyncio.Task[None]] = []
+        self.tasks: list[asyncio.Task[None]] = []
         world: Any = self.shelf
         self.arm = PF400Simulator(
             SimulatorSetup(
@@ -98,9 +80,8 @@ class Lab:
 
     async def _connect(self) -> ByteStream:
         ours, theirs = pipe()
-        self.serving.append(asyncio.create_task(self.arm.serve(theirs)))
-        stream: ByteStream = Chunked(ours, self._chunk) if self._chunk else ours
-        return RecordingStream(stream, self._record)
+        self.tasks.append(asyncio.create_task(self.arm.serve(theirs)))
+        return RecordingStream(Chunked(ours, self._chunk), self._record)
 
     def _record(self, side: str, data: bytes) -> None:
         if side == ">":
@@ -112,16 +93,8 @@ class Lab:
 
 @asynccontextmanager
 async def lab(*faults: Fault, connected: bool = True, **values: Any) -> AsyncIterator[Lab]:
-    made = Lab(*faults, **values)
-    try:
-        if connected:
-            await made.subject.connect()
+    async with opened(Lab(*faults, **values), connected=connected) as made:
         yield made
-    finally:
-        await made.subject.aclose()
-        for task in made.serving:
-            task.cancel()
-        await asyncio.gather(*made.serving, return_exceptions=True)
 
 
 def replayed(path: Path, **values: Any) -> tuple[PF400, ReplayStream]:
@@ -175,6 +148,12 @@ async def test_a_recorded_collision_leaves_the_plate_in_the_gripper(transcripts:
 @given(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1))
 def test_data_of_a_good_answer_come_back(data: str) -> None:
     assert parse_reply(f"0 {data}".encode(), "x") == data
+
+
+@pytest.mark.parametrize("code", range(-2855, -2849))
+def test_refusals_of_gripper_stations_and_rail_have_words(code: int) -> None:
+    with pytest.raises(InstrumentFaultError, match=rf"(?!.*error).*\({code}\)"):
+        parse_reply(f"{code} *words*".encode(), "pickplate 1")
 
 
 @given(st.integers(min_value=-9999, max_value=-1), st.sampled_from(["", " *words*"]))

@@ -304,7 +304,7 @@ async def test_a_set_up_that_switches_a_heater_off_is_made_good() -> None:
         driver = await bench.connected()
         await driver.set_temperature(37.0)
         await bench.cut()
-        bench.simulator.device._head_for(None)
+        bench.simulator.device._heated.heat(None)
         heir = bench.driver()
         await heir.take_over()
 

@@ -21,7 +21,6 @@ from platectl.domain.errors import (
     MalformedReplyError,
     RefusedError,
     ReplyTimeoutError,
-    UserInputError,
 )
 from platectl.hal.instrument import DriverSetup
 from platectl.hal.reading import Addition, Channel, Frame, Injection, KineticRead, PlateReader
@@ -424,20 +423,6 @@ async def test_what_is_outside_the_features_is_refused_at_once(
     assert VirtualClock().monotonic_s() == begun_s
 
 
-async def test_abort_ends_the_waiting_and_closing_twice_is_harmless(tmp_path: Path) -> None:
-    subject = driver(tmp_path)
-    waiting = asyncio.create_task(collect(subject))
-    await asyncio.sleep(100)
-
-    await subject.abort()
-
-    *_, error = await waiting
-    assert isinstance(error, InstrumentFaultError)
-    assert error.code == "aborted"
-    await subject.aclose()
-    await subject.aclose()
-
-
 async def test_a_share_that_is_away_for_a_while_is_waited_for(tmp_path: Path) -> None:
     folder, away = tmp_path / "share", tmp_path / "away"
     folder.mkdir()
@@ -466,11 +451,3 @@ async def test_what_a_person_sees_to_is_refused(tmp_path: Path) -> None:
                  subject.open_drawer(), subject.close_drawer()):  # fmt: skip
         with pytest.raises(RefusedError):
             await verb
-
-
-async def test_a_folder_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
-    with pytest.raises(DisconnectedError, match="cannot read"):
-        await driver(tmp_path / "nowhere").connect()
-    with pytest.raises(UserInputError, match="drop:FOLDER"):
-        await driver(None).connect()
-    assert (await driver(tmp_path).connect()).model == "FlexStation 3"

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.line_bench import opened
 
 from platectl.domain.errors import (
     InstrumentFaultError,
@@ -31,6 +32,7 @@ from platectl.simkit.pipe import pipe
 from platectl.simkit.simulator import SimulatorSetup
 from platectl.simkit.virtual_time import VirtualClock
 from platectl.simkit.world import World
+from platectl.transport.record import RecordingStream
 from platectl.transport.replay import ReplayStream
 from platectl_drivers.spectramax import Settings, SpectraMax
 from platectl_drivers.spectramax.driver import cutoff_index
@@ -46,19 +48,22 @@ PAIRS = ((340.0, 510.0), (380.0, 510.0))
 class Bench:
     """A reader with a plate of loaded cells."""
 
-    def __init__(self, *faults: Fault) -> None:
+    def __init__(self, *faults: Fault, model: str = "SPECTRAMAX M5") -> None:
         self.world = World(default_truth(), VirtualClock(), catalogue={"plate": PLATE})
         self.world.add_position("nest", temperature_c=None, dark=True)
         self.world.add_labware("P", "plate", "nest")
-        setup = SimulatorSetup("r", self.world, VirtualClock(), "nest", {}, FaultPlan(faults))
+        setup = SimulatorSetup(
+            "r", self.world, VirtualClock(), "nest", {"model": model}, FaultPlan(faults)
+        )
         self.simulator = SpectraMaxSimulator(setup)
         self.tasks: list[asyncio.Task[None]] = []
+        self.said: list[bytes] = []
         self.subject = SpectraMax(DriverSetup("r", VirtualClock(), self.open, Settings()))
 
     async def open(self) -> ByteStream:
         ours, theirs = pipe()
         self.tasks.append(asyncio.create_task(self.simulator.serve(theirs)))
-        return ours
+        return RecordingStream(ours, lambda side, data: self.said.append(data))
 
     async def load(self) -> None:
         self.world.set_temperature("nest", 37.0)
@@ -70,18 +75,11 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(*faults: Fault) -> AsyncIterator[Bench]:
-    made = Bench(*faults)
-    try:
-        await made.load()
-        await made.subject.connect()
+async def bench(*faults: Fault, **how: Any) -> AsyncIterator[Bench]:
+    made = Bench(*faults, **how)
+    await made.load()
+    async with opened(made):
         yield made
-    finally:
-        await made.subject.aclose()
-        await made.subject.aclose()
-        for task in made.tasks:
-            task.cancel()
-        await asyncio.gather(*made.tasks, return_exceptions=True)
 
 
 def kinetic(**changes: Any) -> KineticRead:
@@ -164,6 +162,20 @@ async def test_a_read_is_fetched_while_it_runs() -> None:
         assert late == pytest.approx(11 * 1.1)
         assert found[1].at_s[0] - found[0].at_s[0] == pytest.approx(0.5)
         assert found[0].temperature_c == pytest.approx(37.0)
+
+
+@pytest.mark.parametrize(
+    ("model", "told"), [("GEMINI EM", True), ("SPECTRAMAX M5", False)]
+)  # fmt: skip
+async def test_a_gemini_is_told_to_clear_for_reads_from_above(model: str, told: bool) -> None:
+    async with bench(model=model) as it:
+        await frames(it, kinetic(record_s=0.0))
+
+    said = [line for line in it.said if line.startswith(b"!")]
+    assert (b"!TOPREADCLEAR ON\r" in said) is told
+    if told:  # as SoftMax Pro was captured to say it
+        at = said.index(b"!TOPREADCLEAR ON\r")
+        assert (said[at - 1][:4], said[at + 1]) == (b"!FPW", b"!AUTOPMT OFF\r")
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,8 @@ async def test_a_start_is_not_waited_for_that_no_timer_can_tell_from_now() -> No
     timetable.move({"P1.B3": (384.025, 400.0)})
     timetable.pause = never  # type: ignore[method-assign]  # a timer would come at once, again and again
     engine: Any = SimpleNamespace(
-        _gates=SimpleNamespace(pass_step=pass_step), _ending_with={"P1.B3": ()}, _done={},
+        gates=SimpleNamespace(pass_step=pass_step),
+        _watch=SimpleNamespace(ending_with=lambda step: ()),
         _journal=SimpleNamespace(began_s=0.0, clock=AlmostThere()), _timetable=timetable,
         _times=SimpleNamespace(due_s=lambda step, windows, planned_s: planned_s),
     )  # fmt: skip

@@ -186,6 +186,16 @@ def test_a_dead_detector_is_found_and_named(tmp_path: Path) -> None:
     lab["instruments"]["counter"] = {
         "driver": "hidex_sense",
         "address": "sim:",
+        "settings": {
+            "columns": {
+                "plate": "Plate",
+                "well": "Well",
+                "count_s": "Time",
+                "cpm": "CPM",
+                "counts": "Counts",
+                "ended_at": "EndTime",
+            }
+        },
         "position": "counter",
     }
     path = tmp_path / "lab.yaml"

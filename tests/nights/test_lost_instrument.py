@@ -20,6 +20,7 @@ from platectl.domain.steps import Step
 from platectl.engine.stand_ins import seated
 from platectl.engine.state import RunState
 
+COLUMNS = {"plate": "Plate", "well": "Well", "count_s": "Time", "cpm": "CPM", "counts": "Counts", "ended_at": "EndTime"}  # fmt: skip
 BROKEN = {"instrument": "counter", "kind": "error_until_next_success", "times": None, "data": {}}
 
 
@@ -29,7 +30,11 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> tuple[Night, Finished]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     folder, lab = tmp_path_factory.mktemp("night"), lab_of(hotels=8, counter=2)
     for name in ("counter", "counter2"):
-        lab["instruments"][name] |= {"driver": "hidex_sense", "address": "sim:"}
+        lab["instruments"][name] |= {
+            "driver": "hidex_sense",
+            "address": "sim:",
+            "settings": {"columns": COLUMNS},
+        }
     truth = yaml.safe_load(default_truth_path().read_text())
     (folder / "truth.yaml").write_text(yaml.safe_dump({**truth, "faults": [BROKEN]}))
     plates = "{protocol: sigma1-binding, copies: 3}"

@@ -55,7 +55,7 @@ def test_it_can_be_called_off_with_name_and_reason(word: str, tmp_path: Path) ->
 def test_it_says_for_what_it_waits_and_goes_on_waiting(tmp_path: Path) -> None:
     def say() -> list[str]:
         told = [tell(tmp_path, "status")["mode"]]
-        for word in ("pause", "answer"):
+        for word in ("pause", "add", "answer"):
             with pytest.raises(UserInputError, match="nothing has begun before") as refused:
                 tell(tmp_path, word)
             told.append(str(refused.value))
@@ -66,6 +66,7 @@ def test_it_says_for_what_it_waits_and_goes_on_waiting(tmp_path: Path) -> None:
     assert why == ""
     assert told[0].startswith("until ")
     assert "platectl stop" in told[1]
+    assert "write the plates into the night file" in told[2]
 
 
 def test_a_night_that_was_called_off_has_done_nothing_and_is_kept_as_stopped(

@@ -8,12 +8,15 @@ import pytest
 
 from platectl.app.prepare import Options, prepare
 from platectl.domain.findings import InputRefusedError
+from platectl.files.lab import load_lab
 from platectl.files.protocol import bundled
+from platectl.planning.facilities import build_facilities
 
 SHEET = "compound,stock_concentration,top_concentration,plate,slot,barcode\n"
 GOOD = "(+)-igmesine,10 mM,10 uM,,,A1\nSA4503,10 mM,10 uM,,,A2\n"
 Edit = tuple[str, str]
 
+SHAKER = 'driver: bioshake\n    address: "sim:"\n    position: shaker1'
 #: name -> (what is edited, edits (old, new) or the whole text, words that the message must hold)
 CASES: dict[str, tuple[str, tuple[Edit, ...] | str | dict[str, str], tuple[str, ...]]] = {
     # protocol files
@@ -69,6 +72,11 @@ CASES: dict[str, tuple[str, tuple[Edit, ...] | str | dict[str, str], tuple[str, 
     "two labwares on one slot": ("lab", (("tenx: flex.C2", "tenx: flex.C1"),), ("flex.C1",)),
     "one address twice": ("lab", (('driver: bioshake\n    address: "sim:"', "driver: bioshake\n    address: serial:/dev/ttyUSB0\n    allow_paper: true"),), ("is the address of shaker1 too",)),
     "a paper driver on a real port": ("lab", (('driver: a4s\n    address: "sim:"', "driver: a4s\n    address: serial:/dev/ttyUSB7"),), ("never verified on a real instrument", "allow_paper")),
+    "a speed that is no number": ("lab", ((SHAKER, "driver: bioshake\n    address: serial:/dev/ttyUSB0?baud=abc\n    allow_paper: true"),), ("instruments.shaker1.address", "baud must be a whole number, not 'abc'")),
+    "no speed behind its name": ("lab", ((SHAKER, "driver: bioshake\n    address: serial:/dev/ttyUSB0?baud=\n    allow_paper: true"),), ("instruments.shaker1.address", "baud must be a whole number")),
+    "a URL": ("lab", (('driver: opentrons\n    address: "sim:"', "driver: opentrons\n    address: http://flex.lab:31950\n    allow_paper: true"),), ("instruments.flex.address", "for HTTP write tcp:flex.lab:31950")),
+    "a bare path": ("lab", ((SHAKER, "driver: bioshake\n    address: /dev/ttyUSB0\n    allow_paper: true"),), ("instruments.shaker1.address", "write serial:/dev/ttyUSB0?baud=9600")),
+    "simulators in a real lab": ("lab", (("simulated: true", "simulated: false"),), ("instruments.flex.address", "instruments.shaker2.address", "the lab is not simulated")),
     # sample sheets
     "no such column": ("samples", "compound,stock\nx,1 mM\n", ("column 'stock_concentration' is missing", "samples.csv:1")),
     "an address of a stranger": ("lab", (('driver: bioshake\n    address: "sim:"', "driver: opentrons_deck_shaker\n    uses: {robot: sealer}\n    address: tcp:flex:31950\n    allow_paper: true"),), ("is the address of shaker1 too",)),
@@ -143,6 +151,67 @@ def test_a_wrong_file_is_refused_with_a_clear_message(case: str, tmp_path: Path)
 
 def test_there_are_at_least_forty_cases() -> None:
     assert len(CASES) >= 40
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [("volume: 90.5 uL", "cannot dispense 90.5 uL; use 25 to 3000 uL in steps of 1 uL"),
+     ("height_mm: 0.35", "cannot aspirate at 0.35 mm; use 0.1 to 18.4 mm in steps of 0.1 mm")],
+)  # fmt: skip
+def test_what_a_washer_would_round_is_refused(tmp_path: Path, wrong: str, said: str) -> None:
+    path = tmp_path / "case.yaml"
+    text = bundled("fura2-calcium.yaml").read_text()
+    path.write_text(
+        _edited(
+            text,
+            (("extends: calcium-common", f"extends: calcium-common\nsteps: {{F4: {{{wrong}}}}}"),),
+        )
+    )
+
+    with pytest.raises(InputRefusedError, match=r"steps\.F4") as refused:
+        prepare(Options(str(path)))
+
+    assert said in str(refused.value)
+
+
+def lab_warnings(tmp_path: Path, *edits: Edit) -> list[str]:
+    """What `check` says of the bundled lab, edited."""
+    path = tmp_path / "lab.yaml"
+    path.write_text(_edited(bundled("simulated-lab.yaml").read_text(), edits))
+    lab, document = load_lab(path)
+    found = build_facilities(lab, document, {}).warnings
+    assert {finding.severity for finding in found} <= {"warning"}
+    return [str(finding) for finding in found]
+
+
+def test_ports_that_a_simulated_lab_ignores_are_warned_of(tmp_path: Path) -> None:
+    port = SHAKER.replace('"sim:"', "serial:/dev/ttyUSB0?baud=9600\n    allow_paper: true")
+
+    (said,) = lab_warnings(tmp_path, (SHAKER, port))
+
+    assert "instruments.shaker1.address: the lab is simulated" in said
+    assert "simulated: false" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [("?baud=9600&xonxoff=1", []), ("?baud=9600", ["9600 8N1, and multidrop_combi has 9600 8N1 with XON/XOFF"]),
+     ("?baud=19200&xonxoff=1", ["write serial:/dev/c?baud=9600&xonxoff=1, unless"])],
+)  # fmt: skip
+def test_a_line_that_is_not_the_instrument_s_is_warned_of(
+    tmp_path: Path, options: str, said: list[str]
+) -> None:
+    path = tmp_path / "lab.yaml"
+    path.write_text(
+        "platectl: 1\nname: bench\npositions: {}\ninstruments:\n  combi:\n    driver: multidrop_combi\n"
+        f"    address: serial:/dev/c{options}\n    allow_paper: true\n"
+    )
+    lab, document = load_lab(path)
+
+    found = build_facilities(lab, document, {}).warnings
+
+    assert [(f.line, f.where) for f in found] == [(7, "instruments.combi.address")] * len(said)
+    assert all(words in str(finding) for words, finding in zip(said, found, strict=True))
 
 
 def test_all_findings_come_at_once(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from scipy.stats import t as student
 from tests.report.paper import Paper, cut_off, overlapping, printed
 
 from platectl.analysis.results import PlateResult
-from platectl.report.campaign import Line, lines_of, ratios
+from platectl.report.campaign import Line, Value, effects_by_run, lines_of, ratios
 from platectl.report.compare import (
     comparison_pages,
     write_comparison,
@@ -119,6 +119,14 @@ def test_plates_of_a_run_are_one_value(plate: PlateReport, run: RunReport) -> No
     assert 10.0 ** (mean.mean or 0.0) == pytest.approx(4e-9)
 
 
+def test_effects_of_the_plates_of_a_run_are_one_value() -> None:
+    found = [("a", 80.0), ("a", 100.0), ("b", 60.0), ("b", None), ("c", None)]
+
+    values = [Value(run, {"effect_percent": percent}, "") for run, percent in found]
+
+    assert list(effects_by_run(values)) == [90.0, 60.0]
+
+
 def test_bounds_go_into_the_mean_as_bounds(plate: PlateReport, run: RunReport) -> None:
     measured = [
         replace(run, run=f"r{n}", plates=(at(plate, v),)) for n, v in enumerate((6e-6, 8e-6))
@@ -154,6 +162,8 @@ def test_page_paper_and_table_say_the_same(runs: list[RunReport], tmp_path: Path
     html = page.read_text(encoding="utf-8")
     with table.open(encoding="utf-8") as handle:
         rows = list(csv.DictReader(handle))
+    ratio = next(r for r in ratios(lines_of(runs)) if r.compound == "haloperidol")
+    assert ratio.lower is not None
     mean = next(
         r
         for r in rows
@@ -169,6 +179,7 @@ def test_page_paper_and_table_say_the_same(runs: list[RunReport], tmp_path: Path
         "SIMULATED",
         "Tobin 1958",
         "1 of 4",
+        f"({ratio.lower:.3g} to {ratio.upper:.3g}), sigma2/sigma1",
     ):
         assert text in html
         assert all(word in told for word in text.split())

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.line_bench import paced
 
 from platectl.domain.labware import LabwareKind
-from platectl.domain.transcript import Turn, parse_transcript
+from platectl.domain.transcript import parse_transcript
 from platectl.simkit.faults import Fault, FaultPlan
 from platectl.simkit.pipe import pipe
 from platectl.simkit.simulator import SimulatorSetup
@@ -32,26 +32,6 @@ def world(*, plate: bool = True) -> World:
 def simulator(*faults: Fault, room: World | None = None) -> A4SSimulator:
     setup = SimulatorSetup("sealer", room or world(), VirtualClock(), "tray", {}, FaultPlan(faults))
     return A4SSimulator(setup)
-
-
-async def paced(subject: Any, turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
-    """Say every `>` turn at its time, and hear as many bytes as were recorded."""
-    ours, theirs = pipe()
-    serving = asyncio.create_task(subject.serve(theirs))
-    loop, heard, buffer = asyncio.get_running_loop(), [], b""
-    for turn in turns:
-        if turn.side == ">":
-            await asyncio.sleep(max(0.0, (turn.at_s or 0.0) - loop.time()))
-            await ours.send(turn.data)
-            heard.append(turn)
-            continue
-        while len(buffer) < len(turn.data):
-            buffer += await ours.receive(timeout_s=100)
-        heard.append(Turn("<", buffer[: len(turn.data)], turn.at_s))
-        buffer = buffer[len(turn.data) :]
-    await ours.aclose()
-    await serving
-    return tuple(heard)
 
 
 async def listen(subject: A4SSimulator, seconds: float, *commands: str) -> list[str]:

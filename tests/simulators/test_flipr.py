@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from tests.fura_bench import PLATE, FuraBench
+from tests.line_bench import paced
 
-from platectl.domain.transcript import Turn, parse_transcript
+from platectl.domain.transcript import parse_transcript
 from platectl.simkit.faults import Fault, FaultPlan
 from platectl.simkit.pipe import pipe
 from platectl.simkit.simulator import SimulatorSetup
@@ -69,26 +70,6 @@ LOADED = (
     "loadplate\tre, no, P1", "loadplate\ts1, no, C1", "loadplate\tti, no, tips",
     "openprotocol\tC:\\protocols\\fura2.fmp",
 )  # fmt: skip
-
-
-async def paced(subject: FliprSimulator, turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
-    """Say every `>` turn at its time, and hear as many bytes as were recorded."""
-    ours, theirs = pipe()
-    serving = asyncio.create_task(subject.serve(theirs))
-    loop, heard, buffer = asyncio.get_running_loop(), [], b""
-    for turn in turns:
-        if turn.side == ">":
-            await asyncio.sleep(max(0.0, (turn.at_s or 0.0) - loop.time()))
-            await ours.send(turn.data)
-            heard.append(turn)
-            continue
-        while len(buffer) < len(turn.data):
-            buffer += await ours.receive(timeout_s=100)
-        heard.append(Turn("<", buffer[: len(turn.data)], turn.at_s))
-        buffer = buffer[len(turn.data) :]
-    await ours.aclose()
-    await serving
-    return tuple(heard)
 
 
 @pytest.mark.parametrize("name", ["flipr_read", "flipr_refusals"])

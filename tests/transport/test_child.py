@@ -69,7 +69,7 @@ async def test_a_child_that_is_killed_leaves_its_verb_unknown_and_a_word_in_the_
     log = home / "shaker.log"
     while "Shaking at speed" not in log.read_text():  # noqa: ASYNC110  # another process writes
         await asyncio.sleep(0.01)
-    link = subject._link._stream
+    link = subject._line.link._stream
     os.kill(link._process.pid, signal.SIGKILL)
 
     with pytest.raises(DisconnectedError, match=r"shaker\.log"):
@@ -91,7 +91,7 @@ async def test_another_process_stops_what_a_dead_engine_left_at_work(home: Path)
     log = home / "shaker.log"
     while "Shaking at speed" not in log.read_text():  # noqa: ASYNC110  # another process writes
         await asyncio.sleep(0.01)
-    link = subject._link._stream
+    link = subject._line.link._stream
     await link._stream.aclose()
     doing.cancel()
 

@@ -121,7 +121,11 @@ async def test_an_instrument_on_the_network_is_met_through_tcp(name: str) -> Non
 
 
 async def test_a_plate_is_counted_over_tcp() -> None:
-    settings = {"assays": {"quick": 0.05}, "overhead_s": 0.0}
+    columns = {
+        "plate": "Plate", "well": "Well", "count_s": "Time", "cpm": "CPM", "counts": "Counts",
+        "ended_at": "EndTime",
+    }  # fmt: skip
+    settings = {"assays": {"quick": 0.05}, "overhead_s": 0.0, "columns": columns}
     async with serve_tcp(simulator("hidex_sense", **settings)) as address:
         subject: Counter = driver("hidex_sense", address, open_when_done=False, **settings)
         await subject.connect()

@@ -108,3 +108,23 @@ async def test_nothing_is_shouted_into_a_line_that_is_not_open_and_a_broken_one_
 
     with pytest.raises(DisconnectedError, match="it is not connected"):
         await it.hear()
+
+
+async def test_a_turn_that_was_given_up_while_it_fell_in_step_is_out_of_step() -> None:
+    it = Exchange()
+    await it.line.open()
+    it.line.out_of_step = True
+
+    async def turn() -> bytes:
+        async with it.line.turn(lambda link: link.drain(quiet_s=1.0)) as link:
+            await it.theirs[0].send(b"answer\n")
+            return await link.read_line(timeout_s=1.0)
+
+    first = asyncio.create_task(turn())
+    await asyncio.sleep(0.5)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+
+    assert it.line.out_of_step
+    assert await turn() == b"answer"
+    assert not it.line.out_of_step

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 
 import pytest
 
+from platectl.domain.errors import DisconnectedError
 from platectl.transport.port_thread import PortThread
 
 pytestmark = pytest.mark.wall_time
@@ -55,3 +57,12 @@ async def test_an_answer_that_is_on_its_way_from_the_thread_is_not_read_for_agai
         assert port.reads == number
 
     await stream.aclose()
+
+
+async def test_whatever_is_wrong_at_opening_reaches_who_waits() -> None:
+    def broken() -> WatchedPort:
+        raise ValueError("not a valid baudrate: 7")
+
+    with pytest.raises(DisconnectedError, match=r"watched: ValueError.*baudrate: 7"):
+        async with asyncio.timeout(5):
+            await PortThread.open("watched", broken)

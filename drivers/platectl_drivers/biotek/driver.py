@@ -32,6 +32,7 @@ from platectl.hal.reading import (
     ReadFlag,
 )
 from platectl.hal.recovery import Action, Verdict
+from platectl.hal.serial_line import SerialLine
 from platectl.transport.abort import Abort
 from platectl.transport.handed import Handed
 from platectl_drivers.biotek import wire
@@ -72,7 +73,10 @@ class BioTek:
         makes="Agilent BioTek Synergy H1, Cytation 1 and 5",
         interfaces=("PlateReader", "EndpointReader"),
         wire="serial",
-        baud=9600,
+        lines=(
+            SerialLine(9600, stopbits=2, rtscts=True),
+            SerialLine(38461, stopbits=2, rtscts=True),
+        ),
         source="PyLabRobot agilent/biotek and its tests, recorded from a Cytation 5 (readers 3)",
         unattested=(
             "the digits that answer a read definition",
@@ -194,6 +198,7 @@ class BioTek:
                 await self.aclose()
         if self._link is None:
             self._link = Link(await self._setup.open_stream())
+            self._speed_told = False  # it may have been off meanwhile
         return self._link
 
     async def _ask(self, letter: str, parameter: str | None = None, *, end: bool = True) -> str:

@@ -31,6 +31,7 @@ from platectl.domain.errors import (
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Fate, Verdict
+from platectl.hal.serial_line import SerialLine
 from platectl.transport.abort import Abort
 from platectl.transport.codec import integer
 from platectl.transport.handed import Handed
@@ -78,7 +79,7 @@ class CavroXCalibur:
         makes="Tecan Cavro XCalibur",
         interfaces=("SyringePump",),
         wire="serial",
-        baud=9600,
+        lines=(SerialLine(9600), SerialLine(38400)),
         source="operating manuals 733085-B, 725730C and 734237-C, and tecancavro (handlers 6.7)",
         unattested=(
             "text of the firmware in the answer to &",

@@ -21,6 +21,7 @@ from platectl.hal.checks import tenths_of
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.reading import Addition, Frame, KineticRead, ReaderFeatures
 from platectl.hal.recovery import Action, Verdict
+from platectl.hal.serial_line import SerialLine
 from platectl.transport.abort import Abort
 from platectl_drivers.clariostar.data import DATA, Record, parse_record
 from platectl_drivers.clariostar.link import FrameLink
@@ -58,7 +59,7 @@ class Clariostar:
         makes="BMG CLARIOstar Plus",
         interfaces=("PlateReader",),
         wire="serial",
-        baud=125000,
+        lines=(SerialLine(125000),),
         source="BioCam/pylabrobot fork with captures of March 2026, and hoxbio/bmg-clariostar (readers 2)",
         unattested=(
             "record number and start time of a record",

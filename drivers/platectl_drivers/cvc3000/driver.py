@@ -18,6 +18,7 @@ from platectl.domain.errors import (
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict, settable
+from platectl.hal.serial_line import SerialLine
 from platectl.transport.abort import Abort
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
@@ -50,7 +51,7 @@ class CVC3000Filtration:
         makes="Vacuubrand CVC 3000 with an LCUS-1 relay valve",
         interfaces=("VacuumFiltration",),
         wire="serial",
-        baud=19200,
+        lines=(SerialLine(19200, rtscts=True),),
         source="PyLabware (cites manual 20901228) and galago lcus1_relay",
         unattested=("plumbing of the valve", "width of IN_ERR", "text of IN_VER"),
         transcripts=("cvc3000_catch_pot", "cvc3000_filtration", "cvc3000_relay"),

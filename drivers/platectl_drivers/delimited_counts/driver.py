@@ -13,6 +13,7 @@ from platectl.hal.checks import check_counting
 from platectl.hal.counting import CounterFeatures, CountReading
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
+from platectl.hal.serial_line import SerialLine
 from platectl.transport.drop_watch import DropWatch, Patience, expected, folder_of
 from platectl.transport.line import InstrumentLine, LineLink
 from platectl_drivers.delimited_counts.layout import (
@@ -37,6 +38,7 @@ class DelimitedCounts:
         makes="Packard TopCount, Wallac MicroBeta and TriLux, Packard Tri-Carb, by delimited lines that a lab declares",
         interfaces=("Counter",),
         wire="files",
+        lines=(SerialLine(9600, bytesize=7, parity="E"),),
         source="Tricarb Monitor documentation; Taylor & Francis 10.1201/9781482269802-25 (readers 5.4, 5.5)",
         unattested=(
             "every layout: no verbatim file is public, so that the lab file declares it",

@@ -19,7 +19,9 @@ responsible for: which liquid hangs on a buffer line, nor where the well bottom 
 height of the tubes, in 0.1 mm, at which they touch it; the maker's 29 for cells is 0.3 mm above 26).
 
 Unattested: what the seven queries before a batch answer (their values are not used); the unit of the
-heights (0.1 mm by the makers of the client); bytes that the layouts leave open (sent as zero).
+heights (0.1 mm by the makers of the client); bytes that the layouts leave open (sent as zero); that answers other
+than that to a status poll begin with a validity word (queries are known to have a prefix of two bytes). Flows 1 and 2,
+which need a vacuum delay volume, are not offered.
 """
 
 from platectl_drivers.el406.driver import EL406

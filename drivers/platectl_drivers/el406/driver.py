@@ -15,11 +15,13 @@ from platectl.domain.errors import (
     ReplyTimeoutError,
 )
 from platectl.hal.cells import WasherLimits
+from platectl.hal.checks import check_within, whole
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import ACTION_ID, Action, Verdict
+from platectl.hal.serial_line import SerialLine
 from platectl.hal.stream import ByteStream
 from platectl.transport.handed import Handed
-from platectl_drivers.el406 import payload
+from platectl_drivers.el406 import payload, ranges
 from platectl_drivers.el406.frame import (
     ACK,
     HEADER,
@@ -46,9 +48,6 @@ SERIAL, SENSOR = 0x100, 0xD2
 FILTER_VACUUM: Final = b"\x04"
 BEFORE_BATCH: Final = (0xBF, 0xC1, 0xF2, 0xF4, 0x154, 0x102, 0x10A)
 VERIFY_ALL: Final = b"\x04\x00"
-BUFFERS: Final = ("A", "B", "C", "D")
-VOLUME_UL: Final = (25.0, 3000.0)
-FILTER_S: Final = (5, 999)
 STEPS: Final = {"aspirate", "dispense", "wash", "prime", "filter_plate"}
 STATES: Final = {INITIAL: "initial", RUNNING: "running", PAUSED: "paused", STOPPED: "stopped"}
 
@@ -61,9 +60,14 @@ class EL406:
         makes="BioTek EL406 plate washer (experimental)",
         interfaces=("PlateWasher",),
         wire="serial",
-        baud=38400,
+        lines=(SerialLine(38400, stopbits=2),),
         source="PyLabRobot 0.2.2 plate_washing.biotek.el406, from captures of the maker's program",
-        unattested=("answers to the queries before a batch", "unit of the heights", "open bytes"),
+        unattested=(
+            "answers to the queries before a batch",
+            "unit of the heights",
+            "open bytes",
+            "validity word before the data of answers other than that to a status poll",
+        ),
         transcripts=("el406_filtration",),
     )
     Settings = Settings
@@ -84,7 +88,15 @@ class EL406:
     def limits(self) -> WasherLimits:
         """Whole plates; heights from the bottom up to where the dispensing tubes are."""
         high = (210 - self.settings.bottom_z) / 10.0
-        return WasherLimits(VOLUME_UL, BUFFERS, (0.1, high), self._filtration)
+        return WasherLimits(
+            ranges.VOLUME_UL,
+            ranges.BUFFERS,
+            (0.1, high),
+            self._filtration,
+            ranges.RATE,
+            ranges.FLOW,
+            ranges.PRIME_ML,
+        )
 
     async def connect(self) -> Identity:
         """Test the communication and ask what is fitted; nothing moves.
@@ -121,7 +133,7 @@ class EL406:
         """
         async with self._turn:
             await self._listen()
-            status = await self._follow(FILTER_S[1] + self.settings.step_s)
+            status = await self._follow(ranges.FILTER_S[1] + self.settings.step_s)
             if status.state == RUNNING:
                 raise ReplyTimeoutError("the step that runs does not end")
             self._batch_open = status.state == STOPPED
@@ -152,13 +164,13 @@ class EL406:
 
     async def aspirate(self, *, height_mm: float, rate: int) -> None:
         """Draw all wells down. Errors as in the interface."""
-        await self._step(payload.ASPIRATE, payload.aspirate(z=self._z(height_mm), rate=rate))
+        data = payload.aspirate(z=self._z(height_mm), rate=ranges.rate_of(rate))
+        await self._step(payload.ASPIRATE, data)
 
     async def dispense(self, *, buffer: str, volume_ul: float, flow: int) -> None:
         """Fill all wells. Errors as in the interface."""
-        self._check(buffer, volume_ul)
-        z, volume = self.settings.dispense_z, round(volume_ul)
-        data = payload.dispense(buffer=buffer, volume_ul=volume, flow=flow, z=z)
+        volume, z = ranges.volume_of(buffer, volume_ul), self.settings.dispense_z
+        data = payload.dispense(buffer=buffer, volume_ul=volume, flow=ranges.flow_of(flow), z=z)
         await self._step(payload.DISPENSE, data)
 
     async def wash(
@@ -166,33 +178,30 @@ class EL406:
         rate: int, flow: int, final_aspirate: bool,
     ) -> None:  # fmt: skip
         """Aspirate and dispense. Errors as in the interface."""
-        self._check(buffer, volume_ul)
-        if not 1 <= cycles <= 250:  # noqa: PLR2004  # a byte of the wire, by the maker's limit
-            raise RefusedError(f"{cycles} cycles are not between 1 and 250")
+        volume, cycles = (
+            ranges.volume_of(buffer, volume_ul),
+            whole(cycles, ranges.CYCLES, "wash", "cycles"),
+        )
         program = payload.WashProgram(
-            buffer, cycles, round(volume_ul), self._z(aspirate_height_mm), self.settings.dispense_z,
-            rate, flow, final_aspirate,
+            buffer, cycles, volume, self._z(aspirate_height_mm), self.settings.dispense_z,
+            ranges.rate_of(rate), ranges.flow_of(flow), final_aspirate,
         )  # fmt: skip
         granted_s = self.settings.cycle_s * cycles + self.settings.step_s
         await self._step(payload.WASH, payload.wash(program), granted_s=granted_s)
 
     async def prime(self, *, buffer: str, volume_ml: float) -> None:
         """Fill the tubing. Errors as in the interface."""
-        if buffer not in BUFFERS or not 5 <= volume_ml <= 999:  # noqa: PLR2004  # the maker's limits
-            raise RefusedError(
-                f"cannot prime {volume_ml:g} mL of {buffer!r}; 5 to 999 mL of A to D"
-            )
-        await self._step(payload.PRIME, payload.prime(buffer=buffer, volume_ml=round(volume_ml)))
+        ranges.check_buffer(buffer)
+        volume = whole(volume_ml, ranges.PRIME_ML, "prime with", "mL")
+        await self._step(payload.PRIME, payload.prime(buffer=buffer, volume_ml=volume))
 
     async def filter_plate(self, *, hold_s: float) -> None:
         """Draw a filter plate through. Errors as in the interface."""
         if not self._filtration:
             raise RefusedError("no vacuum filtration carrier is fitted")
-        if hold_s != round(hold_s) or not FILTER_S[0] <= hold_s <= FILTER_S[1]:
-            raise RefusedError(
-                f"{hold_s:g} s are not whole seconds from {FILTER_S[0]} to {FILTER_S[1]}"
-            )
-        data = payload.filtration(seconds=int(hold_s), z=self._z(0.3))
+        data = payload.filtration(
+            seconds=whole(hold_s, ranges.FILTER_S, "filter for", "s"), z=self._z(0.3)
+        )
         await self._step(payload.ASPIRATE, data, granted_s=hold_s + self.settings.step_s)
 
     async def abort(self) -> None:
@@ -211,16 +220,9 @@ class EL406:
 
     # Steps --------------------------------------------------------------------------------------
     def _z(self, height_mm: float) -> int:
-        low, high = self.limits.aspirate_height_mm
-        if not low <= height_mm <= high:
-            raise RefusedError(f"{height_mm:g} mm is not between {low:g} and {high:g} mm")
-        return self.settings.bottom_z + round(10.0 * height_mm)
-
-    def _check(self, buffer: str, volume_ul: float) -> None:
-        if buffer not in BUFFERS:
-            raise RefusedError(f"there is no buffer line {buffer!r}; A to D")
-        if not VOLUME_UL[0] <= volume_ul <= VOLUME_UL[1]:
-            raise RefusedError(f"{volume_ul:g} uL is not between 25 and 3000 uL")
+        check_within(height_mm, self.limits.aspirate_height_mm, "aspirate to", "mm")
+        tenths = (0.0, 10.0 * self.limits.aspirate_height_mm[1])
+        return self.settings.bottom_z + whole(10.0 * height_mm, tenths, "aspirate to", "x 0.1 mm")
 
     async def _step(self, command: int, data: bytes, *, granted_s: float | None = None) -> None:
         """One step in a batch of its own; it is sent once.

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from platectl.domain.errors import (
     MalformedReplyError,
 )
-from platectl.hal.checks import check_wells
+from platectl.hal.checks import check_counting, check_wells
 from platectl.hal.counting import CounterFeatures, CountReading
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.reading import EndpointFeatures, EndpointRead, EndpointReading, Mode
@@ -113,6 +113,7 @@ class EnvisionCsv:
         Counts are the rate times the stated integration time. Another time than `count_s` carries
         the flag `count_time`. Errors as for `read_endpoint`.
         """
+        check_counting(wells, count_s)
         table = await self._collect(title, wells, "luminescence", count_s)
         return _counts(table, wells, count_s)
 

@@ -14,12 +14,11 @@ which the adapter cannot.
 The adapter takes no title, so that none can be checked unless the instrument writes it into the
 plate column (`plate_is_title`). The carrier is left open after counting, for an arm to reach it.
 
-Unattested: the layout of the workbook, which `columns` declares and which must be met exactly;
+Unattested: the layout of the workbook, which `columns` declares (without it a count is refused) and which must be met exactly;
 that the Beta model answers to this adapter at all; detectors and overhead.
 """
 
 from platectl_drivers.hidex_sense.driver import HidexSense
-from platectl_drivers.hidex_sense.results import parse_file
 from platectl_drivers.hidex_sense.settings import Columns, Settings
 
-__all__ = ["Columns", "HidexSense", "Settings", "parse_file"]
+__all__ = ["Columns", "HidexSense", "Settings"]

@@ -27,6 +27,11 @@ BUSY: Final = "BUSY"
 #: the adapter's POSTs carry everything in the target
 NO_BODY: Final = {"content-length": "0"}
 
+NOT_PUBLIC: Final = (
+    "the layout of the workbook of a Hidex Sense is not public; declare the headings of one that your counter "
+    "exported: settings.columns (plate, well, count_s, cpm, counts, ended_at)"
+)
+
 
 class HidexSense:
     """Drives one Hidex Sense; satisfies `platectl.hal.counting.Counter`."""
@@ -86,12 +91,16 @@ class HidexSense:
         """Run the template with this counting time and return the wells asked for.
 
         Raises:
-            RefusedError: No template counts for that long, or wells are doubled; nothing moved.
+            RefusedError: No template counts for that long, wells are doubled, or the columns of the
+                workbook are not declared; nothing moved.
             InstrumentFaultError: Busy, failed, or aborted; `code` is the adapter's log line.
                 After `Module is Busy` and after an abort it may be counting all the same.
             ReplyTimeoutError: No answer in the expected time plus its margin; it may go on.
             MalformedReplyError: The workbook is not of this assay or not of the declared layout.
         """
+        columns = self._settings.columns
+        if columns is None:
+            raise RefusedError(NOT_PUBLIC)
         assay = self._assay(wells, count_s)
         self._aborted = False
         groups = ceil(PLATE_WELLS / self._settings.detectors)
@@ -111,7 +120,7 @@ class HidexSense:
             not_after=self._clock.now() + slack,
             utc_offset_h=self._settings.utc_offset_h,
         )
-        readings = results.parse_workbook(data, path, self._settings.columns, asked)
+        readings = results.parse_workbook(data, path, columns, asked)
         self._taken.add(path)
         if self._settings.open_when_done:
             results.decode_action(await self._act("open", {}), "opening the carrier")

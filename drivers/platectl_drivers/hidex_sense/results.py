@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 
-from platectl.domain.errors import ForeignExportError, InstrumentFaultError, MalformedReplyError
+from platectl.domain.errors import InstrumentFaultError, MalformedReplyError
 from platectl.hal.counting import CountReading
 from platectl.transport.codec import integer, number
 from platectl.transport.http import HttpAnswer
@@ -22,8 +22,6 @@ STATES: Final = ("INIT", "IDLE", "BUSY", "ERROR", "UNKNOWN")
 #: normalisation of a detector stays within this factor of one; beyond it a column was mistaken
 WIDEST_FACTOR: Final = 2.0
 _END_TIME: Final = re.compile(r"(\d\d)/(\d\d)/(\d{4}) (\d\d:\d\d:\d\d)")
-_EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
-_LATEST: Final = datetime.max.replace(tzinfo=UTC)
 _WELL: Final = re.compile(r"([A-H])0?([1-9]|1[0-2])")
 
 
@@ -142,34 +140,6 @@ def parse_workbook(
     if missing:
         raise MalformedReplyError(f"{path}: wells missing: {', '.join(missing)}")
     return tuple(readings[well] for well in asked.wells)
-
-
-def parse_file(data: bytes, name: str) -> tuple[CountReading, ...]:
-    """Read a workbook with the usual columns, of whatever assay and time.
-
-    Raises:
-        ForeignExportError: No workbook, or one with other columns.
-        MalformedReplyError: A well for a second time, or numbers that contradict each other.
-    """
-    columns = Columns()
-    try:
-        rows = first_sheet(data) if data.startswith(b"PK") else []
-    except MalformedReplyError as error:
-        raise ForeignExportError(f"{name}: {error}") from error
-    if not rows or rows[0] != list(columns.headings):
-        raise ForeignExportError(f"{name}: no workbook with the columns {columns.headings}")
-    readings: dict[str, CountReading] = {}
-    for index, row in enumerate(rows[1:], start=2):
-        try:
-            cells = dict(zip(columns.headings, row, strict=True))
-            whenever = Asked((), number(cells[columns.count_s]), None, _EARLIEST, _LATEST, 0.0)
-            reading = _reading(cells, columns, whenever)
-        except (MalformedReplyError, ValueError) as error:
-            raise MalformedReplyError(f"{name}:{index}: {error}") from error
-        if reading.well in readings:
-            raise MalformedReplyError(f"{name}:{index}: well {reading.well} for a second time")
-        readings[reading.well] = replace(reading, source=f"{name}:{index}")
-    return tuple(readings.values())
 
 
 def _reading(cells: Mapping[str, str], columns: Columns, asked: Asked) -> CountReading:

@@ -8,20 +8,21 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Columns(BaseModel):
-    """Headings of the workbook's columns, in their order from left to right; unattested.
+    """Headings of the workbook's columns, in their order from left to right.
 
+    None of them is public: a lab takes them from a workbook that its own counter exported.
     `ended_at` may be None when the instrument writes no end time; a stale file is then
     recognised by its name only.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    plate: str = "Plate"
-    well: str = "Well"
-    count_s: str = "Time"
-    cpm: str = "CPM"
-    counts: str = "Counts"
-    ended_at: str | None = "EndTime"
+    plate: str
+    well: str
+    count_s: str
+    cpm: str
+    counts: str
+    ended_at: str | None
 
     @property
     def headings(self) -> tuple[str, ...]:
@@ -42,7 +43,9 @@ class Settings(BaseModel):
 
     host: str = "hidex:2005"
     assays: dict[str, float] = Field(default_factory=lambda: {"H3 filter": 120.0}, min_length=1)
-    columns: Columns = Columns()
+    columns: Columns | None = Field(
+        default=None, description="headings of the exported workbook; a count is refused without"
+    )
     plate_is_title: bool = False
     detectors: Literal[6, 12] = 6
     overhead_s: float = Field(default=7.5, ge=0)

@@ -18,6 +18,7 @@ from platectl.domain.errors import (
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict
+from platectl.hal.serial_line import SerialLine
 from platectl.hal.stream import ByteStream
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
@@ -58,7 +59,7 @@ class MultidropCombi:
         interfaces=("BulkDispenser",),
         wire="serial",
         source="pylabrobot pull request 964, citing the instrument manual, table 3-3",
-        baud=9600,
+        lines=(SerialLine(9600, xonxoff=True),),
         unattested=(
             "what ends an action that ESC stopped; PRI in 1/10 µL; volume 0 skips a column",
             "volume limits of the factory cassettes",

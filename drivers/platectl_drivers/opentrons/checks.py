@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from platectl.domain.errors import InstrumentFaultError, RefusedError
+from platectl.hal.checks import check_within
 from platectl.hal.liquids import PipettingLimits
 from platectl_drivers.opentrons import wire
 from platectl_drivers.opentrons.settings import Settings
@@ -56,11 +57,7 @@ def check_stroke(
     Raises:
         RefusedError: Volume outside the limits, no flow or a height below the bottom.
     """
-    low, high = limits.min_volume_ul, limits.max_volume_ul
-    if not low <= volume_ul <= high:
-        raise RefusedError(
-            f"{volume_ul:g} uL is outside {low:g} to {high:g} uL, the range of the pipette"
-        )
+    check_within(volume_ul, (limits.min_volume_ul, limits.max_volume_ul), "pipette", "uL")
     if not flow_ul_per_s > 0 or not height_mm >= 0:
         raise RefusedError(
             f"flow {flow_ul_per_s:g} uL/s and height {height_mm:g} mm must be positive"

@@ -16,7 +16,7 @@ from platectl_drivers.opentrons.checks import check_pipette, check_robot, check_
 from platectl_drivers.opentrons.conversation import RunConversation
 from platectl_drivers.opentrons.recall import AFTER, Belief, Keys, believe, judge
 from platectl_drivers.opentrons.settings import Settings as _Settings
-from platectl_drivers.opentrons.settings import pipette_limits
+from platectl_drivers.opentrons.settings import pipette_limits, primary_nozzles
 
 PIPETTE = "pipette"
 
@@ -47,6 +47,7 @@ class Opentrons:
         self._settings = setup.settings_as(_Settings)
         self._setup = setup
         self._limits = pipette_limits(self._settings)
+        self._primary = primary_nozzles(self._settings)
         self._stamp = ""
         self._began: datetime | None = None
         self._keys = Keys(setup.name, lambda: self._stamp)
@@ -365,7 +366,7 @@ class Opentrons:
         if self._wanted == self._belief.configured or len(self._limits.channels) == 1:
             return
         await self._load_pipette()
-        layout = wire.nozzle_layout(self._wanted, self._settings.primary_nozzles)
+        layout = wire.nozzle_layout(self._wanted, self._primary)
         if self._wanted == self._limits.channels[0]:
             layout = {"style": "ALL"}
         self._belief.configured = None

@@ -20,7 +20,14 @@ RANGES: Final = {
     "p1000": (5.0, 1000.0),
 }
 _NAME = re.compile(r"(p\d+)_(single|multi|96)(_gen2|_flex|_em_flex)?")
-_PRIMARY: Final[dict[Channels, str]] = {"column": "A12", "row": "H1", "single": "H12"}
+#: where fewer nozzles than the head has sit on it; those of the maker's own protocol designer
+_PRIMARY: Final[dict[str, dict[Channels, str]]] = {
+    "96": {"column": "A12", "row": "H1", "single": "H12"},
+    "multi": {"single": "H1"},
+    "single": {},
+}
+#: nozzles at the corners of a head, which alone can be primary
+_CORNERS: Final = {"96": ("A1", "H1", "A12", "H12"), "multi": ("A1", "H1"), "single": ("A1",)}
 
 
 class Definition(BaseModel):
@@ -39,7 +46,7 @@ class Settings(BaseModel):
     `custom_prefix` are custom definitions in `custom_namespace`. `adapters` names, by slot, the
     tip rack adapter that stands there: the full head picks tips up only from an adapter, fewer
     nozzles only from a rack that stands on the deck itself. `primary_nozzles` is where a layout
-    of fewer nozzles sits on the head. `slots` is read by the simulator only.
+    of fewer nozzles sits on the head, where that is another corner than the usual one. `slots` is read by the simulator only.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -55,7 +62,7 @@ class Settings(BaseModel):
     custom_prefix: str = "platectl_"
     custom_namespace: str = "custom_beta"
     adapters: dict[str, str] = Field(default_factory=dict)
-    primary_nozzles: dict[Channels, str] = Field(default_factory=lambda: dict(_PRIMARY))
+    primary_nozzles: dict[Channels, str] = Field(default_factory=dict)
     start_up_s: float = Field(default=120.0, description="how long connect waits through 503")
     reply_s: float = Field(default=10.0, description="for answers that nothing has to move for")
     wait_s: float = Field(default=30.0, description="how long the robot holds back an answer")
@@ -81,17 +88,38 @@ class Settings(BaseModel):
         return Definition()
 
 
+def primary_nozzles(settings: Settings) -> dict[Channels, str]:
+    """Where layouts of fewer nozzles sit on the head of this pipette.
+
+    Raises:
+        UserInputError: No such pipette, or one that has no such corner.
+    """
+    head = _pipette(settings)[2]
+    for channels, nozzle in settings.primary_nozzles.items():
+        if nozzle not in _CORNERS[head]:
+            raise UserInputError(
+                f"{settings.pipette_name} has no corner {nozzle!r} for {channels}; there is "
+                + ", ".join(_CORNERS[head])
+            )
+    return {**_PRIMARY[head], **settings.primary_nozzles}
+
+
+def _pipette(settings: Settings) -> re.Match[str]:
+    match = _NAME.fullmatch(settings.pipette_name)
+    if not match or match[1] not in RANGES:
+        raise UserInputError(
+            f"{settings.pipette_name!r} is no pipette; write p1000_96 or p300_multi_gen2, say"
+        )
+    return match
+
+
 def pipette_limits(settings: Settings) -> PipettingLimits:
     """Derive volume limits and channel sets from the pipette's name.
 
     Raises:
         UserInputError: Not a pipette name of the form `p1000_96` or `p300_multi_gen2`.
     """
-    match = _NAME.fullmatch(settings.pipette_name)
-    if not match or match[1] not in RANGES:
-        raise UserInputError(
-            f"{settings.pipette_name!r} is no pipette; write p1000_96 or p300_multi_gen2, say"
-        )
+    match = _pipette(settings)
     low, high = RANGES[match[1]]
     if settings.pipette_name == "p1000_single_gen2":
         low = 100.0

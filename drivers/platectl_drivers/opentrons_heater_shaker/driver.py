@@ -18,10 +18,11 @@ from platectl.domain.errors import (
 from platectl.hal.checks import check_shaking, check_temperature
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict, setpoint_verdict
+from platectl.hal.serial_line import SerialLine
 from platectl.transport.abort import Abort
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
-from platectl.transport.line import InstrumentLine
+from platectl.transport.line import InstrumentLine, LineLink
 from platectl.transport.line_instrument import LineInstrument
 from platectl.transport.shakes import Shakes
 from platectl_drivers.opentrons_heater_shaker.codec import (
@@ -68,7 +69,7 @@ class HeaterShaker(LineInstrument):
         makes="Opentrons Heater-Shaker Module",
         interfaces=("Shaker",),
         wire="serial",
-        baud=115200,
+        lines=(SerialLine(115200),),
         source="maker's firmware (Opentrons/opentrons-modules) and driver in opentrons 10.1.0 (handlers 2.2)",
         unattested=(
             "time of homing and of the latch",
@@ -84,7 +85,6 @@ class HeaterShaker(LineInstrument):
         self._line = InstrumentLine(
             setup.open_stream, "the Heater-Shaker", tx_end=b" \n", rx_end=b"\n", longest=4096
         )
-        self._one_at_a_time = asyncio.Lock()
         self._abort = Abort("the Heater-Shaker was aborted; the plate stays latched")
         self._faults: deque[InstrumentFaultError] = deque()
         self._handed = Handed()
@@ -254,23 +254,22 @@ class HeaterShaker(LineInstrument):
             InstrumentFaultError: The answer is an error.
             LinkError: No answer, or not one of the format.
         """
-        async with self._one_at_a_time:
-            with self._line.exchange():
-                while self._line.out_of_step:
-                    self._line.out_of_step = False
-                    await self._exchange(IDENTIFY, in_step=False)
-                if command.startswith(("M3 ", CLOSE, OPEN)):
-                    self._abort.check()
-                return await self._exchange(command)
+        async with self._line.turn(self._fall_in_step) as link:
+            if command.startswith(("M3 ", CLOSE, OPEN)):
+                self._abort.check()
+            return await self._exchange(link, command)
 
-    async def _exchange(self, command: str, *, in_step: bool = True) -> str:
+    async def _fall_in_step(self, link: LineLink) -> None:
+        await self._exchange(link, IDENTIFY, in_step=False)
+
+    async def _exchange(self, link: LineLink, command: str, *, in_step: bool = True) -> str:
         """One question and its answer; out of step, what comes before the answer is passed over."""
         code = command.split(maxsplit=1)[0]
-        await self._line.link.send_line(command.encode("ascii"))
+        await link.send_line(command.encode("ascii"))
         limit_s = MOVE_S if code in MOVES or not in_step else REPLY_S
         due_s = asyncio.get_running_loop().time() + limit_s
         while True:
-            line = text(await self._line.link.read_line_by(due_s))
+            line = text(await link.read_line_by(due_s))
             error = parse_error(line)
             if line.startswith("async ") and error is not None:
                 self._faults.append(error)

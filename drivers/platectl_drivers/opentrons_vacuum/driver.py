@@ -17,6 +17,7 @@ from platectl.domain.errors import (
 )
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.recovery import Action, Verdict, settable
+from platectl.hal.serial_line import SerialLine
 from platectl.transport.abort import Abort
 from platectl.transport.codec import text
 from platectl.transport.handed import Handed
@@ -56,7 +57,7 @@ class OpentronsVacuum(LineInstrument):
         interfaces=("VacuumFiltration",),
         wire="serial",
         source="vendor's driver in the opentrons package 10.1.0",
-        baud=115200,
+        lines=(SerialLine(115200),),
         unattested=(
             "time that venting takes",
             "M120 S1 without D holds until switched off",

@@ -2,7 +2,8 @@ r"""Precise PF400 plate mover over TCP 10100 (TCP Command Server on the maker's 
 
 Wire: one command a line, LF; in PC mode (`mode 0`) each answer is one line `code[ data]`, CR LF,
 where code 0 is good and negative codes are the maker's. Source: command set as used by the
-PyLabRobot and galago clients and the maker's command server 3.0C1. Maturity: paper.
+PyLabRobot and galago clients and the maker's command server 3.0C1; codes -2800 to -2821 from
+AD-SDL/pf400_module, -2850 to -2855 from PyLabRobot's table. Maturity: paper.
 
 Responsible for: power, control, homing when it is needed, picking and placing at taught stations,
 and knowing whether the gripper may hold a plate. Not responsible for: teaching, approach heights

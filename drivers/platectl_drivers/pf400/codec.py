@@ -8,6 +8,7 @@ from typing import Final
 from platectl.domain.errors import InstrumentFaultError, MalformedReplyError
 from platectl.transport.codec import number, text
 
+#: -28nn up to -2821 as AD-SDL/pf400_module has them, -2850 to -2855 and the others as PyLabRobot's table does
 FAULTS: Final = {
     "-1009": "no robot is attached",
     "-1012": "a joint is out of its range",
@@ -21,6 +22,12 @@ FAULTS: Final = {
     "-2805": "the command is unknown",
     "-2820": "the station has no such number",
     "-2821": "the station is not taught",
+    "-2850": "the gripper has no servo",
+    "-2851": "there is no station of this number",
+    "-2852": "not possible in the state that the robot is in",
+    "-2853": "the rail is at another station",
+    "-2854": "the robot cannot reach stations of this type",
+    "-2855": "the gripper has no sensor",
     "-3100": "a joint left its hard envelope",
     "-3105": "a motor stalled",
     "-3122": "the arm hit something (soft envelope); power is off",

@@ -51,7 +51,7 @@ class PF400:
         makes="Precise Automation / Brooks PF400",
         interfaces=("PlateMover",),
         wire="tcp",
-        source="command server 3.0C1 and its clients PyLabRobot 0.2.2 and galago",
+        source="command server 3.0C1 and its clients PyLabRobot 0.2.2, galago and AD-SDL/pf400_module (codes)",
         unattested=(
             "pickplate, placeplate and homing answer at the end of the motion",
             "answer of a halted motion",

@@ -82,7 +82,6 @@ class Bridged:
         self._line = InstrumentLine(
             setup.open_stream, "the bridge", tx_end=b"", rx_end=frames.END, longest=LONGEST
         )
-        self._one_at_a_time = asyncio.Lock()
         self._id = 0
         self._owner = False
         self._resumed = False
@@ -216,13 +215,8 @@ class Bridged:
     async def _ask(
         self, do: str, given: Mapping[str, Any], *, timeout_s: float, key: str = ""
     ) -> Any:
-        link = self._line.link
-        async with self._one_at_a_time:
-            with self._line.exchange():
-                if self._line.out_of_step:
-                    await link.drain(quiet_s=QUIET_S)
-                    self._line.out_of_step = False
-                return _result(await self._exchange(link, do, given, key, timeout_s))
+        async with self._line.turn(lambda link: link.drain(quiet_s=QUIET_S)) as link:
+            return _result(await self._exchange(link, do, given, key, timeout_s))
 
     async def _exchange(
         self, link: LineLink, do: str, given: Mapping[str, Any], key: str, timeout_s: float

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from platectl.domain.errors import RefusedError
 from platectl.hal.cells import Climate
-from platectl.hal.checks import check_duration, check_within
+from platectl.hal.checks import check_duration, check_slot, check_within
 from platectl.hal.instrument import DriverInfo
 from platectl_drivers.pylabrobot.bridged import Bridged, BridgeSettings, bridged_info, number
 
@@ -147,8 +147,7 @@ class PyLabRobotIncubator(Bridged):
         await self._carry("fetch", slot)
 
     async def _carry(self, do: str, slot: int) -> None:
-        if not 1 <= slot <= self.settings.slots:
-            raise RefusedError(f"there is no slot {slot}; 1 to {self.settings.slots}")
+        check_slot(slot, self.settings.slots)
         await self._act(do, slot=slot)
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from platectl.domain.errors import RefusedError
 from platectl.hal.cells import Climate
+from platectl.hal.checks import check_slot, check_within
 from platectl.hal.instrument import DriverInfo
 from platectl_drivers.sila2.mapping import Settings
 from platectl_drivers.sila2.server import SOURCE, UNATTESTED, Sila
@@ -18,12 +18,6 @@ def _info(name: str, makes: str, interface: str, transcript: str) -> DriverInfo:
     )  # fmt: skip
 
 
-def _within(value: float, limits: tuple[float, float], what: str) -> None:
-    low, high = limits
-    if not low <= value <= high:
-        raise RefusedError(f"{what} {value:g} is not between {low:g} and {high:g}")
-
-
 class SilaThermostat(Sila):
     """Drives one heated nest; satisfies `platectl.hal.handling.ThermalNest`."""
 
@@ -33,7 +27,7 @@ class SilaThermostat(Sila):
 
     async def set_temperature(self, temperature_c: float) -> None:
         """Set the target; errors as `ThermalNest`."""
-        _within(temperature_c, self.settings.temperature_c, "temperature in C")
+        check_within(temperature_c, self.settings.temperature_c, "hold", "C")
         await self._act("set_temperature", temperature_c=temperature_c)
 
     async def read_temperature_c(self) -> float:
@@ -60,8 +54,8 @@ class SilaShaker(SilaThermostat):
 
     async def shake(self, *, speed_rpm: float, duration_s: float) -> None:
         """Do what the lab file maps to `shake`; errors as `Shaker`."""
-        _within(speed_rpm, self.settings.speed_rpm, "speed in rpm")
-        _within(duration_s, (0.001, 86400.0), "duration in s")
+        check_within(speed_rpm, self.settings.speed_rpm, "shake at", "rpm")
+        check_within(duration_s, (0.001, 86400.0), "shake for", "s")
         await self._act("shake", speed_rpm=speed_rpm, duration_s=duration_s)
 
 
@@ -74,8 +68,8 @@ class SilaSealer(Sila):
 
     async def seal(self, *, temperature_c: float, duration_s: float) -> None:
         """Do what the lab file maps to `seal`; errors as `Sealer`."""
-        _within(temperature_c, self.settings.seal_c, "temperature in C")
-        _within(duration_s, self.settings.seal_s, "duration in s")
+        check_within(temperature_c, self.settings.seal_c, "seal at", "C")
+        check_within(duration_s, self.settings.seal_s, "seal for", "s")
         await self._act("seal", temperature_c=temperature_c, duration_s=duration_s)
 
 
@@ -95,7 +89,7 @@ class SilaIncubator(Sila):
 
     async def set_temperature(self, temperature_c: float) -> None:
         """Set the target; errors as `Incubator`."""
-        _within(temperature_c, self.settings.temperature_c, "temperature in C")
+        check_within(temperature_c, self.settings.temperature_c, "hold", "C")
         await self._act("set_temperature", temperature_c=temperature_c)
 
     async def read_climate(self) -> Climate:
@@ -108,10 +102,10 @@ class SilaIncubator(Sila):
 
     async def store(self, slot: int) -> None:
         """Take the plate in; errors as `Incubator`."""
-        _within(slot, (1, self.slots), "slot")
+        check_slot(slot, self.slots)
         await self._act("store", slot=slot)
 
     async def fetch(self, slot: int) -> None:
         """Put the plate out; errors as `Incubator`."""
-        _within(slot, (1, self.slots), "slot")
+        check_slot(slot, self.slots)
         await self._act("fetch", slot=slot)

@@ -54,7 +54,6 @@ class Sila:
         self._line = InstrumentLine(
             setup.open_stream, "the server", tx_end=b"", rx_end=frames.END, longest=LONGEST
         )
-        self._one_at_a_time = asyncio.Lock()
         self._id = 0
         self._handed = Handed()
         self._stamp = ""
@@ -177,16 +176,11 @@ class Sila:
         self, do: str, given: Mapping[str, Any], *, timeout_s: float, key: str = ""
     ) -> Any:
         """Ask, hear what comes before the answer, and give the answer."""
-        link = self._line.link
-        async with self._one_at_a_time:
-            with self._line.exchange():
-                if self._line.out_of_step:
-                    await link.drain(quiet_s=QUIET_S)
-                    self._line.out_of_step = False
-                if key:
-                    self._handed.hand()
-                await link.send_line(self._request(do, given, key))
-                return _result(await self._answer(link, self._id, timeout_s))
+        async with self._line.turn(lambda link: link.drain(quiet_s=QUIET_S)) as link:
+            if key:
+                self._handed.hand()
+            await link.send_line(self._request(do, given, key))
+            return _result(await self._answer(link, self._id, timeout_s))
 
     async def _answer(self, link: LineLink, mine: int, timeout_s: float) -> dict[str, Any]:
         """The answer to a question; each word about its progress is as good as time."""

@@ -278,12 +278,8 @@ class SoftmaxFile:
         self._check_wells(read)
         known = self.features
         for channel in read.channels:
-            for value, (low, high) in (
-                (channel.excitation_nm, known.excitation_nm),
-                (channel.emission_nm, known.emission_nm),
-            ):
-                if not low <= value <= high:
-                    raise RefusedError(f"{value:g} nm is outside {low:g} to {high:g} nm")
+            check_within(channel.excitation_nm, known.excitation_nm, "excite at", "nm")
+            check_within(channel.emission_nm, known.emission_nm, "read at", "nm")
         times = (read.interval_s, read.baseline_s, read.record_s)
         if (
             not all(map(math.isfinite, times))

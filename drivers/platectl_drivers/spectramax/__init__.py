@@ -17,7 +17,10 @@ Decisions: the two values of a pass share the header's time; the reader takes a 
 second wavelength by `switch_s`, which a lab measures. The header's first number is a device counter;
 differences of it are seconds.
 
-Unattested: the form of the number that `!QUEUE` answers, that the counter counts seconds, which code
+The commands of a read stand in the order that SoftMax Pro was captured to use with a Gemini EM; `!TOPREADCLEAR`
+is sent to that family only. Replies to them were not published, so that there is no transcript of a read.
+
+Unattested: the order on other models; the arguments of `!CANCEL`; the form of the number that `!QUEUE` answers, that the counter counts seconds, which code
 refuses a read with the drawer open (the drawer is asked first), and the scan times.
 """
 

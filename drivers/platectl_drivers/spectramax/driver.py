@@ -23,6 +23,7 @@ from platectl.hal.checks import check_within
 from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
 from platectl.hal.reading import Addition, Frame, KineticRead, ReaderFeatures, ReadFlag
 from platectl.hal.recovery import Action, Verdict
+from platectl.hal.serial_line import SerialLine
 from platectl.hal.stream import ByteStream
 from platectl_drivers.spectramax.wire import Block, number, parse_block, read_fields, refusal
 
@@ -65,9 +66,16 @@ class SpectraMax:
         makes="Molecular Devices SpectraMax M5 and Gemini",
         interfaces=("PlateReader",),
         wire="serial",
-        baud=9600,
+        lines=(SerialLine(9600),),
         source="PyLabRobot molecular_devices/spectramax, eizemazal/spectramax, Gemini EM captures (readers 1)",
-        unattested=("form of !QUEUE", "unit of the device counter", "scan times"),
+        unattested=(
+            "form of !QUEUE",
+            "unit of the device counter",
+            "scan times",
+            "order of a read's commands but on a Gemini, and replies to them: none were published",
+            "arguments and reply of !CANCEL",
+            "code that refuses a read with the drawer open",
+        ),
         transcripts=("spectramax_drawer",),
     )
     Settings = Settings
@@ -78,6 +86,8 @@ class SpectraMax:
         self._stream: ByteStream | None = None
         self._turn = asyncio.Lock()
         self._target_c: float | None = None
+        #: as it states it, once it was asked
+        self._model = ""
         #: title of the read asked for last, and whether its start was sent
         self._order: tuple[str, bool] | None = None
 
@@ -191,9 +201,8 @@ class SpectraMax:
     async def _who(self) -> Identity:
         fields = await self._ask("!OPTION")
         lines = [line.strip() for field in fields[1:] for line in field.split("\n") if line.strip()]
-        return Identity(
-            lines[0] if lines else "SpectraMax", firmware=lines[1] if len(lines) > 1 else ""
-        )
+        self._model = lines[0] if lines else "SpectraMax"
+        return Identity(self._model, firmware=lines[1] if len(lines) > 1 else "")
 
     async def set_temperature(self, temperature_c: float | None) -> None:
         """Set the chamber; None is off."""
@@ -231,6 +240,8 @@ class SpectraMax:
         self._order = (read.title, False)
         async with self._turn:
             await self._ready()
+            if not self._model:
+                await self._who()
             for command in self._settings_of(read):
                 await self._ask(command)
             begun_s = self._setup.clock.monotonic_s()
@@ -289,6 +300,10 @@ class SpectraMax:
                 code="temperature",
             )
 
+    @property
+    def _is_gemini(self) -> bool:
+        return "GEMINI" in self._model.upper()
+
     def _settings_of(self, read: KineticRead) -> list[str]:
         columns = sorted({parse_well(well)[1] for well in read.wells})
         excitations = " ".join(f"{c.excitation_nm:g}" for c in read.channels)
@@ -298,7 +313,7 @@ class SpectraMax:
             "!CLEAR DATA", "!TAG OFF", "!XPOS 14.380 9 12", "!YPOS 11.235 9 8", "!SHAKE OFF",
             f"!STRIP {columns[0] + 1} {len(columns)}", "!READTYPE FLU", f"!EMWAVELENGTH {emissions}",
             "!AUTOFILTER OFF", f"!EMFILTER {filters}", f"!EXWAVELENGTH {excitations}",
-            f"!FPW {self.settings.flashes}", "!AUTOPMT OFF", f"!PMT {self.settings.pmt}", "!CSPEED 8",
+            f"!FPW {self.settings.flashes}", *(["!TOPREADCLEAR ON"] if self._is_gemini else []), "!AUTOPMT OFF", f"!PMT {self.settings.pmt}", "!CSPEED 8",
             "!PMTCAL ON", f"!MODE KINETIC {read.interval_s:g} {read.passes}", "!ORDER COLUMN",
             f"!READSTAGE {'BOT' if read.bottom else 'TOP'}",
         ]  # fmt: skip

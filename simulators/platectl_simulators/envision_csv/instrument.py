@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from platectl.domain.wells import PlateFormat
 from platectl.hal.stream import ByteStream
+from platectl.simkit.drop import begin_late, started_by_hand, write_in_pieces
 from platectl.simkit.photometer import Photometer
 from platectl.simkit.simulator import SimulatorSetup
 from platectl.simkit.world import WorldError
@@ -61,26 +62,19 @@ class EnvisionCsvSimulator:
 
     async def run(self) -> None:
         """Read whatever a person starts, until cancelled."""
-        notices = self._setup.world.notices.setdefault(f"{self._setup.name}.start", [])
-        while True:
-            while notices:
-                start = notices.pop(0)
-                if self._strike("silent") is None:
-                    await self.read(start)
-            await asyncio.sleep(self._options.notice_poll_s)
+        await started_by_hand(self._setup, self.read, poll_s=self._options.notice_poll_s)
 
     async def read(self, start: Mapping[str, Any]) -> Path | None:
         """Read the wells of one start; return the file that was dropped."""
-        if (late := self._strike("late_reply")) is not None:
-            await asyncio.sleep(float(late.get("delay_s", 600.0)))
+        await begin_late(self._setup)
         title = str(start["title"])
-        if (wrong := self._strike("wrong_title")) is not None:
+        if (wrong := self._setup.faults.data("wrong_title")) is not None:
             title = str(wrong.get("title", "Untitled"))
         mode = str(start.get("mode", "luminescence"))
         integration_s = float(start.get("count_s", start.get("integration_s", 0.1)))
         begun = self._setup.clock.now()
         wells = list(start["wells"])
-        if (stops := self._strike("stops")) is not None:
+        if (stops := self._setup.faults.data("stops")) is not None:
             wells = wells[: -int(stops.get("wells", 1))]
         values: dict[str, str] = {}
         for well in wells:
@@ -94,10 +88,6 @@ class EnvisionCsvSimulator:
             self._setup.clock.now(), self._options.crosstalk,
         )  # fmt: skip
         return await self._export(read, title)
-
-    def _strike(self, kind: str) -> Mapping[str, Any] | None:
-        fault = self._setup.faults.strike(kind)
-        return None if fault is None else fault.data
 
     @property
     def _position(self) -> str:
@@ -126,17 +116,13 @@ class EnvisionCsvSimulator:
 
     async def _export(self, read: Read, title: str) -> Path | None:
         data = (envision if self._options.software == "envision" else kaleido)(read)
-        if self._strike("garbled_reply") is not None:
+        if self._setup.faults.data("garbled_reply") is not None:
             data = data.replace(f"\nA,{read.values['A1']},".encode(), b"\nA,1#3,")
-        cut_short = self._strike("growing_file") is not None
-        if self._strike("reply_lost") is not None or self._setup.folder is None:
+        cut_short = self._setup.faults.data("growing_file") is not None
+        if self._setup.faults.data("reply_lost") is not None or self._setup.folder is None:
             return None
         path = self._setup.folder / f"{title}.csv"
         half = len(data) // 2
-        for piece in (data[:half], data[half:]):
-            with path.open("ab") as file:
-                file.write(piece)
-            if cut_short:
-                break
-            await asyncio.sleep(PIECE_S)
+        pieces = (data[:half], data[half:])
+        await write_in_pieces(path, pieces[:1] if cut_short else pieces, piece_s=PIECE_S)
         return path

@@ -9,7 +9,9 @@ from functools import partial
 from pathlib import PureWindowsPath
 from typing import Any, Final
 
+from platectl.simkit.drop import write_in_pieces
 from platectl.simkit.photometer import Photometer
+from platectl.simkit.pipettor import ReaderPipettor
 from platectl.simkit.simulator import SimulatorSetup
 from platectl.simkit.world import WorldError
 from platectl_simulators.flipr.export import WELLS, Recording, write_sequence
@@ -39,6 +41,7 @@ class Experiment:
         self._recording = Recording(data_file, protocol.path, protocol.channels)
         self._photometer = Photometer(setup.world.rng(setup.name), full_scale=options.full_scale)
         self._position = setup.position or setup.name
+        self._pipettor = ReaderPipettor(setup, options.tips, options.source)
         self._begun_s = 0.0
         self.stop = asyncio.Event()
 
@@ -72,10 +75,8 @@ class Experiment:
         path = self._setup.folder / f"{re.sub(r'[^A-Za-z0-9 ._-]', '_', stem)}.txt"
         path.unlink(missing_ok=True)  # ScreenWorks overwrites
         size = -(-len(data) // PIECES)
-        for piece in range(pieces):
-            with path.open("ab") as file:
-                file.write(data[piece * size : (piece + 1) * size])
-            await asyncio.sleep(PIECE_S)
+        grown = [data[at : at + size] for at in range(0, len(data), size)]
+        await write_in_pieces(path, grown[:pieces], piece_s=PIECE_S)
 
     def _events(self) -> list[tuple[float, Callable[[], None]]]:
         """What happens, at seconds after the start."""
@@ -89,7 +90,7 @@ class Experiment:
             for channel in range(len(protocol.channels))
         ]
         if protocol.volume_ul is not None:
-            tips = self._aspirate(protocol.volume_ul)
+            tips = self._pipettor.aspirate(WELLS, protocol.volume_ul)
             added_s = first_s + protocol.baseline_s + self._options.dispense_lag_s
             events.append((added_s, partial(self._add, tips, protocol.volume_ul, added_s)))
         fault = self._setup.faults.strike("run_fault")
@@ -116,22 +117,8 @@ class Experiment:
         values = self._photometer.measure(signals, self._photometer.lamp()).tolist()
         self._recording.exposures[channel].append((at_s, values))
 
-    def _aspirate(self, volume_ul: float) -> Any:
-        world = self._setup.world
-        rack, source = world.plate_at(self._options.tips), world.plate_at(self._options.source)
-        if rack is None or source is None:
-            raise WorldError("nothing_there", "no tips or no compound plate in the FLIPR")
-        tips = world.new_tips(self._setup.name, rack=rack, wells=WELLS)
-        world.aspirate(tips, source, WELLS, volume_ul)
-        return tips
-
     def _add(self, tips: Any, volume_ul: float, added_s: float) -> None:
-        world = self._setup.world
-        plate = world.plate_at(self._position)
-        if plate is None:
-            raise WorldError("nothing_there", "no plate in the FLIPR")
-        world.dispense(tips, plate, WELLS, volume_ul)
-        world.put_back_tips(tips, rack=tips.rack, wells=WELLS)
+        self._pipettor.add(tips, WELLS, volume_ul)
         self._recording.added_s = added_s
 
 

@@ -71,6 +71,11 @@ class Pipette:
         """Number of nozzles."""
         return 96 if self.name.endswith("_96") else 8 if "_multi" in self.name else 1
 
+    @property
+    def corners(self) -> tuple[str, ...]:
+        """Nozzles from which a layout may be laid."""
+        return {96: ("A1", "H1", "A12", "H12"), 8: ("A1", "H1")}.get(self.channels, ("A1",))
+
 
 @dataclass(slots=True)
 class Belief:
@@ -145,7 +150,14 @@ class Belief:
     def configure(self, params: Mapping[str, Any]) -> None:
         """Carry out `configureNozzleLayout`."""
         pipette = self.find_pipette(params["pipetteId"])
-        rows, columns = _LAYOUTS[params["configurationParams"]["style"]]
+        layout = params["configurationParams"]
+        rows, columns = _LAYOUTS[layout["style"]]
+        nozzle = layout.get("primaryNozzle", "A1")
+        if nozzle not in pipette.corners:
+            raise CommandFailedError(
+                "IncompatibleNozzleConfiguration",
+                f"No entry for front right nozzle {nozzle!r} in pipette",
+            )
         if pipette.tip_ul is not None:
             raise CommandFailedError(
                 "CommandPreconditionViolated",

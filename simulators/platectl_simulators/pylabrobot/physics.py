@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
@@ -12,9 +11,9 @@ import numpy as np
 
 from platectl.bridge import library
 from platectl.bridge.device import tap
+from platectl.simkit import chamber
 from platectl.simkit.photometer import Photometer
-from platectl.simkit.simulator import SimulatorSetup
-from platectl.simkit.world import WorldError
+from platectl.simkit.simulator import SimulatorSetup, unnoticed
 
 HEAT_S: Final = 60.0
 RAMP_S: Final = 2.0
@@ -72,11 +71,6 @@ class Physics:
         """Be busy for about so long."""
         await asyncio.sleep(self.world.takes_s(self.setup.name, nominal_s))
 
-    def mishap(self, error: WorldError) -> None:
-        """Note what the device did not notice."""
-        note = {"reason": error.reason, "message": str(error)}
-        self.world.notices.setdefault(f"{self.setup.name}.mishap", []).append(note)
-
 
 def _error(data: Mapping[str, Any]) -> Exception:
     """The exception that a fault describes."""
@@ -95,44 +89,25 @@ class Nest(Physics):
 
     def __init__(self, setup: SimulatorSetup) -> None:
         super().__init__(setup)
-        self._target_c: float | None = None
-        self._from_c: float | None = None
-        self._since_s = 0.0
+        self._heated = chamber.Nest(setup, tau_s=HEAT_S)
 
     def stand_behind(self, backend: Any) -> None:
         """As all, and the thermometer is the nest's."""
         super().stand_behind(backend)
         backend.get_current_temperature = self._temperature
 
-    def actual_c(self) -> float:
-        """Temperature of the nest now."""
-        if self._from_c is None:
-            return self.world.temperature_c(self.position)
-        room = self.world.truth.environment.room
-        goal = room if self._target_c is None else self._target_c
-        left = math.exp(-(self.setup.clock.monotonic_s() - self._since_s) / HEAT_S)
-        return goal + (self._from_c - goal) * left
-
     async def _temperature(self) -> float:
-        self._tell_world()
-        return round(self.actual_c(), 1)
-
-    def _tell_world(self) -> None:
-        if self._from_c is not None:
-            self.world.set_temperature(self.position, round(self.actual_c(), 2))
-
-    def _head_for(self, target_c: float | None) -> None:
-        self._from_c, self._target_c = self.actual_c(), target_c
-        self._since_s = self.setup.clock.monotonic_s()
+        self._heated.tell_world()
+        return round(self._heated.actual_c(), 1)
 
     async def did_set_temperature(self, temperature: float) -> None:
         """Heat."""
-        self._head_for(temperature)
+        self._heated.heat(temperature)
 
     async def did_deactivate(self) -> None:
         """Cool down."""
-        self._head_for(None)
-        self._tell_world()
+        self._heated.heat(None)
+        self._heated.tell_world()
 
 
 class ShakingNest(Nest):
@@ -159,18 +134,16 @@ class ShakingNest(Nest):
         await self.takes(RAMP_S)
         if not self._shaking:
             return
-        self._tell_world()
-        try:
+        self._heated.tell_world()
+        with unnoticed(self.setup):
             self.world.shake(self.position)
-        except WorldError as error:
-            self.mishap(error)
 
     async def did_stop_shaking(self) -> None:
         """Come to rest."""
         if self._shaking:
             self._shaking = False
             await self.takes(RAMP_S)
-        self._tell_world()
+        self._heated.tell_world()
 
 
 class Press(Physics):
@@ -183,10 +156,8 @@ class Press(Physics):
         del temperature
         await self.takes(TRAY_S)
         await asyncio.sleep(duration)
-        try:
+        with unnoticed(self.setup):
             self.world.seal(self.position)
-        except WorldError as error:
-            self.mishap(error)
         await self.takes(TRAY_S)
 
     async def did_open(self) -> None:

@@ -9,7 +9,6 @@ emission), `interval_s`, `baseline_s`, `record_s`, and `pipettor` (with `volume_
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -20,8 +19,10 @@ from pydantic import BaseModel, ConfigDict
 
 from platectl.domain.wells import parse_well
 from platectl.hal.stream import ByteStream
+from platectl.simkit.drop import begin_late, free_name, started_by_hand, write_in_pieces
 from platectl.simkit.photometer import Photometer
-from platectl.simkit.simulator import SimulatorSetup
+from platectl.simkit.pipettor import ReaderPipettor
+from platectl.simkit.simulator import SimulatorSetup, note_mishap
 from platectl.simkit.world import WorldError
 from platectl_simulators.softmax_file.export import PLATE, Section, Style, write_export
 
@@ -68,6 +69,7 @@ class SoftmaxFileSimulator:
         self._setup = setup
         self._position = setup.position or setup.name
         self._options = Options.model_validate(dict(setup.settings))
+        self._pipettor = ReaderPipettor(setup, self._options.tips, self._options.source)
         self._photometer = Photometer(
             setup.world.rng(setup.name), full_scale=self._options.full_scale
         )
@@ -78,24 +80,17 @@ class SoftmaxFileSimulator:
 
     async def run(self) -> None:
         """Read whatever a person starts, until cancelled."""
-        notices = self._setup.world.notices.setdefault(f"{self._setup.name}.start", [])
-        while True:
-            while notices:
-                start = notices.pop(0)
-                if self._strike("silent") is None:
-                    await self.read(start)
-            await asyncio.sleep(self._options.notice_poll_s)
+        await started_by_hand(self._setup, self.read, poll_s=self._options.notice_poll_s)
 
     async def read(self, start: Mapping[str, Any]) -> Path | None:
         """Read all columns of one start; return the file that was dropped."""
-        if (late := self._strike("late_reply")) is not None:
-            await asyncio.sleep(float(late.get("delay_s", 600.0)))
+        await begin_late(self._setup)
         title = str(start["title"])
-        if (stale := self._strike("stale_title")) is not None:
+        if (stale := self._setup.faults.data("stale_title")) is not None:
             title = str(stale.get("title", "Plate1"))
         sections = self._sections(start, title)
         columns = list(_columns(start))
-        if (stops := self._strike("stops")) is not None:
+        if (stops := self._setup.faults.data("stops")) is not None:
             columns = columns[: int(stops.get("columns", 1))]
         period_s = (
             float(start["baseline_s"]) + float(start["record_s"]) + self._options.column_overhead_s
@@ -106,18 +101,10 @@ class SoftmaxFileSimulator:
             try:
                 await self._column(start, section, column, begun_s + turn * period_s)
             except WorldError as error:
-                self._note(column, error)
+                note_mishap(self._setup, error, column=column)
                 break
         await asyncio.sleep(self._options.export_s)
         return await self._export(sections, title)
-
-    def _strike(self, kind: str) -> Mapping[str, Any] | None:
-        fault = self._setup.faults.strike(kind)
-        return None if fault is None else fault.data
-
-    def _note(self, column: int, error: WorldError) -> None:
-        mishaps = self._setup.world.notices.setdefault(f"{self._setup.name}.mishap", [])
-        mishaps.append({"column": column, "reason": error.reason, "message": str(error)})
 
     def _sections(self, start: Mapping[str, Any], title: str) -> list[Section]:
         columns = _columns(start)
@@ -155,32 +142,15 @@ class SoftmaxFileSimulator:
         ]
         if pipettor := start.get("pipettor"):
             volume_ul = float(pipettor["volume_ul"])
-            tips = self._aspirate(wells, volume_ul)
+            tips = self._pipettor.aspirate(wells, volume_ul)
             adds_s = float(start["baseline_s"]) + self._options.transfer_lag_s
-            events.append((adds_s, partial(self._add, tips, wells, volume_ul)))
+            events.append((adds_s, partial(self._pipettor.add, tips, wells, volume_ul)))
         for after_s, act in sorted(events, key=lambda event: event[0]):
             await self._until(begun_s + after_s)
             act()
 
     async def _until(self, due_s: float) -> None:
         await asyncio.sleep(max(0.0, due_s - self._setup.clock.monotonic_s()))
-
-    def _aspirate(self, wells: list[str], volume_ul: float) -> Any:
-        world = self._setup.world
-        rack, source = world.plate_at(self._options.tips), world.plate_at(self._options.source)
-        if rack is None or source is None:
-            raise WorldError("nothing_there", "no tips or no compound plate in the reader")
-        tips = world.new_tips(self._setup.name, rack=rack, wells=wells)
-        world.aspirate(tips, source, wells, volume_ul)
-        return tips
-
-    def _add(self, tips: Any, wells: list[str], volume_ul: float) -> None:
-        world = self._setup.world
-        plate = world.plate_at(self._position)
-        if plate is None:
-            raise WorldError("nothing_there", "no plate in the reader")
-        world.dispense(tips, plate, wells, volume_ul)
-        world.put_back_tips(tips, rack=tips.rack, wells=wells)
 
     def _measure(self, section: Section, wells: list[str], point: int, channel: int) -> None:
         excitation_nm, emission_nm = section.wavelengths[channel]
@@ -195,21 +165,19 @@ class SoftmaxFileSimulator:
         style = Style(
             layout=self._options.layout,
             encoding=self._options.encoding,
-            date_line=self._strike("no_date_line") is None,
-            reduced=self._strike("reduced_data") is not None,
+            date_line=self._setup.faults.data("no_date_line") is None,
+            reduced=self._setup.faults.data("reduced_data") is not None,
         )
         data = write_export(sections, title, self._setup.clock.now(), style)
-        if self._strike("garbled_reply") is not None:
+        if self._setup.faults.data("garbled_reply") is not None:
             data = _garbled(data, style.encoding)
-        cut_short = self._strike("growing_file") is not None
-        if self._strike("reply_lost") is not None or self._setup.folder is None:
+        cut_short = self._setup.faults.data("growing_file") is not None
+        if self._setup.faults.data("reply_lost") is not None or self._setup.folder is None:
             return None
-        path = _free_name(self._setup.folder, title)
+        path = free_name(self._setup.folder, title, ".txt")
         size = -(-len(data) // PIECES)
-        for piece in range(PIECES // 2 if cut_short else PIECES):
-            with path.open("ab") as file:
-                file.write(data[piece * size : (piece + 1) * size])
-            await asyncio.sleep(PIECE_S)
+        pieces = [data[at : at + size] for at in range(0, len(data), size)]
+        await write_in_pieces(path, pieces[: PIECES // 2] if cut_short else pieces, piece_s=PIECE_S)
         return path
 
 
@@ -223,12 +191,3 @@ def _garbled(data: bytes, encoding: str) -> bytes:
     point, other, end = (text.encode(encoding) for text in (".", "§", "~End"))
     at = data.rindex(point, 0, data.rindex(end))
     return data[:at] + other + data[at + len(point) :]
-
-
-def _free_name(folder: Path, title: str) -> Path:
-    stem = re.sub(r"[^A-Za-z0-9 ._-]", "_", title).strip(" .") or "Untitled"
-    path, number = folder / f"{stem}.txt", 1
-    while path.exists():
-        number += 1
-        path = folder / f"{stem} ({number}).txt"
-    return path

@@ -27,6 +27,7 @@ def audit(run: CompiledRun, events: Sequence[Event]) -> list[str]:
         *_out_of_order(run, events),
         *_zones(run, events),
         *_unjudged(run, events),
+        *_held(run, events),
     ]
 
 
@@ -73,11 +74,10 @@ def _double_standing(run: CompiledRun, events: Sequence[Event]) -> Iterator[str]
             standing = {p: n for p, n in standing.items() if n.split(".")[0] not in cleared}
         if event.kind != "step.done":
             continue
-        for labware, source, target in _moved(steps[event.step], standing):
+        for labware, target in _moved(steps[event.step]):
             if labware in lids or labware.split(".")[0] in cleared:
                 continue
-            if source is not None and standing.get(source) == labware:
-                del standing[source]
+            standing = {place: name for place, name in standing.items() if name != labware}
             other = standing.get(target) if target else None
             if other is not None and other != labware:
                 yield f"{labware} was put onto {other} at {target} by {event.step}"
@@ -85,15 +85,13 @@ def _double_standing(run: CompiledRun, events: Sequence[Event]) -> Iterator[str]
                 standing[target] = labware
 
 
-def _moved(step: Step, standing: dict[str, str]) -> list[tuple[str, str | None, str | None]]:
-    """What a step carries: labware, from, to; what a person takes away goes to no place."""
-    where = {labware: place for place, labware in standing.items()}
+def _moved(step: Step) -> list[tuple[str, str | None]]:
+    """What a step carries, and to where; what a person takes away goes to no place."""
     if step.kind == "load":
-        gone = [(name, where.get(name), None) for name in where]
-        taken = [row for row in gone if row[0] in step.params["remove"]]
-        return [*taken, *((i["labware"], None, i["position"]) for i in step.params["place"])]
+        gone = [(name, None) for name in step.params["remove"]]
+        return [*gone, *((i["labware"], i["position"]) for i in step.params["place"])]
     if step.kind == "move":
-        return [(step.params["labware"], step.params["source"], step.params["target"])]
+        return [(step.params["labware"], step.params["target"])]
     return []
 
 
@@ -165,6 +163,24 @@ def _unjudged(run: CompiledRun, events: Sequence[Event]) -> Iterator[str]:
             verdict = window.verdict(at(window.end) - at(window.start), tolerance_s=LATE_S)
             if verdict:
                 yield f"window {window.name} of {window.plate} broke unseen: {verdict}"
+
+
+def _held(run: CompiledRun, events: Sequence[Event]) -> Iterator[str]:
+    """Plates that were begun although they waited for a word about one before them."""
+    plates = {step.id: step.plate for step in run.steps}
+    begun: set[str] = set()
+    held: dict[str, set[str]] = {}
+    for event in events:
+        if event.kind == "gate.closed":
+            held[event.data["plate"]] = set(event.data["waiting"]) - begun
+        elif event.kind == "gate.opened":
+            held = {bad: held[bad] for bad in held if bad not in event.data["after"]}
+        elif event.kind == "step.claimed":
+            plate = plates[event.step]
+            for bad, waiting in held.items():
+                if plate in waiting:
+                    yield f"{plate} was begun with {event.step} while it was held after {bad}"
+            begun.add(plate)
 
 
 def _out_of_order(run: CompiledRun, events: Sequence[Event]) -> Iterator[str]:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -26,7 +27,7 @@ from platectl.app.wire import connect_lab
 from platectl.domain.errors import FencedError, StoreError
 from platectl.domain.events import Event
 from platectl.domain.policy import Policy
-from platectl.domain.run import CompiledRun
+from platectl.domain.run import Addition, CompiledRun
 from platectl.engine.ending import RunOutcome
 from platectl.engine.ports import Judge, Watcher
 from platectl.engine.questions import Person
@@ -35,6 +36,7 @@ from platectl.engine.state import RunState
 from platectl.engine.suspenders import Suspenders
 from platectl.simkit.world import World
 from platectl.store.heartbeat import Heartbeat
+from platectl.store.kept_run import with_added
 from platectl.store.ledger import Ledger, Seal
 from platectl.store.lock import Owner, RunLock
 from platectl.transport.control_socket import ControlServer
@@ -46,7 +48,10 @@ PREFLIGHT: Final = "preflight"
 
 @dataclass(slots=True)
 class Finished:
-    """How a run went; `world` is what stood behind the simulators, for those who ask for truth."""
+    """How a run went; `world` is what stood behind the simulators, for those who ask for truth.
+
+    `run` has the plates that joined it.
+    """
 
     outcome: RunOutcome
     plates: list[EvaluatedPlate]
@@ -55,6 +60,7 @@ class Finished:
     finished: str
     world: World | None = None
     seal: Seal | None = None
+    run: CompiledRun | None = None
 
 
 @dataclass(slots=True)
@@ -87,8 +93,9 @@ class Drive:
         events, seal = list(self.ledger.events()), self.ledger.seal()
         started, finished = (events[0].wall, events[-1].wall) if events else ("", "")
         world = self.site.world if isinstance(self.site, SimulatedSite) else None
+        run = with_added(run, events)
         plates = evaluate_run(run, events, Terms(rules_of(self.ledger)))
-        return Finished(outcome, plates, events, started, finished, world, seal)
+        return Finished(outcome, plates, events, started, finished, world, seal, run)
 
     async def _run(self, run: CompiledRun, policy: Policy, state: RunState | None) -> RunOutcome:
         async with AsyncExitStack() as stack:
@@ -102,14 +109,14 @@ class Drive:
             epoch = self.ledger.claim(str(self.owner), wall)
             if state is None:
                 self._enter_preflight(wall)
-            connection = await stack.enter_async_context(
-                connect_lab(
-                    run.lab, used_instruments(run), clock=self.site.clock, folder=self.folder,
-                    recorder=self.recorder, behind=behind, observe=state is not None,
-                    guard=self.lock.check, owner=self.owner, console=desk.connect,
-                    qualified=run.qualified,
-                )
+            reach = partial(
+                connect_lab, run.lab, clock=self.site.clock, folder=self.folder,
+                recorder=self.recorder, behind=behind, guard=self.lock.check, owner=self.owner,
+                console=desk.connect, qualified=run.qualified,
             )  # fmt: skip
+            connection = await stack.enter_async_context(
+                reach(used_instruments(run), observe=state is not None)
+            )
             keep_lab(self.folder, run.lab, used_instruments(run))
             suspenders = Suspenders(
                 run.lab.suspenders, self.site.clock, self.site.clock.monotonic_s()
@@ -130,7 +137,16 @@ class Drive:
                 judge=self._judge(run, stack),
                 replanner=Replanner(run, apart=not run.lab.simulated),
             )
-            channel = Channel(engine, desk, asyncio.get_running_loop())
+
+            async def connect(addition: Addition) -> None:
+                """Reach instruments that the run had no use for so far."""
+                new = used_instruments(run.model_copy(update={"steps": addition.steps}))
+                if missing := tuple(name for name in new if name not in connection.instruments):
+                    more = await stack.enter_async_context(reach(missing))
+                    connection.instruments |= more.instruments
+                    keep_lab(self.folder, run.lab, tuple(connection.instruments))
+
+            channel = Channel(engine, desk, asyncio.get_running_loop(), connect)
             stack.enter_context(ControlServer(control_path(self.folder), channel.handle))
             if run.lab.suspenders:
                 signals = Signals(
@@ -151,10 +167,8 @@ class Drive:
         for kind, data in json.loads(self.ledger.frozen(PREFLIGHT)):
             self.ledger.append(Event(kind, "", wall, 0.0, data))
 
-    def _judge(self, run: CompiledRun, stack: AsyncExitStack) -> Judge | None:
+    def _judge(self, run: CompiledRun, stack: AsyncExitStack) -> Judge:
         """Whoever judges plates while others have not begun."""
-        if len(run.plates) == 1:
-            return None
         if run.lab.simulated:
             return JudgeHere(run, self.ledger)
         apart = JudgeApart(self.folder)

@@ -20,11 +20,10 @@ from platectl.analysis.expected_calcium import (
 from platectl.analysis.plate import WellCount
 from platectl.analysis.power import Known
 from platectl.app.evaluation.binding import conditions_of, limits_of
-from platectl.app.evaluation.terms import BUNDLED_TERMS
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.findings import Finding, InputRefusedError
 from platectl.domain.layout import PLATE, WellPlan
-from platectl.domain.result_rules import calcium_limits
+from platectl.domain.result_rules import ResultRules, calcium_limits
 from platectl.domain.run import PlatePlan
 from platectl.domain.step_docs import CountDoc, DispenseDoc
 from platectl.domain.units import parse_quantity
@@ -130,8 +129,9 @@ def _of_calcium(protocol: AssayProtocol, truth: Truth) -> CalciumVariances:
 
 
 def draw_of(
-    protocol: AssayProtocol, plate: PlatePlan, truth: Truth, variances: Variances, *, series: int
-) -> tuple[BindingDraw | CalciumDraw, dict[str, Known]]:
+    protocol: AssayProtocol, plate: PlatePlan, truth: Truth, variances: Variances, *, series: int,
+    rules: ResultRules,
+) -> tuple[BindingDraw | CalciumDraw, dict[str, Known]]:  # fmt: skip
     """A simulated plate with at most so many series of each test compound, and what is true."""
     wells = [w for w in plate.wells if w.role != "test" or w.replicate <= series]
     wells = [w for w in wells if w.role != "empty"]
@@ -141,15 +141,15 @@ def draw_of(
     if isinstance(variances, BindingVariances):
         ki = {name: _ki(truth, name, protocol.of_binding.site) for name in compounds}
         known = {name: Known("Ki", molar) for name, molar in ki.items()}
-        return _binding(protocol, wells, truth, variances, ki), known
+        return _binding(protocol, wells, truth, variances, ki, rules), known
     assert isinstance(variances, CalciumVariances)  # noqa: S101  # the other kind
     known = {name: _half(protocol, truth, name, role) for name, role in compounds.items()}
-    return _calcium(protocol, wells, truth, variances), known
+    return _calcium(protocol, wells, truth, variances, rules), known
 
 
 def _binding(
     protocol: AssayProtocol, wells: list[WellPlan], truth: Truth, variances: BindingVariances,
-    ki_molar: Mapping[str, float],
+    ki_molar: Mapping[str, float], rules: ResultRules,
 ) -> BindingDraw:  # fmt: skip
     binding, analysis = protocol.of_binding, protocol.analysis
     minutes = next(d.duration for d in protocol.steps.values() if isinstance(d, CountDoc)) / 60.0
@@ -181,8 +181,9 @@ def _binding(
         cv=analysis.counting_cv,
         dilution_step_sd_log10=analysis.dilution_step_sd_log10,
         series_top_sd_log10=analysis.series_top_sd_log10,
+        rules=rules.qualifiers,
     )
-    return BindingDraw(expected, variances, options, limits_of(protocol, BUNDLED_TERMS.rules))
+    return BindingDraw(expected, variances, options, limits_of(protocol, rules))
 
 
 def _radioligand_share(protocol: AssayProtocol) -> float:
@@ -204,8 +205,9 @@ def _ki(truth: Truth, name: str, site: str) -> float:
 
 
 def _calcium(
-    protocol: AssayProtocol, wells: list[WellPlan], truth: Truth, variances: CalciumVariances
-) -> CalciumDraw:
+    protocol: AssayProtocol, wells: list[WellPlan], truth: Truth, variances: CalciumVariances,
+    rules: ResultRules,
+) -> CalciumDraw:  # fmt: skip
     calcium, analysis = protocol.of_calcium, protocol.analysis
     conditions = CalciumConditions(
         protocol.mode, calcium.cells, calcium.agonist, calcium.stimulus, calcium.kd,
@@ -222,9 +224,10 @@ def _calcium(
     )
     full = truth.cells[calcium.cells].full_response
     options = CalciumOptions(
-        calcium.well_cv, analysis.dilution_step_sd_log10, analysis.series_top_sd_log10
-    )
-    limits = calcium_limits(BUNDLED_TERMS.rules.calcium, protocol.qc)
+        calcium.well_cv, analysis.dilution_step_sd_log10, analysis.series_top_sd_log10,
+        rules=rules.responses,
+    )  # fmt: skip
+    limits = calcium_limits(rules.calcium, protocol.qc)
     expected = ExpectedCalcium(planned, conditions, full, response)
     return CalciumDraw(expected, variances, options, limits)
 

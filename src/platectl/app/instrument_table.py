@@ -53,13 +53,20 @@ def maturity_text(row: Mapping[str, Any]) -> str:
     return "; ".join([row["maturity"], *units])
 
 
+def wire_text(row: Mapping[str, Any]) -> str:
+    """The wire of a driver and how its serial line is set, as delivered first."""
+    return f"{row['wire']}, {' or '.join(row['lines'])}" if row["lines"] else str(row["wire"])
+
+
 def _row(info: DriverInfo) -> dict[str, Any]:
     return {
         "name": info.name,
         "makes": info.makes,
         "interfaces": list(info.interfaces),
         "wire": info.wire,
-        "baud": info.baud,
+        "baud": info.lines[0].baud if info.lines else None,
+        "lines": [str(line) for line in info.lines],
+        "line_options": [line.options for line in info.lines],
         "source": info.source,
         "maturity": info.maturity,
         "usb": list(info.usb),
@@ -76,10 +83,9 @@ def as_markdown(rows: Iterable[Mapping[str, Any]], tests: Mapping[str, str]) -> 
     """The rows as a table of a document; `tests` says by name what tests there are."""
     lines = [_line((*HEADER, "tests")), _line(["---"] * (len(HEADER) + 1))]
     for row in rows:
-        wire = f"{row['wire']}, {row['baud']} baud" if row["baud"] else row["wire"]
         seen = " of ".join(filter(None, [row["firmware"] and f"firmware {row['firmware']}", row["seen_on"]]))  # fmt: skip
         lines.append(_line((
-            row["name"], row["makes"], ", ".join(row["interfaces"]), wire, row["maturity"], seen,
+            row["name"], row["makes"], ", ".join(row["interfaces"]), wire_text(row), row["maturity"], seen,
             row["source"], "; ".join(row["unattested"]), ", ".join(row["transcripts"]),
             tests.get(row["name"], ""),
         )))  # fmt: skip

@@ -3,36 +3,50 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+from pydantic import ValidationError
 
 from platectl import registry
 from platectl.app.simulated_lab import SimulatedLab
 from platectl.app.truth import load_truth
+from platectl.app.wire import unreached
 from platectl.domain.clock import Clock
-from platectl.domain.errors import DisconnectedError, ReplyTimeoutError, UserInputError
+from platectl.domain.errors import (
+    DisconnectedError,
+    LinkError,
+    ReplyTimeoutError,
+    UserInputError,
+)
+from platectl.domain.findings import InputRefusedError
 from platectl.domain.lab import Lab
-from platectl.domain.transcript import Side, Turn, format_transcript
-from platectl.hal.instrument import DriverInfo, DriverSetup, Identity
+from platectl.domain.transcript import Side
+from platectl.files.yaml_lines import Document, findings_of
+from platectl.hal.instrument import DriverSetup, Identity
 from platectl.hal.stream import ByteStream, Connector
 from platectl.simkit.serve import serve_pty, serve_tcp
 from platectl.transport.address import open_connector
-from platectl.transport.discovery import FoundPort, FoundService
 from platectl.transport.record import RecordingStream
 
 PINGS: Final = 5
+PATIENCE_S: Final = 10.0
 SEED: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Pong:
-    """Who answered, and how long the looks took."""
+    """Who answered, and how long the looks took.
+
+    `asked` is false where looking sends nothing: then nobody has answered, and who is there is unknown.
+    """
 
     identity: Identity
     looks_s: tuple[float, ...]
+    asked: bool
 
 
 def build(driver: str, connect: Connector, settings: Mapping[str, Any], clock: Clock) -> Any:
@@ -44,78 +58,64 @@ def build(driver: str, connect: Connector, settings: Mapping[str, Any], clock: C
     kind = registry.load(registry.DRIVERS, driver)
     try:
         made = kind.Settings.model_validate(dict(settings))
-    except ValueError as error:
-        raise UserInputError(f"settings of {driver}: {error}") from error
+    except ValidationError as error:
+        raise InputRefusedError(findings_of(error, Document(driver, dict(settings)))) from error
     return kind(DriverSetup(driver, clock, connect, made))
 
 
-async def ping(driver: str, address: str, settings: Mapping[str, Any], clock: Clock) -> Pong:
+async def ping(
+    driver: str, address: str, settings: Mapping[str, Any], clock: Clock, *, connect: bool = False,
+    patience_s: float = PATIENCE_S,
+) -> Pong:  # fmt: skip
     """Look at an instrument several times; nothing is changed.
 
-    Raises:
-        LinkError: No usable answer.
-    """
-    subject = build(driver, open_connector(address), settings, clock)
-    looks_s = []
-    try:
-        identity = await subject.observe()
-        for _ in range(PINGS):
-            begun_s = clock.monotonic_s()
-            identity = await subject.observe()
-            looks_s.append(clock.monotonic_s() - begun_s)
-    finally:
-        await subject.aclose()
-    return Pong(identity, tuple(looks_s))
-
-
-async def record(
-    driver: str, address: str, verb: str, arguments: Mapping[str, Any],
-    settings: Mapping[str, Any], clock: Clock,
-) -> str:  # fmt: skip
-    """Connect, do one verb (none if it is empty) and close; returns the transcript.
+    With `connect` it is taken into remote control first, and given back at the end.
 
     Raises:
-        UserInputError: The driver has no such verb, or it takes other arguments.
-        LinkError: The conversation broke; what was recorded is lost.
+        LinkError: No usable answer within the patience; the message says what to look at.
     """
-    turns: list[Turn] = []
-    begun_s = clock.monotonic_s()
+    said = bytearray()
+    port = open_connector(address)
 
     def note(side: Side, data: bytes) -> None:
-        turns.append(Turn(side, data, clock.monotonic_s() - begun_s))
+        if side == ">":
+            said.extend(data)
 
-    async def connect() -> ByteStream:
-        return RecordingStream(await open_connector(address)(), note)
+    async def open_watched() -> ByteStream:
+        return RecordingStream(await port(), note)
 
-    subject = build(driver, connect, settings, clock)
-    doing = getattr(subject, verb, None) if verb and not verb.startswith("_") else None
-    if verb and doing is None:
-        raise UserInputError(f"{driver} has no verb {verb!r}")
+    subject = build(driver, open_watched, settings, clock)
+    looks_s = []
     try:
-        identity: Identity = await subject.connect()
-        if doing is not None:
-            await _do(doing, verb, arguments)
+        async with reaching(driver, subject, address, patience_s):
+            identity = await (subject.connect() if connect else subject.observe())
+            for _ in range(PINGS):
+                begun_s = clock.monotonic_s()
+                looked = await subject.observe()
+                looks_s.append(clock.monotonic_s() - begun_s)
+                identity = identity if connect else looked
     finally:
         await subject.aclose()
-    info: DriverInfo = subject.info
-    said = " ".join([verb or "connect", *(f"{key}={value}" for key, value in arguments.items())])
-    day = f"{clock.now():%Y-%m-%d}"
-    header = (
-        f"{info.makes}: {said}\nsource: captured on {day} from {identity.model}, "
-        f"serial number {identity.serial_number or 'unknown'}, "
-        f"firmware {identity.firmware or 'unknown'}, with the driver {driver}"
-    )
-    return format_transcript(turns, header=header)
+    return Pong(identity, tuple(looks_s), bool(said))
 
 
-async def _do(
-    doing: Callable[..., Awaitable[Any]], verb: str, arguments: Mapping[str, Any]
-) -> None:
+@asynccontextmanager
+async def reaching(
+    driver: str, subject: Any, address: str, patience_s: float | None
+) -> AsyncIterator[None]:
+    """Say of an instrument that is not reached in time which one it is, and what to look at.
+
+    Raises:
+        LinkError: As what is done within, or the patience is over.
+    """
     try:
-        work = doing(**arguments)
-    except TypeError as error:
-        raise UserInputError(f"{verb}: {error}") from error
-    await work
+        async with asyncio.timeout(patience_s):
+            yield
+    except LinkError as error:
+        raise LinkError(unreached(driver, subject, address, str(error))) from error
+    except TimeoutError:
+        said = f"no answer within {patience_s:g} s"
+        raise LinkError(unreached(driver, subject, address, said)) from None
 
 
 class Talk:
@@ -197,16 +197,28 @@ async def served(
 ) -> AsyncIterator[str]:
     """Serve the simulator behind a wire of a lab in real time; gives the address for a lab file.
 
-    Without a `port`, on a pseudo terminal; port 0 is one that the system chooses.
+    Without a `port`, on a pseudo terminal; port 0 is one that the system chooses. One that answers by files has
+    none: its address is the folder below `folder` into which it drops them.
 
     Raises:
-        UserInputError: The lab has no such instrument.
+        UserInputError: The lab has no such instrument, its simulator cannot be built, or it has no line.
     """
-    if wire.partition(".")[0] not in lab.instruments:
+    name = wire.partition(".")[0]
+    if name not in lab.instruments:
         raise UserInputError(
             f"the lab has no instrument {wire!r}; there are {', '.join(lab.instruments)}"
         )
+    entry = lab.instruments[name]
+    kind = registry.load(registry.DRIVERS, entry.driver).info.wire
+    if kind == "none":
+        raise UserInputError(f"{name} has no line of its own; serve what it is reached through")
     simulated = SimulatedLab(lab, load_truth(None), clock, seed=SEED, folder=folder)
+    if kind == "files" and entry.drop_folder is not None:
+        try:
+            yield f"drop:{(folder / entry.drop_folder).resolve()}"
+        finally:
+            await simulated.aclose()
+        return
     ends: Any = _Wire(simulated, wire)
     try:
         if port is None:
@@ -217,38 +229,3 @@ async def served(
                 yield address
     finally:
         await simulated.aclose()
-
-
-def proposals(
-    ports: list[FoundPort], resources: list[str], services: Sequence[FoundService] = ()
-) -> list[dict[str, Any]]:
-    """What may stand in a lab file, for each port, resource and service that was found.
-
-    `drivers` are those whose USB identity is attested; an adapter between USB and RS-232 hides it.
-    """
-    infos = [registry.load(registry.DRIVERS, name).info for name in registry.names()]
-    found: list[dict[str, Any]] = []
-    for port in ports:
-        mine = [info for info in infos if port.usb and port.usb in info.usb]
-        baud = mine[0].baud if mine else None
-        address = f"serial:{port.device}" + (f"?baud={baud}" if baud else "?baud=")
-        drivers = [info.name for info in mine]
-        found.append({**asdict(port), "drivers": drivers, "address": address})
-    known = tuple(port.device for port in ports)
-    found += [
-        {"device": resource, "drivers": [], "address": f"visa:{resource}"}
-        for resource in resources
-        if not any(device in resource for device in known)
-    ]
-    return found + [_of_service(service) for service in services]
-
-
-def _of_service(service: FoundService) -> dict[str, Any]:
-    """A robot has its drivers; a SiLA server may stand for any of those that map features."""
-    host = f"[{service.host}]" if ":" in service.host else service.host
-    address = f"tcp:{host}:{service.port}"
-    drivers = ["opentrons"]
-    if service.kind == "sila2":
-        drivers = [name for name in registry.names() if name.startswith("sila2_")]
-        address = f"sila:{host}:{service.port}" + ("?ca=FILE" if service.own_certificate else "")
-    return {**asdict(service), "device": service.name, "drivers": drivers, "address": address}

@@ -12,7 +12,7 @@ from platectl.app.evaluation import Terms, evaluate_plate
 from platectl.app.evaluation.terms import rules_of
 from platectl.domain.events import Event
 from platectl.domain.run import CompiledRun
-from platectl.domain.units import FROZEN
+from platectl.store.kept_run import run_of
 from platectl.store.ledger import Ledger
 
 
@@ -35,6 +35,8 @@ class JudgeHere:
 
     async def __call__(self, plate: str) -> str:
         """See `platectl.engine.ports.Judge`."""
+        if plate not in {known.name for known in self._run.plates}:
+            self._run = run_of(self._ledger)
         return verdict(self._run, plate, list(self._ledger.events(plate=plate)), self._terms)
 
 
@@ -61,5 +63,5 @@ class JudgeApart:
 def verdict_from(folder: Path, plate: str) -> str:
     """Judge a plate from the ledger in a run folder."""
     with Ledger.reading(folder / "ledger.db") as ledger:
-        run = CompiledRun.model_validate_json(ledger.frozen("run"), context=FROZEN)
+        run = run_of(ledger)
         return verdict(run, plate, list(ledger.events(plate=plate)), Terms(rules_of(ledger)))

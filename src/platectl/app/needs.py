@@ -9,9 +9,9 @@ from platectl.app.drive import used_instruments
 from platectl.app.prepare import Night
 from platectl.nights.submission import Needs
 from platectl.registry import DRIVERS, load
+from platectl.transport.address import is_port
 
 _PERSON: Final = "Operator"
-_NO_PORT: Final = ("sim:", "console:", "drop:", "none:")
 
 
 def needs_of(night: Night) -> Needs:
@@ -34,5 +34,5 @@ def needs_of(night: Night) -> Needs:
         lasting=not run.lab.simulated,
         files={str(Path(file).resolve()): digest for file, digest in run.files.items()},
         starts=None if run.lab.simulated else run.starts,
-        addresses=tuple(sorted(a for a in ports if not a.startswith(_NO_PORT))),
+        addresses=tuple(sorted(a for a in ports if is_port(a))),
     )

@@ -21,6 +21,7 @@ from platectl.engine.ports import Watcher
 from platectl.engine.questions import Person
 from platectl.engine.state import RunState
 from platectl.simkit.world import Truth
+from platectl.store.kept_run import run_of
 from platectl.store.ledger import Ledger
 
 
@@ -72,7 +73,7 @@ def resume(
             raise StoreError(
                 f"the ledger of {folder.name} is broken at entry {broken}; a person must look"
             )
-        run = CompiledRun.model_validate_json(ledger.frozen("run"), context=FROZEN)
+        run = run_of(ledger)
         policy = Policy.model_validate_json(ledger.frozen("policy"), context=FROZEN)
         simulation = json.loads(ledger.frozen("simulation"))
         state = RunState.of(ledger.events())

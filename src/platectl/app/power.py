@@ -15,11 +15,13 @@ from platectl.analysis.power import (
     needs,
     predict,
 )
+from platectl.app.evaluation.terms import BUNDLED_TERMS
 from platectl.app.expectations import Variances, draw_of, variances_of, with_expected
 from platectl.app.prepare import own_samples
 from platectl.app.truth import load_truth, unknown_to_truth
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
+from platectl.domain.result_rules import ResultRules
 from platectl.domain.run import PlatePlan
 from platectl.files.plate_map import load_layout
 from platectl.files.protocol import load_protocol
@@ -47,6 +49,7 @@ class PowerOptions:
         until: Upper over lower limit that is asked for; None asks nothing.
         assurance: Share of experiments that must be narrower.
         seed: Of the simulation.
+        rules: By what results are judged; the bundled ones unless told.
     """
 
     protocol: str
@@ -61,6 +64,7 @@ class PowerOptions:
     until: float | None = None
     assurance: float = 0.8
     seed: int = 1
+    rules: ResultRules = BUNDLED_TERMS.rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,7 @@ def plan_power(options: PowerOptions) -> Planned:
     series = _series(plate)
     tests = [w.compound for w in plate.wells if w.role == "test" and w.compound]
     most = max((series[name] for name in tests), default=1)
-    draw, known = draw_of(protocol, plate, truth, variances, series=most)
+    draw, known = draw_of(protocol, plate, truth, variances, series=most, rules=options.rules)
     drawn = {most: draw_plates(draw, options.experiments, seed=options.seed)}
     power = predict(drawn[most], known, plates=options.plates, seed=options.seed)
     wanted: dict[str, tuple[Need, ...]] = {}
@@ -138,7 +142,7 @@ def _with_fewer(
     count = max(options.experiments // 2, FEWEST_DRAWS)
     drawn = {}
     for series in range(1, most):
-        draw, _ = draw_of(protocol, plate, truth, variances, series=series)
+        draw, _ = draw_of(protocol, plate, truth, variances, series=series, rules=options.rules)
         drawn[series] = draw_plates(draw, count, seed=options.seed)
     return drawn
 

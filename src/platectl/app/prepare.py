@@ -36,7 +36,8 @@ from platectl.files.result_rules import load_result_rules
 from platectl.files.samples import load_samples
 from platectl.files.stock import load_stock
 from platectl.files.yaml_lines import Document
-from platectl.planning.compile import NightTerms, Planner, Request, best_plan, compile_run
+from platectl.planning.batch import Request
+from platectl.planning.compile import NightTerms, Planner, best_plan, compile_run
 from platectl.registry import DRIVERS, load
 from platectl.simkit.world import Truth
 from platectl.store.qualifications import passed_units
@@ -107,17 +108,16 @@ def prepare(
         now = due = SIMULATED_START
     starts = doc.begins(due or now)
     starts = starts if lab.simulated else max(starts, now)
+    ends_s = None if doc.ends is None else doc.offset_s(doc.ends, starts)
     terms = NightTerms(
-        doc.title or doc.night, starts.astimezone(UTC),
-        None if doc.ends is None else doc.offset_s(doc.ends, starts), doc.zone,
-        doc.absences(starts),
-    )  # fmt: skip
+        doc.title or doc.night, starts.astimezone(UTC), doc.zone, ends_s, doc.absences(starts)
+    )
     findings += _times_in_disorder(doc, document, starts)
     requests: list[Request] = []
     for number, entry in enumerate(doc.plates):
         place = *document.source(("plates", number)), f"plates.{number}"
         try:
-            request = _of_entry(options, doc, entry, starts, (lab, lab_document))
+            request = request_of(entry, options, doc, starts, (lab, lab_document))
             requests.append(replace(request, asked_at=place))
         except InputRefusedError as error:
             findings += [finding.within(*place) for finding in error.findings]
@@ -207,9 +207,15 @@ def _night_file(options: Options) -> tuple[NightDoc, Document, Options]:
     return doc, document, options
 
 
-def _of_entry(
-    options: Options, doc: NightDoc, entry: NightEntry, starts: datetime, lab: tuple[Lab, Document]
-) -> Request:
+def request_of(
+    entry: NightEntry, options: Options, doc: NightDoc, starts: datetime,
+    lab: tuple[Lab, Document],
+) -> Request:  # fmt: skip
+    """Read what an entry of a file asks for; `options.protocol` is the file, beside which others lie.
+
+    Raises:
+        InputRefusedError: With all findings.
+    """
     night = Path(options.protocol)
     file = beside(night, entry.protocol) if Path(entry.protocol).suffix else None
     map_file = beside(night, entry.layout) if entry.layout and Path(entry.layout).suffix else None
@@ -226,7 +232,7 @@ def _of_entry(
     ends = [doc.offset_s(m, starts) for m in (entry.not_after, doc.ends) if m is not None]
     return replace(
         request,
-        files={**request.files, str(night): file_hash(night)},
+        files={**request.files, **({str(night): file_hash(night)} if night.is_file() else {})},
         copies=entry.copies,
         randomise=entry.randomise or options.randomise,
         priority=entry.priority,

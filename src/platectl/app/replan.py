@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from platectl.domain.errors import NoPlanError
-from platectl.domain.run import CompiledRun
+from platectl.domain.run import CompiledRun, PlateTerms
 from platectl.engine.ports import Proposal, Situation
 from platectl.planning.overview import people_of
 from platectl.planning.problem import Interval, Plate, Problem
@@ -31,17 +31,18 @@ class Replanner:
     """
 
     def __init__(self, run: CompiledRun, *, apart: bool) -> None:
-        self._run = run
         self._apart = apart
-        self._problem = problem_of(
-            run.steps, run.windows, run.holds, [Plate(p.name) for p in run.plates],
-            absences=run.absences, unclean=unclean(run.lab, people_of(run)),
-        )  # fmt: skip
+        self._known = run, whole_problem(run)
 
     async def __call__(self, situation: Situation) -> Proposal | None:
         """See the port."""
-        problem = self._now(situation)
-        found = repair(problem, situation.planned)
+        if situation.run is not self._known[0]:
+            self._known = situation.run, whole_problem(situation.run)
+        problem = as_it_stands(self._known[1], situation)
+        try:
+            found = repair(problem, situation.planned)
+        except NoPlanError:
+            return None
         kept = Proposal(found.times, found.broken, "order kept")
         if not found.broken:
             return kept
@@ -49,39 +50,80 @@ class Replanner:
         better = await asyncio.to_thread(search) if self._apart else search()
         return better if better and len(better.broken) < len(kept.broken) else kept
 
-    def _now(self, situation: Situation) -> Problem:
-        """The problem as it stands: what is over, what runs, and what is given up."""
-        problem = reseated(self._problem, situation.seats)
-        durations = {task.id: task.duration_s for task in problem.tasks}
-        fixed: dict[str, Interval] = {}
-        running: dict[str, Interval] = {}
-        for name, (start_s, end_s) in situation.begun.items():
-            if end_s is not None:
-                fixed[name] = (start_s, end_s)
-            else:
-                running[name] = (start_s, max(start_s + durations[name], situation.now_s))
-        if situation.dropped:
-            problem = self._without(problem, situation.dropped)
-        return replace(problem, fixed=fixed, running=running, now_s=situation.now_s)
+    def shifted(self, situation: Situation) -> Proposal:
+        """See the port."""
+        problem = as_it_stands(whole_problem(situation.run, terms=True), situation)
+        found = repair(problem, situation.planned)
+        return Proposal(found.times, found.broken, "order kept")
 
-    def _without(self, problem: Problem, dropped: frozenset[str]) -> Problem:
-        """Plates that are given up take no time, except to be cleared away, and have no windows."""
-        kinds: Mapping[str, str] = {step.id: step.kind for step in self._run.steps}
-        plates = {step.id: step.plate for step in self._run.steps}
-        return replace(
-            problem,
-            tasks=tuple(
-                replace(task, duration_s=0.0)
-                if task.plate in dropped and kinds[task.id] not in CLEARING
-                else task
-                for task in problem.tasks
-            ),
-            lags=tuple(
-                lag
-                for lag in problem.lags
-                if not (lag.window and plates[lag.after.task] in dropped)
-            ),
-        )
+
+def whole_problem(run: CompiledRun, *, terms: bool = False) -> Problem:
+    """What a plan of all of a run must keep; with `terms` also those of its plates.
+
+    What runs is not given up for its terms, so that they count only where plates are to join.
+    """
+    known = run.bounds.plates if run.bounds is not None and terms else {}
+    plates = [_plate(p.name, known.get(p.name, PlateTerms())) for p in run.plates]
+    return problem_of(
+        run.steps, run.windows, run.holds, plates, absences=run.absences,
+        unclean=unclean(run.lab, people_of(run)),
+    )  # fmt: skip
+
+
+def _plate(name: str, terms: PlateTerms) -> Plate:
+    return Plate(name, terms.priority, terms.not_before_s, terms.not_after_s)
+
+
+def as_it_stands(problem: Problem, situation: Situation) -> Problem:
+    """The problem with what is over, what runs, and what is given up."""
+    problem = reseated(problem, situation.seats)
+    durations = {task.id: task.duration_s for task in problem.tasks}
+    fixed: dict[str, Interval] = {}
+    running: dict[str, Interval] = {}
+    for name, (start_s, end_s) in situation.begun.items():
+        if end_s is not None:
+            fixed[name] = (start_s, end_s)
+        else:
+            running[name] = (start_s, max(start_s + durations[name], situation.now_s))
+    if situation.dropped:
+        problem = _without(problem, situation)
+    if situation.parked:
+        problem = _unparked(problem, situation.parked)
+    return replace(problem, fixed=fixed, running=running, now_s=situation.now_s)
+
+
+def _without(problem: Problem, situation: Situation) -> Problem:
+    """Plates that are given up take no time, except to be cleared away, and have no windows."""
+    kinds: Mapping[str, str] = {step.id: step.kind for step in situation.run.steps}
+    plates = {step.id: step.plate for step in situation.run.steps}
+    dropped = situation.dropped
+    return replace(
+        problem,
+        tasks=tuple(
+            replace(task, duration_s=0.0)
+            if task.plate in dropped and kinds[task.id] not in CLEARING
+            else task
+            for task in problem.tasks
+        ),
+        lags=tuple(
+            lag for lag in problem.lags if not (lag.window and plates[lag.after.task] in dropped)
+        ),
+    )
+
+
+def _unparked(problem: Problem, parked: frozenset[str]) -> Problem:
+    """The problem without steps that wait for a person's word: they take neither time nor room."""
+    return replace(
+        problem,
+        tasks=tuple(task for task in problem.tasks if task.id not in parked),
+        lags=tuple(
+            lag for lag in problem.lags if parked.isdisjoint((lag.before.task, lag.after.task))
+        ),
+        occupations=tuple(
+            stay for stay in problem.occupations if parked.isdisjoint((stay.first, stay.last))
+        ),
+        zones=tuple(zone for zone in problem.zones if zone.task not in parked),
+    )
 
 
 def _another_order(problem: Problem, planned: Mapping[str, Interval]) -> Proposal | None:

@@ -18,6 +18,7 @@ from platectl.domain.units import FROZEN
 from platectl.hal.stream import ByteStream
 from platectl.simkit.virtual_time import VirtualClock, run_virtual
 from platectl.simkit.world import Truth
+from platectl.store.kept_run import run_of
 from platectl.store.ledger import Ledger
 
 _LINE = re.compile(r"@(\d+\.\d+) ([<>]) (.*)")
@@ -52,7 +53,7 @@ def replay_run(folder: Path) -> list[Comparison]:
     """
     ledger = Ledger(folder / "ledger.db")
     try:
-        run = CompiledRun.model_validate_json(ledger.frozen("run"), context=FROZEN)
+        run = run_of(ledger)
         simulation = json.loads(ledger.frozen("simulation"))
     finally:
         ledger.close()

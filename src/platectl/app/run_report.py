@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
@@ -17,10 +17,11 @@ from platectl.domain.assay import AssayProtocol
 from platectl.domain.errors import StoreError
 from platectl.domain.events import Event
 from platectl.domain.run import CompiledRun
-from platectl.domain.units import FROZEN, format_duration, format_molar
+from platectl.domain.units import format_duration, format_molar
 from platectl.engine.stand_ins import as_it_was
 from platectl.report.model import Basis, Review, RunReport, TimelineRow, WindowRow
 from platectl.report.views import view_of
+from platectl.store.kept_run import run_of
 from platectl.store.ledger import Ledger
 
 #: how the record of a look at unfinished data begins
@@ -28,7 +29,7 @@ LOOKED = "looked at unfinished data"
 
 
 def read_run(folder: Path) -> tuple[CompiledRun, list[Event]]:
-    """Read a run back from its ledger.
+    """Read a run back from its ledger, with the plates that joined it.
 
     Raises:
         StoreError: No ledger, or not a run of this format.
@@ -37,9 +38,7 @@ def read_run(folder: Path) -> tuple[CompiledRun, list[Event]]:
         raise StoreError(f"{folder} holds no ledger")
     ledger = Ledger(folder / "ledger.db")
     try:
-        return CompiledRun.model_validate_json(ledger.frozen("run"), context=FROZEN), list(
-            ledger.events()
-        )
+        return run_of(ledger), list(ledger.events())
     finally:
         ledger.close()
 
@@ -70,6 +69,7 @@ def build_report(
     status = next((ends[e.kind] for e in reversed(events) if e.kind in ends), "unfinished")
     warnings = review_warnings(review)
     warnings += [f"{p.plan.name}: {text}" for p in plates for text in p.broken_windows]
+    warnings += [f"{p.plan.name} went on although {text}" for p in plates for text in p.gates]
     warnings += [f"{p.plan.name}: {p.problem}" for p in plates if p.problem]
     warnings += deviations(run, events)
     shown = tuple(replace(p.report(), basis=bases.get(p.plan.name, Basis())) for p in plates)
@@ -149,9 +149,10 @@ def deviations(run: CompiledRun, events: Sequence[Event]) -> list[str]:
     """What did not go as planned: steps left out, wells lost, matters that were in doubt, outages."""
     titles = {step.id: f"{step.plate}: {step.title}" for step in run.steps}
     dropped = {e.data["plate"] for e in events if e.kind == "plate.dropped"}
-    lines = []
+    lines = [line for e in events if e.kind == "plate.added" for line in _added(e)]
     for event in events:
         data = event.data
+        lines += _gate(event)
         if event.kind == "step.skipped" and event.step.split(".")[0] not in dropped:
             lines.append(f"{titles[event.step]} was left out: {data['reason']}")
         elif event.kind == "wells.dropped":
@@ -163,11 +164,7 @@ def deviations(run: CompiledRun, events: Sequence[Event]) -> list[str]:
                 f"{titles[event.step]}: {data['by']} said {data['fate']}: {data['reason']}"
             )
         elif event.kind == "preflight.overridden":
-            check = data["check"]
-            lines.append(
-                f"preflight: {check['name']}: {check['needed']} needed, {check['there']} there; "
-                f"{data['by']} started nevertheless: {data['reason']}"
-            )
+            lines.append(f"preflight: {_overridden(data, 'started')}")
         elif event.kind == "step.done" and data["evidence"].get("warnings"):
             lines.append(f"{titles[event.step]}: {', '.join(data['evidence']['warnings'])}")
         elif event.kind == "step.done" and data["evidence"].get("verdict") == "fail":
@@ -179,11 +176,47 @@ def deviations(run: CompiledRun, events: Sequence[Event]) -> list[str]:
     return lines
 
 
+def _gate(event: Event) -> list[str]:
+    """Which plates had to wait after one that was no good, and who let them go on."""
+    data = event.data
+    if event.kind not in {"gate.closed", "gate.opened"}:
+        return []
+    if event.kind == "gate.closed":
+        waited = ", ".join(data["waiting"])
+        return [f"{waited} had to wait: {data['plate']}: {data['reason']}"] if waited else []
+    if data["option"] != "go_on" or not data["plates"]:
+        return []
+    said = f"{data['by']}: {data['why']}" if data["why"] else data["by"]
+    return [
+        f"{', '.join(data['plates'])} went on all the same after {', '.join(data['after'])}: {said}"
+    ]
+
+
 def _lost(data: Mapping[str, Any]) -> str:
     """Which instrument was given up, and where its plates went."""
     lost, seats = data["instrument"], data["seats"]
     moved = ", ".join(f"{plate} to {names[lost]}" for plate, names in seats.items())
     return f"{lost} was given up: {data['reason']}; instead {moved}"
+
+
+def _overridden(data: Mapping[str, Any], done: str) -> str:
+    """A check that did not hold, and who went on nevertheless."""
+    check = data["check"]
+    return (
+        f"{check['name']}: {check['needed']} needed, {check['there']} there; "
+        f"{data['by']} {done} nevertheless: {data['reason']}"
+    )
+
+
+def _added(event: Event) -> Iterator[str]:
+    """Plates that joined, and checks that were overridden for them."""
+    data, at = event.data, format_duration(event.monotonic_s)
+    names = ", ".join(plate["name"] for plate in data["addition"]["plates"])
+    why = f": {data['reason']}" if data["reason"] else ""
+    yield f"{data['by']} added {names} {at} after the start{why}"
+    for kind, note in data["checks"]:
+        if kind == "preflight.overridden":
+            yield f"{names}: {_overridden(note, 'added it')}"
 
 
 def _to_the_second(wall: str) -> str:

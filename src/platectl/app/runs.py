@@ -71,7 +71,7 @@ def standing(row: Mapping[str, Any]) -> str:
 
 
 def keep(store: Path, name: str, run: CompiledRun, finished: Finished) -> dict[str, Any]:
-    """Make a version of the analysis, write its files into the run folder, index the run.
+    """Make a version of the analysis, of plates that joined the run too, write its files into the run folder, index the run.
 
     A run that did not end as planned has none: its page says where it stands. Where results are
     withheld, the summary has none either, and says why.
@@ -80,6 +80,7 @@ def keep(store: Path, name: str, run: CompiledRun, finished: Finished) -> dict[s
         The JSON summary.
     """
     folder, status = store / name, finished.outcome.status
+    run = finished.run or run
     index = RunIndex(store)
     if finished.seal is not None:
         index.put_seal(name, finished.seal)

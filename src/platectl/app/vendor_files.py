@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from platectl.domain.errors import MalformedReplyError, UserInputError
+from platectl.domain.extras import broken
 from platectl.hal.reading import Channel, ExportedTrace, ReadFlag
 
 INSTALL: Final = "pip install 'platectl[vendors]'"
@@ -132,6 +133,10 @@ def _converted(path: Path, vendor: str | None) -> Mapping[str, Any]:
         raise VendorsMissingError(
             f"allotropy, which reads further vendors' files, is not installed; {INSTALL}"
         ) from None
+    except Exception as error:
+        raise VendorsMissingError(
+            f"allotropy reads further vendors' files, and {broken('vendors', error)}"
+        ) from error
     if vendor is not None and vendor not in Vendor.__members__:
         known = ", ".join(sorted(Vendor.__members__))
         raise UserInputError(f"allotropy knows no vendor {vendor!r}; use one of {known}")

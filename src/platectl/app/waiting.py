@@ -54,6 +54,11 @@ class _Words:
             raise UserInputError(
                 f"nothing has begun before {at}; `platectl stop` calls the night off"
             )
+        if word in {"outlook", "add"}:
+            raise UserInputError(
+                f"nothing has begun before {at}; write the plates into the night file and start it "
+                "anew (`platectl stop` calls this one off)"
+            )
         if word != "status":
             raise UserInputError(f"nothing has begun before {at}; there is nothing to {word}")
         return self._status(f"until {at}")
@@ -64,5 +69,7 @@ class _Words:
 
     @staticmethod
     def _status(mode: str) -> dict[str, Any]:
-        nothing: dict[str, Any] = {"running": [], "questions": [], "prompts": [], "dropped": {}}
+        nothing: dict[str, Any] = {
+            "running": [], "questions": [], "prompts": [], "dropped": {}, "waiting": [],
+        }  # fmt: skip
         return {"status": "waiting", "mode": mode, **nothing}

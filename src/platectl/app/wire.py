@@ -18,6 +18,7 @@ from platectl.domain.findings import Finding, refuse_if_any
 from platectl.domain.lab import InstrumentEntry, Lab
 from platectl.domain.qualification import Unit
 from platectl.hal.instrument import DriverSetup, Identity
+from platectl.hal.serial_line import SerialLine
 from platectl.hal.stream import ByteStream, Connector, DropFolder
 from platectl.store.lock import FileLock, Owner, lock_instrument
 from platectl.transport.address import open_connector
@@ -80,7 +81,7 @@ async def connect_lab(
     try:
         for name in names:
             wiring.build(name, connection.instruments)
-        await _connect_all(connection, observe=observe)
+        await _connect_all(lab, connection, observe=observe)
         _refuse_strangers(lab, connection, qualified or {})
         yield connection
     except StoreError:
@@ -141,16 +142,34 @@ async def look_at(
         wiring.unlock()
 
 
+def unreached(driver: str, subject: Any, address: str, problem: str) -> str:
+    """What is wrong with an instrument that does not answer as it should, and what to look at."""
+    lines: tuple[SerialLine, ...] = getattr(subject, "lines", subject.info.lines)
+    hint = "is it switched on, and are host and port right?"
+    if address.startswith(("serial:", "visa:ASRL")):
+        hint = (
+            "is it switched on, is its cable in, is it this port (platectl instruments discover)?"
+        )
+        if lines:
+            hint += f" Its line is {' or '.join(map(str, lines))}: ?{lines[0].options}"
+    return f"{driver} at {address}: {problem}; {hint}"
+
+
 async def _close_all(connection: LabConnection) -> None:
     for instrument in connection.instruments.values():
         await instrument.aclose()
 
 
-async def _connect_all(connection: LabConnection, *, observe: bool) -> None:
+async def _connect_all(lab: Lab, connection: LabConnection, *, observe: bool) -> None:
     async def one(name: str, instrument: Any) -> str | None:
         try:
             join = instrument.observe if observe else instrument.connect
             connection.identities[name] = await join()
+        except LinkError as error:
+            entry = lab.instruments[name]
+            if entry.address.startswith("sim:") or lab.simulated:
+                return f"{name}: {error}"
+            return f"{name}: {unreached(entry.driver, instrument, entry.address, str(error))}"
         except InstrumentError as error:
             return f"{name}: {error}"
         return None

@@ -9,9 +9,10 @@ from importlib import metadata
 from typing import Any, Final
 
 from platectl.domain.errors import UserInputError
+from platectl.domain.extras import broken, install
 
 VERSION: Final = "0.2.2"
-INSTALL: Final = "python -m pip install 'platectl[pylabrobot]'"
+INSTALL: Final = install("pylabrobot")
 OWN: Final = "pylabrobot."
 #: parts of PyLabRobot that raise about bookkeeping or the line, not for the device
 NOT_THE_DEVICE: Final = ("pylabrobot.io", "pylabrobot.resources", "pylabrobot.serializer")
@@ -60,8 +61,12 @@ def load(name: str, trusted: Iterable[str] = ()) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
+    except (ModuleNotFoundError, AttributeError) as error:
         raise BridgeRefusalError(f"{name!r} cannot be imported: {error}") from error
+    except Exception as error:
+        raise BridgeRefusalError(
+            f"{name!r} is needed, and {broken('pylabrobot', error)}"
+        ) from error
 
 
 def make(name: str, trusted: Iterable[str], /, *args: Any, **how: Any) -> Any:

@@ -134,10 +134,14 @@ def _show(found: dict[str, Any]) -> None:
         ],
         title=f"{found['status']}, {found['mode']}",
     )
+    if found["waiting"]:
+        say(f"{', '.join(found['waiting'])} wait for a word about a plate before them")
     for item in (*found["questions"], *found["prompts"]):
         say(f"{item['id']}: {item['text']}")
         say(f"    options: {', '.join(item['options'])}")
         if item.get("due"):
             say(f"    due: {item['due']}")
-        if item.get("default"):
+        if item.get("default") and item["patience_s"] is None:
+            say(f"    {item['default']} is the default while nobody answers")
+        elif item.get("default"):
             say(f"    {item['default']} is taken after {format_duration(item['patience_s'])}")

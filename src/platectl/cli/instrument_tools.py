@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import click
 import yaml
 
 from platectl.app import instrument_tools as tools
+from platectl.app.bench import bench_lab
+from platectl.app.proposals import entries, proposals, usable
 from platectl.cli.options import FILE, emit_json, json_option, parse_overrides
 from platectl.cli.render import print_table, say
 from platectl.domain.errors import DisconnectedError, UserInputError
@@ -30,22 +33,50 @@ settings_option = click.option(
 )
 
 
-def _values(pairs: tuple[str, ...]) -> dict[str, Any]:
-    return {name: yaml.safe_load(text) for name, text in parse_overrides(pairs).items()}
+def _values(pairs: tuple[str, ...], option: str = "--set") -> dict[str, Any]:
+    found = {}
+    for name, text in parse_overrides(pairs, option).items():
+        try:
+            found[name] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise UserInputError(f"{name}={text}: not YAML; write it as in a lab file") from error
+    return found
 
 
 @click.command()
 @click.argument("driver")
 @click.argument("address")
+@click.option(
+    "--connect", is_flag=True, help="Take it into remote control to ask, and give it back."
+)
+@click.option("--patience-s", default=tools.PATIENCE_S, show_default=True, type=click.FloatRange(0.1), help="Longest wait.")  # fmt: skip
 @settings_option
 @json_option
-def ping(driver: str, address: str, settings: tuple[str, ...], as_json: bool) -> int:
-    """Look at the instrument at ADDRESS with DRIVER; nothing is changed."""
-    pong = asyncio.run(tools.ping(driver, address, _values(settings), WallClock()))
+def ping(
+    driver: str, address: str, connect: bool, patience_s: float, settings: tuple[str, ...],
+    as_json: bool,
+) -> int:  # fmt: skip
+    """Look at the instrument at ADDRESS with DRIVER; nothing is changed.
+
+    Some instruments cannot be asked who they are without taking control of them. Then the port is opened, and the
+    exit code is 6; `--connect` asks.
+    """
+    pong = asyncio.run(
+        tools.ping(
+            driver, address, _values(settings), WallClock(), connect=connect, patience_s=patience_s
+        )
+    )
     who, best_ms = pong.identity, 1e3 * min(pong.looks_s)
+    if not pong.asked:
+        if as_json:
+            emit_json({"asked": False})
+        else:
+            say("port opened; nothing was asked, so who is there is unknown"
+                + (" (this instrument cannot be asked)" if connect else "; --connect asks"))  # fmt: skip
+        return 6
     if as_json:
-        emit_json({"model": who.model, "serial_number": who.serial_number, "firmware": who.firmware,
-                   "fastest_look_ms": best_ms})  # fmt: skip
+        emit_json({"asked": True, "model": who.model, "serial_number": who.serial_number,
+                   "firmware": who.firmware, "fastest_look_ms": best_ms})  # fmt: skip
     else:
         known = [f"serial number {who.serial_number}"] if who.serial_number else []
         known += [f"firmware {who.firmware}"] if who.firmware else []
@@ -62,6 +93,7 @@ def talk(address: str, end: str, quiet_s: float) -> int:
 
     Everything is sent as it stands: an instrument may move.
     """
+    ending = unescape(end)
 
     def show(side: Side, data: bytes) -> None:
         click.echo(f"{side} {escape(data)}")
@@ -69,8 +101,12 @@ def talk(address: str, end: str, quiet_s: float) -> int:
     async def converse() -> None:
         async with tools.talking(address, show) as conversation:
             while line := await asyncio.to_thread(sys.stdin.readline):
-                data = unescape(line.rstrip("\n")) + unescape(end)
-                await conversation.say(data, quiet_s=quiet_s)
+                try:
+                    data = unescape(line.rstrip("\n"))
+                except UserInputError as error:
+                    click.echo(f"not sent: {error}", err=True)
+                    continue
+                await conversation.say(data + ending, quiet_s=quiet_s)
 
     asyncio.run(converse())
     return 0
@@ -89,16 +125,27 @@ def record(
 ) -> int:  # fmt: skip
     """Connect DRIVER to ADDRESS, do VERB, and write what went over the line as a transcript.
 
-    VERB is one of the driver's, such as `shake speed_rpm=600 duration_s=5`; the instrument does it.
+    VERB is one of the driver's, such as `shake speed_rpm=600 duration_s=5`; the instrument does it. Values are YAML:
+    `read_endpoint title=t plate=p wells='[A1, A2]' mode=absorbance excitation_nm=405`. What went over the line is kept
+    also when the verb fails.
     """
-    text = asyncio.run(
-        tools.record(driver, address, verb, _values(arguments), _values(settings), WallClock())
+    from platectl.app.record import record as do  # not needed by the other tools
+
+    doing = partial(
+        do, driver, address, verb, _values(arguments, "VERB"), _values(settings), WallClock()
     )
     if target is None:
-        click.echo(text, nl=False)
-    else:
-        target.write_text(text, encoding="ascii")
-        say(f"wrote {target}")
+        asyncio.run(doing(keep=partial(click.echo, nl=False)))
+        return 0
+    with target.open("a+", encoding="ascii") as file:  # before anything is sent
+
+        def keep(text: str) -> None:
+            file.truncate(0)
+            file.write(text)
+            file.flush()
+            say(f"wrote {target}")
+
+        asyncio.run(doing(keep=keep))
     return 0
 
 
@@ -107,11 +154,17 @@ def record(
 @click.option("--lab", type=FILE, help="Lab file (default: the bundled simulated lab).")
 @click.option("--port", type=click.IntRange(0, 65535), help="TCP port; 0 chooses one (default: a pseudo terminal).")  # fmt: skip
 def serve(wire: str, lab: Path | None, port: int | None) -> int:
-    """Play the simulator of instrument WIRE of a lab in real time, until interrupted."""
+    """Play the simulator of instrument WIRE of a lab in real time, until interrupted.
+
+    Without --lab WIRE may be the name of a driver too. Prints the address for a lab file: that of a port, or the folder
+    into which files are dropped.
+    """
     loaded, _ = load_lab(lab)
+    if lab is None and wire.partition(".")[0] not in loaded.instruments:
+        loaded = bench_lab(wire)
 
     async def play() -> None:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(prefix="platectl-") as folder:
             async with tools.served(
                 loaded, wire, WallClock(), folder=Path(folder), port=port
             ) as address:
@@ -143,9 +196,11 @@ def discover(backend: str, wait_s: float, as_json: bool) -> int:
         services = network_services(wait_s) if wait_s else []
     except (UserInputError, DisconnectedError) as error:
         network_trouble = str(error)
-    found = tools.proposals(serial_ports(), resources, services)
+    found = proposals(serial_ports(), resources, services)
+    unusable = [resource for resource in resources if not usable(resource)]
     if as_json:
-        emit_json({"found": found, "visa_error": trouble, "network_error": network_trouble})
+        emit_json({"found": found, "unusable": unusable, "visa_error": trouble,
+                   "network_error": network_trouble})  # fmt: skip
         return 0
     if found:
         print_table(
@@ -153,11 +208,15 @@ def discover(backend: str, wait_s: float, as_json: bool) -> int:
             [(f["device"], f.get("usb", ""), f.get("description", ""),
               ", ".join(f["drivers"]) or "?", f["address"]) for f in found],
         )  # fmt: skip
-        one = found[0]
-        say("in a lab file:\n  instruments:\n    NAME:\n      driver: "
-            f"{one['drivers'][0] if one['drivers'] else 'DRIVER'}\n      address: \"{one['address']}\"")  # fmt: skip
+        if known := entries(found):
+            say(f"in a lab file:\n{known}")
+        if any(len(one["drivers"]) != 1 for one in found):
+            say("what answers at the other addresses is for you to say: `platectl instruments` lists the drivers and "
+                "their lines; write its line behind the address (?baud=9600&xonxoff=1)")  # fmt: skip
     else:
         say("no serial port, no VISA resource, no SiLA server and no robot was found")
+    if unusable:
+        say(f"platectl cannot use these VISA resources: {', '.join(unusable)}")
     for text in filter(None, (trouble, network_trouble)):
         say(text)
     return 0

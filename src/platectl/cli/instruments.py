@@ -49,7 +49,11 @@ def instruments(ctx: click.Context, store: Path, as_json: bool) -> int:
     """
     if ctx.invoked_subcommand is not None:
         return 0
-    from platectl.app.instrument_table import maturity_text, told_rows  # not needed by the tools
+    from platectl.app.instrument_table import (  # not needed by the tools
+        maturity_text,
+        told_rows,
+        wire_text,
+    )
 
     rows = told_rows(store)
     if as_json:
@@ -60,7 +64,9 @@ def instruments(ctx: click.Context, store: Path, as_json: bool) -> int:
         ("name", "instrument", "interfaces", "wire", "maturity", "source"),
         [
             tuple(_cell(row[column]) for column in columns)
-            for row in ({**row, "maturity": maturity_text(row)} for row in rows)
+            for row in (
+                {**row, "maturity": maturity_text(row), "wire": wire_text(row)} for row in rows
+            )
         ],
     )
     return 0

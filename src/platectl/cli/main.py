@@ -17,6 +17,7 @@ COMMANDS = {
     ),
     "status": ("platectl.cli.control", "status", "Say what a run does now, and what it asks."),
     "answer": ("platectl.cli.control", "answer", "Answer a question or prompt of a run."),
+    "add": ("platectl.cli.add", "add", "Add plates to a run that goes on."),
     "pause": ("platectl.cli.control", "pause", "Begin no further step."),
     "stop": ("platectl.cli.control", "stop", "Let begun steps end, then end the run."),
     "abort": ("platectl.cli.control", "abort", "Stop every instrument at once."),
@@ -84,6 +85,7 @@ Exit codes:
   3  the run failed or is in doubt; the ledger says how far it came
   4  done, but a plate failed its quality limits, or a chart or study its own
   5  held for a person, or stopped: `platectl resume` goes on
+  6  `instruments ping`: the port opened, but nothing was asked
   130  stopped by the operator"""
 
 

@@ -22,7 +22,10 @@ def new(name: str, into: Path, as_json: bool) -> int:
     """Write a package for a new instrument: driver, simulator, scene, transcript."""
     written = write_instrument(name, into)
     root = written[0].parent
-    commands = [f"pip install -e {root}", f"pytest --pyargs platectl.conformance --driver {name}"]
+    commands = [
+        f"pip install -e {root}",
+        f"python -m pytest --pyargs platectl.conformance --driver {name}",
+    ]
     if as_json:
         emit_json({"files": [str(path) for path in written], "commands": commands})
     else:

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from platectl.cli.options import FILE, emit_json, json_option, parse_overrides
+from platectl.cli.options import (
+    FILE,
+    emit_json,
+    json_option,
+    parse_overrides,
+    rules_option,
+    store_option,
+)
 from platectl.cli.render import print_table, say
 from platectl.domain.units import format_molar
 
@@ -41,27 +48,40 @@ if TYPE_CHECKING:
               help="Share of experiments that must be so narrow.")  # fmt: skip
 @click.option("--experiments", type=click.IntRange(20, 5000), default=200, show_default=True,
               help="Experiments to simulate.")  # fmt: skip
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the simulation.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=1, show_default=True, help="Of the simulation."
+)
+@rules_option
+@store_option
 @json_option
 def power(
     protocol: str, layout: str | None, samples: Path | None, truth: Path | None,
     overrides: tuple[str, ...], cvs: tuple[str, ...], expected: tuple[str, ...], plates: int,
-    until: float | None, assurance: float, experiments: int, seed: int, as_json: bool,
+    until: float | None, assurance: float, experiments: int, seed: int, rules: Path | None,
+    store: Path, as_json: bool,
 ) -> int:  # fmt: skip
     """Predict intervals, bias, Z' and the chance to pass of PROTOCOL, before anything is spent.
 
-    Plates are simulated with the lab's variances and analysed as real ones are.
+    Plates are simulated with the lab's variances and analysed as real ones are, by the same rules.
     """
     from platectl.app.power import PowerOptions, plan_power  # heavy
+    from platectl.files.result_rules import load_result_rules, rules_file
+
+    file = rules_file(rules, store)
+    in_force = load_result_rules(file)
 
     found = plan_power(PowerOptions(
         protocol, layout, samples, truth, parse_overrides(overrides), parse_overrides(cvs, "--cv"),
         parse_overrides(expected, "--expect"), plates, experiments, until, assurance, seed,
+        in_force,
     ))  # fmt: skip
     if as_json:
-        emit_json(_as_json(found, until, assurance))
+        told = {"file": str(file) if file else None, "name": in_force.name,
+                "version": in_force.version, "sha256": in_force.digest()}  # fmt: skip
+        emit_json({**_as_json(found, until, assurance), "rules": told})
     else:
         _show(found, until, assurance)
+        say(f"by the rules {in_force.title} of {file or 'platectl'}")
     return 0
 
 

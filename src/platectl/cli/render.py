@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
@@ -17,14 +19,25 @@ from platectl.domain.events import Event
 from platectl.domain.run import CompiledRun
 from platectl.domain.units import format_duration
 from platectl.report.text import tables, unsigned
+from platectl.store.kept_run import with_added
 
 FILE_WIDTH = 160
+
+
+class _Out(Console):
+    """A console that goes quiet when nobody reads any more, as after `| head`; what is done goes on."""
+
+    def on_broken_pipe(self) -> None:
+        """Send the rest of standard output nowhere."""
+        self.quiet = True
+        with contextlib.suppress(OSError), open(os.devnull, "w") as nowhere:  # noqa: PTH123  # a device
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def console(*, quiet: bool = False) -> Console:
     """A console on standard output; a quiet one swallows everything."""
     width = None if sys.stdout.isatty() else FILE_WIDTH
-    return Console(quiet=quiet, file=sys.stdout, highlight=False, width=width)
+    return _Out(quiet=quiet, file=sys.stdout, highlight=False, width=width)
 
 
 class LiveView:
@@ -47,12 +60,11 @@ class LiveView:
             looked: Told once of each plate whose data are shown, with the entries and readings
                 that there were.
         """
-        self._run = run
+        self._know(run)
         self._looked = looked
         self._shown: set[str] = set()
         self._entries = self._readings = 0
         self._out = out
-        self._titles = {step.id: step for step in run.steps}
         self._running: dict[str, float] = {}
         self._ended: dict[str, float] = {}
         self._done = 0
@@ -61,6 +73,10 @@ class LiveView:
         self._live = (
             Live(console=out, refresh_per_second=8, transient=True) if out.is_terminal else None
         )
+
+    def _know(self, run: CompiledRun) -> None:
+        self._run = run
+        self._titles = {step.id: step for step in run.steps}
 
     def __enter__(self) -> Self:
         if self._live:
@@ -83,6 +99,8 @@ class LiveView:
         self._readings += event.kind in {"reading.taken", "frame.taken"}
         if event.kind == "frame.taken":
             self._plate.take(event.data)
+        elif event.kind == "plate.added":
+            self._know(with_added(self._run, [event]))
         elif event.kind == "step.claimed":
             self._running[event.step] = event.monotonic_s
             step = self._titles[event.step]

@@ -172,7 +172,11 @@ def hidex_sense(stage: Stage) -> Scene:
     """Three wells are counted."""
     stage.world.place("P1", "filter_plate_96_gfb", "counter")
     how = {"title": "P1 run 7", "wells": ("A1", "A2", "A3"), "count_s": 120.0}
-    return stage.play("hidex_sense", "count", how, position="counter")
+    columns = {
+        "plate": "Plate", "well": "Well", "count_s": "Time", "cpm": "CPM", "counts": "Counts",
+        "ended_at": "EndTime",
+    }  # fmt: skip
+    return stage.play("hidex_sense", "count", how, position="counter", columns=columns)
 
 
 def liconic(stage: Stage) -> Scene:

@@ -53,3 +53,7 @@ def test_a_number_that_matters_is_read_strictly(scene: str) -> None:
     ]
 
     assert found == []
+
+
+def test_odd_arguments_are_said_or_refused(scene: str) -> None:
+    assert on_stage(scene, trials.says_odd_arguments) == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -346,3 +347,28 @@ async def simulated(scene: Scene, turns: Sequence[Turn]) -> list[str]:
         for a, b in zip(heard, turns, strict=True)
         if a.data != b.data
     ]
+
+
+def odd_arguments(scene: Scene) -> Iterator[tuple[str, dict[str, Any], bool]]:
+    """Arguments of which one number is what the wire may not be able to say; whether nobody could mean it."""
+    for name, value in scene.arguments.items():
+        if isinstance(value, float):
+            yield f"{name}=nan", {**scene.arguments, name: math.nan}, True
+        elif isinstance(value, int) and not isinstance(value, bool):
+            odd = (-1, 256) if name.endswith("_s") else (-1, 256, 2**16, 10**9)
+            yield from ((f"{name}={n}", {**scene.arguments, name: n}, False) for n in odd)
+
+
+async def says_odd_arguments(scene: Scene) -> list[str]:
+    """Ask for odd numbers: they are said as they are or refused in so many words; what is no number is refused."""
+    await scene.driver.connect()
+    await scene.prepare(scene.driver)
+    found = []
+    for what, arguments, never in list(odd_arguments(scene)):
+        scene.arguments = arguments
+        outcome = await _ended(scene, 0.0)
+        found += [f"{what}: {defect}" for defect in outcome.defects]
+        if never and outcome.outcome == "ok" and not outcome.defects:
+            found.append(f"{what}: is done")
+    await scene.aclose()
+    return found

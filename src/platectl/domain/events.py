@@ -12,10 +12,10 @@ EventKind = Literal[
     "run.failed", "run.aborted",
     "step.claimed", "step.note", "step.done", "step.failed", "step.in_doubt", "step.skipped",
     "action.sent", "action.acked", "action.failed", "action.in_doubt", "action.resolved",
-    "question.asked", "question.answered", "plate.dropped", "wells.dropped",
+    "question.asked", "question.answered", "plate.added", "plate.dropped", "wells.dropped",
     "data.viewed", "wells.excluded", "wells.readmitted", "analysis.made", "analysis.signed",
     "names.revealed",
-    "instrument.lost",
+    "instrument.lost", "plate.judged", "gate.closed", "gate.opened",
     "window.kept", "window.broken", "plan.changed", "reading.taken", "frame.taken", "addition.seen",
 ]  # fmt: skip
 

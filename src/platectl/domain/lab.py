@@ -48,6 +48,11 @@ class InstrumentEntry(BaseModel):
     )
 
     @property
+    def places(self) -> dict[tuple[str, ...], str]:
+        """Where its addresses stand in the file -> the addresses."""
+        return {("address",): self.address, **{("wires", w): a for w, a in self.wires.items()}}
+
+    @property
     def drop_folder(self) -> str | None:
         """Folder of result files, relative to the run folder."""
         if self.address.startswith("drop:"):

@@ -95,6 +95,15 @@ class NightEntry(BaseModel):
     not_after: Moment | None = None
 
 
+class PlatesDoc(BaseModel):
+    """A file with plates that are to join a running night: entries as a night file has them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    platectl: Literal[1]
+    plates: tuple[NightEntry, ...] = Field(min_length=1)
+
+
 class NightDoc(BaseModel):
     """A night file."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import structlog
@@ -15,7 +16,7 @@ from platectl.engine.journal import Journal
 from platectl.engine.ports import Proposal, Replanner, Situation
 from platectl.engine.remedy import Remedies
 from platectl.engine.resources import ResourceQueues
-from platectl.engine.timetable import Timetable
+from platectl.engine.timetable import Span, Timetable
 
 log = structlog.get_logger()
 #: a step that is so much later than planned has the rest planned anew, and again when it is twice that
@@ -45,6 +46,7 @@ class PlanKeeper:
     _dropped: int = 0
     _under_way: dict[str, float] = field(default_factory=dict)
     _decided: set[tuple[str, str]] = field(default_factory=set)
+    _planning: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def began(self, step: Step) -> None:
         """Watch a step that is under way."""
@@ -77,9 +79,15 @@ class PlanKeeper:
                 await self._wanted.wait()
                 self._wanted.clear()
                 reasons, self._reasons = self._reasons, []
-                proposal = await self.replanner(self._situation())
+                async with self._planning:
+                    situation = self.situation()
+                    proposal = await self.replanner(situation)
+                    if situation.run is not self.run:
+                        self.ask(reasons[0])  # plates joined meanwhile; their plan is newer
+                        continue
+                    if proposal is not None:
+                        await self._adopt(proposal, reasons)
                 if proposal is not None:
-                    await self._adopt(proposal, reasons)
                     for plate, window in proposal.broken:
                         group.create_task(self._decide(plate, window))
 
@@ -95,16 +103,64 @@ class PlanKeeper:
                     text = f"{step.title} of {step.plate} is {late_s / 60:.1f} min late"
                     self.ask(f"{text} and not over")
 
-    def _situation(self) -> Situation:
+    def situation(self) -> Situation:
+        """Where the run stands now."""
         state = self.journal.state
         begun = {
             name: (step.started_s, step.ended_s if step.over else None)
             for name, step in state.steps.items()
         }
         return Situation(
-            self.journal.now_s, begun, frozenset(state.dropped_plates), self.timetable.times,
-            state.seats,
+            self.run, self.journal.now_s, begun, frozenset(state.dropped_plates),
+            self.timetable.times, state.seats, self.timetable.parked,
         )  # fmt: skip
+
+    async def put_back(self, steps: Collection[str], reason: str) -> dict[str, float]:
+        """Plan parked steps again; returns plate -> seconds by which it is put off.
+
+        They stay parked until the caller says otherwise.
+        """
+        if not steps:
+            return {}
+        async with self._planning:
+            before = {name: self.timetable[name] for name in steps}
+            now = self.situation()
+            later = self._later(before)
+            planned, parked = {**now.planned, **later}, now.parked.difference(steps)
+            now = replace(now, planned=planned, parked=parked)
+            proposal = None if self.replanner is None else await self.replanner(now)
+            proposal = proposal or Proposal(later, (), "put off")
+            await self._adopt(proposal, [reason])
+        if proposal.broken:
+            self.ask(reason)
+        put_off = {
+            plate: round(self.timetable[names[0]][0] - before[names[0]][0], 3)
+            for plate, names in self._by_plate(before).items()
+        }
+        return {plate: late_s for plate, late_s in put_off.items() if late_s > 0}
+
+    def _later(self, times: Mapping[str, Span]) -> dict[str, Span]:
+        """Times from now on: all plates by the same time, so that none comes before another that it followed.
+
+        Those that come after a gap in which all of it is made up for keep their times.
+        """
+        later: dict[str, Span] = {}
+        late_s = max(self.journal.now_s - min(a for a, _ in times.values()), 0.0)
+        reached_s = float("inf")
+        for names in self._by_plate(times).values():
+            if times[names[0]][0] >= reached_s:
+                break
+            later |= {n: (times[n][0] + late_s, times[n][1] + late_s) for n in names}
+            reached_s = max(end for _, end in later.values())
+        return later
+
+    def _by_plate(self, times: Mapping[str, Span]) -> dict[str, list[str]]:
+        """Steps of each plate, and plates, in the order of their times."""
+        plates = {step.id: step.plate for step in self.run.steps}
+        found: dict[str, list[str]] = {}
+        for name in sorted(times, key=times.__getitem__):
+            found.setdefault(plates[name], []).append(name)
+        return found
 
     async def _adopt(self, proposal: Proposal, reasons: list[str]) -> None:
         """Follow a new plan, except for what has begun meanwhile."""
@@ -116,7 +172,7 @@ class PlanKeeper:
         }
         if moved:
             self.timetable.move(moved)
-            await self.queues.reorder(lambda name: self.timetable[name])
+            await self.queues.reorder(self.timetable.rank)
             self.journal.record("plan.changed", "", {
                 "reasons": reasons, "moved": len(moved), "method": proposal.method,
                 "end_s": round(self.timetable.end_s, 3), "broken": [list(b) for b in proposal.broken],

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from platectl.domain.events import Event
+from platectl.domain.run import CompiledRun
 from platectl.domain.steps import Step
 
 
@@ -60,17 +61,20 @@ class Suspension(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Where a run stands; times are seconds since its start.
+    """Where a run stands, with all plates that it has by now; times are seconds since its start.
 
     `begun` gives start and, if it is over, end of every step that has begun; `planned` the times
-    that were to be; `seats` what plates use by now in place of what the run says.
+    that were to be; `seats` what plates use by now in place of what the run says. Steps that are `parked`
+    are not planned.
     """
 
+    run: CompiledRun
     now_s: float
     begun: Mapping[str, tuple[float, float | None]]
     dropped: frozenset[str]
     planned: Mapping[str, tuple[float, float]]
     seats: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    parked: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +99,12 @@ class Replanner(Protocol):
 
     async def __call__(self, situation: Situation) -> Proposal | None:
         """Return new times; None when there is nothing better than what is planned."""
+        ...
+
+    def shifted(self, situation: Situation) -> Proposal:
+        """Return times in the planned order, at once; `broken` has terms of plates as window `end`.
+
+        Raises:
+            NoPlanError: The planned order contradicts itself.
+        """
         ...

@@ -18,7 +18,10 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked; `default` is taken after `patience_s`, both None: it is waited for ever."""
+    """What is asked; `default` is taken after `patience_s`, both None: it is waited for ever.
+
+    `due` says until when waiting costs nothing, ISO 8601; empty: nobody knows.
+    """
 
     id: str
     step: str
@@ -27,6 +30,7 @@ class Question:
     options: tuple[Remedy, ...]
     default: Remedy | None = None
     patience_s: float | None = None
+    due: str = ""
 
 
 @dataclass(frozen=True, slots=True)

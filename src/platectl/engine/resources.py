@@ -36,11 +36,7 @@ class ResourceQueues:
 
         A block that raises keeps its resources: what it left behind is unknown.
         """
-        async with self._changed:
-            await self._changed.wait_for(
-                lambda: all(self._queues[r][0] == step.id for r in self._needs[step.id])
-            )
-            self._turns.add(step.id)
+        await self.come(step)
         yield
         async with self._changed:
             self._turns.discard(step.id)
@@ -48,6 +44,19 @@ class ResourceQueues:
             for resource in self._needs[step.id]:
                 self._queues[resource].popleft()
             self._changed.notify_all()
+
+    async def come(self, step: Step) -> None:
+        """Wait for the turn of a step; within a turn only after `let_pass`."""
+        async with self._changed:
+            await self._changed.wait_for(
+                lambda: all(self._queues[r][0] == step.id for r in self._needs[step.id])
+            )
+            self._turns.add(step.id)
+
+    async def let_pass(self, step: Step, rank: Callable[[str], tuple[float, float]]) -> None:
+        """Give up a turn in which nothing was taken; who comes next is sorted by rank."""
+        self._turns.discard(step.id)
+        await self.reorder(rank)
 
     def has_turn(self, step: str) -> bool:
         """Whether a step has its turn, so that its resources are its own."""
@@ -67,6 +76,15 @@ class ResourceQueues:
                 for resource in resources:
                     self._queues[resource].append(name)
                 self._needs[name] = resources
+        await self.reorder(rank)
+
+    async def join(self, steps: Sequence[Step], rank: Callable[[str], tuple[float, float]]) -> None:
+        """Take in further steps, and follow the plan that has them; those that are known stay."""
+        async with self._changed:
+            for step in (step for step in steps if step.id not in self._needs):
+                self._needs[step.id] = step.resources
+                for resource in step.resources:
+                    self._queues[resource].append(step.id)
         await self.reorder(rank)
 
     async def reorder(self, rank: Callable[[str], tuple[float, float]]) -> None:

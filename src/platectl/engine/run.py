@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -19,19 +18,20 @@ from platectl.domain.errors import (
 )
 from platectl.domain.events import EventKind
 from platectl.domain.policy import Policy
-from platectl.domain.run import CompiledRun
-from platectl.domain.steps import Step, Window
+from platectl.domain.run import Addition, CompiledRun
+from platectl.domain.steps import Step
+from platectl.engine.admission import Admission
 from platectl.engine.bench import StepBench
 from platectl.engine.control import Control, Mode
 from platectl.engine.ending import Ending, RunOutcome, StoppedError
 from platectl.engine.gates import QualityGates
 from platectl.engine.journal import Journal
 from platectl.engine.keeper import PlanKeeper
-from platectl.engine.ports import EventSink, Judge, Replanner, Suspension, Watcher
+from platectl.engine.ports import EventSink, Judge, Replanner, Situation, Suspension, Watcher
 from platectl.engine.questions import Person, Questions
 from platectl.engine.recover import Recovery
 from platectl.engine.remedy import Remedies
-from platectl.engine.removals import take_over_removals
+from platectl.engine.removals import is_left_out, take_over_removals
 from platectl.engine.resources import ResourceQueues
 from platectl.engine.salvage import Salvage
 from platectl.engine.slack import Slack
@@ -39,7 +39,8 @@ from platectl.engine.stand_ins import StandIns, seated
 from platectl.engine.state import RunState
 from platectl.engine.times import StepTimes
 from platectl.engine.timetable import Timetable
-from platectl.steps import CLEARING, SHARED, kind_of
+from platectl.engine.window_watch import WindowWatch
+from platectl.steps import kind_of
 
 log = structlog.get_logger()
 
@@ -83,45 +84,44 @@ class Engine:
         self.state = state or RunState()
         began_s = clock.monotonic_s() if began_s is None else began_s
         self._journal = Journal(ledger, clock=clock, state=self.state, began_s=began_s, watch=watch)
-        plates = tuple(plate.name for plate in run.plates)
         self._ending = Ending(self._journal, instruments)
         self.questions = Questions(self._journal, persons)
         self.control = Control(suspension, self._note)
-        self._remedies = Remedies(policy, self.questions, plates)
+        self._remedies = Remedies(policy, self.questions, ())
         self._held = ""
         self._aborted_by = ""
         self._main: asyncio.Task[Any] | None = None
+        self._group: asyncio.TaskGroup | None = None
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._due: set[str] = set()
         self._times = StepTimes()
-        self._salvage = Salvage(
-            self._journal, self._instruments, self._times, self._remedies, plates
-        )
+        self._salvage = Salvage(self._journal, instruments, self._times, self._remedies, ())
         for name, known in self.state.steps.items():
             self._times.started(name, began_s + known.started_s)
             if known.over and known.ended_s is not None:
                 self._times.ended(name, began_s + known.ended_s)
-        left = [seated(step, self.state) for step in run.steps if not self._over(step.id)]
-        self._left = left
-        self._queues = ResourceQueues(left, lending=not self._resumed)
+        self._left = [
+            seated(step, self.state) for step in run.steps if not self.state.is_over(step.id)
+        ]
+        self._queues = ResourceQueues(self._left, lending=not self._resumed)
         self._slack = Slack(run, self._journal, self._times)
         self._timetable = Timetable(run.steps)
+        self._timetable.move(self.state.put_off(run.steps))
         self._keeper = PlanKeeper(
             run, self._journal, self._timetable, self._queues, self._remedies, replanner
         )
-        self._gates = QualityGates(
-            run, self._journal, self._remedies, self._queues, self._timetable, judge
-        )
-        self._salvage.stand_ins = StandIns(
-            run, self._journal, self._queues, self._timetable, instruments
-        )
-        self._closing_at: dict[str, list[Window]] = defaultdict(list)
-        self._ending_with: dict[str, list[Window]] = defaultdict(list)
-        for window in run.windows:
-            self._closing_at[window.end.step].append(window)
-            if window.end.edge == "start" and not window.end.offset_s:
-                self._ending_with[window.end.step].append(window)
-        self._done = {step.id: asyncio.Event() for step in run.steps}
+        self.gates = QualityGates(
+            run, self._journal, self._remedies, self._queues, self._timetable, self._keeper,
+            self._slack, judge,
+        )  # fmt: skip
+        self._stand_ins = StandIns(run, self._journal, self._queues, self._timetable, instruments)
+        self._salvage.stand_ins = self._stand_ins
+        self._admission = Admission(self._keeper, self.gates, self.control, instruments)
+        self._watch = WindowWatch(run, self._journal, self._times)
+        self._done: dict[str, asyncio.Event] = {}
+        self._know(run)
         for step in run.steps:
-            if self._over(step.id):
+            if self.state.is_over(step.id):
                 self._done[step.id].set()
 
     async def run(self) -> RunOutcome:
@@ -131,14 +131,19 @@ class Engine:
         try:
             if self._resumed:
                 await self._recover()
+                await self.gates.take_up()
                 self._keeper.ask("the run was cut off")
                 self._queues.lending = True
             async with asyncio.TaskGroup() as group:
                 aside = [group.create_task(self._stop_when_told()),
                          group.create_task(self._aside(self._keeper.keep())),
-                         group.create_task(self._aside(self._gates.keep()))]  # fmt: skip
-                steps = [group.create_task(self._step(s), name=s.id) for s in self._left]
-                await asyncio.gather(*steps)
+                         group.create_task(self._aside(self.gates.keep()))]  # fmt: skip
+                self._group = group
+                for step in self._left:
+                    self._start(step.id, self._step(step))
+                while self._tasks:
+                    await asyncio.wait(self._tasks.values())
+                self._group = None
                 for task in aside:
                     task.cancel()
         except asyncio.CancelledError:
@@ -164,6 +169,75 @@ class Engine:
         await self._ending.abort_all()
         if self._main is not None:
             self._main.cancel()
+
+    def situation(self) -> Situation:
+        """Where the run stands, for whoever plans plates that are to join it."""
+        return self._keeper.situation()
+
+    def closed(self) -> str:
+        """Why no plates can join the run; empty when they can."""
+        if self._aborted_by:
+            return "the run is being aborted"
+        if self._held:
+            return f"the run is held: {self._held}"
+        if self._group is None:
+            return "no step of the run is under way: it recovers, or has come to its end"
+        return self._admission.closed()
+
+    def add(
+        self, addition: Addition, *, by: str, reason: str = "", checks: Sequence[Any] = ()
+    ) -> tuple[str, ...]:
+        """Have plates join the run; returns their names, those that it has if they joined before.
+
+        It is in the ledger when this returns. What has begun is not changed, and no hard window that
+        could be kept is broken.
+
+        Raises:
+            MovedOnError: The run went on meanwhile; planned anew they may fit.
+            RefusedError: They cannot join; nothing was changed.
+        """
+        if addition.key not in self.state.added:
+            if why := self.closed():
+                raise RefusedError(why)
+            said = {"by": by, "reason": reason, "checks": list(checks)}
+            grown = self._admission.admit(addition, self._due, said)
+            for step in addition.steps:  # those of the run wait for other things from now on
+                if step.id in self._tasks:
+                    self._tasks[step.id].cancel()
+            self._know(grown)
+            self._timetable.move({
+                step.id: (step.planned_start_s, step.planned_end_s)
+                for step in grown.steps if step.id not in self.state.steps
+            })  # fmt: skip
+            self._start(addition.key, self._join([self._steps[s.id] for s in addition.steps]))
+        return self.state.added[addition.key]
+
+    async def _join(self, steps: Sequence[Step]) -> None:
+        await self.gates.sort()
+        await self._queues.join(steps, self._timetable.rank)
+        for step in steps:
+            self._start(step.id, self._step(step))
+
+    def _know(self, run: CompiledRun) -> None:
+        """Go by a run, which may have more plates than before."""
+        self._run = self._keeper.run = self.gates.run = self._stand_ins.run = run
+        self._salvage.plates = self._remedies.plates = tuple(plate.name for plate in run.plates)
+        self._slack.take(run)
+        self._watch.take(run)
+        self._steps = {step.id: step for step in run.steps}
+        for name in self._steps.keys() - self._done.keys():
+            self._done[name] = asyncio.Event()
+
+    def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that the run does not end before."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if self._tasks[name] is task:
+                del self._tasks[name]
+
+        if self._group is not None:
+            self._tasks[name] = self._group.create_task(work, name=name)
+            self._tasks[name].add_done_callback(ended)
 
     def under_way(self) -> list[dict[str, Any]]:
         """Steps that run now: identity, title, instruments, seconds since their start and expected."""
@@ -220,20 +294,21 @@ class Engine:
         await self.control.stopped()
         raise StoppedError
 
-    def _over(self, step: str) -> bool:
-        return step in self.state.steps and self.state.steps[step].over
-
     # One step -----------------------------------------------------------------------------------
     async def _step(self, step: Step) -> None:
         for before in step.after:
             await self._done[before].wait()
         if not self._given_up(step):
             await self._wait_for_time(step)
+        self._due.add(step.id)
         async with self._queues.turn(step):
+            while not self._given_up(step) and not await self._enter(step):
+                await self._queues.let_pass(step, self._timetable.rank)
+                await self._wait_for_time(step)
+                await self._queues.come(step)
             if self._given_up(step):
                 self._salvage.skip(step, self.state.dropped_plates[step.plate])
             else:
-                await self._enter(step)
                 try:
                     await self._execute(step)
                 except RunHeldError as held:
@@ -241,40 +316,35 @@ class Engine:
                     await self.control.set("stopping")
                 finally:
                     await self.control.leave_step()
-                if self._held and not self._over(step.id):
+                if self._held and not self.state.is_over(step.id):
                     await asyncio.Event().wait()  # until the run ends as held
+            await self.gates.ended(step)
         self._keeper.ended(step)
-        self._gates.ended(step)
         self._done[step.id].set()
 
-    async def _enter(self, step: Step) -> None:
-        """Begin a step when nothing holds it; until then its instruments can be asked."""
+    async def _enter(self, step: Step) -> bool:
+        """Begin a step when nothing holds it; False: it waits for a word, and lets others have the turn."""
         await self.control.enter_step(step)
         await self._queues.take(step)
-        while self.control.reasons(step):
+        while (waits := self.gates.holds(step)) or self.control.reasons(step):
             self._queues.give_back(step)
             await self.control.leave_step()
+            if waits:
+                return False
             await self.control.enter_step(step)
             await self._queues.take(step)
+        return True
 
     def _given_up(self, step: Step) -> bool:
-        """Whether a step of a dropped plate is left out; what clears the way is done all the same."""
-        if step.plate not in self.state.dropped_plates:
-            return False
-        if step.plate in self.state.cleared_plates:
-            return step.kind not in SHARED
-        loads = [s.id for s in self._run.steps if s.plate == step.plate and s.kind == "load"]
-        known = self.state.steps
-        loaded = all(name in known and known[name].status == "done" for name in loads)
-        return step.kind not in SHARED and not (loaded and step.kind in CLEARING)
+        return is_left_out(step, self._run, self.state)
 
     async def _wait_for_time(self, step: Step) -> None:
         """Wait for the planned start and for what must pass before, but past no window's end."""
-        await self._gates.pass_step(step)
-        windows = self._ending_with[step.id]
+        windows = self._watch.ending_with(step)
         for window in windows:
             await self._done[window.start.step].wait()
         while True:
+            await self.gates.pass_step(step)
             planned_s = self._journal.began_s + self._timetable[step.id][0]
             due_s = self._times.due_s(step, windows, planned_s)
             if (left_s := due_s - self._journal.clock.monotonic_s()) <= MOMENT_S:
@@ -289,7 +359,7 @@ class Engine:
         claim = {"title": step.title, "kind": step.kind, "epoch": self.state.epoch}
         self._journal.record("step.claimed", step.id, claim, sync=False)
         self._keeper.began(step)
-        self._judge(step, "start")
+        self._watch.judge(step, "start")
         step = take_over_removals(step, self._run, self.state)
         outcome, attempt = None, 0
         while outcome is None:
@@ -306,10 +376,10 @@ class Engine:
         self._times.ended(step.id, self._journal.clock.monotonic_s())
         for reading in outcome.readings:
             self._journal.record("reading.taken", step.id, dict(reading), sync=False)
-        self._journal.record("step.done", step.id, {"evidence": dict(outcome.evidence)})
-        self._judge(step, "end")
         if outcome.doubt:
-            self._gates.doubt(step.plate, outcome.doubt)
+            self.gates.doubt(step.plate, outcome.doubt)
+        self._journal.record("step.done", step.id, {"evidence": dict(outcome.evidence)})
+        self._watch.judge(step, "end")
         log.info("step.run.completed", step=step.id, title=step.title)
 
     def _bench(self, step: Step) -> StepBench:
@@ -322,21 +392,3 @@ class Engine:
             gate=self.control,
             bytes_sent=self._bytes_sent,
         )
-
-    def _judge(self, step: Step, edge: str) -> None:
-        for window, elapsed_s, verdict in self._times.judge(
-            self._closing_at[step.id], step.id, edge
-        ):
-            if (window.plate, window.name) in self.state.windows:
-                continue
-            data = {
-                "window": window.name,
-                "plate": window.plate,
-                "elapsed_s": round(elapsed_s, 3),
-                "hard": window.hard,
-            }
-            if verdict:
-                log.warning("window.watch.failed", window=window.name, verdict=verdict)
-                self._journal.record("window.broken", step.id, {**data, "verdict": verdict})
-            else:
-                self._journal.record("window.kept", step.id, data, sync=False)

@@ -16,6 +16,10 @@ class Slack:
     def __init__(self, run: CompiledRun, journal: Journal, times: StepTimes) -> None:
         self._journal = journal
         self._times = times
+        self.take(run)
+
+    def take(self, run: CompiledRun) -> None:
+        """Look at the windows of a run; of one that has more plates by now, too."""
         self._steps = {step.id: step for step in run.steps}
         self._windows = [w for w in run.windows if w.hard and w.at_most_s is not None]
 

@@ -65,7 +65,7 @@ class StandIns:
         state = self.journal.state
         await self.queues.reseat(
             {s.id: seated(s, state).resources for s in self.run.steps if s.plate in seats},
-            lambda name: self.timetable[name],
+            self.timetable.rank,
         )
         return tuple(seats)
 

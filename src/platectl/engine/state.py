@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from platectl.domain.events import Event
+from platectl.domain.steps import Step
 
 ActionStatus = Literal["sent", "acked", "failed", "in_doubt", "resolved"]
 StepStatus = Literal["claimed", "done", "failed", "in_doubt", "skipped"]
@@ -77,12 +78,21 @@ class StepState:
         return self.status in {"done", "skipped"}
 
 
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """What had not begun of some plates at a time of the run was put off, by so many seconds each."""
+
+    at_s: float
+    by_s: Mapping[str, float]
+
+
 @dataclass(slots=True)
 class RunState:
     """Everything that the ledger says about where a run stands.
 
     The engine keeps one by applying each event that it records, and a restart builds the same one
-    from the ledger: there is no other state.
+    from the ledger: there is no other state. `added` are plates that joined, by what was asked for;
+    `bad` those that failed, with the reason, about which nobody has decided.
     """
 
     status: RunStatus = "new"
@@ -92,11 +102,15 @@ class RunState:
     last_wall: str = ""
     last_s: float = 0.0
     steps: dict[str, StepState] = field(default_factory=dict)
+    added: dict[str, tuple[str, ...]] = field(default_factory=dict)
     dropped_plates: dict[str, str] = field(default_factory=dict)
     cleared_plates: set[str] = field(default_factory=set)
     lost: dict[str, str] = field(default_factory=dict)
     seats: dict[str, dict[str, str]] = field(default_factory=dict)
     dropped_wells: dict[str, dict[str, str]] = field(default_factory=dict)
+    judged: set[str] = field(default_factory=set)
+    bad: dict[str, str] = field(default_factory=dict)
+    delays: list[Delay] = field(default_factory=list)
     readings: list[dict[str, Any]] = field(default_factory=list)
     windows: set[tuple[str, str]] = field(default_factory=set)
     questions: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -120,6 +134,12 @@ class RunState:
             self._step(event)
         elif event.kind == "instrument.lost":
             self._lost(event)
+        elif event.kind in {"plate.judged", "gate.opened"}:
+            self._gate(event)
+        elif event.kind == "plate.added":
+            addition = event.data["addition"]
+            self.added[addition["key"]] = tuple(plate["name"] for plate in addition["plates"])
+            self.delays.clear()  # its times have them
         else:
             self._finding(event)
 
@@ -139,9 +159,27 @@ class RunState:
         """Steps that ended in doubt."""
         return tuple(name for name, step in self.steps.items() if step.status == "in_doubt")
 
+    def is_over(self, step: str) -> bool:
+        """Whether those that wait for a step may begin."""
+        return step in self.steps and self.steps[step].over
+
     def action(self, step: str, action: str) -> ActionState | None:
         """An action of a step, if it was ever sent."""
         return self.steps[step].actions.get(action) if step in self.steps else None
+
+    def put_off(self, steps: Iterable[Step]) -> dict[str, tuple[float, float]]:
+        """Planned times of steps that were put off because their plates had to wait."""
+        times = {}
+        for step in steps:
+            known = self.steps.get(step.id)
+            late_s = sum(
+                delay.by_s.get(step.plate, 0.0)
+                for delay in self.delays
+                if known is None or known.started_s >= delay.at_s
+            )
+            if late_s:
+                times[step.id] = step.planned_start_s + late_s, step.planned_end_s + late_s
+        return times
 
     def _run(self, event: Event) -> None:
         self.status = _RUN[event.kind]
@@ -180,6 +218,19 @@ class RunState:
         for plate, names in event.data["seats"].items():
             known = self.seats.setdefault(plate, {})
             known |= {old: names.get(now, now) for old, now in known.items()} | names
+
+    def _gate(self, event: Event) -> None:
+        data = event.data
+        if event.kind == "plate.judged":
+            plate, why = data["plate"], data["reason"]
+            if data["read"]:
+                self.judged.add(plate)
+            if why:
+                self.bad[plate] = f"{self.bad[plate]} {why}" if plate in self.bad else why
+            return
+        for plate in data["after"]:
+            self.bad.pop(plate, None)
+        self.delays.append(Delay(event.monotonic_s, dict(data["put_off_s"])))
 
     def _finding(self, event: Event) -> None:
         data = event.data

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from platectl.domain.steps import Step
 
 Span = tuple[float, float]
+#: rank of steps that are parked
+LAST: Final[Span] = (math.inf, math.inf)
 
 
 class Timetable:
     """Planned times of all steps, in seconds since the start of the run.
+
+    Steps that are `parked` wait for a person's word and let all others pass; their times are those
+    that they had.
 
     Concurrency: steps sleep in `pause_until`; `move` wakes them all, to look again.
     """
 
     def __init__(self, steps: Iterable[Step]) -> None:
         self._times: dict[str, Span] = {s.id: (s.planned_start_s, s.planned_end_s) for s in steps}
+        self.parked: frozenset[str] = frozenset()
         self._sleepers: set[asyncio.Future[None]] = set()
 
     def __getitem__(self, step: str) -> Span:
         return self._times[step]
+
+    def rank(self, step: str) -> Span:
+        """What the order of steps goes by."""
+        return LAST if step in self.parked else self._times[step]
 
     @property
     def times(self) -> Mapping[str, Span]:

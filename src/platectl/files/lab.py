@@ -6,11 +6,13 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from platectl.domain.errors import UserInputError
 from platectl.domain.findings import Finding, InputRefusedError
 from platectl.domain.lab import Lab
 from platectl.domain.labware import LabwareKind
 from platectl.files.protocol import bundled
 from platectl.files.yaml_lines import Document, findings_of, read_yaml, refuse_other
+from platectl.transport.address import check_address
 
 _CATALOGUE = TypeAdapter(dict[str, LabwareKind])
 
@@ -54,6 +56,7 @@ def _cross_check(lab: Lab, document: Document) -> list[Finding]:
                     place, f"{entry.position!r} is no position", f"use one of: {known}"
                 )
             )
+        findings += _addressed(lab, name, document)
         findings += _used(lab, name, document)
         findings += [
             document.finding(
@@ -89,6 +92,23 @@ def _cross_check(lab: Lab, document: Document) -> list[Finding]:
                 )
             )
     return findings + _shared_addresses(lab, document)
+
+
+def _addressed(lab: Lab, name: str, document: Document) -> list[Finding]:
+    """Addresses that cannot be meant, and simulators in a lab that is none."""
+    findings = []
+    for place, address in lab.instruments[name].places.items():
+        at = ("instruments", name, *place)
+        if address.startswith("sim:") and not lab.simulated:
+            message = f"{address!r} is a simulator, and the lab is not simulated"
+            fix = "write the address of its port, or simulated: true"
+            findings.append(document.finding(at, message, fix))
+        try:
+            check_address(address)
+        except UserInputError as error:
+            message, _, fix = str(error).partition("; ")
+            findings.append(document.finding(at, message, fix))
+    return findings
 
 
 def _used(lab: Lab, name: str, document: Document) -> list[Finding]:

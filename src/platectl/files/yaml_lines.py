@@ -179,7 +179,7 @@ def _words(item: dict[str, Any]) -> tuple[str, str]:
     value = item.get("input")
     if kind == "missing":
         return "is missing", "add it"
-    if kind == "extra_forbidden":
+    if kind in {"extra_forbidden", "unexpected_keyword_argument"}:
         return "is not a known field", "remove it or correct its spelling"
     if kind == "value_error":
         message, _, fix = str(context["error"]).partition("; ")
@@ -202,7 +202,8 @@ def _code(item: dict[str, Any]) -> Code | None:
     if kind == "value_error":
         code: Code | None = getattr(item["ctx"]["error"], "code", None)
         return code
-    named = {"missing": Code.FIELD_MISSING, "extra_forbidden": Code.FIELD_UNKNOWN}
+    named = {"missing": Code.FIELD_MISSING, "extra_forbidden": Code.FIELD_UNKNOWN,
+             "unexpected_keyword_argument": Code.FIELD_UNKNOWN}  # fmt: skip
     return named.get(kind, Code.VALUE_OUT_OF_RANGE)
 
 

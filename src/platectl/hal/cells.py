@@ -10,12 +10,21 @@ from platectl.hal.instrument import Instrument
 
 @dataclass(frozen=True, slots=True)
 class WasherLimits:
-    """What a washer can do: volumes in microlitres per well, its buffer lines, its heights."""
+    """What a washer can do: volumes in microlitres per well, its buffer lines, its heights.
+
+    `rate` and `flow` are the least and the highest step of aspirating and dispensing; volumes and heights
+    are multiples of their steps, and tubing is filled with whole millilitres.
+    """
 
     volume_ul: tuple[float, float]
     buffers: tuple[str, ...]
     aspirate_height_mm: tuple[float, float]
     filtration: bool
+    rate: tuple[int, int]
+    flow: tuple[int, int]
+    prime_ml: tuple[float, float]
+    volume_step_ul: float = 1.0
+    height_step_mm: float = 0.1
 
 
 class PlateWasher(Instrument, Protocol):

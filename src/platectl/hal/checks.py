@@ -19,6 +19,18 @@ def check_within(value: float, limits: tuple[float, float], do: str, unit: str) 
         raise RefusedError(f"cannot {do} {value:g} {unit}; {low:g} to {high:g} {unit}")
 
 
+def whole(value: float, limits: tuple[float, float], do: str, unit: str) -> int:
+    """A value that the wire says as a whole number.
+
+    Raises:
+        RefusedError: Outside the limits, no number, or not whole.
+    """
+    check_within(value, limits, do, unit)
+    if abs(value - round(value)) > 1e-6:  # noqa: PLR2004  # rounding of floats only
+        raise RefusedError(f"cannot {do} {value!r} {unit}; whole numbers only")
+    return round(value)
+
+
 def check_temperature(temperature_c: float, limits: tuple[float, float], *, places: int) -> None:
     """Refuse a setpoint outside the limits, or with more decimal places than the wire can say.
 
@@ -67,6 +79,16 @@ def check_duration(duration_s: float) -> None:
     """
     if not (math.isfinite(duration_s) and duration_s > 0):
         raise RefusedError(f"cannot shake for {duration_s:g} s")
+
+
+def check_slot(slot: int, slots: int) -> None:
+    """Refuse a slot that an incubator does not have; they are counted from 1.
+
+    Raises:
+        RefusedError: There is none.
+    """
+    if not 1 <= slot <= slots:
+        raise RefusedError(f"slot {slot} is not between 1 and {slots}")
 
 
 def check_wells(wells: Sequence[str]) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from platectl.domain.clock import Clock
 from platectl.hal.recovery import Action, Verdict
+from platectl.hal.serial_line import SerialLine
 from platectl.hal.stream import Connector, DropFolder
 
 S = TypeVar("S", bound=BaseModel)
@@ -24,6 +25,8 @@ class DriverInfo:
     `source` says where the wire facts come from; `unattested` lists the parts that have none.
     `transcripts` are recorded conversations that driver and simulator are tested against.
     `usb` are vendor and product identities (`0403:BB68`) under which a computer may find it.
+    `lines` are the settings of its serial line, as delivered first, then others that it may be set to; a driver
+    whose settings decide that has a property `lines` of its own.
     `firmware` and `seen_on` (ISO date) are those of the unit that was captured or verified.
     """
 
@@ -33,7 +36,7 @@ class DriverInfo:
     wire: Literal["serial", "tcp", "http", "files", "console", "child", "grpc", "none"]
     source: str
     maturity: Maturity = "paper"
-    baud: int | None = None
+    lines: tuple[SerialLine, ...] = ()
     unattested: tuple[str, ...] = ()
     transcripts: tuple[str, ...] = ()
     usb: tuple[str, ...] = ()

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from platectl.domain import step_docs as docs
 from platectl.domain.steps import Anchor
+from platectl.hal.cells import WasherLimits
 from platectl.planning.build import CannotBuildError, PlateBuilder
 from platectl.planning.pipetting import check_volume, full_head, handling_of, on_deck, spot
 from platectl.steps.cells import Aspirate, PrimeWasher, WarmIncubator, WashPlate
 from platectl.steps.reading import Pipettor, Read, WarmReader
 from platectl.steps.transfer import Handling, Move, Spot, TipUse, Transfer
+
+#: what a multiple of a step may differ by, as floats do
+ROUNDING: Final = 1e-6
 
 
 def reader_of(build: PlateBuilder) -> str:
@@ -37,22 +42,31 @@ def warm(build: PlateBuilder, doc: docs.PreheatDoc, title: str) -> None:
     build.add(WarmIncubator(incubator=incubator, temperature_c=doc.temperature), title, main=True)
 
 
-def _washer(build: PlateBuilder, volume_ul: float, height_mm: float) -> str:
+def _washer(
+    build: PlateBuilder, *, volume_ul: float | None, height_mm: float, rate: int, flow: int | None
+) -> str:
     washer = build.need("PlateWasher", "to wash plates")
-    limits = build.facilities.drivers[washer].limits
-    low, high = limits.aspirate_height_mm
-    if not low <= height_mm <= high:
-        message = f"{washer} cannot aspirate at {height_mm:g} mm"
-        raise CannotBuildError(message, f"use {low:g} to {high:g} mm")
-    low, high = limits.volume_ul
-    if volume_ul and not low <= volume_ul <= high:
-        message = f"{washer} cannot dispense {volume_ul:g} uL"
-        raise CannotBuildError(message, f"use {low:g} to {high:g} uL")
+    limits: WasherLimits = build.facilities.drivers[washer].limits
+    _able(washer, "aspirate at", height_mm, limits.aspirate_height_mm, limits.height_step_mm, " mm")
+    _able(washer, "aspirate at rate", rate, limits.rate)
+    if volume_ul is not None:
+        _able(washer, "dispense", volume_ul, limits.volume_ul, limits.volume_step_ul, " uL")
+    if flow is not None:
+        _able(washer, "dispense at flow", flow, limits.flow)
     return washer
 
 
+def _able(
+    washer: str, what: str, value: float, limits: tuple[float, float], step: float = 1.0, unit: str = ""
+) -> None:  # fmt: skip
+    low, high = limits
+    if not low <= value <= high or abs(math.remainder(value, step)) > ROUNDING:
+        message = f"{washer} cannot {what} {value:g}{unit}"
+        raise CannotBuildError(message, f"use {low:g} to {high:g}{unit} in steps of {step:g}{unit}")
+
+
 def _aspirate(build: PlateBuilder, doc: docs.AspirateDoc, title: str) -> None:
-    washer = _washer(build, 0.0, doc.height_mm)
+    washer = _washer(build, volume_ul=None, height_mm=doc.height_mm, rate=doc.rate, flow=None)
     build.bring(doc.labware, build.facilities.position_of(washer))
     step = Aspirate(washer=washer, labware=build.named(doc.labware), volume_ul=doc.volume,
                     height_mm=doc.height_mm, rate=doc.rate)  # fmt: skip
@@ -60,7 +74,8 @@ def _aspirate(build: PlateBuilder, doc: docs.AspirateDoc, title: str) -> None:
 
 
 def _wash(build: PlateBuilder, doc: docs.WashDoc, title: str) -> None:
-    washer = _washer(build, doc.volume, doc.height_mm)
+    washer = _washer(build, volume_ul=doc.volume, height_mm=doc.height_mm, rate=doc.rate,
+                     flow=WashPlate.model_fields["flow"].default)  # fmt: skip
     carried = build.facilities.lab.instruments[washer].liquids
     buffers = build.facilities.drivers[washer].limits.buffers
     if doc.liquid not in carried[: len(buffers)]:
@@ -72,6 +87,8 @@ def _wash(build: PlateBuilder, doc: docs.WashDoc, title: str) -> None:
     used = any(s.kind in {"wash_plate", "prime_washer"} and s.params["buffer"] == buffer
                for s in build.steps)  # fmt: skip
     if prime_ul and not used:
+        limits = build.facilities.drivers[washer].limits
+        _able(washer, "prime with", prime_ul / 1000.0, limits.prime_ml, unit=" mL")
         prime = PrimeWasher(washer=washer, liquid=doc.liquid, buffer=buffer, volume_ul=prime_ul)
         build.add(prime, f"Prime {washer} with {doc.liquid}")
     step = WashPlate(washer=washer, labware=build.named(doc.labware), liquid=doc.liquid, buffer=buffer,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +16,9 @@ from platectl.domain.lab import Lab
 from platectl.domain.qualification import Unit
 from platectl.files.yaml_lines import Document, findings_of
 from platectl.hal.instrument import DriverSetup
+from platectl.hal.serial_line import SerialLine
 from platectl.hal.stream import ByteStream
+from platectl.transport.address import is_port, line_of
 
 
 class _NoClock:
@@ -40,6 +43,8 @@ class Facilities:
         self.drivers = drivers
         #: units that may answer for an instrument whose driver is on paper otherwise
         self.qualified = qualified
+        #: what does not forbid a run, and is hardly meant
+        self.warnings: list[Finding] = []
 
     def having(self, interface: str) -> tuple[str, ...]:
         """Names of instruments that satisfy an interface, in the order of the lab file."""
@@ -126,7 +131,42 @@ def build_facilities(
                 )
             )
     refuse_if_any(findings + _thermometers(lab, drivers, document))
-    return Facilities(lab, drivers, relied)
+    facilities = Facilities(lab, drivers, relied)
+    facilities.warnings = _doubtful_addresses(lab, drivers, document)
+    return facilities
+
+
+def _doubtful_addresses(lab: Lab, drivers: dict[str, Any], document: Document) -> list[Finding]:
+    """Ports that a simulated lab never opens, and lines that are set otherwise than those of the driver."""
+    findings = []
+    for name, entry in lab.instruments.items():
+        if lab.simulated:
+            findings += [
+                document.finding(
+                    ("instruments", name, *place),
+                    f"the lab is simulated: nothing is ever sent to {address}, a simulator answers",
+                    "write simulated: false at the top of the lab file for real instruments",
+                )
+                for place, address in entry.places.items()
+                if is_port(address)
+            ]
+            continue
+        line, driver = line_of(entry.address), drivers[name]
+        known: tuple[SerialLine, ...] = getattr(driver, "lines", driver.info.lines)
+        if line is None or not known:
+            continue
+        if entry.address.startswith("visa:"):  # VISA sends no break
+            known = tuple(replace(one, break_ms=0) for one in known)
+        if line not in known:
+            port = entry.address.partition("?")[0]
+            findings.append(
+                document.finding(
+                    ("instruments", name, "address"),
+                    f"the line is set to {line}, and {entry.driver} has {' or '.join(map(str, known))}",
+                    f"write {port}?{known[0].options}, unless the instrument itself is set so",
+                )
+            )
+    return [replace(finding, severity="warning") for finding in findings]
 
 
 def _thermometers(lab: Lab, drivers: dict[str, Any], document: Document) -> list[Finding]:

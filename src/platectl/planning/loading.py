@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
 from platectl.domain.assay import Prefill
+from platectl.domain.lab import Lab
 from platectl.domain.step_docs import FillDoc, ReadDoc, StaggerDoc, StampDoc
 from platectl.domain.steps import Step
 from platectl.planning.build import CannotBuildError, PlateBuilder
@@ -40,28 +41,42 @@ def complete_loading(build: PlateBuilder) -> dict[Well, float]:
     return loaded
 
 
-def take_away(steps: Sequence[Step]) -> list[Step]:
+def take_away(steps: Sequence[Step], lab: Lab, *, begun: Collection[str] = ()) -> list[Step]:
     """Have whoever loads a plate first take away what earlier plates do not need any more.
 
     `steps` are those of all plates, planned. A loading waits for the last step that needs what it
-    takes.
+    takes. What is loaded into a nest of an instrument and not named again (its tips) is needed as long
+    as its plate needs the instrument, unless the same is brought anew. Loadings that have `begun` take
+    away what they took.
     """
     loads = [step for step in steps if step.kind == "load"]
     declared = {entry["labware"] for step in loads for entry in step.params["deck"]}
     last = _last_uses(steps, loads)
+    nested = _in_nests(steps, loads, lab)
     gone: set[str] = set()
     changed: dict[str, Step] = {}
+    plates = {step.id: step.plate for step in steps}
     for load in loads:
+        if load.id in begun:
+            gone |= set(load.params["remove"])
+            continue
+        brought = {item["position"] for item in load.params["place"]}
+        needed = last | {
+            name: use
+            for name, (position, use) in nested.items()
+            if position not in brought and last[name].kind == "load"
+        }
         over = {
             name: use
-            for name, use in last.items()
+            for name, use in needed.items()
             if use.plate != load.plate and use.planned_end_s <= load.planned_start_s
             and name not in gone
         }  # fmt: skip
         gone |= set(over)
         off_deck = [name for name in over if name in declared]
         params = {**load.params, "remove": list(over), "off_deck": off_deck}
-        after = tuple(dict.fromkeys((*load.after, *(use.id for use in over.values()))))
+        own = (name for name in load.after if plates[name] == load.plate)
+        after = tuple(dict.fromkeys((*own, *(use.id for use in over.values()))))
         changed[load.id] = load.model_copy(update={"params": params, "after": after})
     return [changed.get(step.id, step) for step in steps]
 
@@ -80,6 +95,22 @@ def _last_uses(steps: Sequence[Step], loads: Sequence[Step]) -> dict[str, Step]:
             ):
                 last[name] = step
     return last
+
+
+def _in_nests(
+    steps: Sequence[Step], loads: Sequence[Step], lab: Lab
+) -> dict[str, tuple[str, Step]]:
+    """Labware that is loaded into a nest of an instrument: the nest, and the last step that uses the instrument."""
+    nests = {nest: name for name, entry in lab.instruments.items() for nest in entry.nests.values()}
+    found: dict[str, tuple[str, Step]] = {}
+    for load in loads:
+        for item in load.params["place"]:
+            instrument = nests.get(item["position"])
+            mine = (s for s in steps if s.plate == load.plate and instrument in s.resources)
+            use = max(mine, key=lambda s: s.planned_end_s, default=None)
+            if instrument is not None and use is not None:
+                found[item["labware"]] = item["position"], use
+    return found
 
 
 def _labware(

@@ -36,13 +36,33 @@ WITH_COMPOUND: frozenset[ControlRole] = frozenset({"nsb", "positive"})
 def plan_plates(
     protocol: AssayProtocol, layout: Layout, samples: Sequence[Sample], *, sheet: str, run: str,
     first: int = 1, copies: int = 1, assay: int = 0, randomise: Randomise | None = None,
+    name: str = "",
 ) -> tuple[tuple[PlatePlan, ...], list[Finding]]:  # fmt: skip
     """Place samples on plates and resolve every well; plates are named P1, P2, … from `first` on.
 
     Samples with a plate (and slot) of their own go there; the rest fill free slots in order. With
     `copies` the whole set of plates is made so many times. With `randomise` each plate gets a layout
-    of its own, drawn from the one given.
+    of its own, drawn from the one given. One plate may have a `name` instead of a number.
     """
+    plates, findings = _plates(
+        protocol, layout, samples, sheet, run, first, copies, assay, randomise
+    )
+    if not name:
+        return plates, findings
+    if len(plates) > 1:
+        message = f"fills {len(plates)} plates, of which not all can be {name!r}"
+        return plates, [
+            *findings,
+            Finding(message, sheet, fix="leave the name out: they get numbers"),
+        ]
+    renamed = {"name": name, "barcode": f"{run}-{name}"}
+    return tuple(plate.model_copy(update=renamed) for plate in plates), findings
+
+
+def _plates(
+    protocol: AssayProtocol, layout: Layout, samples: Sequence[Sample], sheet: str, run: str,
+    first: int, copies: int, assay: int, randomise: Randomise | None,
+) -> tuple[tuple[PlatePlan, ...], list[Finding]]:  # fmt: skip
     findings = _layout_findings(protocol, layout)
     slots = layout.slots
     if not slots:

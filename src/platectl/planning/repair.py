@@ -6,6 +6,7 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from platectl.domain.errors import NoPlanError
 from platectl.planning.network import Network, network_of
 from platectl.planning.order import order_arcs
 from platectl.planning.problem import Interval, Problem
@@ -35,6 +36,9 @@ def repair(problem: Problem, planned: Mapping[str, Interval]) -> Repaired:
 
     Nothing begins earlier than planned. A hard window that cannot hold is named and no longer kept;
     everything else is.
+
+    Raises:
+        NoPlanError: The planned order contradicts itself.
     """
     return _Shift(problem, network_of(problem), planned).solve()
 
@@ -53,6 +57,7 @@ class _Shift:
     )
     _people: dict[int, list[tuple[str, float]]] = field(default_factory=lambda: defaultdict(list))
     _given_up: set[int] = field(default_factory=set)
+    _latest_s: float = 0.0
 
     def solve(self) -> Repaired:
         self._points()
@@ -63,9 +68,18 @@ class _Shift:
         for i, j, least_s in order_arcs(self.problem, self.net, planned=self.planned):
             self._after[i].append((j, least_s, -1))
         begun = list(self._at)
+        self._latest_s = self._horizon_s()
         while not self._settle():
             self._at = list(begun)  # what a hopeless window has pushed goes back
         return Repaired(self.net.times(self._at), tuple(sorted({upper[k] for k in self._given_up})))
+
+    def _horizon_s(self) -> float:
+        """No point lies later, unless an order runs in a circle."""
+        distances = sum(
+            max(least_s, 0.0) for after in self._after.values() for _, least_s, _ in after
+        )
+        away = (end for spans in self.problem.absences.values() for _, end in spans)
+        return max(self._at) + distances + max(away, default=0.0)
 
     def _points(self) -> None:
         """Where everything stands: over, running, or as planned."""
@@ -124,6 +138,8 @@ class _Shift:
                 if unmoved:
                     continue  # it has happened, whatever should have come first
                 self._at[later] = self._present(later, reached)
+                if self._at[later] > self._latest_s:
+                    raise NoPlanError("the planned order contradicts itself")
                 if later not in queued:
                     waiting.append(later)
                     queued.add(later)

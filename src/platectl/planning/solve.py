@@ -7,6 +7,7 @@ often and how long people must be there. The same problem gives the same plan.
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from importlib.util import find_spec
 import numpy as np
 
 from platectl.domain.errors import NoPlanError
+from platectl.domain.extras import extra
 from platectl.planning.bound import makespan_bound
 from platectl.planning.construct import EFFORT, Constructor, Draft, draft_of
 from platectl.planning.flexible import Group, alone, groups_of, with_closures
@@ -62,8 +64,16 @@ def question_of(problem: Problem) -> Question:
 
 
 def has_solver() -> bool:
-    """Whether OR-Tools is installed; without it plans are good, but rarely proved."""
-    return find_spec("ortools") is not None
+    """Whether OR-Tools is installed; without it plans are good, but rarely proved.
+
+    Raises:
+        UserInputError: It is broken.
+    """
+    if find_spec("ortools") is None:
+        return False
+    with extra("plan", "plans are proved by OR-Tools"):
+        importlib.import_module("ortools.sat.python.cp_model")
+    return True
 
 
 def solve(

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from statistics import fmean
 
 from platectl.analysis.censored import CensoredMean, Side, censored_mean
 from platectl.report.model import RunReport
@@ -48,7 +49,8 @@ class Line:
         against: Radioligand, or agonist; "" where there is none.
         values: Of all plates, in the order of the runs.
         mean: Over runs, log10 molar; plates of a run are averaged first. None without a usable value.
-        effect: Mean largest effect over runs, percent; None where there is none.
+        effect: Mean largest effect over runs, percent; plates of a run are averaged first. None where
+            there is none.
     """
 
     compound: str
@@ -136,9 +138,18 @@ def _line(compound: str, quantity: str, site: str, against: str, values: Sequenc
     usable = [v for v in values if not v.left_out]
     runs = list(_by_run(usable))
     mean = censored_mean(*zip(*runs, strict=True)) if runs else None
-    effects = [v.row["effect_percent"] for v in usable if v.row.get("effect_percent") is not None]
+    effects = list(effects_by_run(usable))
     effect = censored_mean(effects, ["="] * len(effects)) if effects else None
     return Line(compound, quantity, site, against, tuple(values), mean, effect)
+
+
+def effects_by_run(values: Sequence[Value]) -> Iterator[float]:
+    """The mean largest effect of each run, over its plates."""
+    for run in dict.fromkeys(v.run for v in values):
+        found = [v.row["effect_percent"] for v in values
+                 if v.run == run and v.row.get("effect_percent") is not None]  # fmt: skip
+        if found:
+            yield fmean(found)
 
 
 def _by_run(values: Iterable[Value]) -> Iterator[tuple[float, Side]]:

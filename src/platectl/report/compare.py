@@ -10,7 +10,15 @@ from pathlib import Path
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.results import CompoundResult, PlateResult
 from platectl.analysis.selectivity import selectivity
-from platectl.report.campaign import Line, csv_rows, lines_of, mean_molar, ratios, shown_ends
+from platectl.report.campaign import (
+    Line,
+    Ratio,
+    csv_rows,
+    lines_of,
+    mean_molar,
+    ratios,
+    shown_ends,
+)
 from platectl.report.export import write_csv
 from platectl.report.forest_plot import forests
 from platectl.report.html import template
@@ -162,9 +170,7 @@ def _details(reports: Sequence[RunReport]) -> list[tuple[str, list[list[str]]]]:
 def _side_by_side(lines: Sequence[Line]) -> list[list[str]]:
     """A row for each compound, a column for each constant."""
     kinds = sorted({(line.quantity != "Ki", line.quantity, line.site) for line in lines})
-    ratio = {
-        r.compound: f"{_side(r.qualifier)}{number(r.ratio)} ({r.sites})" for r in ratios(lines)
-    }
+    ratio = {r.compound: _ratio_in_words(r) for r in ratios(lines)}
     heads = [f"{quantity} {site}" for _, quantity, site in kinds]
     table = [["compound", *heads, *(["selectivity"] if ratio else []), "quality", "review"]]
     for name in dict.fromkeys(line.compound for line in lines):
@@ -180,6 +186,12 @@ def _side_by_side(lines: Sequence[Line]) -> list[list[str]]:
             [name, *cells, *([ratio.get(name, NOTHING)] if ratio else []), quality, _signed(mine)]
         )
     return table
+
+
+def _ratio_in_words(ratio: Ratio) -> str:
+    known = ratio.lower is not None or ratio.upper is not None
+    within = f" ({_between(ratio.lower, ratio.upper)})" if known else ""
+    return f"{_side(ratio.qualifier)}{number(ratio.ratio)}{within}, {ratio.sites}"
 
 
 def _short(line: Line) -> str:

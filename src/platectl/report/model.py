@@ -92,6 +92,7 @@ class PlateReport:
         result: Its analysis; None when the plate could not be analysed.
         problem: Why there is no result, one sentence.
         broken_windows: Windows that were not kept, `name: how`.
+        gates: Plates of its assay that were no good while it went on, `name: why`.
         basis: What its results rest on, and whether they are signed.
     """
 
@@ -102,6 +103,7 @@ class PlateReport:
     result: AnyResult | None
     problem: str = ""
     broken_windows: tuple[str, ...] = ()
+    gates: tuple[str, ...] = ()
     basis: Basis = Basis()
 
     def compounds(self) -> tuple[str, ...]:

@@ -14,8 +14,8 @@ def result_rows(plates: Sequence[PlateReport]) -> list[Row]:
 
     `value`, `lower` and `upper` are in `unit`; the columns that end in `_molar` are there for
     concentrations alone. An open side of an interval is None. A failed plate has no value.
-    `flags` are names, those of the plate with `plate:` in front, broken windows with `window:`; `remarks` are the sentences
-    behind them. `review` says whether a person vouches for the value, `provenance` is the SHA-256 of
+    `flags` are names, those of the plate with `plate:` in front, broken windows with `window:`, plates that were no good
+    while this one went on with `gate:`; `remarks` are the sentences behind them. `review` says whether a person vouches for the value, `provenance` is the SHA-256 of
     what it rests on.
     """
     rows: list[Row] = []
@@ -30,9 +30,13 @@ def result_rows(plates: Sequence[PlateReport]) -> list[Row]:
 
 
 def _flagged(row: Row, plate: PlateReport) -> Row:
-    """A row with the windows that its plate did not keep among its flags."""
+    """A row with the windows that its plate did not keep, and the gates that it passed, among its flags."""
     names = [f"window:{text.partition(':')[0]}" for text in plate.broken_windows]
+    names += [f"gate:{text.partition(':')[0]}" for text in plate.gates]
     told = [f"Window {text}." for text in plate.broken_windows]
+    told += [
+        f"The plate went on although one before it was no good: {text}" for text in plate.gates
+    ]
     return {**row, "flags": [*row["flags"], *names], "remarks": [*row["remarks"], *told]}
 
 

@@ -42,6 +42,11 @@ class FaultPlan:
                 return fault
         return None
 
+    def data(self, kind: str) -> Mapping[str, Any] | None:
+        """As `strike`, and return the data of the fault."""
+        fault = self.strike(kind)
+        return None if fault is None else fault.data
+
     def standing(self, kind: str) -> Fault | None:
         """Return a fault of this kind without counting an occasion."""
         return next((fault for fault in self._faults if fault.kind == kind), None)

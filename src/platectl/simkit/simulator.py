@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,7 +12,7 @@ from platectl.domain.clock import Clock
 from platectl.domain.errors import DisconnectedError
 from platectl.hal.stream import ByteStream
 from platectl.simkit.faults import FaultPlan
-from platectl.simkit.world import World
+from platectl.simkit.world import World, WorldError
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,21 @@ class Simulator(Protocol):
     async def serve(self, stream: ByteStream) -> None:
         """Answer one conversation until it is closed."""
         ...
+
+
+def note_mishap(setup: SimulatorSetup, error: WorldError, **more: Any) -> None:
+    """Note in `world.notices[f"{name}.mishap"]` what the instrument does not notice."""
+    mishaps = setup.world.notices.setdefault(f"{setup.name}.mishap", [])
+    mishaps.append({**more, "reason": error.reason, "message": str(error)})
+
+
+@contextmanager
+def unnoticed(setup: SimulatorSetup) -> Iterator[None]:
+    """Let something happen in the world; the instrument notices nothing when it goes wrong."""
+    try:
+        yield
+    except WorldError as error:
+        note_mishap(setup, error)
 
 
 async def serve_lines(

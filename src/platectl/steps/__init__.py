@@ -44,3 +44,15 @@ def kind_of(step: Step) -> StepKind:
         pydantic.ValidationError: The parameters do not fit the kind.
     """
     return KINDS[step.kind].model_validate(step.params)
+
+
+def consumes(step: Step) -> bool:
+    """Whether a step spends what cannot be had back: what is loaded, liquids, tips, seals.
+
+    A step that only places, waits, shakes, warms, looks, counts or reads spends nothing; one that reads
+    and adds does.
+    """
+    if step.kind == "load" or step.effect == "consume":
+        return True
+    kind = kind_of(step)
+    return bool(isinstance(kind, Manual) and kind.uses) or any(True for _ in kind.liquid_moves())

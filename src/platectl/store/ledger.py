@@ -198,11 +198,21 @@ class Ledger:
 
     def events(self, *, plate: str | None = None) -> Iterator[Event]:
         """All entries in order, or those of the steps of one plate and of no step."""
-        of_plate = "" if plate is None else "WHERE step = '' OR step >= ? AND step < ?"
+        if plate is None:
+            return self._chosen("")
+        return self._chosen(
+            "WHERE step = '' OR step >= ? AND step < ?", f"{plate}.", f"{plate}/"
+        )  # a slash follows a point
+
+    def of_kind(self, kind: EventKind) -> Iterator[Event]:
+        """All entries of a kind, in order."""
+        return self._chosen("WHERE kind = ?", kind)
+
+    def _chosen(self, where: str, *values: str) -> Iterator[Event]:
         with self._mapped():
             rows = self._db.execute(
-                f"SELECT kind, step, wall, monotonic_s, data FROM events {of_plate} ORDER BY number",  # noqa: S608  # one of two constants
-                () if plate is None else (f"{plate}.", f"{plate}/"),  # a slash follows a point
+                f"SELECT kind, step, wall, monotonic_s, data FROM events {where} ORDER BY number",  # noqa: S608  # one of three constants
+                values,
             ).fetchall()
         for kind, step, wall, monotonic_s, data in rows:
             yield Event(_kind(kind), step, wall, monotonic_s, json.loads(data))

@@ -5,7 +5,7 @@
     serial:/dev/ttyUSB0?baud=9600&bytesize=8&parity=N&stopbits=1&xonxoff=1&rtscts=1&break_ms=200
     visa:ASRL/dev/ttyUSB0::INSTR?baud=9600&backend=@py
     visa:TCPIP::192.168.0.7::5000::SOCKET
-    tcp:hidex.lab:2005
+    tcp:hidex.lab:2005            (instruments that speak HTTP too: tcp:flex.lab:31950)
     replay:recordings/combi.txt
     pylabrobot:STARlet-4711
     sila:192.168.0.9:50052?insecure=1
@@ -20,16 +20,19 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from platectl.domain.errors import UserInputError
+from platectl.hal.serial_line import SerialLine
 from platectl.hal.stream import ByteStream, Connector
-from platectl.transport.serial_line import SerialLine
 
 _TCP: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:/\s\[\]]+):(\d{1,5})")
 _VISA_SERIAL: Final = re.compile(r"ASRL\S+::INSTR", re.IGNORECASE)
 _VISA_SOCKET: Final = re.compile(r"TCPIP\d*::[^:\s]+::\d{1,5}::SOCKET", re.IGNORECASE)
 _HIGHEST_PORT: Final = 65535
+_HTTP_PORT: Final = 31950
+#: addresses that open no port
+NO_PORT: Final = ("sim:", "console:", "drop:", "none:")
 
 
 def _whole_number(text: str) -> int:
@@ -75,6 +78,8 @@ def open_connector(address: str) -> Connector:
         UserInputError: Malformed; says what would be right.
     """
     scheme, colon, rest = address.partition(":")
+    if scheme in {"http", "https"}:
+        raise UserInputError(f"{address!r} is no address of a port; {_for_http(address)}")
     makers = {
         "serial": _serial, "visa": _visa, "tcp": _tcp, "replay": _replay, "pylabrobot": _child,
         "sila": _sila,
@@ -86,6 +91,45 @@ def open_connector(address: str) -> Connector:
             "replay:file, pylabrobot:name or sila:host:port"
         )
     return makers[scheme](address, rest)
+
+
+def is_port(address: str) -> bool:
+    """Whether an address is one of a port, and not one that whoever builds a lab deals with."""
+    return not address.startswith(NO_PORT)
+
+
+def check_address(address: str) -> None:
+    """Understand an address, of a port or not; nothing is opened.
+
+    Raises:
+        UserInputError: Malformed; says what would be right.
+    """
+    if is_port(address):
+        open_connector(address)
+
+
+def line_of(address: str) -> SerialLine | None:
+    """How an address sets its serial line; None where it names none.
+
+    Raises:
+        UserInputError: Malformed.
+    """
+    scheme, _, rest = address.partition(":")
+    if scheme != "serial" and not address.upper().startswith("VISA:ASRL"):
+        return None
+    _, options = _split(address, rest, {**_LINE_OPTIONS, **_BREAK, **_BACKEND})
+    options.pop("backend", None)
+    return SerialLine(**options)
+
+
+def _for_http(address: str) -> str:
+    """What stands for a URL."""
+    try:
+        url = urlsplit(address)
+        host, port = url.hostname, url.port
+    except ValueError:
+        host, port = None, None
+    return f"for HTTP write tcp:{host or 'host'}:{port or _HTTP_PORT}"
 
 
 def _serial(address: str, rest: str) -> Connector:
@@ -188,7 +232,7 @@ def _split(
     name, question, query = rest.partition("?")
     options: dict[str, Any] = {}
     try:
-        pairs = parse_qsl(query, strict_parsing=True) if question else []
+        pairs = parse_qsl(query, keep_blank_values=True, strict_parsing=True) if question else []
     except ValueError as error:
         raise UserInputError(f"{address!r}: write options as ?name=value&name=value") from error
     for option, text in pairs:

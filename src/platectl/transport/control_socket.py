@@ -14,7 +14,8 @@ from typing import Any, Final, Self
 
 from platectl.domain.errors import DisconnectedError, PlatectlError
 
-LONGEST: Final = 1 << 20
+#: longest line, bytes; a plate that joins a run takes some hundred thousand
+LONGEST: Final = 1 << 26
 FAREWELL_S: Final = 2.0
 Handle = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 

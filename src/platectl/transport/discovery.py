@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from platectl.domain.errors import DisconnectedError, UserInputError
+from platectl.domain.errors import DisconnectedError
+from platectl.domain.extras import extra
 
 SILA: Final = "_sila._tcp.local."
 HTTP: Final = "_http._tcp.local."
@@ -109,16 +110,11 @@ def network_services(wait_s: float = 2.0, interfaces: Any = None) -> list[FoundS
     """Listen for announcements; `interfaces` are those of zeroconf, all of them unless told.
 
     Raises:
-        UserInputError: The extra is missing.
+        UserInputError: The extra is missing or broken.
         DisconnectedError: There is no network on which to listen.
     """
-    try:
+    with extra("sila2", "SiLA servers and robots on the network need zeroconf"):
         from zeroconf import InterfaceChoice, ServiceBrowser, ServiceListener, Zeroconf
-    except ImportError:
-        raise UserInputError(
-            "SiLA servers and robots on the network need zeroconf; install it: "
-            "python -m pip install 'platectl[sila2]'"
-        ) from None
 
     class Names(ServiceListener):  # type: ignore[misc]  # zeroconf is optional
         def __init__(self) -> None:

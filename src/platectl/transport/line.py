@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import TypeVar
 
 from platectl.domain.errors import (
@@ -113,7 +113,7 @@ class InstrumentLine:
     """The line to one instrument: opened when it is needed, opened anew when it is gone.
 
     `out_of_step` says that an answer to an earlier question may still come. A driver passes over it
-    before it asks again, in the way of its instrument; a new line is in step.
+    before it asks again, in the way of its instrument (see `turn`); a new line is in step.
     """
 
     def __init__(
@@ -129,6 +129,7 @@ class InstrumentLine:
         self._instrument = instrument
         self._ends = (tx_end, rx_end, longest)
         self._link: LineLink | None = None
+        self._one_at_a_time = asyncio.Lock()
         self.out_of_step = False
 
     @property
@@ -180,6 +181,27 @@ class InstrumentLine:
         except LinkError:
             self.out_of_step = True
             raise
+
+    @contextlib.asynccontextmanager
+    async def turn(
+        self, fall_in_step: Callable[[LineLink], Awaitable[None]]
+    ) -> AsyncIterator[LineLink]:
+        """One exchange at a time; when out of step, `fall_in_step` passes over what still comes.
+
+        Raises:
+            DisconnectedError: It is not open.
+        """
+        async with self._one_at_a_time:
+            link = self.link
+            with self.exchange():
+                while self.out_of_step:
+                    self.out_of_step = False
+                    try:
+                        await fall_in_step(link)
+                    except BaseException:  # also when the caller is cancelled
+                        self.out_of_step = True
+                        raise
+                yield link
 
     async def shout(self, line: bytes) -> None:
         """Send without waiting for a turn or an answer, if it is open; never raises LinkError."""

@@ -156,6 +156,9 @@ class PortThread:
         except InstrumentError as error:
             self._post(_refuse, opened, error)
             return
+        except Exception as error:  # noqa: BLE001  # a dead thread must leave nobody waiting
+            self._post(_refuse, opened, DisconnectedError(f"{self._name}: {error!r}"))
+            return
         self._post(_fulfil, opened)
         ended = self._ended()
         self._port.close()

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from platectl.domain.errors import DisconnectedError
+from platectl.hal.serial_line import SerialLine
 from platectl.transport.port_thread import PortThread
-from platectl.transport.serial_line import SerialLine
 
 if TYPE_CHECKING:
     from serial import Serial

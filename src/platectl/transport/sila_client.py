@@ -16,10 +16,11 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from platectl.domain.errors import UserInputError
+from platectl.domain.extras import extra, install
 from platectl.transport.sila_protoc import keep_compiler_apart
 
 VERSION: Final = "0.14.0"
-INSTALL: Final = "python -m pip install 'platectl[sila2]'"
+INSTALL: Final = install("sila2")
 RECOVERY: Final = "ErrorRecoveryService"
 Kind = Literal["refused", "fault", "unknown"]
 
@@ -80,7 +81,8 @@ class SilaServer:
         """
         require()
         keep_compiler_apart()
-        from sila2.client import SilaClient
+        with extra("sila2", f"a SiLA server needs sila2 {VERSION}"):
+            from sila2.client import SilaClient
 
         how: dict[str, Any] = {"insecure": True} if insecure else {"root_certs": ca}
         made: SilaServer = _sorted(lambda: cls(SilaClient(host, port, **how)))

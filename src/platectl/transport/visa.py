@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from platectl.domain.errors import DisconnectedError
+from platectl.hal.serial_line import SerialLine
 from platectl.transport.port_thread import PortThread
-from platectl.transport.serial_line import SerialLine
 from platectl.transport.serial_port import write_within
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from platectl.app.evaluation.binding import evaluate_binding
 from platectl.app.evaluation.calcium import evaluate_calcium
-from platectl.app.evaluation.plate import EvaluatedPlate, given_up
+from platectl.app.evaluation.plate import EvaluatedPlate, given_up, passed_gates
 from platectl.app.evaluation.terms import BUNDLED_TERMS, Terms
 from platectl.domain.events import Event
 from platectl.domain.run import CompiledRun, PlatePlan
@@ -39,6 +39,7 @@ def evaluate_plate(
     view = run.seen_by(plate)
     evaluate = evaluate_binding if view.protocol.is_binding else evaluate_calcium
     found = evaluate(view, plate, events, terms)
+    found = replace(found, gates=passed_gates(plate, events))
     if reason := given_up(plate, events):
         return replace(found, result=None, problem=f"given up: {reason}")
     return found

@@ -22,6 +22,7 @@ class EvaluatedPlate:
     result: AnyResult | None
     problem: str = ""
     broken_windows: tuple[str, ...] = ()
+    gates: tuple[str, ...] = ()
     code: Code | None = None
     """Name of the finding that `problem` is."""
 
@@ -30,7 +31,7 @@ class EvaluatedPlate:
         plan = self.plan
         return PlateReport(
             plan.name, plan.barcode, plan.wells, self.counts, self.result, self.problem,
-            self.broken_windows,
+            self.broken_windows, self.gates,
         )  # fmt: skip
 
 
@@ -38,6 +39,12 @@ def given_up(plate: PlatePlan, events: Sequence[Event]) -> str:
     """Why a plate was given up during the run; empty if it was not."""
     dropped = (e.data for e in events if e.kind == "plate.dropped")
     return next((str(d["reason"]) for d in dropped if d["plate"] == plate.name), "")
+
+
+def passed_gates(plate: PlatePlan, events: Sequence[Event]) -> tuple[str, ...]:
+    """Plates of the assay that were no good while this one went on, `name: why`."""
+    closed = (e.data for e in events if e.kind == "gate.closed" and plate.name in e.data["going"])
+    return tuple(dict.fromkeys(f"{data['plate']}: {data['reason']}" for data in closed))
 
 
 def left_out(plate: PlatePlan, events: Sequence[Event], terms: Terms) -> dict[str, str]:

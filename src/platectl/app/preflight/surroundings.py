@@ -50,10 +50,12 @@ def surroundings_of(store: Path) -> Surroundings:
         try:
             with Ledger.reading(folder / "ledger.db") as ledger:
                 run = json.loads(ledger.frozen("run"))
+                joined = [event.data["addition"] for event in ledger.of_kind("plate.added")]
                 entry = None if run["lab"]["simulated"] else ledger.last()
         except StoreError:
             continue  # no ledger, or one that was never begun: it has used no barcode
-        barcodes.update(dict.fromkeys(_frozen_barcodes(run), folder.name))
+        for part in (run, *joined):
+            barcodes.update(dict.fromkeys(_frozen_barcodes(part), folder.name))
         if entry is not None:
             wall = datetime.fromisoformat(entry.wall)
             last = wall if last is None else max(last, wall)

@@ -12,9 +12,9 @@ from platectl.domain.errors import StoreError
 from platectl.domain.labware import LabwareKind
 from platectl.domain.run import CompiledRun
 from platectl.domain.stock import RadioactiveStock, Reagent, Stock, WasteStream
-from platectl.domain.units import FROZEN
 from platectl.planning.demand import Demand, demand
 from platectl.planning.waste import WasteDemand
+from platectl.store.kept_run import run_of
 from platectl.store.ledger import Ledger
 
 
@@ -40,7 +40,7 @@ def _used(
 ) -> Used | None:
     try:
         with Ledger.reading(folder / "ledger.db") as ledger:
-            earlier = CompiledRun.model_validate_json(ledger.frozen("run"), context=FROZEN)
+            earlier = run_of(ledger)
             events = list(ledger.events())
     except StoreError:
         return None  # never begun

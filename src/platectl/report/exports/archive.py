@@ -30,6 +30,7 @@ from platectl.report.exports.crate import (
     read_manifest,
 )
 from platectl.report.model import RunReport
+from platectl.store.kept_run import with_added
 from platectl.store.ledger import Ledger, Seal
 from platectl.store.review import REVIEW
 
@@ -266,7 +267,8 @@ def _ledger(
         with Ledger.reading(place / LEDGER) as ledger:
             broken, entries = ledger.verify(seal), ledger.seal().entries
             same = ledger.frozen("run") == run_text
-        run = CompiledRun.model_validate_json(run_text, context=FROZEN)
+            joined = list(ledger.of_kind("plate.added"))
+        run = with_added(CompiledRun.model_validate_json(run_text, context=FROZEN), joined)
     except (StoreError, ValueError, TypeError) as error:
         say(f"cannot be read: {error}", LEDGER)
         return 0

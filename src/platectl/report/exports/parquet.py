@@ -7,13 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from platectl.domain.codes import Code
-from platectl.domain.errors import UserInputError
+from platectl.domain.extras import extra
 from platectl.domain.findings import Finding, InputRefusedError
 from platectl.report.exports.columns import NUMBER, TEXT, TEXTS, TRUTH, WHOLE
 from platectl.report.exports.model import Column, Table
 from platectl.report.exports.tables import FORMAT
-
-INSTALL = "python -m pip install 'platectl[parquet]'"
 
 
 def write_parquet(folder: Path, tables: Sequence[Table]) -> list[Path]:
@@ -92,11 +90,9 @@ def _arrow() -> tuple[Any, Any]:
     """The library and its Parquet module.
 
     Raises:
-        UserInputError: It is not installed.
+        UserInputError: It is not installed, or broken.
     """
-    try:
-        import pyarrow as pa  # heavy, and an extra
+    with extra("parquet", "Parquet needs pyarrow"):
+        import pyarrow as pa  # heavy
         from pyarrow import parquet
-    except ImportError as error:
-        raise UserInputError(f"Parquet needs pyarrow; install it with: {INSTALL}") from error
     return pa, parquet
