@@ -40,7 +40,6 @@ from platectl.domain.errors import (
     InstrumentFaultError,
     LinkError,
     MalformedReplyError,
-    RefusedError,
     ReplyTimeoutError,
 )
 from platectl.hal.cells import Climate

@@ -75,3 +75,29 @@ def test_a_night_that_does_not_fit_is_refused_with_causes_and_offers(night: Path
     assert result.return_value == 2
     assert any("must be over by Tue 06:00" in text for text in found["findings"])
     assert any("what would fit" in text for text in found["findings"])
+
+
+def test_the_heading_has_the_date_and_a_long_plan_has_it_beside_every_weekday(night: Path) -> None:
+    short = plan(night).output
+    night.write_text(NIGHT.replace("copies: 2", "copies: 1, not_before: '2026-01-12 08:00'", 1))
+
+    long = plan(night).output
+
+    assert "from Mon 2026-01-05 18:00 to Tue " in short
+    assert re.search(r"│ Mon 12 Jan 0[78]:\d\d\s+│ Mon 12 Jan", long)
+    assert not re.search(r"(Mon|Tue) \d\d:\d\d", long)
+
+
+@pytest.mark.parametrize("command", ["run", "rehearse"])
+def test_a_seed_below_zero_is_refused_before_anything_is_read(command: str, night: Path) -> None:
+    result = CliRunner().invoke(cli, [command, str(night), "--seed", "-5"])
+
+    assert result.exit_code == 2
+    assert "-5 is not in the range" in result.output
+
+
+def test_a_run_that_was_due_at_no_moment_is_refused(night: Path) -> None:
+    result = CliRunner().invoke(cli, ["run", str(night), "--due", "21:30"])
+
+    assert result.exit_code == 2
+    assert "is no moment with a zone" in result.output

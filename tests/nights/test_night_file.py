@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from platectl.app.needs import needs_of
 from platectl.app.night import execute
 from platectl.app.prepare import Options, prepare
 from platectl.app.run_report import build_report
+from platectl.cli.main import cli
 from platectl.domain.findings import InputRefusedError
 from platectl.domain.night import NightDoc
+from platectl.files.protocol import bundled
+from platectl.nights.queue import ends_too_late
+from platectl.nights.submission import Needs
 from platectl.planning.overview import overview
 
 MIXED = """platectl: 1
@@ -144,3 +150,121 @@ def test_a_night_without_a_day_begins_at_the_next_such_hour() -> None:
     assert doc.begins(evening).astimezone(UTC) == datetime(2026, 6, 2, 16, tzinfo=UTC)
     assert doc.ends is not None
     assert doc.offset_s(doc.ends, doc.begins(evening)) == 15 * 3600.0
+
+
+@pytest.fixture
+def real_night(tmp_path: Path) -> Path:
+    """A night of a real lab, whose clock is that of the wall."""
+    lab = bundled("simulated-lab.yaml").read_text().replace("simulated: true", "simulated: false")
+    lab = lab.replace("driver: hidex300", "driver: hidex300\n    allow_paper: true")
+    (tmp_path / "lab.yaml").write_text(lab)
+    path = tmp_path / "night.yaml"
+    plates = "plates: [{protocol: sigma1-binding}]\n"
+    path.write_text(f'platectl: 1\nnight: real\nlab: lab.yaml\nstarts: "21:30"\n{plates}')
+    return path
+
+
+DUE = datetime(2026, 6, 1, 21, 30, tzinfo=UTC)
+
+
+def test_a_clock_time_means_the_evening_for_which_a_schedule_fired(real_night: Path) -> None:
+    a_little_later = DUE + timedelta(seconds=2)
+
+    by_hand = prepare(Options(str(real_night)), now=a_little_later).compiled
+    fired = prepare(Options(str(real_night)), now=a_little_later, due=DUE).compiled
+
+    assert fired.starts == a_little_later
+    assert by_hand.starts == DUE + timedelta(days=1)
+
+
+def test_what_a_night_needs_says_when_it_starts(real_night: Path) -> None:
+    noon = DUE.replace(hour=12, minute=0)
+
+    needs = needs_of(prepare(Options(str(real_night)), now=noon))
+
+    assert needs.starts == DUE
+    assert Needs.of(needs.text()) == needs
+    assert ends_too_late(needs, noon, DUE + timedelta(hours=11))
+    assert not ends_too_late(needs, noon, DUE + timedelta(hours=12))
+
+
+@pytest.mark.parametrize("command", ["plan", "check", "rehearse"])
+def test_a_night_of_a_real_lab_is_looked_at_from_now_on(command: str, real_night: Path) -> None:
+    real_night.write_text(real_night.read_text() + 'ends: "2026-01-06 12:00"\n')
+
+    found = CliRunner().invoke(cli, [command, str(real_night)])
+
+    assert isinstance(found.exception, InputRefusedError)
+    assert "2026-01-06 12:00 is not after the start, 2" in str(found.exception)
+    assert "the start, 2026-01-05" not in str(found.exception)
+
+
+AWAY = 'people: {person: [{from: "2026-01-05 18:00", until: "2026-01-05 18:05"}]}\n'
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (AWAY, "person is away: from Mon 18:05 on; Load the lab of P1 alone takes"),
+        ('people: {person: [{from: "07:00", until: "07:05"}]}\n', "Tue 07:05 to Wed 07:00"),
+        ("people: {person: []}\n", "person is never there; Load the lab of P1"),
+        ("people: {counter: []}\n", "'counter' is an instrument and no person; use one of: person"),
+        (
+            AWAY.replace("18:05", "17:00"),
+            "until 2026-01-05 17:00 is not after from 2026-01-05 18:00",
+        ),
+        ('ends: "2026-01-05 12:00"\n', ":8: ends: 2026-01-05 12:00 is not after the start"),
+    ],
+)
+def test_people_and_times_that_leave_no_night_are_refused(
+    night_file: Path, more: str, said: str
+) -> None:
+    night_file.write_text(MIXED[: MIXED.index("  - {protocol: fura2")] + more)
+
+    with pytest.raises(InputRefusedError) as refused:
+        prepare(Options(str(night_file)))
+
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("terms", "said"),
+    [
+        (
+            'not_before: "20:00", not_after: "19:30"',
+            "not_after: 19:30 is not after `not_before`, 20:00",
+        ),
+        ('not_after: "2026-01-04 18:00"', "not_after: 2026-01-04 18:00 is not after the start"),
+        ('not_before: "2026-03-06 12:00"', "it is not over within 30 days"),
+        ("copies: 0", "plates.1.copies: 0 is out of range"),
+        ("layout: nope", "plates.1: calcium-common.yaml"),
+        ("samples: nope.csv", "plates.1: {folder}/nope.csv: cannot be read"),
+        ("set: {nonsense: 3}", "plates.1: --set: nonsense: no such parameter"),
+    ],
+)
+def test_what_is_wrong_with_an_entry_has_its_line(night_file: Path, terms: str, said: str) -> None:
+    night_file.write_text(MIXED.replace("priority: 2", terms))
+
+    with pytest.raises(InputRefusedError) as refused:
+        prepare(Options(str(night_file)))
+
+    errors = [f for f in refused.value.findings if f.severity == "error"]
+    assert said.format(folder=night_file.parent) in str(refused.value)
+    assert len(errors) == 1 or "30 days" in said
+    assert errors[0].line == 8 or "30 days" in said
+
+
+def test_a_file_of_another_kind_is_called_what_it_is(night_file: Path) -> None:
+    lab = bundled("simulated-lab.yaml")
+
+    with pytest.raises(InputRefusedError) as as_night:
+        prepare(Options(str(lab)))
+    with pytest.raises(InputRefusedError) as as_lab:
+        prepare(Options("sigma1-binding", lab=night_file))
+
+    assert [f.message for f in as_night.value.findings] == [
+        "this is a lab file, and a protocol is needed"
+    ]
+    assert [f.message for f in as_lab.value.findings] == [
+        "this is a night file, and a lab file is needed"
+    ]

@@ -155,6 +155,18 @@ def test_what_is_short_is_said_and_nothing_else(tmp_path: Path, case: str) -> No
     assert found.missing[0].fix
 
 
+def test_a_vial_expires_by_the_calendar_of_the_lab(tmp_path: Path) -> None:
+    """Half past midnight in Berlin is still the day before in UTC."""
+    night = ready(tmp_path, lambda d: d["radioactive"]["pentazocine"].update(expires="2026-01-05"))
+    starts = datetime(2026, 1, 5, 23, 30, tzinfo=UTC)
+    late = replace(night, compiled=night.compiled.model_copy(update={"starts": starts}))
+
+    here, there = flown(replace(late, zone="UTC")), flown(replace(late, zone="Europe/Berlin"))
+
+    name = "activity [3H](+)-pentazocine"
+    assert (check(here, name).ok, check(there, name).ok) == ("yes", "no")
+
+
 def test_a_vial_decays_until_it_does_not_suffice(tmp_path: Path) -> None:
     def just_enough(stated: str) -> Edit:
         return lambda d: d["radioactive"]["pentazocine"].update(activity="0.28 MBq", date=stated)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -12,7 +13,9 @@ from tests.planning.random_problems import Visit, problem_of_visits, random_prob
 
 from platectl.domain.errors import NoPlanError
 from platectl.planning.contradiction import only
-from platectl.planning.explain import Words, explain
+from platectl.planning.explain import Refusal, Words, explain, names
+from platectl.planning.nearby import HORIZON_S
+from platectl.planning.network import Cause
 from platectl.planning.problem import Lag, Moment, Occupation, Plate, Problem, Task
 from platectl.planning.solve import solve
 
@@ -48,7 +51,7 @@ NIGHTS: dict[str, tuple[Problem, tuple[str, ...], tuple[str, ...]]] = {
     "a deadline too early for all": (
         problem_of_visits([[READ]] * 3, deadlines=[300.0] * 3),
         ("P1, P2, P3 must be over by Mon 18:05", "reader takes one plate at a time"),
-        ("until Mon 18:06", "with the first 2 of 3 plates"),
+        ("until Mon 18:06", "without P3, with 2 of 3 plates"),
     ),
     "a deadline too early for one": (
         problem_of_visits([[READ]], deadlines=[100.0]),
@@ -67,8 +70,8 @@ NIGHTS: dict[str, tuple[Problem, tuple[str, ...], tuple[str, ...]]] = {
     ),
     "two plates that need one reader within their windows": (
         _one_reader(),
-        ("reader takes one plate at a time, and P1, P2 need it", "window 'dosing'"),
-        ("window 'dosing'", "with the first 1 of 2 plates"),
+        ("reader takes one plate at a time: P2 needs it", "window 'dosing'"),
+        ("window 'dosing'", "without P2, with 1 of 2 plates"),
     ),
     "a reagent that does not live so long": (
         _one(LOAD, DISPENSE, INCUBATE, WASH, lags=(*CHAIN, Lag(Moment("P1.load"), Moment("P1.wash", 1.0), 0, 1800, "life of the dye"))),
@@ -83,7 +86,7 @@ NIGHTS: dict[str, tuple[Problem, tuple[str, ...], tuple[str, ...]]] = {
             capacities={"hotel": 2},
         ),
         ("hotel takes 2 plates at a time", "must be over by Mon 18:15"),
-        ("until Mon 18:20", "with the first 2 of 3 plates"),
+        ("until Mon 18:20", "without P3, with 2 of 3 plates"),
     ),
     "a start after the end": (
         _one(LOAD, not_before_s=2 * HOUR, not_after_s=HOUR),
@@ -120,6 +123,13 @@ NIGHTS: dict[str, tuple[Problem, tuple[str, ...], tuple[str, ...]]] = {
 WORDS = Words(starts=datetime(2026, 1, 5, 18, tzinfo=UTC))
 
 
+def each_without(refusal: Refusal) -> Iterator[tuple[Cause, list[Cause]]]:
+    """Each cause of each conflict, and the others."""
+    for causes in refusal.conflicts:
+        for cause in causes:
+            yield cause, [other for other in causes if other != cause]
+
+
 @pytest.mark.parametrize("kind", NIGHTS)
 def test_a_refused_night_says_why_and_what_would_do(kind: str) -> None:
     problem, causes, suggestions = NIGHTS[kind]
@@ -142,9 +152,8 @@ def test_without_any_one_of_its_causes_the_night_can_be_planned(kind: str) -> No
     refusal = explain(problem)
     assert refusal is not None
 
-    for cause in refusal.demands:
-        others = [c for c in refusal.demands if c != cause]
-        assert solve(only(problem, tuple(others)))
+    for cause, others in each_without(refusal):
+        assert solve(only(problem, others)), cause
 
 
 @settings(max_examples=15, deadline=None)
@@ -158,10 +167,96 @@ def test_random_nights_that_end_too_early_have_necessary_causes(seed: int, share
 
     assert refusal is not None
     if refusal.minimal:
-        for cause in refusal.demands:
-            rest = tuple(c for c in refusal.demands if c != cause)
-            assert solve(only(short, rest), limit_s=2.0)
+        for cause, others in each_without(refusal):
+            assert solve(only(short, others), limit_s=2.0), cause
 
 
 def test_a_night_that_can_be_planned_is_not_refused() -> None:
     assert explain(problem_of_visits([[READ], [READ]])) is None
+
+
+EVENING = replace(WORDS, ends_s=6 * HOUR)
+
+
+def test_only_what_is_in_the_way_gives_and_is_named_with_its_field() -> None:
+    """One plate has an end of its own that is too early; all others share the night's."""
+    problem = problem_of_visits([[READ], [READ]], deadlines=[60.0, 6 * HOUR])
+
+    refusal = explain(problem, words=EVENING)
+
+    assert refusal is not None
+    assert refusal.causes == ("P1 must be over by Mon 18:01 (`not_after`)",)
+    assert refusal.suggestions == (
+        "it can be done if P1 may last until Mon 18:02 (`not_after`)",
+        "it can be done without P1, with 1 of 2 plates",
+    )
+
+
+def test_a_night_that_is_too_short_is_offered_a_later_end_of_its_own() -> None:
+    problem = problem_of_visits([[READ]] * 3, deadlines=[300.0] * 3)
+
+    refusal = explain(problem, words=replace(WORDS, ends_s=300.0))
+
+    assert refusal is not None
+    assert refusal.causes[1] == "P1, P2, P3 must be over by Mon 18:05 (`ends`)"
+    assert refusal.suggestions[0] == (
+        "it can be done if the night may last until Mon 18:06 (`ends`)"
+    )
+
+
+def test_every_plate_that_is_impossible_by_itself_is_named() -> None:
+    problem = problem_of_visits([[READ]] * 4, deadlines=[60.0, None, 90.0, None])
+
+    refusal = explain(problem, words=WORDS)
+
+    assert refusal is not None
+    assert refusal.causes == (
+        "P1 must be over by Mon 18:01 (`not_after`)",
+        "P3 must be over by Mon 18:01 (`not_after`)",
+    )
+    assert refusal.suggestions[-1] == "it can be done without P1, P3, with 2 of 4 plates"
+
+
+def test_the_fewest_plates_are_left_out_and_the_least_important_ones() -> None:
+    """The reader has time for two and a half reads; what needs the washer is not in the way."""
+    wash = Visit("washer", 100.0, 0.0)
+    problem = problem_of_visits(
+        [[READ], [wash], [READ], [READ], [wash]], deadlines=[300.0, None, 300.0, 300.0, None]
+    )
+    ranks = [2, 9, 3, 1, 9]
+    plates = tuple(replace(p, priority=r) for p, r in zip(problem.plates, ranks, strict=True))
+
+    refusal = explain(replace(problem, plates=plates), words=WORDS)
+
+    assert refusal is not None
+    assert refusal.suggestions[-1] == "it can be done without P3, with 4 of 5 plates"
+
+
+def test_one_long_plate_is_left_out_rather_than_many_short_ones() -> None:
+    long = Visit("reader", 2000.0, 0.0)
+    problem = problem_of_visits([[READ], [READ], [READ], [long]], deadlines=[700.0] * 3 + [2100.0])
+    plates = tuple(replace(p, priority=9) for p in problem.plates[:3])
+
+    refusal = explain(replace(problem, plates=(*plates, problem.plates[3])), words=WORDS)
+
+    assert refusal is not None
+    assert refusal.suggestions[-1] == "it can be done without P4, with 3 of 4 plates"
+
+
+def test_a_plan_that_would_wait_for_the_end_of_the_calendars_is_none() -> None:
+    problem = replace(_one(LOAD), absences={"person": ((0.0, HORIZON_S),)})
+
+    refusal = explain(problem, words=WORDS)
+
+    assert refusal is not None
+    assert refusal.causes == ("person is never there; P1.load alone takes 5 min",)
+    assert refusal.suggestions == ()
+
+
+def test_many_plates_are_named_by_the_ends_of_their_row() -> None:
+    problem = problem_of_visits([[READ]] * 12)
+
+    assert names(problem, ["P1", "P2"]) == "P1, P2"
+    assert names(problem, ["P2", "P3", "P4", "P5", "P9"]) == "P2 to P5, P9"
+    assert names(problem, [f"P{n}" for n in range(1, 13, 2)]) == "P1, P3, P5, P7, P9, P11"
+    assert names(problem, [*(f"P{n}" for n in range(1, 12, 2)), "P12"]) == "7 plates (P1 to P12)"

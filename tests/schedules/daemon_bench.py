@@ -72,8 +72,10 @@ class Runs:
     over_s: dict[str, float] = field(default_factory=dict)
     status: dict[str, str] = field(default_factory=dict)
     titles: dict[str, str] = field(default_factory=dict)
+    asked: dict[str, datetime] = field(default_factory=dict)
 
-    async def examine(self, subject: Subject) -> Needs:
+    async def examine(self, subject: Subject, due: datetime) -> Needs:
+        self.asked[subject.title] = due
         if subject.title in self.refusals:
             raise UserInputError(self.refusals[subject.title])
         return self.needs.get(subject.title, Needs("lab", ("reader",), 3600.0))

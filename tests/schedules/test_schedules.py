@@ -320,3 +320,39 @@ def test_the_limit_of_a_night_is_the_next_local_time() -> None:
     due = datetime(2026, 3, 28, 21, 30, tzinfo=ZoneInfo(BERLIN))
 
     assert schedule.limit(due) == utc("2026-03-29T01:00")
+
+
+async def test_a_run_is_told_for_when_its_schedule_fired(tmp_path: Path) -> None:
+    house = House(tmp_path, "2026-06-01T12:00", every_s=7.0)
+    house.daemon.schedules.add(Schedule("nightly", NIGHTLY, NIGHT), house.clock.now())
+    house.daemon.queue.submit(Subject(("by-hand",)), house.clock.now())
+    house.up()
+    await house.until("2026-06-01T19:31")
+
+    assert house.runs.asked == {
+        "night": utc("2026-06-01T19:30"),
+        "by-hand": utc("2026-06-01T12:00"),
+    }
+    assert {s.due for s in house.daemon.queue.all()} == set(house.runs.asked.values())
+    await house.end()
+
+
+async def test_whether_a_missed_start_still_fits_counts_the_wait_for_its_night(
+    tmp_path: Path,
+) -> None:
+    house = House(tmp_path, "2026-06-01T12:00")
+    house.runs.needs["night"] = Needs("lab", ("reader",), 3600.0, starts=utc("2026-06-01T23:00"))
+    limited = Schedule("nightly", NIGHTLY, NIGHT, not_after=time(1, 45))
+    house.daemon.schedules.add(limited, house.clock.now())
+    await house.until("2026-06-01T20:00")
+    house.up()
+    await asyncio.sleep(60)
+
+    found = house.daemon.schedules.last_start("nightly")
+
+    assert found is not None
+    assert found.reason == (
+        "it begins at 2026-06-01 23:00 UTC, takes 1 h 00 min "
+        "and would end 15 min after 2026-06-01 23:45 UTC"
+    )
+    await house.end()

@@ -59,8 +59,8 @@ def _own_sockets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a run needs is known; compiling it has tests of its own."""
     needs = Needs("lab", ("reader",), 3600.0)
-    monkeypatch.setattr("platectl.cli.schedule.examine", lambda _: needs)
-    monkeypatch.setattr("platectl.cli.queue.examine", lambda _: needs)
+    monkeypatch.setattr("platectl.cli.schedule.examine", lambda *_: needs)
+    monkeypatch.setattr("platectl.cli.queue.examine", lambda *_: needs)
 
 
 def say(*words: str, store: Path) -> Result:

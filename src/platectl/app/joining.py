@@ -39,7 +39,7 @@ from platectl.engine.state import RunState
 from platectl.files.stock import load_stock
 from platectl.files.yaml_lines import Document
 from platectl.planning.addition import Newcomers, compile_addition, loosened
-from platectl.planning.compile import Request
+from platectl.planning.batch import Request
 from platectl.planning.problem import Problem
 from platectl.planning.room import Fit, Times, fit, settled, soonest
 from platectl.simkit.world import Truth

@@ -33,5 +33,6 @@ def needs_of(night: Night) -> Needs:
         planned_s=run.planned_end_s,
         lasting=not run.lab.simulated,
         files={str(Path(file).resolve()): digest for file, digest in run.files.items()},
+        starts=None if run.lab.simulated else run.starts,
         addresses=tuple(sorted(a for a in ports if is_port(a))),
     )

@@ -18,6 +18,7 @@ from platectl.app.evaluation.terms import BUNDLED_TERMS
 from platectl.app.truth import load_truth, unknown_to_truth
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.blinding import Key
+from platectl.domain.errors import UserInputError
 from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
 from platectl.domain.lab import Lab
 from platectl.domain.layout import Randomise
@@ -35,7 +36,9 @@ from platectl.files.result_rules import load_result_rules
 from platectl.files.samples import load_samples
 from platectl.files.stock import load_stock
 from platectl.files.yaml_lines import Document
-from platectl.planning.compile import NightTerms, Planner, Request, best_plan, compile_run
+from platectl.planning.batch import Request
+from platectl.planning.compile import NightTerms, Planner, best_plan, compile_run
+from platectl.registry import DRIVERS, load
 from platectl.simkit.world import Truth
 from platectl.store.qualifications import passed_units
 
@@ -84,11 +87,13 @@ class Night:
 
 
 def prepare(
-    options: Options, *, planner: Planner = best_plan, now: datetime | None = None
-) -> Night:
+    options: Options, *, planner: Planner = best_plan, now: datetime | None = None,
+    due: datetime | None = None,
+) -> Night:  # fmt: skip
     """Read, compile, check and plan everything; nothing is sent to any instrument.
 
-    A night file whose start is over at `now` begins then.
+    A clock time of a night file is the first one from `due` on, which is `now` unless it was due
+    before; a night whose start is over at `now` begins then. A simulated lab has a time of its own.
 
     Raises:
         InputRefusedError: With all findings.
@@ -99,18 +104,23 @@ def prepare(
     doc, document, options = _night_file(options)
     lab, lab_document = load_lab(options.lab)
     findings = _unknown_people(doc, document, lab)
-    now = SIMULATED_START if lab.simulated or now is None else now
-    starts = doc.begins(now) if lab.simulated else max(doc.begins(now), now)
+    if lab.simulated or now is None:
+        now = due = SIMULATED_START
+    starts = doc.begins(due or now)
+    starts = starts if lab.simulated else max(starts, now)
     ends_s = None if doc.ends is None else doc.offset_s(doc.ends, starts)
     terms = NightTerms(
         doc.title or doc.night, starts.astimezone(UTC), doc.zone, ends_s, doc.absences(starts)
     )
+    findings += _times_in_disorder(doc, document, starts)
     requests: list[Request] = []
-    for entry in doc.plates:
+    for number, entry in enumerate(doc.plates):
+        place = *document.source(("plates", number)), f"plates.{number}"
         try:
-            requests.append(request_of(entry, options, doc, starts, (lab, lab_document)))
+            request = request_of(entry, options, doc, starts, (lab, lab_document))
+            requests.append(replace(request, asked_at=place))
         except InputRefusedError as error:
-            findings += error.findings
+            findings += [finding.within(*place) for finding in error.findings]
     refuse_if_any(findings)
     return _compiled(options, requests, terms, planner, doc.zone)
 
@@ -231,12 +241,47 @@ def request_of(
     )
 
 
+def _times_in_disorder(doc: NightDoc, document: Document, starts: datetime) -> list[Finding]:
+    """Ends that come before what they end."""
+
+    def at(moment: str | None) -> float | None:
+        return None if moment is None else doc.offset_s(moment, starts)
+
+    findings = []
+    ends_s, begins = at(doc.ends), f"the start, {starts:%Y-%m-%d %H:%M}"
+    if ends_s is not None and ends_s <= 0:
+        message = f"{doc.ends} is not after {begins}"
+        findings.append(document.finding(("ends",), message, "correct `ends` or `starts`"))
+    for number, entry in enumerate(doc.plates):
+        place = ("plates", number)
+        before_s, after_s = at(entry.not_before), at(entry.not_after)
+        if after_s is not None and after_s <= max(before_s or 0.0, 0.0):
+            what = f"`not_before`, {entry.not_before}" if (before_s or 0.0) > 0 else begins
+            message = f"{entry.not_after} is not after {what}"
+            findings.append(document.finding((*place, "not_after"), message, "correct one of them"))
+        elif before_s is not None and ends_s is not None and 0 < ends_s <= before_s:
+            message = f"{entry.not_before} is not before the end of the night, {doc.ends}"
+            findings.append(
+                document.finding((*place, "not_before"), message, "correct one of them")
+            )
+    return findings
+
+
 def _unknown_people(doc: NightDoc, document: Document, lab: Lab) -> list[Finding]:
+    people = [name for name, entry in lab.instruments.items() if _is_person(entry.driver)]
+    fix = f"use one of: {', '.join(people)}" if people else "remove it; nobody works in this lab"
     return [
-        document.finding(("people", name), f"{name!r} is no instrument of the lab",
-                         f"use one of: {', '.join(lab.instruments)}")
-        for name in doc.people if name not in lab.instruments
+        document.finding(("people", name), f"{name!r} is {'an instrument and no person' if name in lab.instruments else 'no instrument of the lab'}", fix)
+        for name in doc.people if name not in people
     ]  # fmt: skip
+
+
+def _is_person(driver: str) -> bool:
+    """Whether a driver asks a person; one that is not installed is found by the compiler."""
+    try:
+        return "Operator" in load(DRIVERS, driver).info.interfaces
+    except UserInputError:
+        return False
 
 
 def own_samples(protocol: AssayProtocol, reference: str) -> Path | None:

@@ -10,11 +10,13 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from platectl.domain.errors import PlatectlError, UserInputError
 from platectl.engine.state import RunState
+from platectl.nights.book import stamp
 from platectl.nights.ports import Standing
 from platectl.nights.submission import Needs, Subject, Submission
 from platectl.store.ledger import Ledger
@@ -39,15 +41,15 @@ class RunProcesses:
         self._ours: dict[str, subprocess.Popen[bytes]] = {}
         self._seen: dict[str, tuple[tuple[int, ...], Standing]] = {}
 
-    async def examine(self, subject: Subject) -> Needs:
-        """Compile a run in a process of its own.
+    async def examine(self, subject: Subject, due: datetime) -> Needs:
+        """Compile a run that was due at some moment, in a process of its own.
 
         Raises:
             UserInputError: It is refused; with what it said.
         """
         try:
             process = await asyncio.create_subprocess_exec(
-                *self._command, "run", *subject.arguments, "--needs",
+                *self._command, "run", *subject.arguments, "--due", stamp(due), "--needs",
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             )  # fmt: skip
         except OSError as error:
@@ -71,8 +73,9 @@ class RunProcesses:
         Raises:
             OSError: No process can be made.
         """
-        words = ("run", *submission.subject.arguments, "--name", str(submission.run))
-        self._begin(submission, words)
+        when = ("--due", stamp(submission.due))
+        name = ("--name", str(submission.run))
+        self._begin(submission, ("run", *submission.subject.arguments, *when, *name))
 
     def go_on(self, submission: Submission) -> None:
         """Begin a process that resumes a run.

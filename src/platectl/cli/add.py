@@ -25,7 +25,7 @@ from platectl.domain.night import NightEntry
 from platectl.domain.run import CompiledRun
 from platectl.domain.units import format_duration
 from platectl.files.night import entry_of, is_plates, load_plates
-from platectl.planning.overview import Overview, clock_time, overview
+from platectl.planning.overview import Overview, clock_of, overview
 from platectl.store.index import RunIndex
 
 #: windows that lose so much slack, or have less than that left, are shown
@@ -134,9 +134,7 @@ def _show(found: Joined, *, dry_run: bool) -> None:
         say(f"{names} joined the run before; nothing was added again")
         return
     after, before = overview(found.run), overview(found.before)
-
-    def at(seconds: float) -> str:
-        return clock_time(found.run, seconds, zone=_zone(found.run))
+    at = clock_of(found.run, zone=_zone(found.run))
 
     for warning in found.warnings:
         say(f"warning: {warning}")

@@ -19,6 +19,7 @@ from platectl.cli.options import (
 from platectl.cli.render import print_table, say
 from platectl.domain.findings import InputRefusedError
 from platectl.domain.units import format_duration
+from platectl.transport.wall_clock import WallClock
 
 
 @click.command()
@@ -41,7 +42,7 @@ def check(
         randomise=parse_randomise(randomise), store=store,
     )  # fmt: skip
     try:
-        night = prepare(options)
+        night = prepare(options, now=WallClock().now())
     except InputRefusedError as error:
         if as_json:
             emit_json({"ok": False, "findings": [str(f) for f in error.findings]})

@@ -19,7 +19,8 @@ from platectl.cli.options import (
 from platectl.cli.render import console, print_table, say
 from platectl.domain.findings import InputRefusedError
 from platectl.domain.units import format_duration
-from platectl.planning.overview import Overview, clock_time, overview
+from platectl.planning.overview import Overview, clock_of, overview, span_of
+from platectl.transport.wall_clock import WallClock
 
 COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "red", "white")
 NAME_WIDTH = 16
@@ -42,7 +43,7 @@ def plan(
     """
     options = Options(night, lab, samples, truth, layout, parse_overrides(overrides), store=store)
     try:
-        found = prepare(options)
+        found = prepare(options, now=WallClock().now())
     except InputRefusedError as error:
         if as_json:
             emit_json({"ok": False, "findings": [str(f) for f in error.findings]})
@@ -68,10 +69,7 @@ def plan(
 
 def _show(night: Night, found: Overview) -> None:
     """Gantt, people, tightest windows and utilisation on the terminal."""
-
-    def at(seconds: float) -> str:
-        return clock_time(night.compiled, seconds, zone=night.zone)
-
+    at = clock_of(night.compiled, zone=night.zone)
     _gantt(night, at(0.0), at(found.end_s))
     print_table(
         ("who", "from", "to", "for"),
@@ -94,14 +92,14 @@ def _show(night: Night, found: Overview) -> None:
     )
     proof = f", no plan ends before {at(found.bound_s)} (gap {100 * found.gap:.1f} %)"
     say(
-        f"{night.compiled.heading}: {len(found.plates)} plate(s), from {at(0.0)} to "
-        f"{at(found.end_s)} ({format_duration(found.end_s)}), by {found.method}"
+        f"{night.compiled.heading}: {len(found.plates)} plate(s), "
+        f"{span_of(night.compiled, zone=night.zone)} ({format_duration(found.end_s)}), by {found.method}"
         f"{proof if found.bound_s else ''}"
     )
 
 
 def _gantt(night: Night, begins: str, ends: str) -> None:
-    from platectl.report.gantt import gantt_text
+    from platectl.report.gantt import gantt_text, legend
 
     out = console()
     run = night.compiled
@@ -113,3 +111,5 @@ def _gantt(night: Night, begins: str, ends: str) -> None:
         for sign, plate in cells:
             line.append(sign, style=colours.get(plate, "dim"))
         out.print(line)
+    if named := legend(run):
+        out.print(named, style="dim", soft_wrap=True)

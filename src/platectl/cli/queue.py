@@ -66,7 +66,7 @@ def queue(context: click.Context, store: Path, as_json: bool) -> int:
 def add(words: tuple[str, ...], priority: int, restart: Any, store: Path, as_json: bool) -> int:
     """Submit PROTOCOL, with the options of `platectl run`; it starts when its instruments are free."""
     subject = subject_of(words)
-    needs = examine(subject)
+    needs = examine(subject, WallClock().now())
     with Book(store) as book:
         number = Queue(book).submit(subject, WallClock().now(), priority=priority, restart=restart)
     wake(store)

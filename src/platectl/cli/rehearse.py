@@ -23,6 +23,7 @@ from platectl.cli.options import (
 )
 from platectl.cli.render import console, print_table, say
 from platectl.domain.units import format_duration, format_molar
+from platectl.transport.wall_clock import WallClock
 
 #: more nights than this are summed up, not listed
 LISTED = 12
@@ -42,7 +43,9 @@ SOUND = {"done", "held", NOT_BEGUN}
               help="Spread of what instruments take, in per cent.")  # fmt: skip
 @click.option("--people-jitter", type=click.FloatRange(0, 100), default=25.0, show_default=True,
               help="Spread of what people take, in per cent.")  # fmt: skip
-@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the first night.")
+@click.option(
+    "--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of the first night."
+)
 @click.option("--jobs", type=click.IntRange(1), default=1, show_default=True,
               help="Nights at a time.")  # fmt: skip
 @json_option
@@ -63,7 +66,13 @@ def rehearse(
         night, lab, samples, truth, layout, parse_overrides(overrides), seed, policy=policy
     )
     conditions = Conditions(faults, jitter / 100, people_jitter / 100)
-    work = nights_of(prepare(options), nights=nights, conditions=conditions, seed=seed, jobs=jobs)
+    work = nights_of(
+        prepare(options, now=WallClock().now()),
+        nights=nights,
+        conditions=conditions,
+        seed=seed,
+        jobs=jobs,
+    )
     out = console(quiet=as_json)
     found = list(track(work, "rehearsing", nights, console=out, disable=as_json))
     summary = outlook(found)

@@ -7,8 +7,7 @@ import getpass
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from datetime import UTC
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -45,6 +44,7 @@ from platectl.cli.options import (
     study_option,
 )
 from platectl.cli.render import LiveView, console, results_tables
+from platectl.cli.zones import moment
 from platectl.domain.errors import UserInputError
 from platectl.domain.events import EventKind
 from platectl.domain.findings import InputRefusedError
@@ -58,7 +58,13 @@ from platectl.transport.wall_clock import WallClock
 @click.argument("protocols", nargs=-1, required=True)
 @file_options
 @store_option
-@click.option("--seed", type=int, default=1, show_default=True, help="Seed of the simulated lab.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    help="Seed of the simulated lab.",
+)
 @policy_option
 @stock_option
 @rules_option
@@ -75,6 +81,12 @@ from platectl.transport.wall_clock import WallClock
 @click.option("--by", help="Who overrides (default: the user of this computer).")
 @click.option("--name", help="Name of the run folder; one that was begun is not run anew.")
 @click.option(
+    "--due",
+    callback=lambda _, __, text: text and moment(text),
+    metavar="MOMENT",
+    help="When it was due (default: now): a clock time of a night file is the first one from then on.",
+)
+@click.option(
     "--needs", is_flag=True, help="Only say, as JSON, which instruments it needs, and how long."
 )
 @click.option("--quiet", is_flag=True, help="No live view.")
@@ -82,7 +94,7 @@ from platectl.transport.wall_clock import WallClock
 def run(
     protocols: tuple[str, ...], lab: Path | None, samples: Path | None, truth: Path | None, layout: str | None,
     overrides: tuple[str, ...], store: Path, seed: int, policy: Path | None, stock: Path | None, rules: Path | None, study: str | None, keys: Path | None,
-    randomise: tuple[str, ...],     waived: tuple[str, ...], by: str | None, name: str | None, needs: bool, quiet: bool, as_json: bool,
+    randomise: tuple[str, ...],     waived: tuple[str, ...], by: str | None, name: str | None, due: datetime | None, needs: bool, quiet: bool, as_json: bool,
 ) -> int:  # fmt: skip
     """Run one or more PROTOCOLS (bundled names, .yaml files, or night files), one after another.
 
@@ -107,11 +119,11 @@ def run(
             stock, rules_file(rules, store), key, parse_randomise(randomise), store,
         )  # fmt: skip
         if needs:
-            emit_json(asdict(needs_of(prepare(options, now=WallClock().now()))))
+            emit_json(needs_of(prepare(options, now=WallClock().now(), due=due)).plain())
             return 0
         refuse_begun(store, folder)
         try:
-            summary = _one(options, store, words, quiet=quiet or as_json)
+            summary = _one(options, store, words, due=due, quiet=quiet or as_json)
         except InputRefusedError as error:
             if as_json:
                 emit_json(
@@ -133,10 +145,10 @@ def run(
 
 
 def _one(
-    options: Options, store: Path, waived: Sequence[Override], *, quiet: bool
+    options: Options, store: Path, waived: Sequence[Override], *, due: datetime | None, quiet: bool
 ) -> dict[str, Any]:
     began = time.perf_counter()
-    night = prepare(options, now=WallClock().now())
+    night = prepare(options, now=WallClock().now(), due=due)
     flown = _preflight(night, store, waived)
     folder = store / options.run
     folder.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ from platectl.cli.render import print_table, say
 from platectl.cli.subject import WORDS, examine, subject_of, wake, words_argument
 from platectl.cli.zones import local_time, zone_option
 from platectl.domain.errors import UserInputError
+from platectl.domain.local_time import YEARS, instant
 from platectl.domain.units import format_duration, parse_quantity
 from platectl.nights.book import Book, stamp
 from platectl.nights.calendar import (
@@ -27,7 +28,6 @@ from platectl.nights.calendar import (
     Once,
     Timing,
     describe,
-    instant,
     next_after,
 )
 from platectl.nights.cron import parse_weekdays
@@ -93,7 +93,7 @@ def add(
     made = Schedule(
         name, _timing(when, zone, now), subject, policy, late_s, priority, limit, restart
     )
-    needs = examine(subject)
+    needs = examine(subject, made.next(now) or now)
     _check_room(made, needs, now)
     with Book(store) as book:
         Schedules(book, Queue(book)).add(made, now)
@@ -279,8 +279,9 @@ def _check_room(made: Schedule, needs: Needs, now: datetime) -> None:
     """
     takes, due = format_duration(needs.planned_s), made.next(now)
     limit = None if due is None else made.limit(due)
-    if due is not None and limit is not None and needs.planned_s > (limit - due).total_seconds():
-        room = format_duration((limit - due).total_seconds())
+    if due is not None and limit is not None and needs.ends(due) > limit:
+        left_s = (limit - max(due, needs.starts or due)).total_seconds()
+        room = format_duration(max(left_s, 0.0))
         raise UserInputError(
             f"{made.name} would never fit: a run takes {takes}, and from its start to --not-after "
             f"there are {room}"
@@ -297,7 +298,7 @@ def _local(text: str) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError:
         found = None
-    if found is None or found.tzinfo is not None:
+    if found is None or found.tzinfo is not None or found.year not in YEARS:
         raise click.UsageError(f"{text!r} is no local time; write it like '2026-03-28 21:30'")
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ import click
 from platectl.nights.submission import Needs, Subject
 
 #: options of `platectl run` that belong to whoever begins it
-_NOT_THEIRS: Final = {"store", "name", "needs", "quiet", "as_json"}
+_NOT_THEIRS: Final = {"store", "name", "due", "needs", "quiet", "as_json"}
 WORDS: Final = {"ignore_unknown_options": True, "allow_interspersed_args": True}
 words_argument = click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED,
                                 metavar="PROTOCOL [OPTIONS OF run]")  # fmt: skip
@@ -47,8 +48,8 @@ def subject_of(words: Sequence[str]) -> Subject:
     return Subject(tuple(arguments), tuple(files))
 
 
-def examine(subject: Subject) -> Needs:
-    """Compile it in a process of its own.
+def examine(subject: Subject, due: datetime) -> Needs:
+    """Compile it, as it will be due, in a process of its own.
 
     Raises:
         UserInputError: It is refused.
@@ -56,7 +57,7 @@ def examine(subject: Subject) -> Needs:
     from platectl.app.processes import RunProcesses
 
     processes = RunProcesses(Path(), (sys.executable, "-m", "platectl"))
-    return asyncio.run(processes.examine(subject))
+    return asyncio.run(processes.examine(subject, due))
 
 
 def wake(store: Path) -> None:

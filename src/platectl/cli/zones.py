@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from datetime import time
+from datetime import datetime, time
 from pathlib import Path
 from typing import Final
 
 import click
+
+from platectl.domain.local_time import YEARS
 
 _LINK: Final = Path("/etc/localtime")
 
@@ -40,4 +42,19 @@ def local_time(text: str) -> time:
         found = None
     if found is None or found.second or found.microsecond or found.tzinfo:
         raise click.UsageError(f"{text!r} is no time of the day; write HH:MM, like 21:30")
+    return found
+
+
+def moment(text: str) -> datetime:
+    """Read a moment with its zone, ISO 8601.
+
+    Raises:
+        click.UsageError: It is none.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None or found.year not in YEARS:
+        raise click.UsageError(f"{text!r} is no moment with a zone, like 2026-01-05T18:00:00Z")
     return found

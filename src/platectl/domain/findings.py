@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from platectl.domain.codes import Code
@@ -31,6 +31,12 @@ class Finding:
         """The finding that an error of one value states as `message; what would be right`."""
         message, _, fix = str(error).partition("; ")
         return cls(message, file, line, where, fix, code=getattr(error, "code", None))
+
+    def within(self, file: str, line: int | None, where: str) -> Finding:
+        """The finding as one of a part of another file, which asked for what it is about."""
+        inner = self.file + (f":{self.line}" if self.line else "")
+        place = ": ".join(part for part in (where, inner, self.where) if part)
+        return replace(self, file=file, line=line, where=place)
 
     @property
     def coded(self) -> str:

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from platectl.domain.layout import Randomise
+from platectl.domain.local_time import YEARS, elapsed_s, instant
 
 Interval = tuple[float, float]
 #: a simulated night starts here unless told otherwise, so that it is the same every time
@@ -31,7 +32,17 @@ def _moment(text: object) -> str:
         raise ValueError(f'{text!r} is no time; write "18:00" or "2026-01-05 18:00"') from None
     if parsed.tzinfo is not None:
         raise ValueError(f"{text!r} names a zone; times of a night are local, see `zone`")
+    if ":" not in text:
+        raise ValueError(f'{text!r} names no time of the day; write "{text} 18:00"')
+    if parsed.year not in YEARS:
+        raise ValueError(f"{text!r} is not of this time; write a year from {YEARS[0]} to {YEARS[-1]}")  # fmt: skip
     return text
+
+
+def _clock(moment: str) -> time | None:
+    """The time of day of a moment that names no day."""
+    found = _CLOCK.fullmatch(moment)
+    return found and time(int(found[1]), int(found[2]))
 
 
 def _zone(name: str) -> str:
@@ -40,6 +51,10 @@ def _zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError):
         raise ValueError(f"{name!r} is no time zone; write one like Europe/Berlin") from None
     return name
+
+
+def _local(moment: str) -> datetime:
+    return datetime.fromisoformat(moment)
 
 
 Moment = Annotated[str, BeforeValidator(_moment)]
@@ -57,6 +72,8 @@ class Presence(BaseModel):
     def _alike(self) -> Presence:
         if bool(_CLOCK.fullmatch(self.since)) != bool(_CLOCK.fullmatch(self.until)):
             raise ValueError("one end names a day, the other does not; give both or none a day")
+        if _clock(self.since) is None and _local(self.until) <= _local(self.since):
+            raise ValueError(f"until {self.until} is not after from {self.since}; swap or correct them")  # fmt: skip
         return self
 
 
@@ -111,22 +128,22 @@ class NightDoc(BaseModel):
 
     def begins(self, now: datetime) -> datetime:
         """When the night begins, with its zone; a bare clock time is the first one from `now` on."""
-        local = now.astimezone(ZoneInfo(self.zone))
-        return local + timedelta(seconds=self.offset_s(self.starts, local))
+        return self._instant(self.starts, now).astimezone(ZoneInfo(self.zone))
 
     def offset_s(self, moment: str, start: datetime) -> float:
         """Seconds from a start to a local time; a bare clock time is the first one from then on."""
+        return elapsed_s(start, self._instant(moment, start))
+
+    def _instant(self, moment: str, since: datetime) -> datetime:
         zone = ZoneInfo(self.zone)
-        local = start.astimezone(zone)
-        clock = _CLOCK.fullmatch(moment)
-        if clock is None:
-            found = datetime.fromisoformat(moment).replace(tzinfo=zone)
-        else:
-            at = time(int(clock[1]), int(clock[2]))
-            found = datetime.combine(local.date(), at, zone)
-            if found.astimezone(UTC) < start.astimezone(UTC):
-                found = datetime.combine(local.date() + timedelta(days=1), at, zone)
-        return (found.astimezone(UTC) - start.astimezone(UTC)).total_seconds()
+        at = _clock(moment)
+        if at is None:
+            return instant(_local(moment), zone)
+        day = since.astimezone(zone).date()
+        found = instant(datetime.combine(day, at), zone)
+        if found >= since.astimezone(UTC):
+            return found
+        return instant(datetime.combine(day + timedelta(days=1), at), zone)
 
     def absences(self, start: datetime) -> dict[str, tuple[Interval, ...]]:
         """When each person is not there, in seconds from a start, up to the horizon."""
@@ -146,19 +163,16 @@ class NightDoc(BaseModel):
         return tuple(away)
 
     def _there(self, presence: Presence, start: datetime) -> list[Interval]:
-        if not _CLOCK.fullmatch(presence.since):
+        since, until = _clock(presence.since), _clock(presence.until)
+        if since is None or until is None:
             return [(self.offset_s(presence.since, start), self.offset_s(presence.until, start))]
         zone = ZoneInfo(self.zone)
         first = start.astimezone(zone).date()
         spans = []
         for days in range(-1, HORIZON.days + 1):
-            midnight = datetime.combine(first + timedelta(days=days), time(), zone)
-            passed_s = (midnight.astimezone(UTC) - start.astimezone(UTC)).total_seconds()
-            begin = passed_s + self.offset_s(presence.since, midnight)
-            until = passed_s + self.offset_s(presence.until, midnight)
-            if until <= begin:  # over midnight
-                next_day = datetime.combine(midnight.date() + timedelta(days=1), time(), zone)
-                passed_s = (next_day.astimezone(UTC) - start.astimezone(UTC)).total_seconds()
-                until = passed_s + self.offset_s(presence.until, next_day)
-            spans.append((begin, until))
+            day = first + timedelta(days=days)
+            over = day + timedelta(days=until <= since)  # the next morning
+            ends = (datetime.combine(day, since), datetime.combine(over, until))
+            begin, end = (elapsed_s(start, instant(local, zone)) for local in ends)
+            spans.append((begin, end))
         return spans

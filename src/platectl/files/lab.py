@@ -11,7 +11,7 @@ from platectl.domain.findings import Finding, InputRefusedError
 from platectl.domain.lab import Lab
 from platectl.domain.labware import LabwareKind
 from platectl.files.protocol import bundled
-from platectl.files.yaml_lines import Document, findings_of, read_yaml
+from platectl.files.yaml_lines import Document, findings_of, read_yaml, refuse_other
 from platectl.transport.address import check_address
 
 _CATALOGUE = TypeAdapter(dict[str, LabwareKind])
@@ -28,6 +28,7 @@ def load_lab(path: Path | None) -> tuple[Lab, Document]:
         if path
         else read_yaml(bundled("simulated-lab.yaml"), name="simulated-lab.yaml")
     )
+    refuse_other(document, "lab file")
     try:
         lab = Lab.model_validate(document.data)
     except ValidationError as error:

@@ -15,7 +15,7 @@ from platectl.domain.assay import AssayProtocol
 from platectl.domain.codes import Code
 from platectl.domain.findings import Finding, InputRefusedError
 from platectl.files.parameters import check_parameters, override, substitute
-from platectl.files.yaml_lines import Document, Place, findings_of, read_yaml
+from platectl.files.yaml_lines import Document, Place, findings_of, read_yaml, refuse_other
 
 BUNDLE = "platectl_protocols"
 
@@ -90,6 +90,7 @@ def file_hash(path: Path) -> str:
 
 def _merged(path: Path, *, seen: tuple[Path, ...]) -> Document:
     document = read_yaml(path, name=path.name if path.is_relative_to(bundled("")) else None)
+    refuse_other(document, "protocol")
     names = document.data.get("extends")
     if names is None:
         return document

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from platectl.domain.findings import Finding, InputRefusedError
 from platectl.domain.stock import Stock
-from platectl.files.yaml_lines import Document, findings_of, read_yaml
+from platectl.files.yaml_lines import Document, findings_of, read_yaml, refuse_other
 
 
 def load_stock(path: Path) -> Stock:
@@ -18,6 +18,7 @@ def load_stock(path: Path) -> Stock:
         InputRefusedError: With all findings, each with file, line and field.
     """
     document = read_yaml(path)
+    refuse_other(document, "stock file")
     try:
         stock = Stock.model_validate(document.data)
     except ValidationError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 from pydantic import ValidationError
@@ -119,14 +119,42 @@ def _build(
     return result
 
 
+#: fields that tell what a file is: one of them is in every file of its kind and in no other
+_SIGNS: Final = {
+    "night": "night file", "instruments": "lab file", "steps": "protocol", "extends": "protocol",
+    "consumables": "stock file", "ligands": "truth of a simulated lab",
+}  # fmt: skip
+
+
+def refuse_other(document: Document, wanted: str) -> None:
+    """Say of a file of another kind what it is, and not what it lacks.
+
+    Raises:
+        InputRefusedError: It is no `wanted`, but another file of platectl.
+    """
+    kinds = [kind for sign, kind in _SIGNS.items() if sign in document.data]
+    if kinds and wanted not in kinds:
+        message = f"this is a {kinds[0]}, and a {wanted} is needed"
+        raise InputRefusedError([Finding(message, document.name)])
+
+
 def findings_of(error: ValidationError, document: Document) -> list[Finding]:
     """Turn a validation error into findings with lines and plain words."""
     found = []
-    for item in error.errors(include_url=False):
+    items = error.errors(include_url=False)
+    for item in items:
+        if item["type"] == "too_short" and any(
+            _within(other["loc"], item["loc"]) for other in items
+        ):
+            continue  # entries that are wrong were not counted
         place = _readable(item["loc"], document)
         message, fix = _words(dict(item))
         found.append(document.finding(place, message, fix, _code(dict(item))))
     return found
+
+
+def _within(loc: tuple[str | int, ...], outer: tuple[str | int, ...]) -> bool:
+    return len(loc) > len(outer) and loc[: len(outer)] == outer
 
 
 def _readable(loc: tuple[str | int, ...], document: Document) -> Place:

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
 
 from platectl.domain.errors import UserInputError
+from platectl.domain.local_time import instant
 from platectl.nights.cron import parse_cron
 
 #: a schedule that does not fire for so long never does; the 29th of February may stay away for eight years
@@ -24,7 +25,6 @@ _HORIZON_DAYS: Final = 9 * 366
 #: a day that a zone left out altogether (Samoa, 2011) ends one later
 _EARLIER_DAYS: Final = 2
 _WORKING_DAYS: Final = frozenset(range(1, 6))
-_SECOND: Final = timedelta(seconds=1)
 
 
 def _known_zone(name: str) -> str:
@@ -142,19 +142,6 @@ def firings(timing: Timing, after: datetime, until: datetime) -> Iterator[dateti
         moment = next_after(timing, moment)
 
 
-def instant(local: datetime, zone: ZoneInfo) -> datetime:
-    """The first instant, in UTC, at which the clock of a zone shows a naive time or a later one."""
-    late = local.replace(tzinfo=zone, fold=0).astimezone(UTC)
-    if _shown(late, zone) == local:
-        return late
-    early = local.replace(tzinfo=zone, fold=1).astimezone(UTC)
-    while late - early > _SECOND:
-        middle = early + (late - early) // 2
-        middle = middle.replace(microsecond=0)
-        early, late = (early, middle) if _shown(middle, zone) >= local else (middle, late)
-    return late
-
-
 def describe(timing: Timing) -> str:
     """A timing in words."""
     if isinstance(timing, Once):
@@ -189,7 +176,3 @@ def _next_local(
 
 def _of_day(day: date, zone: ZoneInfo, at: time) -> datetime:
     return instant(datetime.combine(day, at), zone)
-
-
-def _shown(moment: datetime, zone: ZoneInfo) -> datetime:
-    return moment.astimezone(zone).replace(tzinfo=None)

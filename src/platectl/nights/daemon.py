@@ -207,7 +207,7 @@ class Daemon:
     async def fits(self, schedule: Schedule, start: Start) -> list[str]:
         """Why a start that is made now does not fit; nothing when it does."""
         try:
-            needs = await self._children.examine(schedule.subject)
+            needs = await self._children.examine(schedule.subject, start.due)
         except UserInputError as error:
             return [f"refused: {error}"]
         limit = schedule.limit(start.due)

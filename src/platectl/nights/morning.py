@@ -63,7 +63,7 @@ def _ended(submission: Submission, zone: ZoneInfo) -> str:
 def _under_way(submission: Submission, now: datetime) -> str:
     if submission.began is None or submission.needs is None:
         return submission.name
-    left_s = submission.needs.planned_s - (now - submission.began).total_seconds()
+    left_s = (submission.needs.ends(submission.began) - now).total_seconds()
     return f"{submission.name}, about {format_duration(max(left_s, 0.0))} left"
 
 

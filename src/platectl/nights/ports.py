@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from platectl.domain.notices import NoticeKind
@@ -32,8 +33,8 @@ class Standing:
 class Children(Protocol):
     """Processes that drive runs; they outlive the daemon."""
 
-    async def examine(self, subject: Subject) -> Needs:
-        """Compile a run and say what it needs.
+    async def examine(self, subject: Subject, due: datetime) -> Needs:
+        """Compile a run that was due at some moment and say what it needs.
 
         Raises:
             UserInputError: It is refused; with all findings.

@@ -232,13 +232,15 @@ def too_late(submission: Submission, now: datetime) -> list[str]:
     return [] if needs is None or limit is None else ends_too_late(needs, now, limit)
 
 
-def ends_too_late(needs: Needs, start: datetime, limit: datetime) -> list[str]:
-    """Why a run that starts at `start` is not over at `limit`."""
-    over_s = (start - limit).total_seconds() + needs.planned_s
+def ends_too_late(needs: Needs, now: datetime, limit: datetime) -> list[str]:
+    """Why a run that is begun at `now`, and waits for its start, is not over at `limit`."""
+    over_s = (needs.ends(now) - limit).total_seconds()
     if over_s <= 0:
         return []
     takes, over = format_duration(needs.planned_s), format_duration(over_s)
-    return [f"it takes {takes} and would end {over} after {limit:%Y-%m-%d %H:%M} UTC"]
+    late = needs.starts is not None and needs.starts > now
+    waits = f"begins at {needs.starts:%Y-%m-%d %H:%M} UTC, " if late else ""
+    return [f"it {waits}takes {takes} and would end {over} after {limit:%Y-%m-%d %H:%M} UTC"]
 
 
 def changed(submission: Submission) -> list[str]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any, Final, Literal, Self
 from zoneinfo import ZoneInfo
 
 from platectl.domain.errors import UserInputError
+from platectl.domain.local_time import instant
 from platectl.domain.names import check_name
 from platectl.nights.book import Book, moment_of, stamp
-from platectl.nights.calendar import TIMING, Timing, firings, instant, next_after
+from platectl.nights.calendar import TIMING, Timing, firings, next_after
 from platectl.nights.queue import Queue
-from platectl.nights.submission import Restart, Subject
+from platectl.nights.submission import Restart, Subject, start_id
 
 Missed = Literal["ask", "skip", "late"]
 StartState = Literal["submitted", "missed", "asked", "skipped"]
@@ -280,8 +281,3 @@ class Schedules:
 
 #: who decides when no person does
 POLICY: Final = "policy"
-
-
-def start_id(schedule: str, due: datetime) -> str:
-    """Identity of a start."""
-    return f"{schedule}@{due.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -71,7 +71,7 @@ class Steward:
         unknown = [s for s in self._queue.all("queued") if s.needs is None]
         for submission in unknown[:1]:
             try:
-                needs = await self._children.examine(submission.subject)
+                needs = await self._children.examine(submission.subject, submission.due)
             except UserInputError as error:
                 self._hold(submission, f"refused: {error}", "failure")
             else:

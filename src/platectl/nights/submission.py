@@ -7,11 +7,12 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from platectl.nights.book import moment_of
+from platectl.domain.local_time import later
+from platectl.nights.book import moment_of, stamp
 
 State = Literal["queued", "claimed", "running", "held", "done", "failed", "cancelled"]
 Restart = Literal["resume", "hold"]
@@ -49,7 +50,7 @@ class Needs:
 
     `lab` is the path of the lab file, or the name of a bundled lab; `addresses` are those of real
     ports. `lasting` says that what stands in the instruments outlives the process of the run; `files` are
-    those that were read, with their SHA-256.
+    those that were read, with their SHA-256; `starts` is the planned start of a night that waits for it.
     """
 
     lab: str
@@ -58,17 +59,26 @@ class Needs:
     lasting: bool = True
     files: dict[str, str] = field(default_factory=dict)
     addresses: tuple[str, ...] = ()
+    starts: datetime | None = None
+
+    def ends(self, begun: datetime) -> datetime:
+        """When a run that is begun at `begun`, and waits for its start, is planned to be over."""
+        return later(max(begun, self.starts or begun), self.planned_s)
+
+    def plain(self) -> dict[str, Any]:
+        """All of it as plain values, for JSON."""
+        return {**asdict(self), "starts": self.starts and stamp(self.starts)}
 
     def text(self) -> str:
         """As it is stored."""
-        return json.dumps(asdict(self))
+        return json.dumps(self.plain())
 
     @classmethod
     def of(cls, text: str) -> Self:
         """As it was stored."""
         content = json.loads(text)
         lists = {name: tuple(content.get(name, ())) for name in ("instruments", "addresses")}
-        return cls(**{**content, **lists})
+        return cls(**{**content, **lists, "starts": _moment(content.get("starts"))})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +109,11 @@ class Submission:
     outcome: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def due(self) -> datetime:
+        """When it was asked for: the firing of its schedule, or when a person submitted it."""
+        return self.submitted if self.start is None else due_of(self.start)
+
+    @property
     def name(self) -> str:
         """What people call it."""
         return self.run or f"submission {self.id} ({self.subject.title})"
@@ -115,6 +130,16 @@ class Submission:
             began=_moment(row["began"]), ended=_moment(row["ended"]),
             outcome=json.loads(row["outcome"] or "{}"),
         )  # fmt: skip
+
+
+def start_id(schedule: str, due: datetime) -> str:
+    """Identity of a start."""
+    return f"{schedule}@{due.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def due_of(start: str) -> datetime:
+    """When a start of this identity was due."""
+    return datetime.fromisoformat(start.rpartition("@")[2])
 
 
 def outcome_in_words(outcome: Mapping[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ from platectl.domain.findings import Finding, refuse_if_any
 from platectl.domain.run import Addition, CompiledRun
 from platectl.domain.steps import Step
 from platectl.files.yaml_lines import Document
-from platectl.planning.compile import Batch, Request, add_request, build_template
+from platectl.planning.batch import Batch, Request, add_request, build_template
 from platectl.planning.facilities import build_facilities
 from platectl.planning.loading import take_away
 from platectl.planning.pools import pools_of, seats_in_turn

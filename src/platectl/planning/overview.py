@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
+from platectl.domain.local_time import shown_later
 from platectl.domain.run import CompiledRun
 from platectl.domain.steps import Anchor, Step, Window
 from platectl.planning.comfort import VISIT_GAP_S
@@ -83,21 +85,32 @@ def overview(run: CompiledRun) -> Overview:
     )
 
 
-def clock_time(run: CompiledRun, at_s: float, *, zone: str | None = None) -> str:
-    """A planned time for people: clock time with the weekday, or hours since the start."""
-    if run.starts is None:
-        minutes = round(at_s / 60)
+def clock_of(run: CompiledRun, *, zone: str | None = None) -> Callable[[float], str]:
+    """What planned times are to people: clock time with the weekday, or hours since the start.
+
+    The date stands beside the weekday when a plan is longer than six days.
+    """
+    begins, span_s = begins_at(run, zone=zone), run.planned_end_s
+
+    def at(seconds: float) -> str:
+        if begins is not None:
+            return shown_later(begins, seconds, span_s=span_s)
+        minutes = round(seconds / 60)
         return f"+{minutes // 60}:{minutes % 60:02d}"
-    moment = run.starts + timedelta(seconds=at_s)
-    if zone is not None:
-        from zoneinfo import ZoneInfo
 
-        moment = moment.astimezone(ZoneInfo(zone))
-    return _short(moment)
+    return at
 
 
-def _short(moment: datetime) -> str:
-    return f"{moment:%a %H:%M}"
+def begins_at(run: CompiledRun, *, zone: str | None = None) -> datetime | None:
+    """The start of a run on the clocks of a zone; None when it has none."""
+    return run.starts and run.starts.astimezone(ZoneInfo(zone or "UTC"))
+
+
+def span_of(run: CompiledRun, *, zone: str | None = None) -> str:
+    """From when to when a plan goes, with the date of its start."""
+    at, begins = clock_of(run, zone=zone), begins_at(run, zone=zone)
+    first = at(0.0) if begins is None else f"{begins:%a %Y-%m-%d %H:%M}"
+    return f"from {first} to {at(run.planned_end_s)}"
 
 
 def people_of(run: CompiledRun) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ Times are seconds since the start of the run.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 Interval = tuple[float, float]
 
@@ -128,6 +128,21 @@ class Problem:
     zones: tuple[Handling, ...] = ()
     people: tuple[str, ...] = ()
     pools: tuple[Pool, ...] = ()
+
+
+def without(problem: Problem, dropped: Collection[str]) -> Problem:
+    """The problem of the other plates."""
+    kept = {task.id for task in problem.tasks if task.plate not in dropped}
+    return replace(
+        problem,
+        tasks=tuple(task for task in problem.tasks if task.id in kept),
+        lags=tuple(g for g in problem.lags if g.before.task in kept and g.after.task in kept),
+        occupations=tuple(o for o in problem.occupations if o.plate not in dropped),
+        plates=tuple(plate for plate in problem.plates if plate.name not in dropped),
+        fixed={k: v for k, v in problem.fixed.items() if k in kept},
+        running={k: v for k, v in problem.running.items() if k in kept},
+        zones=tuple(zone for zone in problem.zones if zone.plate not in dropped),
+    )
 
 
 @dataclass(frozen=True, slots=True)

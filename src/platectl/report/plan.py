@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from platectl.domain.run import CompiledRun
 from platectl.domain.units import format_duration
-from platectl.planning.overview import Overview, clock_time
+from platectl.planning.overview import Overview, clock_of, span_of
 from platectl.report.gantt import gantt_svg
 from platectl.report.html import template
 
@@ -20,7 +19,8 @@ def write_plan(path: Path, run: CompiledRun, found: Overview, *, zone: str | Non
         run=run,
         found=found,
         gantt=gantt_svg(run, zone=zone),
-        at=partial(clock_time, run, zone=zone),
+        at=clock_of(run, zone=zone),
+        span=span_of(run, zone=zone),
         duration=format_duration,
     )
     path.write_text(page, encoding="utf-8")

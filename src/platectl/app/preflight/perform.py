@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from zoneinfo import ZoneInfo
 
 from platectl.app.preflight.instruments import instrument_checks
 from platectl.app.preflight.model import Check, Preflight
@@ -24,6 +25,7 @@ def perform(night: Night, around: Surroundings, *, instruments: bool) -> Preflig
     """
     run = night.compiled
     at = run.starts or (SIMULATED_START if run.lab.simulated else around.now)
+    at = at.astimezone(ZoneInfo(night.zone or "UTC"))  # what expires does so by the lab's calendar
     kinds = load_catalogue(run.lab)
     found = demand(run, at, kinds)
     if night.stock is None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import timedelta
 
 from platectl.app.preflight.model import Check
 from platectl.domain.lab import Lab
+from platectl.domain.local_time import elapsed_s, later
 from platectl.domain.radioactivity import format_activity
 from platectl.domain.run import CompiledRun
 from platectl.domain.stock import Reagent, Stock, WasteStream
@@ -73,7 +73,7 @@ def _volume(
     found: Demand, liquids: Sequence[LiquidDemand], entries: Entries, stock: Stock
 ) -> Check:
     needed_ul = sum(liquid.loaded_ul for liquid in liquids)
-    last = (found.at + timedelta(seconds=max(li.last_use_s for li in liquids))).date()
+    last = later(found.at, max(liquid.last_use_s for liquid in liquids)).date()
     expired = [n for n, e in entries.items() if e.expires is not None and e.expires < last]
     there_ul = sum(e.volume for n, e in entries.items() if n not in expired)
     there = format_volume(there_ul) if entries else _others(liquids[0], stock)
@@ -99,8 +99,8 @@ def _life(found: Demand, liquids: Sequence[LiquidDemand], name: str, entry: Reag
     if entry.prepared is None:
         age_s = max(liquid.longest_s for liquid in liquids)
     else:
-        last = found.at + timedelta(seconds=max(liquid.last_use_s for liquid in liquids))
-        age_s = (last - entry.prepared).total_seconds()
+        last = later(found.at, max(liquid.last_use_s for liquid in liquids))
+        age_s = elapsed_s(entry.prepared, last)
     life_s = entry.life or 0.0
     return Check(
         f"life {name}", f"{format_duration(age_s)} until its last use", format_duration(life_s),
