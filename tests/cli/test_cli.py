@@ -245,6 +245,23 @@ def test_runs_are_charted_and_a_strict_rule_ends_with_4(store: Path, tmp_path: P
     assert Path(told["page"]).exists()
 
 
+def test_words_to_a_run_that_is_over_say_so_and_touch_nothing(runs: list[Run], store: Path) -> None:
+    name = runs[0]["run"]
+
+    said = platectl("status", name, "--store", str(store))
+    told = json.loads(platectl("status", name, "--store", str(store), "--json").stdout)
+    refused = [platectl(word, name, "--store", str(store)) for word in ("pause", "stop", "abort")]
+
+    assert (said.returncode, said.stdout.strip()) == (
+        0,
+        f"{name} is done; `platectl show {name}` has what it brought",
+    )
+    assert told["status"] == "done"
+    assert {r.returncode for r in refused} == {2}
+    assert all(f"{name} is done" in r.stderr for r in refused)
+    assert "`--hard` stops them all the same" in refused[-1].stderr
+
+
 def test_two_runs_are_studied_as_replicates(runs: list[Run], store: Path) -> None:
     names = [run["run"] for run in runs[:2]]
 

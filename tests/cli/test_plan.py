@@ -77,13 +77,13 @@ def test_a_night_that_does_not_fit_is_refused_with_causes_and_offers(night: Path
     assert any("what would fit" in text for text in found["findings"])
 
 
-def test_the_heading_has_the_date_and_a_long_plan_has_it_beside_every_weekday(night: Path) -> None:
-    short = plan(night).output
-    night.write_text(NIGHT.replace("copies: 2", "copies: 1, not_before: '2026-01-12 08:00'", 1))
+def test_a_long_plan_has_dates_in_its_heading_and_beside_every_weekday(night: Path) -> None:
+    later = "{protocol: sigma1-binding, not_before: '2026-01-12 08:00'}"
+    night.write_text(NIGHT[: NIGHT.index("plates:")] + f"plates: [{later}]\n")
 
     long = plan(night).output
 
-    assert "from Mon 2026-01-05 18:00 to Tue " in short
+    assert re.search(r"from Mon 2026-01-05 18:00 to Mon 12 Jan \d\d:\d\d", long)
     assert re.search(r"│ Mon 12 Jan 0[78]:\d\d\s+│ Mon 12 Jan", long)
     assert not re.search(r"(Mon|Tue) \d\d:\d\d", long)
 

@@ -156,7 +156,7 @@ def test_a_night_without_a_day_begins_at_the_next_such_hour() -> None:
 def real_night(tmp_path: Path) -> Path:
     """A night of a real lab, whose clock is that of the wall."""
     lab = bundled("simulated-lab.yaml").read_text().replace("simulated: true", "simulated: false")
-    lab = lab.replace("driver: hidex300", "driver: hidex300\n    allow_paper: true")
+    lab = lab.replace("    driver:", "    allow_paper: true\n    driver:").replace("sim:", "none:")
     (tmp_path / "lab.yaml").write_text(lab)
     path = tmp_path / "night.yaml"
     plates = "plates: [{protocol: sigma1-binding}]\n"

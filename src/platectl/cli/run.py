@@ -242,15 +242,15 @@ def log_to(file: Any) -> None:
 
 
 class _Careless:
-    """A log file that may be full; the log is not the ledger, and no reason to stop a run."""
+    """A log file that may be full, or closed; the log is not the ledger, and no reason to stop a run."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
 
     def write(self, text: str) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             self._file.write(text)
 
     def flush(self) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             self._file.flush()

@@ -71,7 +71,7 @@ def show(run: str, store: Path, by: str | None, reason: str, as_json: bool) -> i
             w.plate,
             w.name,
             "" if w.elapsed_s is None else format_duration(w.elapsed_s),
-            w.verdict or "kept",
+            w.standing,
         )
         for w in report.windows
     ]

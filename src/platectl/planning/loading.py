@@ -104,12 +104,11 @@ def _in_nests(
     nests = {nest: name for name, entry in lab.instruments.items() for nest in entry.nests.values()}
     found: dict[str, tuple[str, Step]] = {}
     for load in loads:
-        for item in load.params["place"]:
-            instrument = nests.get(item["position"])
+        for item in (item for item in load.params["place"] if item["position"] in nests):
+            instrument = nests[item["position"]]
             mine = (s for s in steps if s.plate == load.plate and instrument in s.resources)
-            use = max(mine, key=lambda s: s.planned_end_s, default=None)
-            if instrument is not None and use is not None:
-                found[item["labware"]] = item["position"], use
+            use = max(mine, key=lambda s: s.planned_end_s, default=load)
+            found[item["labware"]] = item["position"], use
     return found
 
 

@@ -137,6 +137,11 @@ class WindowRow:
     verdict: str | None
     hard: bool
 
+    @property
+    def standing(self) -> str:
+        """How it was broken, "kept", or "not reached"."""
+        return self.verdict or ("not reached" if self.elapsed_s is None else "kept")
+
 
 @dataclass(frozen=True, slots=True)
 class RunReport:

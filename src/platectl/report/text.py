@@ -208,7 +208,7 @@ def windows_table(windows: Iterable[WindowRow]) -> list[list[str]]:
     table = [["plate", "window", "elapsed", "verdict"]]
     for w in windows:
         elapsed = "" if w.elapsed_s is None else format_duration(w.elapsed_s)
-        table.append([w.plate, w.name, elapsed, w.verdict or "kept"])
+        table.append([w.plate, w.name, elapsed, w.standing])
     return table
 
 

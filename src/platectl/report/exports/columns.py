@@ -68,7 +68,7 @@ _MEANINGS: dict[str, str] = {
     "age_min": "Time from the last addition to the filtration of the well.",
     "source": "File and line, or exchange, from which the reading came.",
     "elapsed_s": "Time that passed; empty when one of its two moments never came.",
-    "verdict": "How the window was broken; empty when it was kept.",
+    "verdict": "How the window was broken; empty when it was kept, or, without elapsed_s, not reached.",
     "hard": "Whether results are refused when it is broken.",
     "id": "Step of the run.",
     "title": "What was done.",
