@@ -3,6 +3,7 @@
 Pure functions on arrays and frozen values. Without a lab: `fit_curve` for one curve or a global
 fit, `fit_curves` and `fit_curve_stream` for many, `profile_interval` and `profile_curves` for
 intervals, `potency` for an IC50 or why there is none, `extra_sum_of_squares`, `compare_aicc` and `compare_potency` to choose between curves;
+`fit_schild` and `schild_regression` for pA2 and pKB;
 `MODELS` has their names. This package imports SciPy, so start-up code imports it inside commands.
 """
 
@@ -36,6 +37,7 @@ from platectl.analysis.saturation import (
     SaturationResult,
     analyse_saturation_plate,
 )
+from platectl.analysis.schild import SchildFit, SchildRegression, fit_schild, schild_regression
 from platectl.analysis.selectivity import Selectivity, selectivity
 from platectl.analysis.weighting import Weighting
 from platectl.domain.result_rules import QcLimits, QualifierRules, ReferenceWindow
@@ -62,6 +64,8 @@ __all__ = [
     "ReferenceWindow",
     "SaturationOptions",
     "SaturationResult",
+    "SchildFit",
+    "SchildRegression",
     "Selectivity",
     "Weighting",
     "WellCount",
@@ -76,8 +80,10 @@ __all__ = [
     "fit_curve",
     "fit_curve_stream",
     "fit_curves",
+    "fit_schild",
     "potency",
     "profile_curves",
     "profile_interval",
+    "schild_regression",
     "selectivity",
 ]
