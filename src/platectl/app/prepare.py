@@ -15,6 +15,7 @@ from platectl.app.blinding import (
     under_codes,
 )
 from platectl.app.evaluation.terms import BUNDLED_TERMS
+from platectl.app.simulation import simulated_twin
 from platectl.app.truth import load_truth, unknown_to_truth
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.blinding import Key
@@ -48,7 +49,8 @@ class Options:
     """What the operator asked for; None means the bundled default.
 
     `protocol` is a bundled name, a protocol file, or a night file, which brings its own lab,
-    samples and layouts. `store` has the records of hardware tests.
+    samples and layouts. `store` has the records of hardware tests. With `twin` a simulated twin
+    stands for a lab that is real.
     """
 
     protocol: str
@@ -65,6 +67,7 @@ class Options:
     key: Key | None = None
     randomise: Randomise | None = None
     store: Path | None = None
+    twin: bool = False
 
 
 @dataclass(slots=True)
@@ -72,6 +75,7 @@ class Night:
     """A compiled run with what it needs to be executed.
 
     `zone` is how the lab's clocks go; `stock` is what is on hand, when the operator says so.
+    `twin` says that its lab is the simulated twin of a real one.
     """
 
     compiled: CompiledRun
@@ -84,6 +88,7 @@ class Night:
     stock: Stock | None = None
     rules: ResultRules = BUNDLED_TERMS.rules
     key: Key | None = None
+    twin: bool = False
 
 
 def prepare(
@@ -93,21 +98,24 @@ def prepare(
     """Read, compile, check and plan everything; nothing is sent to any instrument.
 
     A clock time of a night file is the first one from `due` on, which is `now` unless it was due
-    before; a night whose start is over at `now` begins then. A simulated lab has a time of its own.
+    before; a night whose start is over at `now` begins then. A simulated lab has a time of its own,
+    a simulated twin that of the real lab.
 
     Raises:
         InputRefusedError: With all findings.
     """
     if not is_night(options.protocol):
-        lab, lab_document = load_lab(options.lab)
-        return _compiled(options, [_request(options, lab, lab_document)], NightTerms(), planner)
+        lab, lab_document, real = _lab(options)
+        request = _request(options, lab, lab_document)
+        night = _compiled(options, [request], NightTerms(), planner)
+        return replace(night, twin=real and lab.simulated)
     doc, document, options = _night_file(options)
-    lab, lab_document = load_lab(options.lab)
+    lab, lab_document, real = _lab(options)
     findings = _unknown_people(doc, document, lab)
-    if lab.simulated or now is None:
+    if not real or now is None:
         now = due = SIMULATED_START
     starts = doc.begins(due or now)
-    starts = starts if lab.simulated else max(starts, now)
+    starts = max(starts, now) if real else starts
     ends_s = None if doc.ends is None else doc.offset_s(doc.ends, starts)
     terms = NightTerms(
         doc.title or doc.night, starts.astimezone(UTC), doc.zone, ends_s, doc.absences(starts)
@@ -122,7 +130,17 @@ def prepare(
         except InputRefusedError as error:
             findings += [finding.within(*place) for finding in error.findings]
     refuse_if_any(findings)
-    return _compiled(options, requests, terms, planner, doc.zone)
+    night = _compiled(options, requests, terms, planner, doc.zone)
+    return replace(night, twin=real and lab.simulated)
+
+
+def _lab(options: Options) -> tuple[Lab, Document, bool]:
+    """The lab or its simulated twin, its file, and whether the lab of the file is real."""
+    lab, document = load_lab(options.lab)
+    real = not lab.simulated
+    if real and options.twin:
+        lab = simulated_twin(lab, file=document.name)
+    return lab, document, real
 
 
 def _compiled(

@@ -56,6 +56,7 @@ def rehearse(
 ) -> int:  # fmt: skip
     """Rehearse NIGHT, a night file or a protocol: the real engine and drivers, in virtual time.
 
+    Of a real lab a simulated twin is rehearsed; nothing is sent to any port.
     Durations vary; with --faults the lines fail too: bytes are dropped, delayed, doubled, garbled,
     cut off, answers are late or lost, cables are pulled. Says how likely all windows are kept, when
     the night ends, what is tightest, and how good the answer will be. Exit code 3 if a night neither
@@ -63,24 +64,31 @@ def rehearse(
     """
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     options = Options(
-        night, lab, samples, truth, layout, parse_overrides(overrides), seed, policy=policy
-    )
+        night, lab, samples, truth, layout, parse_overrides(overrides), seed, policy=policy,
+        twin=True,
+    )  # fmt: skip
     conditions = Conditions(faults, jitter / 100, people_jitter / 100)
-    work = nights_of(
-        prepare(options, now=WallClock().now()),
-        nights=nights,
-        conditions=conditions,
-        seed=seed,
-        jobs=jobs,
-    )
+    prepared = prepare(options, now=WallClock().now())
+    work = nights_of(prepared, nights=nights, conditions=conditions, seed=seed, jobs=jobs)
     out = console(quiet=as_json)
     found = list(track(work, "rehearsing", nights, console=out, disable=as_json))
     summary = outlook(found)
     if as_json:
-        emit_json({"outlook": asdict(summary), "nights": [_brief(n) for n in found]})
+        emit_json(
+            {
+                "simulated_twin": prepared.twin,
+                "outlook": asdict(summary),
+                "nights": [_brief(n) for n in found],
+            }
+        )
     else:
         _list(found)
         _show(summary)
+        if prepared.twin:
+            say(
+                f"rehearsed on a simulated twin of {prepared.compiled.lab.name}: same instruments, settings, "
+                "layout and people, simulators at their addresses, and the bundled or the given truth"
+            )
     return 3 if any(n.unsound or n.status not in SOUND for n in found) else 0
 
 
