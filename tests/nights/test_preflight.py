@@ -38,7 +38,6 @@ from platectl.domain.findings import InputRefusedError
 from platectl.domain.units import parse_quantity
 from platectl.files.protocol import bundled, protocol_names
 from platectl.files.stock import load_stock
-from platectl.store.index import RunIndex
 from platectl.store.ledger import Ledger
 
 NOW = datetime(2026, 1, 5, 18, tzinfo=UTC)
@@ -273,11 +272,17 @@ def test_every_instrument_of_the_night_says_who_it_is(tmp_path: Path) -> None:
     assert found.missing == ()
 
 
-def test_an_instrument_that_is_silent_is_named_and_the_others_answer(tmp_path: Path) -> None:
+def silent_truth(tmp_path: Path) -> Path:
+    """A truth in which a shaker does not answer."""
     data = yaml.safe_load(default_truth_path().read_text())
     silent = {"instrument": "shaker1", "kind": "line_drop", "after": 0, "times": 99}
     truth = tmp_path / "truth.yaml"
     truth.write_text(yaml.safe_dump({**data, "faults": [silent]}))
+    return truth
+
+
+def test_an_instrument_that_is_silent_is_named_and_the_others_answer(tmp_path: Path) -> None:
+    truth = silent_truth(tmp_path)
 
     found = perform(ready(tmp_path, truth=truth), AROUND, instruments=True)
 
@@ -354,10 +359,7 @@ def test_an_override_is_in_the_ledger_before_anything_is_sent_and_in_the_report(
 
 
 def test_findings_are_written_once_however_often_the_start_fails(tmp_path: Path) -> None:
-    data = yaml.safe_load(default_truth_path().read_text())
-    silent = {"instrument": "shaker1", "kind": "line_drop", "after": 0, "times": 99}
-    truth = tmp_path / "truth.yaml"
-    truth.write_text(yaml.safe_dump({**data, "faults": [silent]}))
+    truth = silent_truth(tmp_path)
     night = ready(tmp_path, truth=truth)
 
     with pytest.raises(LinkError):
@@ -369,11 +371,19 @@ def test_findings_are_written_once_however_often_the_start_fails(tmp_path: Path)
     assert [e.kind for e in events] == ["preflight.held"]
 
 
-def test_an_override_without_a_stock_file_is_refused(tmp_path: Path) -> None:
-    ran = platectl("run", "sigma1-binding", "--store", tmp_path, "--override", "all: no time")
+def test_without_a_stock_file_all_but_supplies_is_checked_and_can_be_overridden(
+    tmp_path: Path,
+) -> None:
+    truth = silent_truth(tmp_path)
+    words = ("run", "sigma1-binding", "--store", tmp_path / "runs", "--truth", truth)
 
-    assert isinstance(ran.exception, UserInputError)
-    assert RunIndex(tmp_path).runs() == []
+    refused = platectl(*words)
+    waived = platectl(*words, "--override", "instrument shaker1: it is slow to wake", "--by", "ada")
+
+    assert isinstance(refused.exception, InputRefusedError)
+    assert "instrument shaker1: ready needed" in str(refused.exception)
+    assert "reagents, labware, activity and waste were not checked" in waived.output
+    assert "--stock FILE" in waived.output
 
 
 def test_a_night_file_names_its_stock(tmp_path: Path) -> None:
