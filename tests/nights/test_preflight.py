@@ -22,6 +22,7 @@ from platectl.app.preflight import (
     Override,
     Preflight,
     Surroundings,
+    against_stock,
     perform,
     records,
     refuse_unless_held,
@@ -384,6 +385,16 @@ def test_without_a_stock_file_all_but_supplies_is_checked_and_can_be_overridden(
     assert "instrument shaker1: ready needed" in str(refused.exception)
     assert "reagents, labware, activity and waste were not checked" in waived.output
     assert "--stock FILE" in waived.output
+
+
+def test_plates_join_with_a_stock_file_only_if_the_run_was_checked_against_one(
+    tmp_path: Path,
+) -> None:
+    with_stock, without = flown(ready(tmp_path)), flown(prepared("sigma1-binding"))
+
+    assert against_stock(records(with_stock, []))
+    assert not against_stock(records(without, []))
+    assert not against_stock([])
 
 
 def test_a_night_file_names_its_stock(tmp_path: Path) -> None:

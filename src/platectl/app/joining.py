@@ -21,6 +21,7 @@ from platectl.app.drive import PREFLIGHT
 from platectl.app.preflight import (
     Override,
     Surroundings,
+    against_stock,
     records,
     refuse_unless_held,
     surroundings_of,
@@ -137,7 +138,7 @@ def _kept(folder: Path) -> _Kept:
             RunState.of(ledger.events()),
             truth and Truth.model_validate(truth, context=FROZEN),
             ledger.has_frozen(BLINDING),
-            json.loads(ledger.frozen(PREFLIGHT)) != [],
+            against_stock(json.loads(ledger.frozen(PREFLIGHT))),
         )
 
 
