@@ -451,6 +451,28 @@ def test_a_stock_file_that_is_wrong_is_refused_with_its_line(tmp_path: Path) -> 
     assert "stock.yaml:" in text
 
 
+def test_counts_and_certificates_of_the_future_are_refused_together(tmp_path: Path) -> None:
+    path = stock_file(
+        tmp_path,
+        lambda d: d.update(counted="2026-01-05T19:00+00:00"),
+        lambda d: d["radioactive"]["pentazocine"].update(date="2027-01-05"),
+    )
+
+    with pytest.raises(InputRefusedError) as refused:
+        prepare(Options("sigma1-binding", stock=path), now=NOW)
+
+    counted, certified = map(str, refused.value.findings)
+    assert "counted: 2026-01-05 19:00:00+00:00 is in the future" in counted
+    assert "radioactive.pentazocine.date: 2027-01-05 is in the future" in certified
+    assert "stock.yaml:" in certified
+
+
+def test_a_certificate_of_today_is_none_of_the_future_wherever_the_lab_is(tmp_path: Path) -> None:
+    late = datetime(2026, 1, 4, 20, tzinfo=UTC)
+
+    assert load_stock(stock_file(tmp_path), now=late).radioactive
+
+
 def test_a_container_cannot_hold_more_than_it_takes(tmp_path: Path) -> None:
     with pytest.raises(InputRefusedError, match="is more than the container takes"):
         ready(tmp_path, lambda d: d["waste"]["manifold"].update(filled="11 L"))

@@ -211,7 +211,7 @@ def _planned(
     past = {**later.fixed, **later.running}
     addition = new.placed(found.times, found.seats, set(past))
     run = kept.run.with_plates(addition)
-    stock = load_stock(wanted.stock) if wanted.stock else None
+    stock = load_stock(wanted.stock, now=around.now) if wanted.stock else None
     checks = added_checks(
         run, [p.name for p in addition.plates], situation, kept.began, stock, around
     )  # fmt: skip

@@ -104,10 +104,11 @@ def prepare(
     Raises:
         InputRefusedError: With all findings.
     """
+    wall = now
     if not is_night(options.protocol):
         lab, lab_document, real = _lab(options)
         request = _request(options, lab, lab_document)
-        night = _compiled(options, [request], NightTerms(), planner)
+        night = _compiled(options, [request], NightTerms(), planner, wall)
         return replace(night, twin=real and lab.simulated)
     doc, document, options = _night_file(options)
     lab, lab_document, real = _lab(options)
@@ -130,7 +131,7 @@ def prepare(
         except InputRefusedError as error:
             findings += [finding.within(*place) for finding in error.findings]
     refuse_if_any(findings)
-    night = _compiled(options, requests, terms, planner, doc.zone)
+    night = _compiled(options, requests, terms, planner, wall, doc.zone)
     return replace(night, twin=real and lab.simulated)
 
 
@@ -145,7 +146,7 @@ def _lab(options: Options) -> tuple[Lab, Document, bool]:
 
 def _compiled(
     options: Options, requests: list[Request], terms: NightTerms, planner: Planner,
-    zone: str | None = None,
+    now: datetime | None, zone: str | None = None,
 ) -> Night:  # fmt: skip
     key, protocols = options.key, [request.protocol for request in requests]
     if key is not None:
@@ -164,7 +165,7 @@ def _compiled(
                     sheet=request.sample_file,
                 )
             )  # fmt: skip
-    stock = load_stock(options.stock) if options.stock else None
+    stock = load_stock(options.stock, now=now) if options.stock else None
     if stock is not None and key is not None:
         stock = coded_stock(key, stock)
     policy = load_policy(options.policy)
