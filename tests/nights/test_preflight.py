@@ -94,6 +94,7 @@ def test_the_bundled_stock_suffices_for_every_bundled_assay(tmp_path: Path, prot
     found = flown(ready(tmp_path, protocol=protocol))
 
     assert found.missing == ()
+    assert found.warnings == ()
 
 
 SHORTAGES: dict[str, tuple[Edit, str, str]] = {
@@ -449,6 +450,20 @@ def test_a_stock_file_that_is_wrong_is_refused_with_its_line(tmp_path: Path) -> 
     assert "reagents.pei.volume" in text
     assert "waste.drum: it takes nothing" in text
     assert "stock.yaml:" in text
+
+
+def test_a_reagent_of_a_mistyped_name_is_told_with_the_name_that_is_meant(tmp_path: Path) -> None:
+    def mistyped(d: dict[str, Any]) -> None:
+        d["reagents"]["Wash_bufer"] = d["reagents"].pop("wash_buffer")
+
+    found = flown(ready(tmp_path, mistyped))
+    said = platectl("preflight", "sigma1-binding", "--stock", stock_file(tmp_path, mistyped),
+                    "--store", tmp_path / "runs")  # fmt: skip
+
+    (warning,) = found.warnings
+    assert "'Wash_bufer' is nothing that is needed" in warning
+    assert "'wash_buffer'" in warning
+    assert "Wash_bufer" in said.output
 
 
 def test_counts_and_certificates_of_the_future_are_refused_together(tmp_path: Path) -> None:

@@ -221,7 +221,7 @@ def _planned(
                                     "steps": (), "windows": (), "holds": (), "times": others})
     )  # fmt: skip
     names = tuple(plate.name for plate in addition.plates)
-    warnings = tuple(str(w) for w in new.warnings)
+    warnings = (*map(str, new.warnings), *checks.warnings)
     notes = [list(note) for note in records(checks, wanted.overrides)]
     return Joined(names, run, shown, found.method, warnings), addition, notes
 

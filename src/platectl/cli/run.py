@@ -14,6 +14,7 @@ from typing import Any, TextIO
 import click
 import structlog
 from rich.console import Console
+from rich.markup import escape
 
 from platectl.app.blinding import refuse_opened
 from platectl.app.drive import Finished
@@ -153,7 +154,7 @@ def _one(
 ) -> dict[str, Any]:
     began = time.perf_counter()
     night = prepare(options, now=WallClock().now(), due=due)
-    flown = _preflight(night, store, waived)
+    flown = _preflight(night, store, waived, quiet=quiet)
     folder = store / options.run
     folder.mkdir(parents=True, exist_ok=True)
     announce(store, options.run, night.compiled, WallClock().now().isoformat(timespec="seconds"))
@@ -181,10 +182,12 @@ def _show_plan(night: Night, page: Path, out: Console) -> None:
 
 
 def _preflight(
-    night: Night, store: Path, waived: Sequence[Override]
+    night: Night, store: Path, waived: Sequence[Override], *, quiet: bool
 ) -> list[tuple[EventKind, dict[str, Any]]]:
     """Check a night, its supplies only if it has a stock file; returns what the ledger keeps of it."""
     found = perform(night, surroundings_of(store), instruments=True)
+    for warning in found.warnings:
+        console(quiet=quiet).print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
     refuse_unless_held(found, waived)
     return records(found, waived)
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from platectl.app.preflight.model import NO_STOCK, Check, Preflight
-from platectl.app.preflight.supplies import slot_checks, supply_checks
+from platectl.app.preflight.supplies import misnamed, slot_checks, supply_checks
 from platectl.app.preflight.surroundings import Surroundings, surrounding_checks
 from platectl.app.preflight.used import left_of, used_since
 from platectl.domain.run import CompiledRun
@@ -53,7 +53,8 @@ def added_checks(
     checks += surrounding_checks(
         mine, around, disk_bytes=disk, zone=run.bounds.zone if run.bounds else None
     )
-    return Preflight(tuple(checks), needed)
+    odd = misnamed(needed, stock) if stock else ()
+    return Preflight(tuple(checks), needed, tuple(odd))
 
 
 def part_of(run: CompiledRun, plates: set[str]) -> CompiledRun:

@@ -61,10 +61,11 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """All checks of a night, and what it needs."""
+    """All checks of a night, what it needs, and what is odd about the stock file."""
 
     checks: tuple[Check, ...]
     demand: Demand
+    warnings: tuple[str, ...] = ()
 
     @property
     def missing(self) -> tuple[Check, ...]:

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from platectl.app.preflight.instruments import instrument_checks
 from platectl.app.preflight.model import NO_STOCK, Check, Preflight
-from platectl.app.preflight.supplies import slot_checks, supply_checks
+from platectl.app.preflight.supplies import misnamed, slot_checks, supply_checks
 from platectl.app.preflight.surroundings import Surroundings, surrounding_checks
 from platectl.app.preflight.used import left_of, used_since
 from platectl.app.prepare import Night
@@ -37,7 +37,8 @@ def perform(night: Night, around: Surroundings, *, instruments: bool) -> Preflig
     checks += surrounding_checks(run, around, disk_bytes=found.disk_bytes, zone=night.zone)
     if instruments:
         checks += instrument_checks(night)
-    return Preflight(tuple(checks), found)
+    odd = misnamed(found, night.stock) if night.stock else ()
+    return Preflight(tuple(checks), found, tuple(odd))
 
 
 def _on_hand(
