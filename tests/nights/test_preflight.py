@@ -452,6 +452,23 @@ def test_a_stock_file_that_is_wrong_is_refused_with_its_line(tmp_path: Path) -> 
     assert "stock.yaml:" in text
 
 
+def test_a_stock_file_that_is_not_there_is_a_finding_like_any_other(tmp_path: Path) -> None:
+    night = tmp_path / "night.yaml"
+    night.write_text(
+        'platectl: 1\nnight: n\nstarts: "18:00"\nstock: gone.yaml\n'
+        "plates: [{protocol: sigma1-binding}, {protocol: sigma1-binding}]\n"
+    )
+
+    with pytest.raises(InputRefusedError) as of_line:
+        prepare(Options("sigma1-binding", stock=tmp_path / "gone.yaml"))
+    with pytest.raises(InputRefusedError) as of_night:
+        prepare(Options(str(night)))
+
+    (said,), (named,) = of_line.value.findings, of_night.value.findings
+    assert str(said).startswith(f"{tmp_path}/gone.yaml: cannot be read: no such file")
+    assert str(named).startswith(f"{night}:4: stock: {tmp_path}/gone.yaml cannot be read")
+
+
 def test_a_reagent_of_a_mistyped_name_is_told_with_the_name_that_is_meant(tmp_path: Path) -> None:
     def mistyped(d: dict[str, Any]) -> None:
         d["reagents"]["Wash_bufer"] = d["reagents"].pop("wash_buffer")

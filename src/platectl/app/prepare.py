@@ -19,6 +19,7 @@ from platectl.app.simulation import simulated_twin
 from platectl.app.truth import load_truth, unknown_to_truth
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.blinding import Key
+from platectl.domain.codes import Code
 from platectl.domain.errors import UserInputError
 from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
 from platectl.domain.lab import Lab
@@ -104,6 +105,7 @@ def prepare(
     Raises:
         InputRefusedError: With all findings.
     """
+    _refuse_missing(options)
     wall = now
     if not is_night(options.protocol):
         lab, lab_document, real = _lab(options)
@@ -215,15 +217,27 @@ def _night_file(options: Options) -> tuple[NightDoc, Document, Options]:
                             ("set", options.overrides))
         if value
     ]  # fmt: skip
+    named = {
+        field: beside(path, getattr(doc, field))
+        for field in ("lab", "truth", "policy", "stock")
+        if getattr(options, field) is None
+    }
+    refused += [
+        document.finding((field,), f"{file} cannot be read: no such file", "correct the name, or write the file",
+                         Code.FILE_UNREADABLE)
+        for field, file in named.items() if file is not None and not file.is_file()
+    ]  # fmt: skip
     refuse_if_any(refused)
-    options = replace(
-        options,
-        lab=options.lab or beside(path, doc.lab),
-        truth=options.truth or beside(path, doc.truth),
-        policy=options.policy or beside(path, doc.policy),
-        stock=options.stock or beside(path, doc.stock),
-    )
-    return doc, document, options
+    return doc, document, replace(options, **named)
+
+
+def _refuse_missing(options: Options) -> None:
+    """Files of the command line that are not there."""
+    refuse_if_any(
+        Finding("cannot be read: no such file", str(file), fix="correct the name, or write the file",
+                code=Code.FILE_UNREADABLE)
+        for file in (options.truth, options.stock) if file is not None and not file.is_file()
+    )  # fmt: skip
 
 
 def request_of(
