@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -282,6 +283,7 @@ def test_a_real_lab_is_rehearsed_as_its_simulated_twin(real_night: Path) -> None
 
     assert found.exit_code == 0, found.output
     assert "1 nights: 1 done" in found.output
+    assert re.search(r"that is \w{3} \d\d:\d\d \(between .*, UTC\)", found.output)
     assert "on a simulated twin of simulated-lab" in " ".join(found.output.split())
     assert not away.exists()
 

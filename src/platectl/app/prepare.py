@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from platectl.app.blinding import (
     coded_files,
@@ -217,7 +218,7 @@ def _night_file(options: Options) -> tuple[NightDoc, Document, Options]:
                             ("set", options.overrides))
         if value
     ]  # fmt: skip
-    named = {
+    named: dict[str, Any] = {
         field: beside(path, getattr(doc, field))
         for field in ("lab", "truth", "policy", "stock")
         if getattr(options, field) is None

@@ -24,7 +24,7 @@ class _NewFile(click.Path):
     """A file to be written; where that cannot be is said before the work is done."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        path = super().convert(value, param, ctx)
+        path = Path(str(super().convert(value, param, ctx)))
         folder = path.absolute().parent
         what = param.opts[0] if param else "the file"
         if not folder.is_dir():
