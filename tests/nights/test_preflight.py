@@ -271,6 +271,8 @@ def test_every_instrument_of_the_night_says_who_it_is(tmp_path: Path) -> None:
     said = {c.name: c.there for c in found.checks if c.name.startswith("instrument ")}
     assert "BIOSHAKE" in said["instrument shaker1"]
     assert "instrument reader" not in said
+    assert "nothing was asked" in said["instrument combi_hot"]
+    assert check(found, "instrument combi_hot").ok == "unknown"
     assert found.missing == ()
 
 

@@ -359,12 +359,12 @@ def test_without_pyarrow_one_line_says_how_to_install_it(
 
     def lacking(name: str, *args: Any, **more: Any) -> Any:
         if name.startswith("pyarrow"):
-            raise ImportError(name)
+            raise ModuleNotFoundError(name)
         return known(name, *args, **more)
 
     monkeypatch.setattr(builtins, "__import__", lacking)
 
-    with pytest.raises(UserInputError, match=r"^Parquet needs pyarrow; install it with: .*platectl\[parquet\]'$"):  # fmt: skip
+    with pytest.raises(UserInputError, match=r"^Parquet needs pyarrow; install it: .*platectl\[parquet\]'$"):  # fmt: skip
         write_parquet(tmp_path / "night", [])
 
 

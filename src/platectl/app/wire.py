@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, Protocol
 
 from platectl import registry
 from platectl.app.recorder import WireRecorder
@@ -21,12 +21,26 @@ from platectl.hal.instrument import DriverSetup, Identity
 from platectl.hal.serial_line import SerialLine
 from platectl.hal.stream import ByteStream, Connector, DropFolder
 from platectl.store.lock import FileLock, Owner, lock_instrument
-from platectl.transport.address import open_connector
+from platectl.transport.address import is_port, open_connector
 from platectl.transport.drop_folder import DropDirectory
 from platectl.transport.record import RecordingStream
 
 #: longest that an instrument may take to say who it is
 LOOK_S: Final = 60.0
+#: wires on which somebody could have been asked
+LINES: Final = ("serial", "tcp", "http")
+
+
+class NotAsked:
+    """Looking at an instrument opened its port and sent nothing: who is there is unknown."""
+
+    def __str__(self) -> str:
+        return "port opened; nothing was asked, so who is there is unknown"
+
+
+NOT_ASKED: Final = NotAsked()
+#: who answered, that nobody was asked, or what is wrong
+Look = Identity | NotAsked | str
 
 
 @dataclass(slots=True)
@@ -110,22 +124,27 @@ def build_drivers(
 async def look_at(
     lab: Lab, names: tuple[str, ...], *, clock: Clock, folder: Path, behind: Behind | None,
     owner: Owner, console: Connector,
-) -> dict[str, Identity | str]:  # fmt: skip
+) -> dict[str, Look]:  # fmt: skip
     """Observe each instrument by itself and close again; says who answered, or what is wrong."""
-    wiring = _Wiring(
-        lab, clock, folder, WireRecorder(None, clock), behind, lambda: None, owner, console
-    )
+    recorder = WireRecorder(None, clock)
+    wiring = _Wiring(lab, clock, folder, recorder, behind, lambda: None, owner, console)
     connection = LabConnection()
-    said: dict[str, Identity | str] = {}
+    said: dict[str, Look] = {}
 
-    async def look(name: str) -> Identity | str:
+    async def look(name: str) -> Look:
+        instrument = connection.instruments[name]
         try:
             async with asyncio.timeout(LOOK_S):
-                return cast("Identity", await connection.instruments[name].observe())
+                who: Identity = await instrument.observe()
+                unasked = instrument.info.wire in LINES and not recorder.bytes_sent(name)
+                return NOT_ASKED if unasked else who
+        except LinkError as error:
+            return _not_reached(lab, name, instrument, str(error))
         except PlatectlError as error:
             return str(error)
         except TimeoutError:
-            return f"no answer within {LOOK_S:.0f} s"
+            said = f"no answer within {LOOK_S:.0f} s"
+            return _not_reached(lab, name, instrument, said)
 
     try:
         for name in names:
@@ -155,6 +174,14 @@ def unreached(driver: str, subject: Any, address: str, problem: str) -> str:
     return f"{driver} at {address}: {problem}; {hint}"
 
 
+def _not_reached(lab: Lab, name: str, instrument: Any, problem: str) -> str:
+    """As `unreached`, for an instrument of a lab; a simulator needs no such advice."""
+    entry = lab.instruments[name]
+    if lab.simulated or not is_port(entry.address):
+        return problem
+    return unreached(entry.driver, instrument, entry.address, problem)
+
+
 async def _close_all(connection: LabConnection) -> None:
     for instrument in connection.instruments.values():
         await instrument.aclose()
@@ -166,10 +193,7 @@ async def _connect_all(lab: Lab, connection: LabConnection, *, observe: bool) ->
             join = instrument.observe if observe else instrument.connect
             connection.identities[name] = await join()
         except LinkError as error:
-            entry = lab.instruments[name]
-            if entry.address.startswith("sim:") or lab.simulated:
-                return f"{name}: {error}"
-            return f"{name}: {unreached(entry.driver, instrument, entry.address, str(error))}"
+            return f"{name}: {_not_reached(lab, name, instrument, str(error))}"
         except InstrumentError as error:
             return f"{name}: {error}"
         return None

@@ -15,6 +15,7 @@ import yaml
 from platectl.app import instrument_tools as tools
 from platectl.app.bench import bench_lab
 from platectl.app.proposals import entries, proposals, usable
+from platectl.app.wire import NOT_ASKED
 from platectl.cli.options import FILE, emit_json, json_option, parse_overrides
 from platectl.cli.render import print_table, say
 from platectl.domain.errors import DisconnectedError, UserInputError
@@ -71,8 +72,7 @@ def ping(
         if as_json:
             emit_json({"asked": False})
         else:
-            say("port opened; nothing was asked, so who is there is unknown"
-                + (" (this instrument cannot be asked)" if connect else "; --connect asks"))  # fmt: skip
+            say(str(NOT_ASKED) + (" (this instrument cannot be asked)" if connect else "; --connect asks"))  # fmt: skip
         return 6
     if as_json:
         emit_json({"asked": True, "model": who.model, "serial_number": who.serial_number,

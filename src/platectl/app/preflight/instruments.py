@@ -12,7 +12,7 @@ from platectl.app.night import site_of
 from platectl.app.preflight.model import Check
 from platectl.app.prepare import Night
 from platectl.app.site import Site
-from platectl.app.wire import look_at, stranger
+from platectl.app.wire import Look, NotAsked, look_at, stranger
 from platectl.domain.lab import Lab
 from platectl.domain.run import CompiledRun
 from platectl.hal.instrument import Identity
@@ -29,9 +29,7 @@ def instrument_checks(night: Night) -> list[Check]:
     return [_check(run, name, answer) for name, answer in said.items()]
 
 
-async def _look(
-    site: Site, lab: Lab, names: tuple[str, ...], folder: Path
-) -> Mapping[str, Identity | str]:
+async def _look(site: Site, lab: Lab, names: tuple[str, ...], folder: Path) -> Mapping[str, Look]:
     owner = Owner.me("platectl preflight", WallClock().now().isoformat(timespec="seconds"))
     async with site.behind() as behind:
         return await look_at(
@@ -40,7 +38,9 @@ async def _look(
         )  # fmt: skip
 
 
-def _check(run: CompiledRun, name: str, answer: Identity | str) -> Check:
+def _check(run: CompiledRun, name: str, answer: Look) -> Check:
+    if isinstance(answer, NotAsked):
+        return Check(f"instrument {name}", "ready", str(answer), "unknown")
     if isinstance(answer, Identity) and name in run.qualified:
         answer = stranger(run.lab.instruments[name], answer, run.qualified[name]) or answer
     if isinstance(answer, str):
