@@ -122,7 +122,7 @@ def slope_flag(found: OtherSlope, slope: Interval, ic50: Interval) -> Flag:
     if found.side == "steep":
         sentence = (
             f"{hill}, steeper than that of one site: the IC50 of the fit with slope -1 ({held}) is biased; "
-            f"with the slope free it is {free}."
+            f"with the slope free it is {free}. Depletion steepens curves too, and the Ki reported allows for that."
         )
         return Flag("steep", sentence)
     sentence = (
