@@ -274,6 +274,11 @@ def rows_of(letters: str, of: Callable[[str, float], float]) -> dict[str, Conten
     return plate(lambda w, c: of(w, c) if w[0] in letters and w[1:] not in {"1", "12"} else c)
 
 
+def table_of(of: Callable[[float], float]) -> str:
+    """A table of wells and cpm with every number changed."""
+    return "\n".join(["well,cpm", *(f"{w},{of(c):.4f}" for w, c in CPM.items()), ""])
+
+
 #: data that can be read and cannot be answered: a finding, and no value
 UNANSWERED: dict[str, Case] = {
     "one point": Case("gave one line", "controls-few", "at least 2", {"counts.csv": "well,cpm\nA2,500\n"}),
@@ -282,6 +287,15 @@ UNANSWERED: dict[str, Case] = {
     "no counts at all": Case("forgot the cocktail", "no-window", "reagents", plate(lambda _w, _c: 0.0)),
     "dpm for cpm": Case("exported dpm of a hot stock", "count-above-added", "efficiency", plate(lambda _w, c: 60 * c)),
     "controls lost": Case("lost all but one nonspecific well", "controls-few", "at least 2", {"counts.csv": "\n".join(line for line in PLAIN.splitlines() if not line.startswith(("E1,", "F1,", "G1,", "A12,", "B12,", "C12,", "D12,"))) + "\n"}),
+}  # fmt: skip
+
+#: numbers of a good plate that no counter gives as cpm: the metrics that fail the plate, and the cause they name
+WRONG_UNITS: dict[str, tuple[Mapping[str, Content], frozenset[str], str]] = {
+    "cps under the head cpm": ({"counts.csv": table_of(lambda c: c / 60)}, frozenset({"specific_binding", "net_nonspecific", "scatter_of_counting"}), "cps"),
+    "half a minute's rate in seconds": ({"counts.csv": table_of(lambda c: c / 30)}, frozenset({"specific_binding", "net_nonspecific", "scatter_of_counting"}), "cps"),
+    "a hundredth": ({"counts.csv": table_of(lambda c: c / 100)}, frozenset({"specific_binding", "net_total", "net_nonspecific", "scatter_of_counting"}), "cps"),
+    "background subtracted twice": ({"counts.csv": table_of(lambda c: max(c - 115.0, 0.0))}, frozenset({"specific_binding", "net_nonspecific"}), "already subtracted"),
+    "scaled by five": ({"counts.csv": table_of(lambda c: c / 5)}, frozenset({"scatter_of_counting"}), "longer than stated"),
 }  # fmt: skip
 
 #: compounds of a good plate of which nothing, or only a bound, can be known: what must not be reported
