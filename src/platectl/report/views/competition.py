@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from platectl.analysis.limits import QcMetric, State
+from platectl.analysis.report import FitReport
 from platectl.analysis.results import CompoundResult, PlateResult
 from platectl.report.model import PlateReport
 from platectl.report.values import (
@@ -19,6 +20,7 @@ from platectl.report.values import (
     plate_remarks,
     positive,
 )
+from platectl.report.views.diagnostics import diagnostics
 from platectl.report.views.view import GROSS_CPM, Section, excluded, named, on_the_curve
 
 ROUTES = ("compound", "exact mass action (reported)", "Munson-Rodbard", "Goldstein-Barrett", "Cheng-Prusoff")  # fmt: skip
@@ -81,11 +83,12 @@ class CompetitionView:
 
     @property
     def details(self) -> Mapping[str, Any]:
-        """Conditions, equilibrium, and Ki by four routes."""
+        """Conditions, equilibrium, Ki by four routes, and every fit of every compound."""
         return {
             "conditions": self.result.conditions,
             "equilibrium": self.result.equilibrium,
             "ki_estimates": {c.compound: c.ki for c in self.result.compounds},
+            "fits": self._fits(),
         }
 
     def ages_min(self) -> Mapping[str, float]:
@@ -113,7 +116,7 @@ class CompetitionView:
         return {"fitted cpm": on_the_curve(own), "age, min": self.ages_min()}
 
     def sections(self) -> list[Section]:
-        """Curves with residuals, and Ki by four routes."""
+        """Curves with residuals, Ki by four routes, and how well the fits describe the wells."""
         from platectl.report.plots import curves
 
         routes = [list(ROUTES)]
@@ -126,7 +129,11 @@ class CompetitionView:
         return [
             Section("Curves", curves(self.plate.name, self.plate.wells, self.result), note=check.message),
             Section("Ki by four routes (nM)", table=routes if len(routes) > 1 else ()),
+            diagnostics(self._fits()),
         ]  # fmt: skip
+
+    def _fits(self) -> dict[str, Mapping[str, FitReport]]:
+        return {c.compound: c.fits for c in self.result.compounds}
 
 
 def row_status(plate: PlateResult, compound: CompoundResult) -> State:
