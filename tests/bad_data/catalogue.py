@@ -236,6 +236,12 @@ REST_REFUSED: dict[str, Case] = {
     "time in a unit of volume": Case("set incubation in mL", "unit-unknown", "min", options={"set": "incubation=120 mL"}, file="binding-common.yaml", line=19, where="parameters.incubation.value"),
     "parameter out of range": Case("set uM for nM", "value-out-of-range", "at most 100 nM", options={"set": "radioligand_concentration=3 uM"}, file="binding-common.yaml", line=13, where="parameters.radioligand_concentration.value"),
     "unknown parameter": Case("misspelt a parameter", "parameter-unknown", "use one of", options={"set": "temprature=37 C"}, file="--set", where="temprature"),
+    "quantity for a name": Case("meant radioligand_concentration", "value-out-of-range", "use radioligand_concentration", options={"set": "radioligand=0.03 nM"}, file="binding-common.yaml", line=12, where="parameters.radioligand.value"),
+    "plate of a plain table": Case("chose a plate of a table of one", "option-idle", "leave it out", {"counts.csv": PLAIN}, {"plate": "P1"}, where="--plate"),
+    "rate of a plain table": Case("took the head cpm for a choice", "option-idle", "leave it out", {"counts.csv": PLAIN}, {"rate": "cps"}, where="--rate"),
+    "rate of fluorescence": Case("gave a rate for a calcium read", "option-idle", "leave it out", {"counts.csv": softmax("P1")}, CALCIUM | {"rate": "cps"}, where="--rate"),
+    "day in the future": Case("mistyped the year", "day-impossible", "in the future", options={"counted_on": "9026-01-06"}, where="--counted-on"),
+    "day before the activity was stated": Case("mistyped the year", "day-impossible", "specific_activity_date", options={"counted_on": "2016-01-06"}, where="--counted-on"),
     "another assay": Case("gave counts to a calcium assay", "not-an-export", "kinetic read", options=CALCIUM),
     "SoftMax export cut off": Case("copied while it was being written", "export-damaged", "export it again", {"counts.csv": softmax("P1")[:-120]}, CALCIUM, line=1),
     "SoftMax export edited": Case("wrote a remark over a value", "export-damaged", "'lost.000'", {"counts.csv": softmax("P1").replace(b"901", b"lost", 1)}, CALCIUM, line=16),
@@ -260,6 +266,7 @@ CAUTIONED: dict[str, Case] = {
     "order instead of slots": Case("listed compounds without slots", "placed-by-order", "column slot", {"samples.csv": "compound,stock_concentration,top_concentration\nSA4503,10 mM,10 uM\n(+)-igmesine,10 mM,10 uM\n"}, file="samples.csv", where="slot"),
     "no sample sheet": Case("gave no sheet", "placed-by-order", "give --samples", options={"samples": ""}),
     "no day": Case("did not say when it was counted", "day-assumed", "--counted-on", options={"counted_on": ""}),
+    "day some weeks before the activity was stated": Case("kept the date of a later lot", "day-impossible", "46 days before", options={"counted_on": "2025-11-20"}),
     "missing aliquots": Case("lost two aliquots", "well-missing", "no counts of A1, B1", {"aliquots.csv": "\n".join(line for line in ALIQUOTS.splitlines() if not line.startswith(("A1,", "B1,"))) + "\n"}, {"standards": "aliquots.csv"}, "aliquots.csv", None, "A1"),
 }  # fmt: skip
 
