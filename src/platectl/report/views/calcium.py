@@ -91,8 +91,8 @@ class CalciumView:
         }
 
     def ages_min(self) -> Mapping[str, float]:
-        """Not part of this result."""
-        return {}
+        """Age of the dye in each well when its addition or first reading came."""
+        return self._recorded("age_min")
 
     def left_out(self) -> Mapping[str, str]:
         """Wells that were excluded, and points that a rule took out of a fit."""
@@ -114,6 +114,8 @@ class CalciumView:
         """What each trace came to."""
         features = self.result.features
         return {
+            "dye age, min": self._recorded("age_min"),
+            "pre-incubation, min": self._recorded("preincubation_min"),
             "ratio at rest": {f.well: f.baseline for f in features},
             "response, ratio": {f.well: f.amplitude for f in features},
             "noise, SD": {f.well: f.noise for f in features},
@@ -143,6 +145,11 @@ class CalciumView:
 
     def _fits(self) -> dict[str, Mapping[str, FitReport]]:
         return {c.compound: c.fits or {} for c in self.result.compounds}
+
+    def _recorded(self, column: str) -> dict[str, float]:
+        """What was recorded of wells under a name."""
+        found = {well: reading.get(column) for well, reading in self.plate.counts.items()}
+        return {well: value for well, value in found.items() if value is not None}
 
     def _calibration(self) -> list[list[str]]:
         c, table = self.result.calibration, [["what", "value"]]

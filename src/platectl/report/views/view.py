@@ -110,7 +110,7 @@ class View(Protocol):
         ...
 
     def ages_min(self) -> Mapping[str, float]:
-        """Age of every well whose filtration was recorded."""
+        """Age of every well whose filtration or read was recorded, min."""
         ...
 
     def left_out(self) -> Mapping[str, str]:
