@@ -10,8 +10,10 @@ from typing import Any
 
 from platectl.analysis.calcium import CalciumPlateResult, ResponseResult
 from platectl.analysis.limits import QcMetric, State
+from platectl.analysis.report import FitReport
 from platectl.report.model import PlateReport
 from platectl.report.values import MOLAR, Row, constant, finite, plate_remarks, positive
+from platectl.report.views.diagnostics import diagnostics
 from platectl.report.views.view import Section, named
 
 METHODS = (
@@ -77,7 +79,7 @@ class CalciumView:
 
     @property
     def details(self) -> Mapping[str, Any]:
-        """Conditions, calibration, stimulus, and the features of every well."""
+        """Conditions, calibration, stimulus, the features of every well, and every fit."""
         return {
             "conditions": self.result.conditions,
             "calibration": self.result.calibration,
@@ -85,6 +87,7 @@ class CalciumView:
             "stimulus": self.result.stimulus,
             "dead_time_s": self.result.dead_time_s,
             "features": self.result.features,
+            "fits": self._fits(),
         }
 
     def ages_min(self) -> Mapping[str, float]:
@@ -120,7 +123,7 @@ class CalciumView:
         }
 
     def sections(self) -> list[Section]:
-        """Plate of traces, traces of each dose, curves, calibration."""
+        """Plate of traces, traces of each dose, curves, calibration, and how well the fits do."""
         from platectl.report.calcium_curves import dose_curves
         from platectl.report.calcium_traces import overlays, small_traces
 
@@ -137,7 +140,11 @@ class CalciumView:
             Section("Traces of each dose", overlays(self.result), note=note),
             Section("Ratio of every well", small_traces(self.result)),
             Section("Calibration", table=self._calibration()),
+            diagnostics(self._fits()),
         ]  # fmt: skip
+
+    def _fits(self) -> dict[str, Mapping[str, FitReport]]:
+        return {c.compound: c.fits or {} for c in self.result.compounds}
 
     def _recorded(self, column: str) -> dict[str, float]:
         """What was recorded of wells under a name."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from platectl.analysis.hill_slope import TwoSites
 from platectl.analysis.limits import QcMetric, State
+from platectl.analysis.report import FitReport
 from platectl.analysis.results import CompoundResult, PlateResult
 from platectl.report.model import PlateReport
 from platectl.report.text import NOTHING, interval, molar, number
@@ -21,6 +22,7 @@ from platectl.report.values import (
     plate_remarks,
     positive,
 )
+from platectl.report.views.diagnostics import diagnostics
 from platectl.report.views.view import GROSS_CPM, Section, excluded, named, on_the_curve
 
 SLOPES = ("compound", "Hill slope", "IC50, slope -1", "IC50, slope free", "95 % interval")
@@ -88,7 +90,7 @@ class CompetitionView:
 
     @property
     def details(self) -> Mapping[str, Any]:
-        """Conditions, equilibrium, Ki by four routes, and what slopes other than -1 mean."""
+        """Conditions, equilibrium, Ki by four routes, slopes other than -1, and every fit of every compound."""
         return {
             "conditions": self.result.conditions,
             "equilibrium": self.result.equilibrium,
@@ -96,6 +98,7 @@ class CompetitionView:
             "other_slopes": {
                 c.compound: c.other_slope for c in self.result.compounds if c.other_slope
             },
+            "fits": self._fits(),
         }
 
     def ages_min(self) -> Mapping[str, float]:
@@ -123,7 +126,7 @@ class CompetitionView:
         return {"fitted cpm": on_the_curve(own), "age, min": self.ages_min()}
 
     def sections(self) -> list[Section]:
-        """Curves with residuals, Ki by four routes, and curves that are not of one site."""
+        """Curves with residuals, Ki by four routes, curves that are not of one site, and diagnostics."""
         from platectl.report.plots import curves
 
         routes = [list(ROUTES)]
@@ -137,7 +140,11 @@ class CompetitionView:
             Section("Curves", curves(self.plate.name, self.plate.wells, self.result), note=check.message),
             Section("Ki by four routes (nM)", table=routes if len(routes) > 1 else ()),
             *_slopes(self.result.compounds),
+            diagnostics(self._fits()),
         ]  # fmt: skip
+
+    def _fits(self) -> dict[str, Mapping[str, FitReport]]:
+        return {c.compound: c.fits for c in self.result.compounds}
 
 
 def _slopes(compounds: Sequence[CompoundResult]) -> list[Section]:
