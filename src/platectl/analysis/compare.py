@@ -6,13 +6,16 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import fdtrc, stdtr
 
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.fit import Fit, t_quantile
-from platectl.analysis.model import FloatArray
+from platectl.analysis.points import as_points, check_confidence
+from platectl.domain.codes import Code
 
 FEWEST_PAIRS = 2
+_ROUNDING = 1e-15
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,21 +122,31 @@ class PairedTest:
     p: float
 
 
-def paired_t(first: FloatArray, second: FloatArray, confidence: float = 0.95) -> PairedTest:
+def paired_t(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) -> PairedTest:
     """Mean of first minus second over paired experiments, such as Bmax before and after.
 
     Raises:
-        AnalysisError: Fewer than two pairs, unequal lengths, or differences that do not vary.
+        AnalysisError: Fewer than two pairs, unequal lengths, values that are no finite numbers,
+            differences that do not vary beyond rounding, or a level that is not between 0 and 1.
     """
-    if first.shape != second.shape or first.size < FEWEST_PAIRS:
-        message = "A paired test needs two or more pairs."
-        raise AnalysisError(message)
-    gap = first - second
+    check_confidence(confidence)
+    before, after = as_points(first, "first"), as_points(second, "second")
+    if before.ndim != 1 or before.shape != after.shape:
+        message = (
+            f"A paired test needs two or more pairs: one value of second for each of first, "
+            f"not {before.shape}, {after.shape}."
+        )
+        raise AnalysisError(message, Code.ARRAY_SHAPE)
+    if before.size < FEWEST_PAIRS:
+        message = f"A paired test needs two or more pairs, not {before.size}."
+        raise AnalysisError(message, Code.POINTS_FEW)
+    gap = before - after
+    size = max(float(np.abs(before).max()), float(np.abs(after).max()))
+    if float(np.ptp(gap)) <= _ROUNDING * size:
+        message = "All differences are equal, so their scatter cannot be judged."
+        raise AnalysisError(message, Code.RESPONSE_CONSTANT)
     df = gap.size - 1
     error = float(gap.std(ddof=1)) / math.sqrt(gap.size)
-    if not error > 0.0:
-        message = "All differences are equal, so their scatter cannot be judged."
-        raise AnalysisError(message)
     mean = float(gap.mean())
     half = t_quantile(df, confidence) * error
     p = 2.0 * float(stdtr(df, -abs(mean / error)))
