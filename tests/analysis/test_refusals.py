@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from platectl.analysis.compare import paired_t
+from platectl.analysis import fit_curve
+from platectl.analysis.compare import extra_sum_of_squares, paired_t
 from platectl.analysis.errors import AnalysisError
+from platectl.analysis.fit import Fit
 from platectl.analysis.ki import cheng_prusoff, goldstein_barrett, ic50_from_ki, munson_rodbard
+from platectl.analysis.model import Model
 from platectl.domain.codes import Code
 
 
@@ -86,3 +90,104 @@ def test_pairs_may_be_lists() -> None:
 
     assert found == paired_t(np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 4.0]))
     assert (found.difference, found.df) == (pytest.approx(-1 / 3), 2)
+
+
+X = np.repeat(np.linspace(-10.0, -6.0, 10), 2)
+GROUPS = ["a", "b"] * 10
+
+
+def binding(sd: float = 20.0) -> np.ndarray:
+    clean = 100.0 + 900.0 / (1.0 + 10.0 ** (X + 8.0))
+    return clean + sd * np.random.default_rng(1).normal(size=X.size)
+
+
+def fitted(model: str, **how: object) -> Fit:
+    return fit_curve(model, X, binding(), **how)  # type: ignore[arg-type]
+
+
+NESTED: dict[str, Callable[[], tuple[Fit, Fit]]] = {
+    "a slope held": lambda: (fitted("one-site"), fitted("4PL")),
+    "two steps down": lambda: (fitted("one-site"), fitted("5PL")),
+    "one site of two": lambda: (fitted("one-site"), fitted("two-site")),
+    "a parameter fixed": lambda: (fitted("4PL", fixed={"Bottom": 90.0}), fitted("4PL")),
+    "plateaus in common": lambda: (
+        fitted("4PL", groups=GROUPS, shared=("Top", "Bottom")),
+        fitted("4PL", groups=GROUPS),
+    ),
+    "one curve for all groups": lambda: (fitted("4PL"), fitted("4PL", groups=GROUPS)),
+    "a slope held and all else by group": lambda: (
+        fitted("one-site", groups=GROUPS),
+        fitted("4PL", groups=GROUPS),
+    ),
+    "one value held in both": lambda: (
+        fitted("one-site", fixed={"Bottom": 90.0}),
+        fitted("4PL", fixed={"Bottom": 90.0}),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NESTED)
+def test_nested_models_have_an_f_test(case: str) -> None:
+    simple, full = NESTED[case]()
+
+    test = extra_sum_of_squares(simple, full)
+
+    assert test.df_extra == simple.df - full.df
+    assert 0.0 <= test.p <= 1.0
+
+
+APART: dict[str, Callable[[], tuple[Fit, Fit]]] = {
+    "a two-phase decay does not contain a sigmoid": lambda: (
+        fit_curve("one-site", X + 10.0, binding()),
+        fit_curve("two-phase dissociation", X + 10.0, binding()),
+    ),
+    "another value held": lambda: (
+        fitted("one-site", fixed={"Bottom": 90.0}),
+        fitted("4PL", fixed={"Bottom": 95.0}),
+    ),
+    "held in the fuller alone": lambda: (
+        fitted("one-site"),
+        fitted("two-site", fixed={"Bottom": 90.0}),
+    ),
+    "other parameters shared": lambda: (
+        fitted("4PL", groups=GROUPS, shared=("Top", "Bottom", "LogIC50")),
+        fitted("4PL", groups=GROUPS, shared=("HillSlope",)),
+    ),
+    "other x": lambda: (
+        fit_curve("one-site", X + 1.0, binding()),
+        fit_curve("4PL", X, binding()),
+    ),
+    "rounding alone": lambda: (
+        fit_curve("one-site", X, binding(0.0)),
+        fit_curve("4PL", X, binding(0.0)),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", APART)
+def test_what_is_not_nested_or_leaves_nothing_has_no_f_test(case: str) -> None:
+    simple, full = APART[case]()
+
+    with pytest.raises(AnalysisError, match=r"nested|rounding"):
+        extra_sum_of_squares(simple, full)
+
+
+def test_a_model_of_ones_own_declares_what_it_contains() -> None:
+    def line(x: np.ndarray, theta: np.ndarray) -> np.ndarray:
+        return theta[0] + theta[1] * x
+
+    def bend(x: np.ndarray, theta: np.ndarray) -> np.ndarray:
+        return theta[0] + theta[1] * x + theta[2] * x**2
+
+    straight = Model("line", "a + b x", ("a", "b"), line)
+    curved = Model("bend", "a + b x + c x^2", ("a", "b", "c"), bend)
+    start = {"a": 1.0, "b": 1.0, "c": 1.0}
+    simple = fit_curve(straight, X, binding(), start=start)
+
+    test = extra_sum_of_squares(
+        simple, fit_curve(replace(curved, contains=("line",)), X, binding(), start=start)
+    )
+
+    assert test.df_extra == 1
+    with pytest.raises(AnalysisError, match="contains"):
+        extra_sum_of_squares(simple, fit_curve(curved, X, binding(), start=start))

@@ -6,12 +6,13 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import fdtrc, stdtr
 
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.fit import Fit, t_quantile
 from platectl.analysis.points import as_points, check_confidence
+from platectl.analysis.profile import only_rounding
 from platectl.domain.codes import Code
 
 FEWEST_PAIRS = 2
@@ -66,19 +67,26 @@ def aic(fitted: Fit) -> float:
 def extra_sum_of_squares(simple: Fit, full: Fit) -> NestedTest:
     """F test of nested models on the same points with the same weights.
 
-    `F = ((SS1-SS2)/(df1-df2))/(SS2/df2)`.
+    `F = ((SS1-SS2)/(df1-df2))/(SS2/df2)`. Models are nested where they are one and the same with
+    fewer parameters free or more of them shared, or where the fuller one declares it
+    (`Model.contains`).
 
     Raises:
-        AnalysisError: Different points or weights, equal degrees of freedom, none left, or a
-            fuller model that fits worse and so cannot contain the simpler one.
+        AnalysisError: Different points or weights, models that are not nested, equal degrees of
+            freedom, none left, a fuller model that leaves nothing but rounding, or one that fits
+            worse.
     """
     _same_points(simple, full)
+    if not np.array_equal(simple.x, full.x):
+        message = "The F test needs fits of the same x; models of another x are not nested."
+        raise AnalysisError(message)
     extra = simple.df - full.df
     if extra < 1:
         message = "The F test needs a fuller model with more parameters; use AICc instead."
         raise AnalysisError(message)
-    if full.df < 1 or full.ss <= 0.0:
-        message = "The fuller model leaves no residual to test against."
+    _check_nested(simple, full)
+    if full.df < 1 or only_rounding(full):
+        message = "The fuller model leaves no residual, or rounding alone, to test against."
         raise AnalysisError(message)
     gain = simple.ss - full.ss
     if gain < -1e-9 * full.ss:
@@ -86,6 +94,36 @@ def extra_sum_of_squares(simple: Fit, full: Fit) -> NestedTest:
         raise AnalysisError(message)
     f = max(gain, 0.0) / extra / (full.ss / full.df)
     return NestedTest(f, extra, full.df, float(fdtrc(extra, full.df, f)))
+
+
+def _check_nested(simple: Fit, full: Fit) -> None:
+    """Refuse a simpler fit that the fuller one's free parameters cannot give."""
+    one, other = simple.model, full.model
+    related = one.name == other.name or one.name in other.contains
+    if not related or not all(_gives(simple, full, name) for name in other.parameters):
+        message = (
+            f"The models are not nested: nothing says that '{other.name}' with these parameters "
+            f"free contains '{one.name}'; use AICc instead."
+        )
+        raise AnalysisError(message)
+
+
+def _gives(simple: Fit, full: Fit, name: str) -> bool:
+    """Whether this parameter of the fuller fit can take all values it has in the simpler one."""
+    places = _places(full, name)
+    free = np.isin(places, full.layout.free)
+    if name not in simple.model.parameters:
+        return bool(free.all())
+    there = _places(simple, name)
+    alone = all(np.unique(there[places == place]).size == 1 for place in np.unique(places[free]))
+    values = (f.layout.full(f.free_values)[p] for f, p in ((simple, there), (full, places)))
+    equal = np.equal(*values) & ~np.isin(there, simple.layout.free)
+    return alone and bool((free | equal).all())
+
+
+def _places(fitted: Fit, name: str) -> NDArray[np.intp]:
+    """Where each point finds a parameter in the names of the layout, shape (points,)."""
+    return np.broadcast_to(fitted.layout.index[fitted.model.position(name)], fitted.y.shape)
 
 
 def compare_aicc(first: Fit, second: Fit) -> AiccComparison:

@@ -108,6 +108,11 @@ def _movable(fitted: Fit, but: int) -> ParameterLayout:
     return replace(layout, free=free[free != but])
 
 
+def only_rounding(fitted: Fit) -> bool:
+    """Whether what the fit leaves is nothing but rounding of the responses."""
+    return fitted.ss <= _ROUNDINGS * rounding_ss(fitted.y, fitted.weights)
+
+
 def profile_interval(fitted: Fit, name: str, confidence: float | None = None) -> Interval:
     """Interval of one parameter with all others refitted, weights held at the optimum.
 
@@ -122,8 +127,7 @@ def profile_interval(fitted: Fit, name: str, confidence: float | None = None) ->
     check_confidence(level)
     fitted.layout.fixing(name)
     value = fitted[name].value
-    exact = fitted.ss <= _ROUNDINGS * rounding_ss(fitted.y, fitted.weights)
-    if fitted.df <= 0 or exact:
+    if fitted.df <= 0 or only_rounding(fitted):
         known = fitted.df > 0 and np.isfinite(fitted[name].standard_error)
         wide = 0.0 if known else np.inf
         return _ended(Interval(name, value, value - wide, value + wide, level), fitted)
