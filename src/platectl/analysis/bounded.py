@@ -66,7 +66,16 @@ def solve_within(
         held = held & (np.arange(free.size) != int(np.argmax(inward)))
     if best is not None:
         return best
-    return replace(found, theta=free, jacobian=_jacobian(problem, free, weights), converged=False)
+    gap = np.sqrt(weights) * (problem.y - problem.curve(free))
+    return Optimum(
+        theta=free,
+        residuals=gap,
+        jacobian=_jacobian(problem, free, weights),
+        ss=float(gap @ gap),
+        offset=np.inf,
+        converged=False,
+        iterations=_ROUNDS,
+    )
 
 
 def _gains(found: Optimum, held: NDArray[np.bool_], inside: FloatArray) -> FloatArray:
