@@ -24,14 +24,15 @@ from platectl.analysis.binding_models import (
 from platectl.analysis.dose_response import one_site_ki
 from platectl.analysis.kinetic_models import association, association_plate, competitive_kinetics
 from platectl.analysis.model import Model
+from platectl.analysis.schild import GADDUM_SCHILD
 
 PAGE: Final = Path(__file__).parents[1] / "docs/reference/models.md"
 HEAD: Final = """# Curves
 
 Written by `python -m benchmarks.models_page --write`; do not edit.
 
-The curves of `platectl.analysis`, which need no lab. The first ten are fitted by their short name (`fit_curve("4PL", x, y)`);
-the others are made by a function from the constants of an assay. X is log10 of the concentration in M unless said
+The curves of `platectl.analysis`, which need no lab. The first ten are fitted by their short name (`fit_curve("4PL", x, y)`),
+`GADDUM_SCHILD` by `fit_schild`; the others are made by a function from the constants of an assay. X is log10 of the concentration in M unless said
 otherwise; how to use them is in [fit curves in Python](../how-to/fit-curves-in-python.md).
 
 | name | equation | parameters | source |
@@ -42,6 +43,7 @@ otherwise; how to use them is in [fit curves in Python](../how-to/fit-curves-in-
 def models() -> Iterator[tuple[str, Model]]:
     """Every curve with the name or the function that gives it."""
     yield from MODELS.items()
+    yield "GADDUM_SCHILD", GADDUM_SCHILD
     yield "one_site_ki", one_site_ki(3e-9, 5e-9)
     yield "heterologous_with_depletion", heterologous_with_depletion(1000.0, 500.0)
     setting = CompetitionSetting(3e-9, 5e-9, 1e12, 18.0)

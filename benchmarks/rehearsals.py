@@ -56,7 +56,7 @@ def measure(
         "faults": faults,
         "status": dict(Counter(n.status for n in found)),
         "windows_broken": sum(n.broken_windows for n in found),
-        "all_windows_kept": summary.all_windows_kept.share,
+        "all_windows_kept": summary.all_windows_kept and summary.all_windows_kept.share,
         "dropped": sum(len(n.dropped) for n in found),
         "replanned": sum(n.replanned for n in found),
         "unsound": {n.seed: list(n.unsound) for n in found if n.unsound},

@@ -46,8 +46,9 @@ def test_intervals_cover_the_truth_as_often_as_they_say(bench: Callable) -> None
 
 def test_a_plate_without_noise_gives_the_truth_exactly(bench: Callable) -> None:
     subject = bench(noise=False)
+    limits = QcLimits(verdicts={"scatter_of_counting": "note"})
 
-    result = analyse_competition_plate(subject.plate(), subject.conditions)
+    result = analyse_competition_plate(subject.plate(), subject.conditions, limits=limits)
 
     for name, truth in zip(NAMES, subject.ki, strict=True):
         found = result.compound(name)
@@ -363,3 +364,58 @@ def test_wells_may_come_in_any_order(bench: Callable) -> None:
         a, b = one.compound(name), other.compound(name)
         assert a.log10_ki == pytest.approx(b.log10_ki, abs=1e-7)
         assert a.lower_molar == pytest.approx(b.lower_molar, rel=1e-5)
+
+
+def with_slope(subject: object, curve: Callable[[float], float]) -> list[WellCount]:
+    """A plate whose first compound displaces the share `curve(molar)` of the specific binding."""
+    top, bottom = subject.cpm(0.0, 1e-9), subject.cpm(np.inf, 1e-9)
+
+    def counted(well: WellCount) -> float:
+        mean = top - (top - bottom) * curve(well.concentration_molar)
+        return subject.rng.poisson(mean * well.count_min) / well.count_min
+
+    return [
+        replace(w, gross_cpm=counted(w)) if w.compound == "cmpd 1" else w for w in subject.plate()
+    ]
+
+
+def test_a_shallow_curve_comes_with_two_sites_and_a_word_on_its_ki(bench: Callable) -> None:
+    subject = bench(seed=31, dispense_cv=0.01)
+    wells = with_slope(subject, lambda m: 0.4 / (1 + 2e-9 / m) + 0.6 / (1 + 4e-7 / m))
+
+    found = analyse_competition_plate(wells, subject.conditions).compound("cmpd 1")
+
+    two = found.other_slope.two_sites
+    assert found.other_slope.side == "shallow"
+    assert two.log_ic50_high.value == pytest.approx(np.log10(2e-9), abs=0.25)
+    assert two.log_ic50_low.value == pytest.approx(np.log10(4e-7), abs=0.25)
+    assert two.fraction_high.value == pytest.approx(0.4, abs=0.1)
+    assert two.preferred
+    assert two.test.p < 1e-6
+    assert two.aicc.difference > 10.0
+    (said,) = [f.sentence for f in found.flags if f.name == "shallow"]
+    assert "a single Ki has no clear meaning" in said
+    assert "Two sites fit better than one" in said
+    assert found.value_molar == 10.0**found.log10_ki
+
+
+def test_a_steep_curve_comes_with_the_ic50_of_its_own_slope(bench: Callable) -> None:
+    subject = bench(seed=32, dispense_cv=0.01)
+    wells = with_slope(subject, lambda m: 1.0 / (1.0 + (3e-8 / m) ** 1.7))
+
+    found = analyse_competition_plate(wells, subject.conditions).compound("cmpd 1")
+
+    assert found.other_slope.side == "steep"
+    assert found.other_slope.two_sites is None
+    assert found.other_slope.log_ic50.lower < np.log10(3e-8) < found.other_slope.log_ic50.upper
+    (said,) = [f.sentence for f in found.flags if f.name == "steep"]
+    assert "biased; with the slope free it is" in said
+
+
+def test_a_curve_of_one_site_has_no_other_slope(bench: Callable) -> None:
+    subject = bench(seed=2)
+
+    found = analyse_competition_plate(subject.plate(), subject.conditions).compound("cmpd 1")
+
+    assert found.hill.lower <= -1.0 <= found.hill.upper
+    assert found.other_slope is None

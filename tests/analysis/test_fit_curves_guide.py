@@ -18,8 +18,9 @@ def test_the_examples_run_one_after_another(capsys: pytest.CaptureFixture[str]) 
         exec(compile(example, str(GUIDE), "exec"), names)  # noqa: S102 our own guide
 
     said = capsys.readouterr().out.splitlines()
-    assert len(examples) == 4
+    assert len(examples) == 5
     assert said[0].endswith("converged")
     assert "2000 of 2000 converged" in said
     assert "4 blocks" in said
+    assert any(line.startswith("pA2 8.") for line in said)
     assert 93 <= int(next(line for line in said if "hold the truth" in line).split()[0]) <= 97

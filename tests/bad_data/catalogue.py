@@ -236,6 +236,12 @@ REST_REFUSED: dict[str, Case] = {
     "time in a unit of volume": Case("set incubation in mL", "unit-unknown", "min", options={"set": "incubation=120 mL"}, file="binding-common.yaml", line=19, where="parameters.incubation.value"),
     "parameter out of range": Case("set uM for nM", "value-out-of-range", "at most 100 nM", options={"set": "radioligand_concentration=3 uM"}, file="binding-common.yaml", line=13, where="parameters.radioligand_concentration.value"),
     "unknown parameter": Case("misspelt a parameter", "parameter-unknown", "use one of", options={"set": "temprature=37 C"}, file="--set", where="temprature"),
+    "quantity for a name": Case("meant radioligand_concentration", "value-out-of-range", "use radioligand_concentration", options={"set": "radioligand=0.03 nM"}, file="binding-common.yaml", line=12, where="parameters.radioligand.value"),
+    "plate of a plain table": Case("chose a plate of a table of one", "option-idle", "leave it out", {"counts.csv": PLAIN}, {"plate": "P1"}, where="--plate"),
+    "rate of a plain table": Case("took the head cpm for a choice", "option-idle", "leave it out", {"counts.csv": PLAIN}, {"rate": "cps"}, where="--rate"),
+    "rate of fluorescence": Case("gave a rate for a calcium read", "option-idle", "leave it out", {"counts.csv": softmax("P1")}, CALCIUM | {"rate": "cps"}, where="--rate"),
+    "day in the future": Case("mistyped the year", "day-impossible", "in the future", options={"counted_on": "9026-01-06"}, where="--counted-on"),
+    "day before the activity was stated": Case("mistyped the year", "day-impossible", "specific_activity_date", options={"counted_on": "2016-01-06"}, where="--counted-on"),
     "another assay": Case("gave counts to a calcium assay", "not-an-export", "kinetic read", options=CALCIUM),
     "SoftMax export cut off": Case("copied while it was being written", "export-damaged", "export it again", {"counts.csv": softmax("P1")[:-120]}, CALCIUM, line=1),
     "SoftMax export edited": Case("wrote a remark over a value", "export-damaged", "'lost.000'", {"counts.csv": softmax("P1").replace(b"901", b"lost", 1)}, CALCIUM, line=16),
@@ -260,6 +266,7 @@ CAUTIONED: dict[str, Case] = {
     "order instead of slots": Case("listed compounds without slots", "placed-by-order", "column slot", {"samples.csv": "compound,stock_concentration,top_concentration\nSA4503,10 mM,10 uM\n(+)-igmesine,10 mM,10 uM\n"}, file="samples.csv", where="slot"),
     "no sample sheet": Case("gave no sheet", "placed-by-order", "give --samples", options={"samples": ""}),
     "no day": Case("did not say when it was counted", "day-assumed", "--counted-on", options={"counted_on": ""}),
+    "day some weeks before the activity was stated": Case("kept the date of a later lot", "day-impossible", "46 days before", options={"counted_on": "2025-11-20"}),
     "missing aliquots": Case("lost two aliquots", "well-missing", "no counts of A1, B1", {"aliquots.csv": "\n".join(line for line in ALIQUOTS.splitlines() if not line.startswith(("A1,", "B1,"))) + "\n"}, {"standards": "aliquots.csv"}, "aliquots.csv", None, "A1"),
 }  # fmt: skip
 
@@ -274,6 +281,11 @@ def rows_of(letters: str, of: Callable[[str, float], float]) -> dict[str, Conten
     return plate(lambda w, c: of(w, c) if w[0] in letters and w[1:] not in {"1", "12"} else c)
 
 
+def table_of(of: Callable[[float], float]) -> str:
+    """A table of wells and cpm with every number changed."""
+    return "\n".join(["well,cpm", *(f"{w},{of(c):.4f}" for w, c in CPM.items()), ""])
+
+
 #: data that can be read and cannot be answered: a finding, and no value
 UNANSWERED: dict[str, Case] = {
     "one point": Case("gave one line", "controls-few", "at least 2", {"counts.csv": "well,cpm\nA2,500\n"}),
@@ -282,6 +294,15 @@ UNANSWERED: dict[str, Case] = {
     "no counts at all": Case("forgot the cocktail", "no-window", "reagents", plate(lambda _w, _c: 0.0)),
     "dpm for cpm": Case("exported dpm of a hot stock", "count-above-added", "efficiency", plate(lambda _w, c: 60 * c)),
     "controls lost": Case("lost all but one nonspecific well", "controls-few", "at least 2", {"counts.csv": "\n".join(line for line in PLAIN.splitlines() if not line.startswith(("E1,", "F1,", "G1,", "A12,", "B12,", "C12,", "D12,"))) + "\n"}),
+}  # fmt: skip
+
+#: numbers of a good plate that no counter gives as cpm: the metrics that fail the plate, and the cause they name
+WRONG_UNITS: dict[str, tuple[Mapping[str, Content], frozenset[str], str]] = {
+    "cps under the head cpm": ({"counts.csv": table_of(lambda c: c / 60)}, frozenset({"specific_binding", "net_nonspecific", "scatter_of_counting"}), "cps"),
+    "half a minute's rate in seconds": ({"counts.csv": table_of(lambda c: c / 30)}, frozenset({"specific_binding", "net_nonspecific", "scatter_of_counting"}), "cps"),
+    "a hundredth": ({"counts.csv": table_of(lambda c: c / 100)}, frozenset({"specific_binding", "net_total", "net_nonspecific", "scatter_of_counting"}), "cps"),
+    "background subtracted twice": ({"counts.csv": table_of(lambda c: max(c - 115.0, 0.0))}, frozenset({"specific_binding", "net_nonspecific"}), "already subtracted"),
+    "scaled by five": ({"counts.csv": table_of(lambda c: c / 5)}, frozenset({"scatter_of_counting"}), "longer than stated"),
 }  # fmt: skip
 
 #: compounds of a good plate of which nothing, or only a bound, can be known: what must not be reported

@@ -19,6 +19,7 @@ from tests.bad_data.catalogue import (
     REFUSED,
     UNANSWERED,
     WITHOUT_VALUE,
+    WRONG_UNITS,
     Case,
     book,
     plate_grid,
@@ -30,6 +31,7 @@ from platectl.app.analyse import AnalyseOptions, analyse_file, read_plate
 from platectl.domain.codes import Code
 from platectl.domain.findings import Finding
 from platectl.report.rows import result_rows
+from platectl.report.views import view_of
 
 
 def options_of(folder: Path, case: Case) -> AnalyseOptions:
@@ -119,6 +121,23 @@ def test_a_compound_of_which_nothing_is_known_has_no_value_or_a_bound(
     assert rows["SA4503"]["qualifier"] in qualifiers
     assert rows["SA4503"]["value"] is None or rows["SA4503"]["qualifier"] in "<>"
     assert rows["SA4503"]["remarks"]
+
+
+@pytest.mark.parametrize("name", WRONG_UNITS)
+def test_numbers_that_no_counter_gives_fail_the_plate_and_name_the_cause(
+    name: str, tmp_path: Path
+) -> None:
+    files, metrics, cause = WRONG_UNITS[name]
+    write(tmp_path, files)
+
+    report = analyse_file(options_of(tmp_path, Case("", "", "")))
+
+    view = view_of(report.plates[0])
+    assert view is not None
+    failed = {m.name: m.explanation for m in view.qc if m.state == "fail"}
+    assert metrics <= set(failed)
+    assert any(cause in text for text in failed.values())
+    assert {row["value"] for row in result_rows(report.plates)} == {None}
 
 
 UNITS = "compound,stock_concentration [mM],top_concentration (\u03bcM),slot\n(+)-igmesine,10,10,test1\nSA4503,10 mM,10,test2\n"

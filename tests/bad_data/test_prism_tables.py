@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.bad_data.bench import platectl
+from tests.bad_data.bench import arguments, platectl, write
 
 from platectl.app.curves import CurveAnalysis, analyse_prism
 from platectl.domain.errors import UserInputError
@@ -170,3 +170,15 @@ def test_a_prism_file_is_analysed_and_reported(tmp_path: Path) -> None:
     assert "<svg" in (tmp_path / "a-analysis" / "report.html").read_text()
     assert refused.code == 2
     assert refused.codes == {"name-unknown"}
+
+
+def test_options_for_another_kind_of_file_are_refused_by_name(tmp_path: Path) -> None:
+    write(tmp_path, {})
+    write_prism(tmp_path / "a.pzfx", [PrismTable("T", "log[M]", X, (measured(sigmoid(-7.5)),))])
+
+    curve = platectl(*arguments(tmp_path, model="4PL"))
+    plate = platectl("analyse", str(tmp_path / "a.pzfx"), "--plate", "P1")
+
+    assert (curve.code, plate.code) == (2, 2)
+    assert "--model has no effect on a file like counts.csv" in curve.err
+    assert "--plate has no effect on a file like a.pzfx" in plate.err

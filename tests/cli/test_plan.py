@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from tests.cli.command import platectl
 
 from platectl.cli.main import cli
 
@@ -101,3 +102,12 @@ def test_a_run_that_was_due_at_no_moment_is_refused(night: Path) -> None:
 
     assert result.exit_code == 2
     assert "is no moment with a zone" in result.output
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_the_night_is_planned(night: Path) -> None:
+    ended = platectl("plan", str(night), "--html", "/nonexistent/plan.html")
+
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "--html /nonexistent/plan.html: there is no folder /nonexistent; make it, or name another\n"
+    )

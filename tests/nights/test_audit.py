@@ -14,7 +14,7 @@ from platectl.app.drive import Finished
 from platectl.app.night import execute
 from platectl.app.outlook import chance, outlook, quantile
 from platectl.app.prepare import Night, Options, prepare
-from platectl.app.rehearse import Conditions, rehearse
+from platectl.app.rehearse import NOT_BEGUN, Conditions, rehearse
 from platectl.domain.events import Event
 
 NIGHT = """platectl: 1
@@ -93,6 +93,19 @@ def test_rehearsed_nights_with_jitter_and_faults_are_sound(night: Night) -> None
     assert summary.nights == 3
     assert summary.links[0].window in {"wash", "loading", "first-read"}
     assert {e.quantity for e in summary.expected} == {"EC50"}
+
+
+def test_nights_that_never_begin_have_brought_no_plate_to_the_end(night: Night) -> None:
+    (done,) = rehearse(night, nights=1, conditions=Conditions(), seed=1)
+    never = replace(done, status=NOT_BEGUN, windows=(), end_s=0.0)
+
+    half, none = outlook([done, never]), outlook([never])
+
+    assert half.all_plates_kept.share == 0.5
+    assert half.all_windows_kept is not None
+    assert half.all_windows_kept.share == 1.0
+    assert half.end_s == (done.end_s,) * 3
+    assert (none.all_plates_kept.share, none.all_windows_kept, none.end_s) == (0.0, None, None)
 
 
 def test_a_chance_without_a_miss_is_not_certain() -> None:

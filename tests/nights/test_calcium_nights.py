@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 import json
 import logging
@@ -124,6 +125,26 @@ def test_the_report_shows_traces_curves_and_calibration(good: tuple[Finished, Pa
     assert {row["quantity"] for row in rows} == {"EC50"}
 
 
+def test_every_well_states_how_old_its_dye_was_when_the_compound_came(
+    good: tuple[Finished, Path],
+) -> None:
+    events, plate = good[0].events, good[0].plates[0]
+    rows = list(csv.DictReader((good[1] / "counts.csv").read_text().splitlines()))
+
+    dyed = {r["well"]: float(r["age_min"]) for r in rows if r["age_min"]}
+
+    bare = {w.well for w in plate.plan.wells if w.role == "unloaded"}
+    assert set(dyed) == {w.well for w in plate.plan.wells} - bare
+    clock_s = next(float(e.data["clock_s"]) for e in events if e.kind == "run.started")
+    added = [at for e in events if e.kind == "addition.seen" for at in e.data["at_s"].values()]
+    filled = [e.monotonic_s + clock_s for e in events if e.step == "P1.F2a"]
+    assert (min(added) - max(filled)) / 60 < min(dyed.values()) < max(dyed.values())
+    assert max(dyed.values()) < (max(added) - min(filled)) / 60
+    assert dyed["A2"] > dyed["A10"]
+    assert not any(r["preincubation_min"] for r in rows)
+    assert "dye age, min" in (good[1] / "report.html").read_text()
+
+
 def test_every_byte_replays_and_nothing_was_added_twice(good: tuple[Finished, Path]) -> None:
     assert all(c.first_difference is None for c in replay_run(good[1]))
     additions = [e for e in good[0].events if e.kind == "addition.seen"]
@@ -134,7 +155,11 @@ def test_every_byte_replays_and_nothing_was_added_twice(good: tuple[Finished, Pa
 
 
 def test_a_modulator_has_a_bell_and_does_nothing_alone(tmp_path: Path) -> None:
-    result = result_of(night(tmp_path, "fura2-modulator"))
+    finished = night(tmp_path, "fura2-modulator")
+    result = result_of(finished)
+    ages = [row["preincubation_min"] for row in finished.plates[0].counts.values()]
+    assert len(ages) == 96
+    assert all(age == pytest.approx(10.0, abs=2.0) for age in ages)
     tests = [c for c in result.compounds if c.role == "test"]
     assert [c.model for c in tests] == ["Bell-shaped", "Bell-shaped"]
     for compound, ec50 in zip(tests, (6e-9, 3e-9), strict=True):
@@ -231,6 +256,8 @@ def test_columns_that_are_read_in_turn_are_exposed_for_the_same_time(tmp_path: P
     pace = [b - a for a, b in itertools.pairwise(started)]
     assert len(started) == 12
     assert max(pace) - min(pace) < 2.0
+    ages = [row["preincubation_min"] for row in finished.plates[0].counts.values()]
+    assert max(ages) - min(ages) < 1.0
     read = next(s for s in steps if s.id == "P1.F7")
     assert math.isclose(pace[0], read.duration_s / 12, abs_tol=2.0)
     assert [c.model for c in result.compounds if c.role == "test"] == ["Bell-shaped"] * 2

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
+from platectl import registry
 from platectl.app.needs import needs_of
 from platectl.app.night import execute
 from platectl.app.prepare import Options, prepare
@@ -19,6 +21,7 @@ from platectl.files.protocol import bundled
 from platectl.nights.queue import ends_too_late
 from platectl.nights.submission import Needs
 from platectl.planning.overview import overview
+from platectl.registry import DRIVERS, SIMULATORS, _entries
 
 MIXED = """platectl: 1
 night: mixed
@@ -268,3 +271,31 @@ def test_a_file_of_another_kind_is_called_what_it_is(night_file: Path) -> None:
     assert [f.message for f in as_lab.value.findings] == [
         "this is a night file, and a lab file is needed"
     ]
+
+
+def test_a_real_lab_is_rehearsed_as_its_simulated_twin(real_night: Path) -> None:
+    lab, away = real_night.with_name("lab.yaml"), real_night.with_name("export")
+    text = lab.read_text().replace('"none:"', '"tcp:flex.lab:31950"', 1)
+    text = text.replace('"none:"', '"serial:/dev/ttyS7"', 1).replace("drop:counts", f"drop:{away}")
+    lab.write_text(text)
+
+    found = CliRunner().invoke(cli, ["rehearse", str(real_night), "--nights", "1"])
+
+    assert found.exit_code == 0, found.output
+    assert "1 nights: 1 done" in found.output
+    assert re.search(r"that is \w{3} \d\d:\d\d \(between .*, UTC\)", found.output)
+    assert "on a simulated twin of simulated-lab" in " ".join(found.output.split())
+    assert not away.exists()
+
+
+def test_drivers_without_a_simulator_are_named_together(
+    real_night: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = {n: e for n, e in _entries(SIMULATORS).items() if n not in {"pf400", "a4s"}}
+    monkeypatch.setattr(registry, "_entries", {SIMULATORS: kept, DRIVERS: _entries(DRIVERS)}.get)
+
+    with pytest.raises(InputRefusedError) as refused:
+        prepare(Options(str(real_night), twin=True), now=DUE)
+
+    assert len(refused.value.findings) == 1
+    assert "nothing simulates sealer (a4s), arm (pf400)" in str(refused.value)

@@ -22,6 +22,7 @@ from platectl.app.preflight import (
     Override,
     Preflight,
     Surroundings,
+    against_stock,
     perform,
     records,
     refuse_unless_held,
@@ -38,7 +39,6 @@ from platectl.domain.findings import InputRefusedError
 from platectl.domain.units import parse_quantity
 from platectl.files.protocol import bundled, protocol_names
 from platectl.files.stock import load_stock
-from platectl.store.index import RunIndex
 from platectl.store.ledger import Ledger
 
 NOW = datetime(2026, 1, 5, 18, tzinfo=UTC)
@@ -94,6 +94,7 @@ def test_the_bundled_stock_suffices_for_every_bundled_assay(tmp_path: Path, prot
     found = flown(ready(tmp_path, protocol=protocol))
 
     assert found.missing == ()
+    assert found.warnings == ()
 
 
 SHORTAGES: dict[str, tuple[Edit, str, str]] = {
@@ -275,11 +276,17 @@ def test_every_instrument_of_the_night_says_who_it_is(tmp_path: Path) -> None:
     assert found.missing == ()
 
 
-def test_an_instrument_that_is_silent_is_named_and_the_others_answer(tmp_path: Path) -> None:
+def silent_truth(tmp_path: Path) -> Path:
+    """A truth in which a shaker does not answer."""
     data = yaml.safe_load(default_truth_path().read_text())
     silent = {"instrument": "shaker1", "kind": "line_drop", "after": 0, "times": 99}
     truth = tmp_path / "truth.yaml"
     truth.write_text(yaml.safe_dump({**data, "faults": [silent]}))
+    return truth
+
+
+def test_an_instrument_that_is_silent_is_named_and_the_others_answer(tmp_path: Path) -> None:
+    truth = silent_truth(tmp_path)
 
     found = perform(ready(tmp_path, truth=truth), AROUND, instruments=True)
 
@@ -356,10 +363,7 @@ def test_an_override_is_in_the_ledger_before_anything_is_sent_and_in_the_report(
 
 
 def test_findings_are_written_once_however_often_the_start_fails(tmp_path: Path) -> None:
-    data = yaml.safe_load(default_truth_path().read_text())
-    silent = {"instrument": "shaker1", "kind": "line_drop", "after": 0, "times": 99}
-    truth = tmp_path / "truth.yaml"
-    truth.write_text(yaml.safe_dump({**data, "faults": [silent]}))
+    truth = silent_truth(tmp_path)
     night = ready(tmp_path, truth=truth)
 
     with pytest.raises(LinkError):
@@ -371,11 +375,29 @@ def test_findings_are_written_once_however_often_the_start_fails(tmp_path: Path)
     assert [e.kind for e in events] == ["preflight.held"]
 
 
-def test_an_override_without_a_stock_file_is_refused(tmp_path: Path) -> None:
-    ran = platectl("run", "sigma1-binding", "--store", tmp_path, "--override", "all: no time")
+def test_without_a_stock_file_all_but_supplies_is_checked_and_can_be_overridden(
+    tmp_path: Path,
+) -> None:
+    truth = silent_truth(tmp_path)
+    words = ("run", "sigma1-binding", "--store", tmp_path / "runs", "--truth", truth)
 
-    assert isinstance(ran.exception, UserInputError)
-    assert RunIndex(tmp_path).runs() == []
+    refused = platectl(*words)
+    waived = platectl(*words, "--override", "instrument shaker1: it is slow to wake", "--by", "ada")
+
+    assert isinstance(refused.exception, InputRefusedError)
+    assert "instrument shaker1: ready needed" in str(refused.exception)
+    assert "reagents, labware, activity and waste were not checked" in waived.output
+    assert "--stock FILE" in waived.output
+
+
+def test_plates_join_with_a_stock_file_only_if_the_run_was_checked_against_one(
+    tmp_path: Path,
+) -> None:
+    with_stock, without = flown(ready(tmp_path)), flown(prepared("sigma1-binding"))
+
+    assert against_stock(records(with_stock, []))
+    assert not against_stock(records(without, []))
+    assert not against_stock([])
 
 
 def test_a_night_file_names_its_stock(tmp_path: Path) -> None:
@@ -430,6 +452,59 @@ def test_a_stock_file_that_is_wrong_is_refused_with_its_line(tmp_path: Path) -> 
     assert "reagents.pei.volume" in text
     assert "waste.drum: it takes nothing" in text
     assert "stock.yaml:" in text
+
+
+def test_a_stock_file_that_is_not_there_is_a_finding_like_any_other(tmp_path: Path) -> None:
+    night = tmp_path / "night.yaml"
+    night.write_text(
+        'platectl: 1\nnight: n\nstarts: "18:00"\nstock: gone.yaml\n'
+        "plates: [{protocol: sigma1-binding}, {protocol: sigma1-binding}]\n"
+    )
+
+    with pytest.raises(InputRefusedError) as of_line:
+        prepare(Options("sigma1-binding", stock=tmp_path / "gone.yaml"))
+    with pytest.raises(InputRefusedError) as of_night:
+        prepare(Options(str(night)))
+
+    (said,), (named,) = of_line.value.findings, of_night.value.findings
+    assert str(said).startswith(f"{tmp_path}/gone.yaml: cannot be read: no such file")
+    assert str(named).startswith(f"{night}:4: stock: {tmp_path}/gone.yaml cannot be read")
+
+
+def test_a_reagent_of_a_mistyped_name_is_told_with_the_name_that_is_meant(tmp_path: Path) -> None:
+    def mistyped(d: dict[str, Any]) -> None:
+        d["reagents"]["Wash_bufer"] = d["reagents"].pop("wash_buffer")
+
+    found = flown(ready(tmp_path, mistyped))
+    said = platectl("preflight", "sigma1-binding", "--stock", stock_file(tmp_path, mistyped),
+                    "--store", tmp_path / "runs")  # fmt: skip
+
+    (warning,) = found.warnings
+    assert "'Wash_bufer' is nothing that is needed" in warning
+    assert "'wash_buffer'" in warning
+    assert "Wash_bufer" in said.output
+
+
+def test_counts_and_certificates_of_the_future_are_refused_together(tmp_path: Path) -> None:
+    path = stock_file(
+        tmp_path,
+        lambda d: d.update(counted="2026-01-05T19:00+00:00"),
+        lambda d: d["radioactive"]["pentazocine"].update(date="2027-01-05"),
+    )
+
+    with pytest.raises(InputRefusedError) as refused:
+        prepare(Options("sigma1-binding", stock=path), now=NOW)
+
+    counted, certified = map(str, refused.value.findings)
+    assert "counted: 2026-01-05 19:00:00+00:00 is in the future" in counted
+    assert "radioactive.pentazocine.date: 2027-01-05 is in the future" in certified
+    assert "stock.yaml:" in certified
+
+
+def test_a_certificate_of_today_is_none_of_the_future_wherever_the_lab_is(tmp_path: Path) -> None:
+    late = datetime(2026, 1, 4, 20, tzinfo=UTC)
+
+    assert load_stock(stock_file(tmp_path), now=late).radioactive
 
 
 def test_a_container_cannot_hold_more_than_it_takes(tmp_path: Path) -> None:

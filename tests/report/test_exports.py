@@ -87,6 +87,32 @@ def test_tables_hold_what_the_results_file_holds(folder: Path) -> None:
     assert [[r["what"], r["stated"]] for r in rows_of(tables, "conditions")] == stored["conditions"]
 
 
+def test_every_curve_brings_the_diagnostics_of_its_fits(folder: Path) -> None:
+    stored = json.loads((folder / "results.json").read_text())
+
+    fits = {of: own for plate in stored["plates"] for of, own in plate["fits"].items() if own}
+
+    assert set(fits) >= {r["compound"] for r in stored["results"] if r["qualifier"] == "="}
+    page = (folder / "report.html").read_text()
+    folded = page[page.index("<summary>Diagnostics of the fits") :].partition("</details>")[0]
+    for of, own in fits.items():
+        assert f"<td>{of}</td>" in folded
+        for found in own.values():
+            free = [p for p in found["parameters"] if not p["fixed"]]
+            assert (
+                found["df"]
+                == found["points"] - len(free)
+                == found["points"] - len(found["covariance"])
+            )
+            assert found["sy_x"] == pytest.approx(math.sqrt(found["ss"] / found["df"]))
+            assert found["r2"] > 0.5
+            assert math.isfinite(found["aicc"])
+            assert 0.0 <= found["runs"]["p"] <= 1.0
+            assert 0.0 <= found["lack_of_fit"]["p"] <= 1.0
+            assert 0.0 <= found["normality_p"] <= 1.0
+            assert f"<td>{found['aicc']:.4g}</td>" in folded
+
+
 def test_a_workbook_reads_back_to_equal_tables(exported: Exported, tmp_path: Path) -> None:
     tables = tables_of(exported)
 

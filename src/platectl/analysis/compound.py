@@ -104,7 +104,7 @@ class CompoundFits:
         one_site: Slope -1, for the IC50.
         four: Free slope; `one_site_same_weights` has its weights, for the F test.
         plateaus: Slope -1 on the compound's wells alone, for plateaus of its own.
-        two_sites: Tried when the slope is shallow; with the weights of `four`.
+        two_sites: Tried when the interval of the slope is shallow of -1; with the weights of `four`.
     """
 
     one_site: Fit

@@ -21,6 +21,7 @@ from platectl.analysis.compound import (
 from platectl.analysis.compound_display import curve_points, fitted_points
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.fit import Fit
+from platectl.analysis.hill_slope import OtherSlope, other_slope, side_of, slope_flag
 from platectl.analysis.ki import cheng_prusoff, goldstein_barrett, munson_rodbard
 from platectl.analysis.ki_interval import KiIntervals, ki_intervals
 from platectl.analysis.outliers import rout_outliers
@@ -40,7 +41,6 @@ from platectl.analysis.report import FitReport, report
 from platectl.analysis.results import CompoundResult, Hill, KiEstimates
 from platectl.domain.result_rules import QualifierRules
 
-SHALLOW_HILL = -0.8
 SUSPICION = 2.5
 
 
@@ -171,6 +171,8 @@ class CompoundAnalysis:
         masked |= dropped
         shown = (*wells, *self.nonspecific) if dropped else wells
         qualifier, flags = grade(evidence.curve, levels, self.rules)
+        if evidence.other is not None:
+            flags = (*flags, slope_flag(evidence.other, evidence.slope, evidence.ic50))
         assert fits.exact is not None  # noqa: S101 _fits gives it or raises
         intervals = ki_intervals(fits.exact, data, self.conditions, self.preparation)
         result = replace(
@@ -179,6 +181,7 @@ class CompoundAnalysis:
             status="not for use" if qualifier == "~" else _status(fits.exact),
             flags=(*screening.flags, *flags),
             hill=evidence.hill,
+            other_slope=evidence.other,
             ic50_molar=10.0**evidence.ic50.value,
             ic50_lower_molar=10.0**evidence.ic50.lower,
             ic50_upper_molar=10.0**evidence.ic50.upper,
@@ -210,10 +213,14 @@ class CompoundAnalysis:
             one_site = self.fitter.one_site(data)
         exact = self.fitter.exact(data, one_site)
         four, same = self.fitter.four(data, one_site)
-        shallow = four["HillSlope"].value > SHALLOW_HILL
-        two = self.fitter.two_sites(data, four) if shallow else None
-        fits = CompoundFits(one_site, plateaus, exact, four, same, two)
-        return data, fits, _evidence(fits, bottom), dropped
+        fits = CompoundFits(one_site, plateaus, exact, four, same)
+        evidence = _evidence(fits, bottom)
+        side = side_of(evidence.slope, self.rules.hill_out_of_range)
+        if side is not None:
+            two = self.fitter.two_sites(data, four) if side == "shallow" else None
+            fits = replace(fits, two_sites=two)
+            evidence = replace(evidence, other=other_slope(side, four, same, two))
+        return data, fits, evidence, dropped
 
     def _bottom_percent(self, plateaus: Fit | None) -> tuple[float, float]:
         """Bottom of the compound's own curve and its lower Wald limit, percent of control."""
@@ -283,6 +290,7 @@ class _Evidence:
     ic50: Interval
     slope: Interval
     hill: Hill
+    other: OtherSlope | None = None
 
 
 def _plateau_evidence(plateaus: Fit, bottom: tuple[float, float]) -> CurveEvidence:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from platectl.analysis.compare import NestedTest, extra_sum_of_squares
+from platectl.analysis.counting_quality import counting_metrics
 from platectl.analysis.equilibrium import HALF_LIVES_TO_EQUILIBRIUM
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.fit import Fit, FitOptions, fit
@@ -140,7 +141,8 @@ def analyse_kinetics_plate(
     by_kon = fit(association_rates(*scale), x, cpm, start=start, options=fitter)
     found = _result(wells, used, x, (by_kd, by_kon), conditions)
     gradients = residual_gradients(used, by_kd, limits)
-    return _by_rules(replace(found, qc=(*found.qc, *gradients)), limits)
+    counting = counting_metrics(used, conditions)
+    return _by_rules(replace(found, qc=(*found.qc, *gradients, *counting)), limits)
 
 
 def analyse_dissociation(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from platectl.analysis.counting import poisson_cv
+from platectl.analysis.counting_quality import below_background, counting_metrics
 from platectl.analysis.fit import Fit
 from platectl.analysis.limits import QcMetric, State
 from platectl.analysis.plate import BindingConditions, WellCount
@@ -53,6 +54,7 @@ def control_metrics(view: PlateView, limits: QcLimits) -> tuple[QcMetric, ...]:
         _age_spread(view, limits),
         _dead(view, limits),
         _excluded(view),
+        *counting_metrics(view.wells, view.conditions),
     )
 
 
@@ -85,6 +87,12 @@ def _specific(s: ControlStatistics, view: PlateView, limits: QcLimits) -> QcMetr
     share = (s.mean_high - s.mean_low) / net if net > 0.0 else math.nan
     text = f"{100.0 * share:.0f} % of total binding is specific."
     state = _ok(met=share > limits.specific_binding)
+    if not net > 0.0 or below_background(view.nonspecific, view.conditions.background_cpm):
+        text = (
+            "More than all of total binding seems specific, which cannot be: check that counts are "
+            "gross cpm, not cps or already without background."
+        )
+        state = "fail"
     return QcMetric("specific_binding", share, f"> {limits.specific_binding:g}", state, text)
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from platectl.analysis.compare import NestedTest
 from platectl.analysis.equilibrium import EquilibriumCheck
+from platectl.analysis.hill_slope import OtherSlope
 from platectl.analysis.limits import QcMetric, State
 from platectl.analysis.plate import BindingConditions
 from platectl.analysis.qualifiers import Flag, Qualifier
@@ -105,6 +106,8 @@ class CompoundResult:
         errors: Standard deviations behind those intervals.
         ic50_molar: From the one-site fit, with its profile interval.
         hill: Free slope and test.
+        other_slope: When the interval of the slope excludes that of one site: the IC50 with the
+            slope free, and two sites where it is shallow.
         ki: Ki by four routes.
         fits: Reports by name: "mass action", "one site", "four parameters", and others tried.
         points: All wells of the curve and the controls.
@@ -135,6 +138,7 @@ class CompoundResult:
     ic50_lower_molar: float | None = None
     ic50_upper_molar: float | None = None
     hill: Hill | None = None
+    other_slope: OtherSlope | None = None
     ki: KiEstimates | None = None
     fits: Mapping[str, FitReport] = field(default_factory=dict)
     points: tuple[FittedPoint, ...] = ()

@@ -12,6 +12,7 @@ import numpy as np
 from platectl.analysis.binding_models import saturation_naive, saturation_with_depletion
 from platectl.analysis.compare import AiccComparison, compare_aicc
 from platectl.analysis.counting import pmol_per_mg
+from platectl.analysis.counting_quality import counting_metrics
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.fit import Fit, FitOptions, fit
 from platectl.analysis.limits import QcMetric, State, judged, worst
@@ -205,6 +206,7 @@ def _result(
             *_metrics(kd, fits.molar, depleted, conditions),
             _depletion_metric(bound, limits),
             *residual_gradients(fits.wells, depleted, limits),
+            *counting_metrics(fits.wells, conditions),
         ),
         limits,
     )

@@ -14,7 +14,14 @@ from platectl.app.evaluation.plate import EvaluatedPlate
 from platectl.app.evaluation.terms import BUNDLED_TERMS
 from platectl.app.exported import traces_of
 from platectl.app.imports import FileChoice, Imported, Readings, read_counts
-from platectl.app.plausible import above_added, aliquots, caution, wells_of
+from platectl.app.plausible import (
+    above_added,
+    aliquots,
+    caution,
+    day_of_counting,
+    idle,
+    wells_of,
+)
 from platectl.app.prepare import own_samples
 from platectl.app.review.provenance import digest_of
 from platectl.app.review.settings import settings_of
@@ -159,9 +166,11 @@ def _counted(options: AnalyseOptions, protocol: AssayProtocol, layout: Layout) -
     )
     plate, findings = _plate(options, protocol, layout)
     findings += [*counts.cautions, *standards.cautions]
+    given = {"--plate": options.plate, "--rate": options.rate, "--added-at": options.added_s}
+    findings += idle(options.counts, given, {f"--{name}" for name in counts.used | standards.used})
     findings += wells_of(options.counts, plate, counts.readings)
-    counted_on, assumed = _day(options, counts.stated_day)
-    findings += assumed
+    counted_on, doubts = _day(options, protocol, counts.stated_day)
+    findings += doubts
     findings += above_added(options.counts, protocol, plate, counts.readings, counted_on)
     if options.standards:
         findings += aliquots(options.standards, protocol, plate, standards.readings, counted_on)
@@ -171,12 +180,18 @@ def _counted(options: AnalyseOptions, protocol: AssayProtocol, layout: Layout) -
     )
 
 
-def _day(options: AnalyseOptions, stated: date | None) -> tuple[date, list[Finding]]:
+def _day(
+    options: AnalyseOptions, protocol: AssayProtocol, stated: date | None
+) -> tuple[date, list[Finding]]:
     """The day of counting: tritium loses 0.5 % a month."""
+    today = date.today()  # noqa: DTZ011  # the operator's day
     known = options.counted_on or stated
     if known is not None:
-        return known, []
-    today = date.today()  # noqa: DTZ011  # the operator's day
+        reference = date.fromisoformat(protocol.of_binding.specific_activity_date)
+        by_hand = options.counted_on is not None
+        return known, day_of_counting(
+            options.counts, known, reference=reference, today=today, by_hand=by_hand
+        )
     message = f"does not say when it was counted; {today} is taken for the decay"
     return today, [caution(Code.DAY_ASSUMED, message, options.counts, "", "give --counted-on")]
 
@@ -208,6 +223,7 @@ def _calcium(
     traces = traces_of(options.counts, options.plate, options.vendor)
     late = traces_of(options.standards, options.plate, options.vendor) if options.standards else ()
     plate, findings = _plate(options, protocol, layout)
+    findings += idle(options.counts, {"--rate": options.rate, "--age": options.age_min}, ())
     findings += wells_of(options.counts, plate, {trace.well: {} for trace in traces})
     if absent := missing_channels(protocol, traces):
         message = f"has no fluorescence at {' and '.join(f'{nm:g}' for nm in absent)} nm excitation"

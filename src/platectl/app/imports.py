@@ -52,6 +52,8 @@ class Imported:
 
     readings: Readings
     cautions: tuple[Finding, ...] = ()
+    used: frozenset[str] = frozenset()
+    """Which of the choices `plate` and `rate` this kind of file asks for."""
 
     @property
     def stated_day(self) -> date | None:
@@ -82,7 +84,7 @@ def read_counts(path: Path, protocol: AssayProtocol, choice: FileChoice) -> Impo
             r.well: {"well": r.well, "cpm": r.cpm, "counts": r.counts, "live_s": r.live_s,
                      "flags": list(r.flags), "source": r.source, "ended_at": r.ended_at}
             for r in found
-        })  # fmt: skip
+        }, used=frozenset({"plate"} if choice.counter else ()))  # fmt: skip
     damage: tuple[Finding, ...] = ()
     if choice.vendor is None:
         head = data[:200].split(b"\n", 1)[0].lower()
@@ -133,7 +135,7 @@ def _of_vendor(
         r.well: {"well": r.well, "cpm": r.cpm, "counts": None, "live_s": r.live_s or _count_s(protocol),
                  "flags": [], "source": r.source, "ended_at": r.ended_at}
         for r in chosen if r.cpm is not None
-    })  # fmt: skip
+    }, used=frozenset({"plate", "rate"}))  # fmt: skip
 
 
 def _count_s(protocol: AssayProtocol) -> float:

@@ -21,6 +21,7 @@ from platectl.app.drive import PREFLIGHT
 from platectl.app.preflight import (
     Override,
     Surroundings,
+    against_stock,
     records,
     refuse_unless_held,
     surroundings_of,
@@ -137,7 +138,7 @@ def _kept(folder: Path) -> _Kept:
             RunState.of(ledger.events()),
             truth and Truth.model_validate(truth, context=FROZEN),
             ledger.has_frozen(BLINDING),
-            json.loads(ledger.frozen(PREFLIGHT)) != [],
+            against_stock(json.loads(ledger.frozen(PREFLIGHT))),
         )
 
 
@@ -210,7 +211,7 @@ def _planned(
     past = {**later.fixed, **later.running}
     addition = new.placed(found.times, found.seats, set(past))
     run = kept.run.with_plates(addition)
-    stock = load_stock(wanted.stock) if wanted.stock else None
+    stock = load_stock(wanted.stock, now=around.now) if wanted.stock else None
     checks = added_checks(
         run, [p.name for p in addition.plates], situation, kept.began, stock, around
     )  # fmt: skip
@@ -220,7 +221,7 @@ def _planned(
                                     "steps": (), "windows": (), "holds": (), "times": others})
     )  # fmt: skip
     names = tuple(plate.name for plate in addition.plates)
-    warnings = tuple(str(w) for w in new.warnings)
+    warnings = (*map(str, new.warnings), *checks.warnings)
     notes = [list(note) for note in records(checks, wanted.overrides)]
     return Joined(names, run, shown, found.method, warnings), addition, notes
 

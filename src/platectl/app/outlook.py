@@ -45,35 +45,41 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """The nights together. `end_s` are the 5th, 50th and 95th percentile of the end."""
+    """The nights together. `end_s` are the 5th, 50th and 95th percentile of the end.
+
+    Windows and the end are those of nights that began, None if none did; a night that never began
+    has brought no plate to the end.
+    """
 
     nights: int
     status: dict[str, int]
-    all_windows_kept: Chance
+    all_windows_kept: Chance | None
     all_plates_kept: Chance
-    end_s: tuple[float, float, float]
+    end_s: tuple[float, float, float] | None
     links: tuple[WeakLink, ...]
     expected: tuple[Expected, ...]
     z_prime: tuple[float, float] | None
 
 
 def outlook(found: Sequence[Rehearsed]) -> Outlook:
-    """Sum rehearsed nights up; chances are those of nights that were begun.
+    """Sum rehearsed nights up.
 
     Raises:
-        ValueError: None was.
+        ValueError: There are none.
     """
     begun = [n for n in found if n.status != NOT_BEGUN]
-    ends = [n.end_s for n in begun if n.status == "done"] or [n.end_s for n in found]
+    ends = [n.end_s for n in begun if n.status == "done"] or [n.end_s for n in begun]
     z_primes = sorted(z for n in begun for _, z in n.z_prime)
     return Outlook(
         nights=len(found),
         status=dict(Counter(n.status for n in found)),
-        all_windows_kept=chance(sum(not n.broken_windows for n in begun), len(begun)),
+        all_windows_kept=chance(sum(not n.broken_windows for n in begun), len(begun))
+        if begun
+        else None,
         all_plates_kept=chance(
-            sum(not n.dropped and n.status == "done" for n in begun), len(begun)
+            sum(not n.dropped and n.status == "done" for n in found), len(found)
         ),
-        end_s=(quantile(ends, 0.05), quantile(ends, 0.5), quantile(ends, 0.95)),
+        end_s=(quantile(ends, 0.05), quantile(ends, 0.5), quantile(ends, 0.95)) if ends else None,
         links=tuple(_links(begun)),
         expected=tuple(_expected(begun)),
         z_prime=(quantile(z_primes, 0.05), quantile(z_primes, 0.5)) if z_primes else None,

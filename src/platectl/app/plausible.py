@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import date
 from itertools import chain
 from pathlib import Path
@@ -23,6 +23,8 @@ from platectl.domain.standards import aliquots_of
 from platectl.domain.wells import expand_wells
 
 _SHOWN = 8
+_EARLY_D, _TOO_EARLY_D = 31, 366
+"""Half a percent, and 6 %, of tritium."""
 
 
 def caution(code: Code, message: str, file: Path, where: str, fix: str) -> Finding:
@@ -72,6 +74,49 @@ def above_added(
     message = f"has more counts than the radioactivity that was added to {_list(found)}"
     fix = "check the numbers, their unit (cpm) and the protocol"
     return [caution(Code.COUNT_ABOVE_ADDED, message, path, found[0], fix)]
+
+
+def day_of_counting(
+    path: Path, stated: date, *, reference: date, today: date, by_hand: bool
+) -> list[Finding]:
+    """A day that cannot be, or for which the specific activity would be reckoned far backwards.
+
+    Args:
+        path: The file of counts.
+        stated: Day of counting.
+        reference: Day for which the specific activity is stated.
+        today: Of the operator.
+        by_hand: Whether a person gave the day; what a counter's clock says is no more than warned of.
+    """
+    early = (reference - stated).days
+    fix = "correct --counted-on, or set specific_activity_date"
+    if stated > today:
+        message, refused = f"was counted on {stated}, which is in the future", by_hand
+    elif early > _EARLY_D:
+        message = f"was counted on {stated}, {early} days before the specific activity was stated ({reference})"
+        refused = by_hand and early > _TOO_EARLY_D
+    else:
+        return []
+    if refused:
+        where = "--counted-on"
+        return [Finding(message, str(path), None, where, fix, code=Code.DAY_IMPOSSIBLE)]
+    return [caution(Code.DAY_IMPOSSIBLE, message, path, "", fix)]
+
+
+def idle(path: Path, given: Mapping[str, object], used: Collection[str]) -> list[Finding]:
+    """Options that were given and do nothing for this kind of file.
+
+    Args:
+        path: The file.
+        given: Option -> its value, None if it was not given.
+        used: Those that have an effect.
+    """
+    fix = "leave it out"
+    return [
+        Finding("has no effect on a file of this kind", str(path), None, option, fix, code=Code.OPTION_IDLE)
+        for option, value in given.items()
+        if value is not None and option not in used
+    ]  # fmt: skip
 
 
 def aliquots(

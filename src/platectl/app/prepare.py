@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from platectl.app.blinding import (
     coded_files,
@@ -15,9 +16,11 @@ from platectl.app.blinding import (
     under_codes,
 )
 from platectl.app.evaluation.terms import BUNDLED_TERMS
+from platectl.app.simulation import simulated_twin
 from platectl.app.truth import load_truth, unknown_to_truth
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.blinding import Key
+from platectl.domain.codes import Code
 from platectl.domain.errors import UserInputError
 from platectl.domain.findings import Finding, InputRefusedError, refuse_if_any
 from platectl.domain.lab import Lab
@@ -48,7 +51,8 @@ class Options:
     """What the operator asked for; None means the bundled default.
 
     `protocol` is a bundled name, a protocol file, or a night file, which brings its own lab,
-    samples and layouts. `store` has the records of hardware tests.
+    samples and layouts. `store` has the records of hardware tests. With `twin` a simulated twin
+    stands for a lab that is real.
     """
 
     protocol: str
@@ -65,6 +69,7 @@ class Options:
     key: Key | None = None
     randomise: Randomise | None = None
     store: Path | None = None
+    twin: bool = False
 
 
 @dataclass(slots=True)
@@ -72,6 +77,7 @@ class Night:
     """A compiled run with what it needs to be executed.
 
     `zone` is how the lab's clocks go; `stock` is what is on hand, when the operator says so.
+    `twin` says that its lab is the simulated twin of a real one.
     """
 
     compiled: CompiledRun
@@ -84,6 +90,7 @@ class Night:
     stock: Stock | None = None
     rules: ResultRules = BUNDLED_TERMS.rules
     key: Key | None = None
+    twin: bool = False
 
 
 def prepare(
@@ -93,21 +100,26 @@ def prepare(
     """Read, compile, check and plan everything; nothing is sent to any instrument.
 
     A clock time of a night file is the first one from `due` on, which is `now` unless it was due
-    before; a night whose start is over at `now` begins then. A simulated lab has a time of its own.
+    before; a night whose start is over at `now` begins then. A simulated lab has a time of its own,
+    a simulated twin that of the real lab.
 
     Raises:
         InputRefusedError: With all findings.
     """
+    _refuse_missing(options)
+    wall = now
     if not is_night(options.protocol):
-        lab, lab_document = load_lab(options.lab)
-        return _compiled(options, [_request(options, lab, lab_document)], NightTerms(), planner)
+        lab, lab_document, real = _lab(options)
+        request = _request(options, lab, lab_document)
+        night = _compiled(options, [request], NightTerms(), planner, wall)
+        return replace(night, twin=real and lab.simulated)
     doc, document, options = _night_file(options)
-    lab, lab_document = load_lab(options.lab)
+    lab, lab_document, real = _lab(options)
     findings = _unknown_people(doc, document, lab)
-    if lab.simulated or now is None:
+    if not real or now is None:
         now = due = SIMULATED_START
     starts = doc.begins(due or now)
-    starts = starts if lab.simulated else max(starts, now)
+    starts = max(starts, now) if real else starts
     ends_s = None if doc.ends is None else doc.offset_s(doc.ends, starts)
     terms = NightTerms(
         doc.title or doc.night, starts.astimezone(UTC), doc.zone, ends_s, doc.absences(starts)
@@ -122,12 +134,22 @@ def prepare(
         except InputRefusedError as error:
             findings += [finding.within(*place) for finding in error.findings]
     refuse_if_any(findings)
-    return _compiled(options, requests, terms, planner, doc.zone)
+    night = _compiled(options, requests, terms, planner, wall, doc.zone)
+    return replace(night, twin=real and lab.simulated)
+
+
+def _lab(options: Options) -> tuple[Lab, Document, bool]:
+    """The lab or its simulated twin, its file, and whether the lab of the file is real."""
+    lab, document = load_lab(options.lab)
+    real = not lab.simulated
+    if real and options.twin:
+        lab = simulated_twin(lab, file=document.name)
+    return lab, document, real
 
 
 def _compiled(
     options: Options, requests: list[Request], terms: NightTerms, planner: Planner,
-    zone: str | None = None,
+    now: datetime | None, zone: str | None = None,
 ) -> Night:  # fmt: skip
     key, protocols = options.key, [request.protocol for request in requests]
     if key is not None:
@@ -146,7 +168,7 @@ def _compiled(
                     sheet=request.sample_file,
                 )
             )  # fmt: skip
-    stock = load_stock(options.stock) if options.stock else None
+    stock = load_stock(options.stock, now=now) if options.stock else None
     if stock is not None and key is not None:
         stock = coded_stock(key, stock)
     policy = load_policy(options.policy)
@@ -196,15 +218,27 @@ def _night_file(options: Options) -> tuple[NightDoc, Document, Options]:
                             ("set", options.overrides))
         if value
     ]  # fmt: skip
+    named: dict[str, Any] = {
+        field: beside(path, getattr(doc, field))
+        for field in ("lab", "truth", "policy", "stock")
+        if getattr(options, field) is None
+    }
+    refused += [
+        document.finding((field,), f"{file} cannot be read: no such file", "correct the name, or write the file",
+                         Code.FILE_UNREADABLE)
+        for field, file in named.items() if file is not None and not file.is_file()
+    ]  # fmt: skip
     refuse_if_any(refused)
-    options = replace(
-        options,
-        lab=options.lab or beside(path, doc.lab),
-        truth=options.truth or beside(path, doc.truth),
-        policy=options.policy or beside(path, doc.policy),
-        stock=options.stock or beside(path, doc.stock),
-    )
-    return doc, document, options
+    return doc, document, replace(options, **named)
+
+
+def _refuse_missing(options: Options) -> None:
+    """Files of the command line that are not there."""
+    refuse_if_any(
+        Finding("cannot be read: no such file", str(file), fix="correct the name, or write the file",
+                code=Code.FILE_UNREADABLE)
+        for file in (options.truth, options.stock) if file is not None and not file.is_file()
+    )  # fmt: skip
 
 
 def request_of(

@@ -94,10 +94,10 @@ def rehearse(
     """Run seeded nights, `jobs` at a time; the same seed is the same night.
 
     Raises:
-        UserInputError: The lab is not simulated.
+        UserInputError: The night was prepared for a real lab, not for its simulated twin.
     """
     if night.truth is None:
-        raise UserInputError("only a simulated lab can be rehearsed; set `simulated: true` in it")
+        raise UserInputError("a real lab is rehearsed as its simulated twin only")
     one = partial(rehearse_one, night, conditions)
     numbers = range(seed, seed + nights)
     if jobs == 1:
@@ -130,7 +130,7 @@ def play(
         LinkError: Instruments did not answer at the start; nothing was moved.
     """
     if night.truth is None:
-        raise UserInputError("only a simulated lab can be rehearsed")
+        raise UserInputError("a real lab is rehearsed as its simulated twin only")
     timing = Timing(instruments_sd=conditions.instruments_sd, people_sd=conditions.people_sd)
     truth = night.truth.model_copy(
         update={"faults": (*night.truth.faults, *struck), "timing": timing}

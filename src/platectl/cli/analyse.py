@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Literal
@@ -86,9 +87,7 @@ from platectl.files.result_rules import load_result_rules, rules_file
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder to write (default: FILE with -analysis).",
 )
-@click.option(
-    "--model", default="4PL", show_default=True, help="Curve of a Prism file: 4PL, one-site, 5PL."
-)
+@click.option("--model", help="Curve of a Prism file: 4PL (default), one-site, 5PL.")
 @click.option("--dose", help="What X of a Prism file is, like log[M] or nM (default: its title).")
 @click.option("--base", type=int, help="Version of a RUN to start from (default: the newest).")
 @click.option("--by", help="Who analyses a RUN anew (default: the user of this computer).")
@@ -100,7 +99,7 @@ def analyse(
     subject: str, protocol: str, layout: str | None, samples: Path | None, standards: Path | None,
     age_min: float | None, counted_on: datetime | None, plate: str | None, lab: Path | None, counter: str | None, vendor: str | None,
     rate: Literal["cps", "cpm"] | None, added_s: float | None,
-    overrides: tuple[str, ...], out: Path | None, model: str, dose: str | None,
+    overrides: tuple[str, ...], out: Path | None, model: str | None, dose: str | None,
     base: int | None, by: str | None, reason: str | None, rules: Path | None, store: Path, as_json: bool,
 ) -> int:  # fmt: skip
     """Analyse counts, fluorescence over time, or the curves of a Prism file in FILE, or a RUN anew.
@@ -116,8 +115,12 @@ def analyse(
     if not counts.is_file() and (reason is not None or not counts.suffix):
         return _anew(subject, store, overrides, rules, base, by, reason, as_json=as_json)
     if counts.suffix.lower() == ".pzfx":
+        _no_effect(counts, {"--plate": plate, "--rate": rate, "--vendor": vendor})
         in_force = load_result_rules(rules_file(rules, store)).qualifiers
-        return _prism(counts, out, model, dose, in_force, as_json=as_json)
+        return _prism(counts, out, model or "4PL", dose, in_force, as_json=as_json)
+    _no_effect(
+        counts, {"--model": model, "--dose": dose, "--base": base, "--by": by, "--reason": reason}
+    )
     from platectl.app.analyse import AnalyseOptions, analyse_file  # heavy
     from platectl.app.run_report import write_results  # heavy
 
@@ -148,6 +151,18 @@ def analyse(
             say(f"warning: {text}")
         say(f"report: {folder / 'report.html'}")
     return 4 if any(row["status"] == "fail" for row in rows) else 0
+
+
+def _no_effect(path: Path, given: Mapping[str, object]) -> None:
+    """Refuse options that do nothing for the subject.
+
+    Raises:
+        click.UsageError: One was given; the sentence names it.
+    """
+    for option, value in given.items():
+        if value is not None:
+            message = f"{option} has no effect on a file like {path.name}; leave it out"
+            raise click.UsageError(message)
 
 
 def _prism(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from platectl.cli.options import FILE, emit_json, json_option, store_option
+from platectl.cli.options import FILE, NEW_FILE, emit_json, json_option, store_option
 from platectl.cli.render import print_table, say
 from platectl.domain.units import format_molar
 
@@ -20,7 +20,7 @@ from platectl.domain.units import format_molar
 @click.option("--lab", help="Name of the lab, when the store has several.")
 @click.option("--radioligand", help="Radioligand, when the store has several.")
 @click.option("--rules", type=FILE, help="Rules (default: the bundled control-rules.yaml).")
-@click.option("--out", type=FILE, help="Page to write (default: in the store).")
+@click.option("--out", type=NEW_FILE, help="Page to write (default: in the store).")
 @json_option
 def chart(
     store: Path, compound: str, quantity: str, site: str | None, lab: str | None,

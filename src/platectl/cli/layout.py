@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 import yaml
 
-from platectl.cli.options import FILE, emit_json, json_option, parse_randomise, randomise_option
+from platectl.cli.options import NEW_FILE, emit_json, json_option, parse_randomise, randomise_option
 from platectl.cli.render import print_table, say
 from platectl.domain.findings import Finding, InputRefusedError
 from platectl.domain.layout import PLATE, Layout, number_along
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--layout", "named", help="Layout of the protocol, or a plate map, to draw from.")
 @click.option("--plate", default="P1", show_default=True, help="Plate of a run; each has its own.")
 @randomise_option
-@click.option("--out", type=FILE, help="Write it as a plate map (.yaml) for --layout.")
+@click.option("--out", type=NEW_FILE, help="Write it as a plate map (.yaml) for --layout.")
 @json_option
 def layout(
     protocol: str, named: str | None, plate: str, randomise: tuple[str, ...], out: Path | None,

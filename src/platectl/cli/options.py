@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,11 +11,34 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from platectl.domain.errors import UserInputError
+
 if TYPE_CHECKING:
     from platectl.domain.layout import Randomise
 
 F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+class _NewFile(click.Path):
+    """A file to be written; where that cannot be is said before the work is done."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = Path(str(super().convert(value, param, ctx)))
+        folder = path.absolute().parent
+        what = param.opts[0] if param else "the file"
+        if not folder.is_dir():
+            raise UserInputError(
+                f"{what} {path}: there is no folder {folder}; make it, or name another"
+            )
+        if not os.access(folder, os.W_OK):
+            raise UserInputError(
+                f"{what} {path}: nothing may be written into {folder}; name another folder"
+            )
+        return path
+
+
+NEW_FILE = _NewFile(path_type=Path, dir_okay=False, writable=True)
 PRIORITY = click.IntRange(-1000, 1000)
 
 json_option = click.option(

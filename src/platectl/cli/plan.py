@@ -9,7 +9,7 @@ from rich.text import Text
 
 from platectl.app.prepare import Night, Options, prepare
 from platectl.cli.options import (
-    FILE,
+    NEW_FILE,
     emit_json,
     file_options,
     json_option,
@@ -31,7 +31,7 @@ WINDOWS_SHOWN = 8
 @click.argument("night")
 @file_options
 @store_option
-@click.option("--html", type=FILE, help="Write the plan as a page that opens offline.")
+@click.option("--html", type=NEW_FILE, help="Write the plan as a page that opens offline.")
 @json_option
 def plan(
     night: str, lab: Path | None, samples: Path | None, truth: Path | None, layout: str | None,

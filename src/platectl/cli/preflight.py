@@ -78,7 +78,7 @@ def preflight(
     if as_json:
         emit_json(preflight_json(found))
     else:
-        for warning in prepared.warnings:
+        for warning in (*prepared.warnings, *found.warnings):
             say(f"warning: {warning}")
         _show(found)
     return SHORT if found.missing else 0

@@ -11,7 +11,7 @@ import structlog
 from rich.progress import track
 
 from platectl.app.outlook import Chance, Outlook, outlook
-from platectl.app.prepare import Options, prepare
+from platectl.app.prepare import Night, Options, prepare
 from platectl.app.rehearse import NOT_BEGUN, Conditions, Rehearsed
 from platectl.app.rehearse import rehearse as nights_of
 from platectl.cli.options import (
@@ -22,7 +22,9 @@ from platectl.cli.options import (
     policy_option,
 )
 from platectl.cli.render import console, print_table, say
+from platectl.domain.local_time import later
 from platectl.domain.units import format_duration, format_molar
+from platectl.planning.overview import begins_at, clock_of
 from platectl.transport.wall_clock import WallClock
 
 #: more nights than this are summed up, not listed
@@ -56,6 +58,7 @@ def rehearse(
 ) -> int:  # fmt: skip
     """Rehearse NIGHT, a night file or a protocol: the real engine and drivers, in virtual time.
 
+    Of a real lab a simulated twin is rehearsed; nothing is sent to any port.
     Durations vary; with --faults the lines fail too: bytes are dropped, delayed, doubled, garbled,
     cut off, answers are late or lost, cables are pulled. Says how likely all windows are kept, when
     the night ends, what is tightest, and how good the answer will be. Exit code 3 if a night neither
@@ -63,25 +66,39 @@ def rehearse(
     """
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     options = Options(
-        night, lab, samples, truth, layout, parse_overrides(overrides), seed, policy=policy
-    )
+        night, lab, samples, truth, layout, parse_overrides(overrides), seed, policy=policy,
+        twin=True,
+    )  # fmt: skip
     conditions = Conditions(faults, jitter / 100, people_jitter / 100)
-    work = nights_of(
-        prepare(options, now=WallClock().now()),
-        nights=nights,
-        conditions=conditions,
-        seed=seed,
-        jobs=jobs,
-    )
+    prepared = prepare(options, now=WallClock().now())
+    work = nights_of(prepared, nights=nights, conditions=conditions, seed=seed, jobs=jobs)
     out = console(quiet=as_json)
     found = list(track(work, "rehearsing", nights, console=out, disable=as_json))
     summary = outlook(found)
     if as_json:
-        emit_json({"outlook": asdict(summary), "nights": [_brief(n) for n in found]})
+        emit_json(
+            {
+                "simulated_twin": prepared.twin,
+                "outlook": asdict(summary),
+                "ends_at": _ends_at(summary, prepared),
+                "nights": [_brief(n) for n in found],
+            }
+        )
     else:
         _list(found)
-        _show(summary)
+        _show(summary, prepared)
+        if prepared.twin:
+            say(
+                f"rehearsed on a simulated twin of {prepared.compiled.lab.name}: same instruments, settings, "
+                "layout and people, simulators at their addresses, and the bundled or the given truth"
+            )
     return 3 if any(n.unsound or n.status not in SOUND for n in found) else 0
+
+
+def _ends_at(summary: Outlook, night: Night) -> list[str]:
+    """The percentiles of the end as moments; none for a night without a start."""
+    begins = begins_at(night.compiled, zone=night.zone)
+    return [] if begins is None else [later(begins, s).isoformat() for s in summary.end_s or ()]
 
 
 def _brief(night: Rehearsed) -> dict[str, object]:
@@ -110,7 +127,7 @@ def _list(found: list[Rehearsed]) -> None:
             say(f"night {night.seed}: {text}")
 
 
-def _show(summary: Outlook) -> None:
+def _show(summary: Outlook, night: Night) -> None:
     print_table(
         ("window", "broken", "least left", "median left"),
         [
@@ -130,11 +147,19 @@ def _show(summary: Outlook) -> None:
         ],
         title="What to expect of the answer",
     )  # fmt: skip
-    early, middle, late = map(format_duration, summary.end_s)
     say(f"{summary.nights} nights: {', '.join(f'{n} {s}' for s, n in summary.status.items())}")
-    say(f"all hard windows kept: {_chance(summary.all_windows_kept)}")
-    say(f"all plates to the end: {_chance(summary.all_plates_kept)}")
-    say(f"ends after {middle} (90 % between {early} and {late})")
+    never = summary.status.get(NOT_BEGUN, 0)
+    of = f", of the {summary.nights - never} that began" if never else ""
+    if summary.all_windows_kept is not None:
+        say(f"all hard windows kept: {_chance(summary.all_windows_kept)}{of}")
+    lost = f"; plates of the {never} that never began count as lost" if never else ""
+    say(f"all plates to the end: {_chance(summary.all_plates_kept)}{lost}")
+    if summary.end_s is not None:
+        early, middle, late = map(format_duration, summary.end_s)
+        say(f"ends after {middle} (90 % between {early} and {late})")
+        if night.compiled.starts is not None:
+            early, middle, late = map(clock_of(night.compiled, zone=night.zone), summary.end_s)
+            say(f"that is {middle} (between {early} and {late}, {night.zone or 'UTC'})")
     if summary.z_prime is not None:
         low, typical = summary.z_prime
         say(f"Z' {typical:.2f}, one plate in twenty below {low:.2f}")

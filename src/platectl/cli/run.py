@@ -14,6 +14,7 @@ from typing import Any, TextIO
 import click
 import structlog
 from rich.console import Console
+from rich.markup import escape
 
 from platectl.app.blinding import refuse_opened
 from platectl.app.drive import Finished
@@ -45,13 +46,17 @@ from platectl.cli.options import (
 )
 from platectl.cli.render import LiveView, console, results_tables
 from platectl.cli.zones import moment
-from platectl.domain.errors import UserInputError
 from platectl.domain.events import EventKind
 from platectl.domain.findings import InputRefusedError
 from platectl.domain.run import CompiledRun
 from platectl.files.result_rules import rules_file
 from platectl.store.keys import read_key
 from platectl.transport.wall_clock import WallClock
+
+NO_STOCK = (
+    "reagents, labware, activity and waste were not checked, because there is no stock file; "
+    "give one with --stock FILE, or as `stock: FILE` in the night file"
+)
 
 
 @click.command()
@@ -98,8 +103,8 @@ def run(
 ) -> int:  # fmt: skip
     """Run one or more PROTOCOLS (bundled names, .yaml files, or night files), one after another.
 
-    Everything is checked first; findings stop the run before anything is sent. With a stock file
-    nothing starts until all of the preflight holds or is overridden. Ctrl-C stops safely:
+    Everything is checked first; findings stop the run before anything is sent. Nothing starts
+    until all of the preflight holds or is overridden; supplies are checked with a stock file only. Ctrl-C stops safely:
     instruments are halted, the ledger says what was under way.
     """
     if len(protocols) > 1 and (name or needs):
@@ -149,13 +154,15 @@ def _one(
 ) -> dict[str, Any]:
     began = time.perf_counter()
     night = prepare(options, now=WallClock().now(), due=due)
-    flown = _preflight(night, store, waived)
+    flown = _preflight(night, store, waived, quiet=quiet)
     folder = store / options.run
     folder.mkdir(parents=True, exist_ok=True)
     announce(store, options.run, night.compiled, WallClock().now().isoformat(timespec="seconds"))
     out = console(quiet=quiet)
     for warning in night.warnings:
         out.print(f"[yellow]warning:[/] {warning}")
+    if night.stock is None:
+        out.print(NO_STOCK, soft_wrap=True)
     if night.zone is not None:
         _show_plan(night, folder / "plan.html", out)
     with (folder / "log.jsonl").open("w", encoding="utf-8") as log:
@@ -175,14 +182,12 @@ def _show_plan(night: Night, page: Path, out: Console) -> None:
 
 
 def _preflight(
-    night: Night, store: Path, waived: Sequence[Override]
+    night: Night, store: Path, waived: Sequence[Override], *, quiet: bool
 ) -> list[tuple[EventKind, dict[str, Any]]]:
-    """Check a night that has a stock file; returns what the ledger keeps of it."""
-    if night.stock is None:
-        if waived:
-            raise UserInputError("--override needs a stock file; nothing is checked without one")
-        return []
+    """Check a night, its supplies only if it has a stock file; returns what the ledger keeps of it."""
     found = perform(night, surroundings_of(store), instruments=True)
+    for warning in found.warnings:
+        console(quiet=quiet).print(f"[yellow]warning:[/] {escape(warning)}", soft_wrap=True)
     refuse_unless_held(found, waived)
     return records(found, waived)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from platectl.cli.options import FILE, emit_json, json_option, rules_option, store_option
+from platectl.cli.options import NEW_FILE, emit_json, json_option, rules_option, store_option
 from platectl.cli.render import print_table, say
 from platectl.files.result_rules import load_result_rules, rules_file
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from platectl.analysis.limits import QcMetric
     from platectl.app.study import Readout
 
-out_option = click.option("--out", type=FILE, help="Page to write (default: in the store).")
+out_option = click.option("--out", type=NEW_FILE, help="Page to write (default: in the store).")
 
 
 @click.group()

@@ -106,5 +106,7 @@ class Code(StrEnum):
     ALIQUOTS_FEW = "aliquots-few", "Aliquots of the radioligand that cannot tell its concentration.", "Count three or more of each level and the blanks, or leave --standards out."
     CHANNEL_MISSING = "channel-missing", "An export without one of the wavelengths of the dye.", "Export all wavelengths of the read."
     ADDITION_ASSUMED = "addition-assumed", "The file does not say when the compound was added; the end of the protocol's baseline was taken.", "Give --added-at."
+    DAY_IMPOSSIBLE = "day-impossible", "A day of counting in the future, or long before the day for which the specific activity is stated.", "Correct --counted-on, or set specific_activity_date."
+    OPTION_IDLE = "option-idle", "An option that does nothing for a file of this kind.", "Leave it out."
     DAY_ASSUMED = "day-assumed", "The file does not say when it was counted; today was taken for the decay.", "Give --counted-on."
     # fmt: on

@@ -20,6 +20,7 @@ BindingMetric = Literal[
     "added_radioligand", "age_spread", "background_level_wells", "excluded_wells", "reference_ki",
     "reference_hill", "top_vs_control", "bottom_vs_control", "rise_at_top", "equilibrium",
     "range_over_kd", "lowest_over_kd", "kd_interval", "kd_kinetic_over_saturation", "incubation", "fit",
+    "net_total", "net_nonspecific", "scatter_of_counting",
 ]  # fmt: skip
 CalciumMetric = Literal[
     "z_prime", "ssmd", "vehicle_response", "positive_cv", "loading", "loading_cv", "leak", "bleaching",

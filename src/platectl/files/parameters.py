@@ -55,9 +55,34 @@ def check_parameters(document: Document) -> list[Finding]:
     for name, parameter in parameters.items() if isinstance(parameters, Mapping) else ():
         if isinstance(parameter, Mapping) and "value" in parameter and "unit" in parameter:
             problem = _problem(parameter)
+            problem = problem or _no_name(parameters, name)
             if problem:
                 findings.append(document.finding(("parameters", name, "value"), *problem))
     return findings
+
+
+def _no_name(parameters: Mapping[str, Any], name: str) -> tuple[str, str, Code] | None:
+    """A quantity where the protocol wants a name; the parameter that takes it is likely beside."""
+    value = parameters[name]["value"]
+    if parameters[name]["unit"] != "text" or not isinstance(value, str):
+        return None
+    kinds = [kind for kind in DIMENSIONS if _is_quantity(value, kind)]
+    if not kinds:
+        return None
+    meant = [
+        other for other, p in parameters.items()
+        if other.startswith(f"{name}_") and isinstance(p, Mapping) and p.get("unit") in kinds
+    ]  # fmt: skip
+    fix = f"write a name; for the quantity use {', '.join(meant)}" if meant else "write a name"
+    return f"{value!r} is a quantity and no name", fix, Code.VALUE_OUT_OF_RANGE
+
+
+def _is_quantity(value: str, kind: str) -> bool:
+    try:
+        parse_quantity(value, kind)
+    except UserInputError:
+        return False
+    return True
 
 
 def _problem(parameter: Mapping[str, Any]) -> tuple[str, str, Code | None] | None:  # noqa: PLR0911  # one exit a rule

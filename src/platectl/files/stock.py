@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -10,9 +11,16 @@ from platectl.domain.findings import Finding, InputRefusedError
 from platectl.domain.stock import Stock
 from platectl.files.yaml_lines import Document, findings_of, read_yaml, refuse_other
 
+#: it is a new day somewhere so long before it is in UTC
+FIRST_ZONE = timedelta(hours=14)
 
-def load_stock(path: Path) -> Stock:
+
+def load_stock(path: Path, *, now: datetime | None = None) -> Stock:
     """Read a stock file.
+
+    Args:
+        path: The file.
+        now: An aware moment after which nothing can have been counted or certified; None takes any.
 
     Raises:
         InputRefusedError: With all findings, each with file, line and field.
@@ -23,9 +31,27 @@ def load_stock(path: Path) -> Stock:
         stock = Stock.model_validate(document.data)
     except ValidationError as error:
         raise InputRefusedError(findings_of(error, document)) from error
-    if found := _overfull(stock, document):
+    if found := [*_overfull(stock, document), *_ahead(stock, document, now)]:
         raise InputRefusedError(found)
     return stock
+
+
+def _ahead(stock: Stock, document: Document, now: datetime | None) -> list[Finding]:
+    """Counts and certificates of the future, back from which activities would grow."""
+    if now is None:
+        return []
+    findings = []
+    if stock.counted is not None and stock.counted > now:
+        fix = "give the moment of the count, with its time zone"
+        findings.append(document.finding(("counted",), f"{stock.counted} is in the future", fix))
+    today = (now.astimezone(UTC) + FIRST_ZONE).date()
+    return findings + [
+        document.finding(
+            ("radioactive", name, "date"), f"{vial.date} is in the future",
+            "give the day on which the certificate states the activity",
+        )
+        for name, vial in stock.radioactive.items() if vial.date > today
+    ]  # fmt: skip
 
 
 def _overfull(stock: Stock, document: Document) -> list[Finding]:

@@ -17,7 +17,7 @@ from platectl.report.views import view_of
 
 COUNT_COLUMNS = (
     "plate", "barcode", "well", "role", "compound", "concentration_molar", "series", "cpm",
-    "counts", "live_s", "age_min", "flags", "source",
+    "counts", "live_s", "age_min", "preincubation_min", "flags", "source",
 )  # fmt: skip
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -134,6 +134,7 @@ def _counts(plate: PlateReport) -> Iterator[Row]:
             "counts": reading.get("counts"),
             "live_s": reading.get("live_s"),
             "age_min": ages.get(well),
+            "preincubation_min": reading.get("preincubation_min"),
             "flags": list(reading.get("flags", ())),
             "source": reading.get("source", ""),
         }

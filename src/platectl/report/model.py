@@ -88,7 +88,8 @@ class PlateReport:
         name: Name within the run.
         barcode: Of the plate.
         wells: What every well is.
-        counts: Well -> reading with `cpm`, `counts`, `live_s`, `source`, `flags`.
+        counts: Well -> reading with `cpm`, `counts`, `live_s`, `source`, `flags`; of cells
+            `age_min` and `preincubation_min` too.
         result: Its analysis; None when the plate could not be analysed.
         problem: Why there is no result, one sentence.
         broken_windows: Windows that were not kept, `name: how`.

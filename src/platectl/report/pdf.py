@@ -73,7 +73,8 @@ def _plate(pages: Pages, plate: PlateReport) -> None:
         for text in view.warnings:
             pages.paragraph(text, warn=True)
         for section in view.sections():
-            _section(pages, section)
+            if not section.folded:
+                _section(pages, section)
     _pictures(pages, "Plate", heat_map(plate))
     if view is not None:
         pages.heading("Quality", level=3)

@@ -1,14 +1,21 @@
-"""How old each well was when it was filtered, from the times in the ledger."""
+"""How old each well was when it was filtered or read, from the times in the ledger."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from platectl.domain.assay import AssayProtocol
 from platectl.domain.events import Event
 from platectl.domain.layout import PLATE
 from platectl.domain.run import CompiledRun, PlatePlan
-from platectl.domain.step_docs import DispenseDoc, HarvestDoc, StaggerDoc
+from platectl.domain.step_docs import (
+    DispenseDoc,
+    FillDoc,
+    HarvestDoc,
+    ReadDoc,
+    StaggerDoc,
+    StampDoc,
+)
 from platectl.domain.steps import Step
 from platectl.domain.wells import parse_well
 from platectl.steps import kind_of
@@ -26,12 +33,88 @@ def well_ages_min(run: CompiledRun, plate: PlatePlan, events: Sequence[Event]) -
     end = next((e for e in ends if e is not None), None)
     if end is None:
         return {}
-    starts: dict[str, float] = {}
-    for doc in _membrane_docs(run.protocol):
-        for name, step in steps.items():
-            if _doc(name) == doc:
-                starts |= _starts(step, [e for e in events if e.step == name])
+    starts = _arrivals(steps, _membrane_docs(run.protocol), events)
     return {well: (end - start) / 60.0 for well, start in starts.items()}
+
+
+def exposures_min(
+    run: CompiledRun, plate: PlatePlan, events: Sequence[Event], until_s: Mapping[str, float]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """How long each well of cells had its dye, and its compound, when the read came to it, min.
+
+    Args:
+        run: The run.
+        plate: A plate of cells.
+        events: Of the ledger.
+        until_s: On the ledger's clock, when the addition reached a well, or its first reading was taken.
+
+    Returns:
+        Age of the dye, since it came onto the cells, and the time that a compound was there before
+        the addition. Wells that got none, or without both moments in the ledger, are missing.
+    """
+    steps = {s.id: s for s in run.steps if s.plate == plate.name}
+    dyes, compounds = (
+        _arrivals(steps, docs, events)
+        for docs in (_dye_docs(run.protocol), _compound_docs(run.protocol))
+    )
+    dye, compound = (
+        {
+            well: (until_s[well] - at) / 60.0
+            for well, at in starts.items()
+            if until_s.get(well, at) > at
+        }
+        for starts in (dyes, compounds)
+    )
+    return dye, compound
+
+
+def _arrivals(
+    steps: Mapping[str, Step], docs: Collection[str], events: Sequence[Event]
+) -> dict[str, float]:
+    """When what some steps of the protocol add reached each well."""
+    starts: dict[str, float] = {}
+    for name, step in steps.items():
+        if _doc(name) in docs:
+            starts |= _starts(step, [e for e in events if e.step == name])
+    return starts
+
+
+def _cells(protocol: AssayProtocol) -> set[str]:
+    """Labware that is read."""
+    return {doc.labware for doc in protocol.steps.values() if isinstance(doc, ReadDoc)}
+
+
+def _dye_docs(protocol: AssayProtocol) -> list[str]:
+    """Steps that put the dye onto the cells."""
+    dye = _letters(protocol.of_calcium.dye)
+    dyed = {
+        name for name, liquid in protocol.liquids.items()
+        if any(_letters(component).startswith(dye) for component in liquid.contents)
+    }  # fmt: skip
+    found = []
+    for name, doc in protocol.steps.items():
+        if isinstance(doc, DispenseDoc):
+            liquid: str | None = doc.liquid
+        elif isinstance(doc, (FillDoc, StampDoc)):
+            liquid = protocol.labware[doc.source].liquid
+        else:
+            continue
+        if liquid in dyed and doc.into in _cells(protocol):
+            found.append(name)
+    return found
+
+
+def _compound_docs(protocol: AssayProtocol) -> list[str]:
+    """Steps that put compounds onto the cells before the read."""
+    return [
+        name for name, doc in protocol.steps.items()
+        if isinstance(doc, StampDoc) and doc.into in _cells(protocol) and name not in _dye_docs(protocol)
+    ]  # fmt: skip
+
+
+def _letters(name: str) -> str:
+    """A name of a dye without what is written one way or another: `Fura-2`, `fura2_am`."""
+    return "".join(c for c in name.lower() if c.isalnum())
 
 
 def _doc(step: str) -> str:

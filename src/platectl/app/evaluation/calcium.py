@@ -18,6 +18,7 @@ from platectl.analysis.calcium import (
     analyse_calcium_plate,
 )
 from platectl.analysis.errors import AnalysisError
+from platectl.app.evaluation.ages import exposures_min
 from platectl.app.evaluation.plate import EvaluatedPlate, broken_windows, left_out
 from platectl.app.evaluation.terms import Terms
 from platectl.domain.assay import AssayProtocol
@@ -60,6 +61,12 @@ def evaluate_calcium(
         return EvaluatedPlate(plate, {}, None, "the plate was not read", broken)
     later = _collect(plate, events, late) if late else {}
     added = additions_s(run, plate, events)
+    until = {
+        well: at - _clock_offset_s(events) for well, at in (_first_s(readings) | added).items()
+    }
+    ages, exposed = exposures_min(run, plate, events, until)
+    for well, reading in shown.items():
+        reading |= {"age_min": ages.get(well), "preincubation_min": exposed.get(well)}
     out = left_out(plate, events, terms)
     wells = [
         _trace(plan, readings, later, added, out.get(plan.well))
@@ -203,6 +210,12 @@ def _rest(readings: Mapping[str, _Readings]) -> dict[str, dict[str, Any]]:
         shown[well] = {"well": well, "cpm": level, "counts": None, "live_s": None,
                        "flags": sorted(reading.flags), "source": ""}  # fmt: skip
     return shown
+
+
+def _first_s(readings: Mapping[str, _Readings]) -> dict[str, float]:
+    """When each well was read first."""
+    firsts = {w: [min(at) for at in r.at_s.values() if at] for w, r in readings.items()}
+    return {well: min(at) for well, at in firsts.items() if at}
 
 
 def additions_s(run: CompiledRun, plate: PlatePlan, events: Sequence[Event]) -> dict[str, float]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from platectl.app.preflight.model import Check, Preflight
-from platectl.app.preflight.supplies import slot_checks, supply_checks
+from platectl.app.preflight.model import NO_STOCK, Check, Preflight
+from platectl.app.preflight.supplies import misnamed, slot_checks, supply_checks
 from platectl.app.preflight.surroundings import Surroundings, surrounding_checks
 from platectl.app.preflight.used import left_of, used_since
 from platectl.domain.run import CompiledRun
@@ -43,9 +43,7 @@ def added_checks(
     needed = demand(part_of(run, left | set(new)), began, kinds)
     checks: list[Check] = []
     if stock is None:
-        checks.append(
-            Check("stock", "a stock file", "none given", "unknown", "give one with --stock")
-        )
+        checks.append(NO_STOCK)
     else:
         if stock.counted is not None:
             stock = left_of(stock, used_since(around.runs, stock.counted, run, kinds))
@@ -55,7 +53,8 @@ def added_checks(
     checks += surrounding_checks(
         mine, around, disk_bytes=disk, zone=run.bounds.zone if run.bounds else None
     )
-    return Preflight(tuple(checks), needed)
+    odd = misnamed(needed, stock) if stock else ()
+    return Preflight(tuple(checks), needed, tuple(odd))
 
 
 def part_of(run: CompiledRun, plates: set[str]) -> CompiledRun:

@@ -42,6 +42,7 @@ def preflight_json(found: Preflight) -> dict[str, Any]:
     return {
         "ok": not found.missing,
         "at": demand.at.isoformat(),
+        "warnings": list(found.warnings),
         "checks": [asdict(check) for check in found.checks],
         "prepare": [_liquid_json(liquid) for liquid in demand.liquids],
         "consumables": dict(demand.consumables),

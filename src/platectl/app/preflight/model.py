@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -32,6 +32,9 @@ class Check:
         return f"{self.name}: {self.needed} needed, {self.there} there"
 
 
+NO_STOCK = Check("stock", "a stock file", "none given", "unknown", "give one with --stock")
+
+
 @dataclass(frozen=True, slots=True)
 class Override:
     """A person's word that a check, or `all`, does not matter this time."""
@@ -58,10 +61,11 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """All checks of a night, and what it needs."""
+    """All checks of a night, what it needs, and what is odd about the stock file."""
 
     checks: tuple[Check, ...]
     demand: Demand
+    warnings: tuple[str, ...] = ()
 
     @property
     def missing(self) -> tuple[Check, ...]:
@@ -100,6 +104,14 @@ def records(
             data = {"check": asdict(check), "by": word.by, "reason": word.reason}
             kept.append(("preflight.overridden", data))
     return kept
+
+
+def against_stock(kept: Iterable[tuple[EventKind, Mapping[str, Any]]]) -> bool:
+    """Whether what `records` kept of a preflight was checked against a stock file."""
+    return any(
+        kind == "preflight.held" and NO_STOCK.name not in {c["name"] for c in data["checks"]}
+        for kind, data in kept
+    )
 
 
 def _override_of(check: Check, overrides: Sequence[Override]) -> Override | None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
 from platectl.app.preflight.instruments import instrument_checks
-from platectl.app.preflight.model import Check, Preflight
-from platectl.app.preflight.supplies import slot_checks, supply_checks
+from platectl.app.preflight.model import NO_STOCK, Check, Preflight
+from platectl.app.preflight.supplies import misnamed, slot_checks, supply_checks
 from platectl.app.preflight.surroundings import Surroundings, surrounding_checks
 from platectl.app.preflight.used import left_of, used_since
 from platectl.app.prepare import Night
@@ -29,8 +29,7 @@ def perform(night: Night, around: Surroundings, *, instruments: bool) -> Preflig
     kinds = load_catalogue(run.lab)
     found = demand(run, at, kinds)
     if night.stock is None:
-        nothing = Check("stock", "a stock file", "none given", "unknown", "give one with --stock")
-        checks = [nothing]
+        checks = [NO_STOCK]
     else:
         stock, taken = _on_hand(night.stock, night, around, kinds)
         checks = [*taken, *supply_checks(run, found, stock)]
@@ -38,7 +37,8 @@ def perform(night: Night, around: Surroundings, *, instruments: bool) -> Preflig
     checks += surrounding_checks(run, around, disk_bytes=found.disk_bytes, zone=night.zone)
     if instruments:
         checks += instrument_checks(night)
-    return Preflight(tuple(checks), found)
+    odd = misnamed(found, night.stock) if night.stock else ()
+    return Preflight(tuple(checks), found, tuple(odd))
 
 
 def _on_hand(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 
 from platectl.app.preflight.model import Check
 from platectl.domain.lab import Lab
@@ -53,6 +54,28 @@ def matching(liquid: LiquidDemand, stock: Stock) -> dict[str, Reagent]:
         if liquid.beside or same or (certain and not entry.holds):
             found[name] = entry
     return found
+
+
+def misnamed(found: Demand, stock: Stock) -> Iterator[str]:
+    """Entries that nothing needs, while something of nearly their name is lacking.
+
+    Entries of other nights are none of these.
+    """
+    known = [(liquid, matching(liquid, stock)) for liquid in found.liquids if not liquid.made]
+    used = {name for _, entries in known for name in entries}
+    lacking = {
+        name.lower(): name
+        for liquid, entries in known if not entries
+        for name in (liquid.name, liquid.liquid)
+    }  # fmt: skip
+    for name, entry in stock.reagents.items():
+        called = entry.liquid or name
+        near = get_close_matches(called.lower(), lacking, n=1)
+        if name not in used and near and lacking[near[0]] != called:
+            yield (
+                f"reagents.{name} of the stock file: {called!r} is nothing that is needed and counts "
+                f"for nothing; the nearest name that is lacking is {lacking[near[0]]!r}"
+            )
 
 
 def _reagents(found: Demand, stock: Stock) -> Iterator[Check]:

@@ -65,7 +65,10 @@ _MEANINGS: dict[str, str] = {
     "dpm": "Disintegrations per minute as the counter states them.",
     "tdcr": "Triple-to-double coincidence ratio.",
     "ended_at": "When the counting of the well ended, as the counter states it (ISO 8601).",
-    "age_min": "Time from the last addition to the filtration of the well.",
+    "age_min": "Time from the last addition to the filtration of the well; of calcium plates, from the dye's arrival on "
+    "the cells to the addition of the read, or to the first reading where nothing is added.",
+    "preincubation_min": "Time from the compound's arrival on the cells to the addition of the agonist; empty where the "
+    "compound itself is what is added.",
     "source": "File and line, or exchange, from which the reading came.",
     "elapsed_s": "Time that passed; empty when one of its two moments never came.",
     "verdict": "How the window was broken; empty when it was kept, or, without elapsed_s, not reached.",

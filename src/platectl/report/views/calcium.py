@@ -10,8 +10,10 @@ from typing import Any
 
 from platectl.analysis.calcium import CalciumPlateResult, ResponseResult
 from platectl.analysis.limits import QcMetric, State
+from platectl.analysis.report import FitReport
 from platectl.report.model import PlateReport
 from platectl.report.values import MOLAR, Row, constant, finite, plate_remarks, positive
+from platectl.report.views.diagnostics import diagnostics
 from platectl.report.views.view import Section, named
 
 METHODS = (
@@ -77,7 +79,7 @@ class CalciumView:
 
     @property
     def details(self) -> Mapping[str, Any]:
-        """Conditions, calibration, stimulus, and the features of every well."""
+        """Conditions, calibration, stimulus, the features of every well, and every fit."""
         return {
             "conditions": self.result.conditions,
             "calibration": self.result.calibration,
@@ -85,11 +87,12 @@ class CalciumView:
             "stimulus": self.result.stimulus,
             "dead_time_s": self.result.dead_time_s,
             "features": self.result.features,
+            "fits": self._fits(),
         }
 
     def ages_min(self) -> Mapping[str, float]:
-        """Not part of this result."""
-        return {}
+        """Age of the dye in each well when its addition or first reading came."""
+        return self._recorded("age_min")
 
     def left_out(self) -> Mapping[str, str]:
         """Wells that were excluded, and points that a rule took out of a fit."""
@@ -111,6 +114,8 @@ class CalciumView:
         """What each trace came to."""
         features = self.result.features
         return {
+            "dye age, min": self._recorded("age_min"),
+            "pre-incubation, min": self._recorded("preincubation_min"),
             "ratio at rest": {f.well: f.baseline for f in features},
             "response, ratio": {f.well: f.amplitude for f in features},
             "noise, SD": {f.well: f.noise for f in features},
@@ -118,7 +123,7 @@ class CalciumView:
         }
 
     def sections(self) -> list[Section]:
-        """Plate of traces, traces of each dose, curves, calibration."""
+        """Plate of traces, traces of each dose, curves, calibration, and how well the fits do."""
         from platectl.report.calcium_curves import dose_curves
         from platectl.report.calcium_traces import overlays, small_traces
 
@@ -135,7 +140,16 @@ class CalciumView:
             Section("Traces of each dose", overlays(self.result), note=note),
             Section("Ratio of every well", small_traces(self.result)),
             Section("Calibration", table=self._calibration()),
+            diagnostics(self._fits()),
         ]  # fmt: skip
+
+    def _fits(self) -> dict[str, Mapping[str, FitReport]]:
+        return {c.compound: c.fits or {} for c in self.result.compounds}
+
+    def _recorded(self, column: str) -> dict[str, float]:
+        """What was recorded of wells under a name."""
+        found = {well: reading.get(column) for well, reading in self.plate.counts.items()}
+        return {well: value for well, value in found.items() if value is not None}
 
     def _calibration(self) -> list[list[str]]:
         c, table = self.result.calibration, [["what", "value"]]

@@ -6,9 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from platectl.analysis.hill_slope import TwoSites
 from platectl.analysis.limits import QcMetric, State
+from platectl.analysis.report import FitReport
 from platectl.analysis.results import CompoundResult, PlateResult
 from platectl.report.model import PlateReport
+from platectl.report.text import NOTHING, interval, molar, number
 from platectl.report.values import (
     MOLAR,
     Row,
@@ -19,12 +22,16 @@ from platectl.report.values import (
     plate_remarks,
     positive,
 )
+from platectl.report.views.diagnostics import diagnostics
 from platectl.report.views.view import GROSS_CPM, Section, excluded, named, on_the_curve
 
+SLOPES = ("compound", "Hill slope", "IC50, slope -1", "IC50, slope free", "95 % interval")
+SITES = ("compound", "IC50, high affinity", "IC50, low affinity", "share of the high", "F test against one", "AICc, one - two", "two sites")  # fmt: skip
 ROUTES = ("compound", "exact mass action (reported)", "Munson-Rodbard", "Goldstein-Barrett", "Cheng-Prusoff")  # fmt: skip
 _USABLE = {"ok", "bound", "converged"}
+FURTHEST = 30.0
 _OWN = {"test", "reference"}
-_HARMLESS = {"out_of_range", "inactive"}
+_HARMLESS = {"out_of_range", "inactive", "shallow", "steep"}
 
 METHODS = (
     "Gross counts per minute are fitted with the totals and non-specific wells as points. "
@@ -32,7 +39,9 @@ METHODS = (
     "of both; IC50 and Hill slope from one-site and four-parameter curves. Variance is "
     "counting plus a constant share of the net counts, taken from the curve and iterated. A "
     "masking ligand that also holds the site under study raises Kd and every Ki by 1 + "
-    "M/Km; the Ki that is reported is corrected for it."
+    "M/Km; the Ki that is reported is corrected for it. Where the interval of the Hill slope "
+    "excludes -1, the IC50 with the slope free stands beside that of slope -1, and a shallow curve is "
+    "fitted with two sites, compared with one by F test and AICc; the Ki reported stays that of one site."
 )
 
 
@@ -81,11 +90,15 @@ class CompetitionView:
 
     @property
     def details(self) -> Mapping[str, Any]:
-        """Conditions, equilibrium, and Ki by four routes."""
+        """Conditions, equilibrium, Ki by four routes, slopes other than -1, and every fit of every compound."""
         return {
             "conditions": self.result.conditions,
             "equilibrium": self.result.equilibrium,
             "ki_estimates": {c.compound: c.ki for c in self.result.compounds},
+            "other_slopes": {
+                c.compound: c.other_slope for c in self.result.compounds if c.other_slope
+            },
+            "fits": self._fits(),
         }
 
     def ages_min(self) -> Mapping[str, float]:
@@ -113,7 +126,7 @@ class CompetitionView:
         return {"fitted cpm": on_the_curve(own), "age, min": self.ages_min()}
 
     def sections(self) -> list[Section]:
-        """Curves with residuals, and Ki by four routes."""
+        """Curves with residuals, Ki by four routes, curves that are not of one site, and diagnostics."""
         from platectl.report.plots import curves
 
         routes = [list(ROUTES)]
@@ -126,7 +139,63 @@ class CompetitionView:
         return [
             Section("Curves", curves(self.plate.name, self.plate.wells, self.result), note=check.message),
             Section("Ki by four routes (nM)", table=routes if len(routes) > 1 else ()),
+            *_slopes(self.result.compounds),
+            diagnostics(self._fits()),
         ]  # fmt: skip
+
+    def _fits(self) -> dict[str, Mapping[str, FitReport]]:
+        return {c.compound: c.fits for c in self.result.compounds}
+
+
+def _slopes(compounds: Sequence[CompoundResult]) -> list[Section]:
+    """Tables of the curves whose slope is not that of one site; none without such curves."""
+    slopes, sites = [list(SLOPES)], [list(SITES)]
+    for compound in compounds:
+        found, hill = compound.other_slope, compound.hill
+        if found is None or hill is None:
+            continue
+        free = found.log_ic50
+        slopes.append([
+            compound.compound,
+            f"{hill.slope:.2f} ({hill.lower:.2f} to {hill.upper:.2f})",
+            molar(positive(compound.ic50_molar)),
+            molar(_open(free.value)),
+            interval(_open(free.lower), _open(free.upper)),
+        ])  # fmt: skip
+        if found.two_sites is not None:
+            sites.append(_sites(compound.compound, found.two_sites))
+    titles = ("Hill slopes that are not of one site", "Two sites against one")
+    both = zip(titles, (slopes, sites), strict=True)
+    return [Section(title, table=table) for title, table in both if len(table) > 1]
+
+
+def _sites(compound: str, two: TwoSites) -> list[str]:
+    share, test = two.fraction_high, two.test
+    ends = [
+        f"{molar(_open(e.value))} ({interval(_open(e.lower), _open(e.upper))})"
+        for e in (two.log_ic50_high, two.log_ic50_low)
+    ]
+    known = finite(share.lower) is not None and finite(share.upper) is not None
+    between = f"{100.0 * share.lower:.0f} to {100.0 * share.upper:.0f}" if known else "open"
+    return [
+        compound,
+        *ends,
+        f"{100.0 * share.value:.0f} % ({between})",
+        NOTHING
+        if test is None
+        else f"F({test.df_extra}, {test.df_full}) = {test.f:.3g}, p = {test.p:.2g}",
+        number(finite(two.aicc.difference)),
+        two.status
+        if two.status != "converged"
+        else "preferred"
+        if two.preferred
+        else "not preferred",
+    ]
+
+
+def _open(log10_molar: float) -> float | None:
+    """One end of a log10 interval as molar; None where it is open or beyond all concentrations."""
+    return positive(10.0**log10_molar) if abs(log10_molar) < FURTHEST else None
 
 
 def row_status(plate: PlateResult, compound: CompoundResult) -> State:

@@ -10,6 +10,7 @@ from platectl.analysis.kinetics import Estimate, KineticsResult
 from platectl.analysis.limits import QcMetric, State
 from platectl.report.model import PlateReport
 from platectl.report.values import MOLAR, Row, constant, of_conditions, plate_remarks
+from platectl.report.views.diagnostics import diagnostics
 from platectl.report.views.view import GROSS_CPM, Section, named, on_the_curve
 
 METHODS = (
@@ -112,7 +113,8 @@ class KineticsView:
             f"the planned incubation reaches {100 * self.result.fraction_of_plateau:.1f} % of "
             "the plateau."
         )
-        return [Section("Association", [association(self.result)], note=note)]
+        return [Section("Association", [association(self.result)], note=note),
+                diagnostics({self.result.conditions.radioligand: self.result.fits})]  # fmt: skip
 
 
 def _ends(estimate: Estimate) -> tuple[float, float, float]:

@@ -10,6 +10,7 @@ from platectl.analysis.limits import QcMetric, State
 from platectl.analysis.saturation import SaturationResult
 from platectl.report.model import PlateReport
 from platectl.report.values import MOLAR, Row, constant, of_conditions, plate_remarks
+from platectl.report.views.diagnostics import diagnostics
 from platectl.report.views.view import GROSS_CPM, Section, named, on_the_curve
 
 METHODS = (
@@ -118,4 +119,5 @@ class SaturationView:
                 f"{100 * self.result.largest_bound_of_added:.1f} % of it was bound."
             )
         )
-        return [Section("Saturation", [saturation(self.result)], note=note)]
+        return [Section("Saturation", [saturation(self.result)], note=note),
+                diagnostics({self.result.conditions.radioligand: self.result.fits})]  # fmt: skip

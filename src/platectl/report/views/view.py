@@ -13,12 +13,16 @@ from platectl.report.values import Row
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of a plate's chapter: pictures, or a table with its head first, or both."""
+    """A part of a plate's chapter: pictures, or a table with its head first, or both.
+
+    A `folded` one is for those who look for it: closed on a page, and not in print.
+    """
 
     title: str
     pictures: Sequence[Picture] = ()
     table: Sequence[Sequence[str]] = ()
     note: str = ""
+    folded: bool = False
 
 
 #: what a counter's value of a well is called
@@ -106,7 +110,7 @@ class View(Protocol):
         ...
 
     def ages_min(self) -> Mapping[str, float]:
-        """Age of every well whose filtration was recorded."""
+        """Age of every well whose filtration or read was recorded, min."""
         ...
 
     def left_out(self) -> Mapping[str, str]:
