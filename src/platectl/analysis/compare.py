@@ -11,6 +11,7 @@ from scipy.special import fdtrc, stdtr
 
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.fit import Fit, t_quantile
+from platectl.analysis.model import FloatArray
 from platectl.analysis.points import as_points, check_confidence
 from platectl.analysis.profile import only_rounding
 from platectl.domain.codes import Code
@@ -77,9 +78,7 @@ def extra_sum_of_squares(simple: Fit, full: Fit) -> NestedTest:
             worse.
     """
     _same_points(simple, full)
-    if not np.array_equal(simple.x, full.x):
-        message = "The F test needs fits of the same x; models of another x are not nested."
-        raise AnalysisError(message)
+    _check_same_x(simple, full)
     extra = simple.df - full.df
     if extra < 1:
         message = "The F test needs a fuller model with more parameters; use AICc instead."
@@ -94,6 +93,22 @@ def extra_sum_of_squares(simple: Fit, full: Fit) -> NestedTest:
         raise AnalysisError(message)
     f = max(gain, 0.0) / extra / (full.ss / full.df)
     return NestedTest(f, extra, full.df, float(fdtrc(extra, full.df, f)))
+
+
+def _check_same_x(simple: Fit, full: Fit) -> None:
+    """Refuse other x; a regressor of the simpler fit may be what groups the curves of the fuller."""
+    few, many = np.atleast_2d(full.x), np.atleast_2d(simple.x)
+    further = many[len(few) :]
+    own = [name for name in full.model.parameters if name not in simple.model.parameters]
+    grouped = not further.size or any(_tells(_places(full, name), further) for name in own)
+    if not (grouped and np.array_equal(many[: len(few)], few)):
+        message = "The F test needs fits of the same x; models of another x are not nested."
+        raise AnalysisError(message)
+
+
+def _tells(places: NDArray[np.intp], rows: FloatArray) -> bool:
+    """Whether points that share a place have one value in each of these rows."""
+    return all(not np.ptp(rows[:, places == place], axis=1).any() for place in np.unique(places))
 
 
 def _check_nested(simple: Fit, full: Fit) -> None:

@@ -17,6 +17,7 @@ from platectl.domain.codes import Code
 
 LN10 = math.log(10.0)
 ONE_SITE_HILL = -1.0
+GADDUM_SCHILD_NAME = "Gaddum/Schild EC50 shift"
 _FOUR_NAME = "log(inhibitor) vs. response, variable slope"
 _SLOPE_HELD = "One site - Fit logIC50", "One site - Fit Ki"
 
@@ -98,7 +99,7 @@ def _three_guess(x: FloatArray, y: FloatArray) -> FloatArray:
 
 FOUR_PARAMETER = Model(
     name=_FOUR_NAME,
-    contains=_SLOPE_HELD,
+    contains=(*_SLOPE_HELD, GADDUM_SCHILD_NAME),
     equation="Y = Bottom + (Top-Bottom)/(1+10^((LogIC50-X)*HillSlope))",
     source="GraphPad Prism Curve Fitting Guide, log(inhibitor) vs. response, variable slope",
     parameters=("Top", "Bottom", "LogIC50", "HillSlope"),
