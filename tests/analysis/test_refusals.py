@@ -158,7 +158,7 @@ APART: dict[str, Callable[[], tuple[Fit, Fit]]] = {
         fit_curve("4PL", X, binding()),
     ),
     "rounding alone": lambda: (
-        fit_curve("one-site", X, binding(0.0)),
+        fit_curve("4PL", X, binding(0.0), fixed={"HillSlope": -2.0}),
         fit_curve("4PL", X, binding(0.0)),
     ),
 }
@@ -170,6 +170,14 @@ def test_what_is_not_nested_or_leaves_nothing_has_no_f_test(case: str) -> None:
 
     with pytest.raises(AnalysisError, match=r"nested|rounding"):
         extra_sum_of_squares(simple, full)
+
+
+def test_rounding_speaks_for_no_fuller_model() -> None:
+    exact = binding(0.0)
+
+    test = extra_sum_of_squares(fit_curve("one-site", X, exact), fit_curve("4PL", X, exact))
+
+    assert (test.f, test.p) == (0.0, 1.0)
 
 
 def test_a_model_of_ones_own_declares_what_it_contains() -> None:

@@ -70,12 +70,13 @@ def extra_sum_of_squares(simple: Fit, full: Fit) -> NestedTest:
 
     `F = ((SS1-SS2)/(df1-df2))/(SS2/df2)`. Models are nested where they are one and the same with
     fewer parameters free or more of them shared, or where the fuller one declares it
-    (`Model.contains`).
+    (`Model.contains`). Where the simpler one leaves nothing but rounding, F is 0: nothing speaks
+    for the fuller.
 
     Raises:
         AnalysisError: Different points or weights, models that are not nested, equal degrees of
-            freedom, none left, a fuller model that leaves nothing but rounding, or one that fits
-            worse.
+            freedom, none left, a fuller model that alone leaves nothing but rounding, or one that
+            fits worse.
     """
     _same_points(simple, full)
     _check_same_x(simple, full)
@@ -84,6 +85,8 @@ def extra_sum_of_squares(simple: Fit, full: Fit) -> NestedTest:
         message = "The F test needs a fuller model with more parameters; use AICc instead."
         raise AnalysisError(message)
     _check_nested(simple, full)
+    if full.df > 0 and only_rounding(simple):
+        return NestedTest(0.0, extra, full.df, 1.0)
     if full.df < 1 or only_rounding(full):
         message = "The fuller model leaves no residual, or rounding alone, to test against."
         raise AnalysisError(message)
