@@ -9,8 +9,9 @@ import pytest
 from scipy.stats import norm
 from scipy.stats import t as student
 
-from platectl.analysis.censored import Side, censored_mean
+from platectl.analysis.censored import WIDEST, Side, censored_mean
 from platectl.analysis.errors import AnalysisError
+from platectl.domain.codes import Code
 
 
 def test_without_bounds_it_is_students_interval() -> None:
@@ -79,6 +80,58 @@ def test_one_value_has_no_interval_and_none_is_refused() -> None:
     assert censored_mean([7.0], ["="]).lower is None
     with pytest.raises(AnalysisError, match="needs values"):
         censored_mean([], [])
+
+
+@pytest.mark.parametrize(
+    ("values", "sides", "code"),
+    [
+        ([5.0, 5.1], ["=", "≤"], Code.NAME_UNKNOWN),
+        ([5.0, 5.1], ["=", "below"], Code.NAME_UNKNOWN),
+        ([5.0, 5.1], ["="], Code.ARRAY_SHAPE),
+        ([5.0], ["=", "<"], Code.ARRAY_SHAPE),
+        ([5.0, math.nan], ["=", "="], Code.NOT_FINITE),
+        ([], [], Code.POINTS_FEW),
+    ],
+)
+def test_values_without_their_sides_are_refused(
+    values: list[float], sides: list[Side], code: Code
+) -> None:
+    with pytest.raises(AnalysisError) as caught:
+        censored_mean(values, sides)
+
+    assert caught.value.code is code
+
+
+@pytest.mark.parametrize(
+    ("values", "sides", "told"),
+    [
+        ([5.0, 5.05, *[5.0] * 12], [*"==", *"<" * 12], ("<", 5.05)),
+        ([5.0, 4.95, *[5.0] * 12], [*"==", *">" * 12], (">", 4.95)),
+        ([5.0, 8.0, 5.0], ["=", "=", "<"], ("<", 8.0)),
+    ],
+)
+def test_a_mean_that_the_likelihood_makes_up_is_only_a_bound(
+    values: list[float], sides: list[Side], told: tuple[Side, float]
+) -> None:
+    found = censored_mean(values, sides)
+
+    assert (found.qualifier, found.mean) == told
+    assert (found.lower, found.upper, found.sd) == (None, None, None)
+    assert (found.count, found.censored) == (len(values), len(values) - 2)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_mean_lies_among_its_values_and_its_interval_says_something(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    y = rng.normal(6.0, 0.8, 5)
+    sides: list[Side] = ["<" if v < 6.0 else "=" for v in y]
+
+    found = censored_mean(np.maximum(y, 6.0).tolist(), sides)
+
+    assert found.mean is not None
+    assert 6.0 <= found.mean <= y.max() or found.mean == pytest.approx(6.0)
+    if found.lower is not None and found.upper is not None:
+        assert found.upper - found.lower <= WIDEST or not found.censored
 
 
 def test_intervals_cover_and_the_mean_is_not_that_of_substitutes() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -74,6 +75,25 @@ def test_two_of_three_can_be_asked_for() -> None:
     assert broken_rules((2.5, 0.0, 2.5), (rule,)) == (rule,)
     assert not broken_rules((2.5, 0.0, -2.5), (rule,))
     assert not broken_rules((2.5, 2.5, 0.0), (rule,)), "it was broken one point earlier"
+
+
+@pytest.mark.parametrize(
+    ("side", "z", "broken"),
+    [
+        ("same", (2.5, 2.6), True),
+        ("same", (2.5, -2.6), False),
+        ("same", (2.5,), False),
+        ("opposite", (2.5, -2.6), True),
+        ("any", (-2.5, 2.6), True),
+        ("any", (), False),
+    ],
+)
+def test_a_pattern_that_is_complete_needs_no_more_points(
+    side: Literal["any", "same", "opposite"], z: tuple[float, ...], *, broken: bool
+) -> None:
+    rule = ControlRule(name="2of3", count=2, of=3, beyond=2, side=side)
+
+    assert bool(broken_rules(z, (rule,))) is broken
 
 
 def test_limits_are_those_of_the_first_points_on_the_log_scale() -> None:

@@ -194,6 +194,43 @@ def test_an_effective_dose_has_its_effect(percent: float, *, asymmetric: bool) -
     assert found.lower < found.dose < found.upper
 
 
+@pytest.mark.parametrize("asymmetric", [False, True])
+@pytest.mark.parametrize("percent", [10.0, 50.0, 90.0])
+def test_an_effective_dose_of_a_rising_curve_is_counted_from_the_response_without_dose(
+    percent: float, *, asymmetric: bool
+) -> None:
+    model = log_logistic(asymmetric=asymmetric)
+    dose, falling = grown(1, asymmetric=asymmetric)
+    start = {"b": -2.5, "c": 2.0, "d": 9.5, "e": 3.0, "f": 1.0}
+    fitted = fit(model, dose, 10.0 - falling, start={n: start[n] for n in model.parameters})
+
+    found = effective_dose(fitted, percent)
+
+    assert fitted["b"].value < 0.0
+    low, high = fitted["c"].value, fitted["d"].value
+    effect = float(fitted.predict(np.array([found.dose]))[0])
+    assert effect == pytest.approx(low + percent / 100.0 * (high - low), rel=1e-9)
+    assert found.percent == percent
+
+
+def test_ed10_lies_below_ed90_whichever_way_the_curve_goes() -> None:
+    dose, falling = grown(3)
+
+    for y in (falling, 10.0 - falling):
+        fitted = fit_curve("LL.4", dose, y)
+        assert effective_dose(fitted, 10.0).dose < effective_dose(fitted, 90.0).dose
+
+
+def test_the_error_of_an_effective_dose_of_a_rising_curve_is_that_of_its_mirror() -> None:
+    dose, falling = grown(2)
+    start = {"b": -2.5, "c": 2.0, "d": 9.5, "e": 3.0}
+
+    down = effective_dose(fit(log_logistic(), dose, falling), 20.0)
+    up = effective_dose(fit(log_logistic(), dose, 10.0 - falling, start=start), 20.0)
+
+    assert (up.dose, up.standard_error) == pytest.approx((down.dose, down.standard_error), rel=1e-5)
+
+
 def test_the_error_of_an_effective_dose_is_the_delta_method() -> None:
     fitted = fit(log_logistic(), *grown(2))
 

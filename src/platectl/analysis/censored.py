@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from scipy.optimize import brentq, minimize, minimize_scalar
@@ -20,10 +20,14 @@ from scipy.stats import t as student
 
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.model import FloatArray
+from platectl.analysis.points import as_points
+from platectl.domain.codes import Code
 
 Side = Literal["=", "<", ">"]
 #: measured values without which the spread is not estimated from bounds
 FEWEST_MEASURED = 2
+#: width of an interval, in the unit of the values (decades where they are log10), that says nothing
+WIDEST = 6.0
 _SPAN = 60.0
 
 
@@ -34,7 +38,7 @@ class CensoredMean:
     Attributes:
         qualifier: "=", or "<" or ">" when all that is known of the mean is a bound.
         mean: The mean, or that bound; None when bounds on both sides leave it open.
-        lower: Lower end; infinite where open, None where there is no interval.
+        lower: Lower end; None where there is no interval.
         upper: Upper end, likewise.
         sd: Standard deviation between values; None where it cannot be had.
         count: Number of values, `censored` of which are bounds.
@@ -56,14 +60,14 @@ def censored_mean(values: Sequence[float], sides: Sequence[Side]) -> CensoredMea
     Without bounds it is the arithmetic mean with Student's interval. With at least two different measured
     values among bounds it is the maximum of the likelihood over mean and spread, with the interval of the
     profile likelihood at the quantile of F(1, measured - 1), which is Student's when nothing is
-    censored. With fewer the spread is unknown: the loosest bound is given, and no interval.
+    censored. With fewer the spread is unknown: the loosest bound is given, and no interval. So it is where
+    the likelihood puts the mean outside all values and bounds, or its interval is wider than `WIDEST`.
 
     Raises:
-        AnalysisError: No values, or one that is not finite.
+        AnalysisError: No values, one that is no finite number, or sides that are not one of "=", "<",
+            ">" for each value.
     """
-    y, side = np.asarray(values, dtype=float), np.asarray(sides)
-    if y.size == 0 or not np.isfinite(y).all():
-        raise AnalysisError("A mean needs values, and all of them finite.")
+    y, side = _checked(values, sides)
     known = y[side == "="]
     n, censored = int(y.size), int(y.size - known.size)
     if censored == 0:
@@ -96,7 +100,23 @@ def censored_mean(values: Sequence[float], sides: Sequence[Side]) -> CensoredMea
     far = _SPAN * math.exp(log_sd)
     ends = [brentq(above, mean, mean + step, xtol=1e-9) if above(mean + step) > 0.0 else math.copysign(math.inf, step)
             for step in (-far, far)]  # fmt: skip
+    if not (y.min() <= mean <= y.max() and ends[1] - ends[0] <= WIDEST):
+        return _bound(y, side)
     return CensoredMean("=", mean, ends[0], ends[1], math.exp(log_sd), n, censored)
+
+
+def _checked(values: Sequence[float], sides: Sequence[Side]) -> tuple[FloatArray, np.ndarray]:
+    y, words = as_points(values, "values"), list(sides)
+    if y.size == 0:
+        raise AnalysisError("A mean needs values.", Code.POINTS_FEW)
+    if y.ndim != 1 or len(words) != y.size:
+        message = f"A mean needs one side for each value, not {len(words)} for {y.size}."
+        raise AnalysisError(message, Code.ARRAY_SHAPE)
+    known = get_args(Side)
+    if unknown := [word for word in words if word not in known]:
+        message = f"A value has one of the sides {', '.join(known)}, not {unknown[0]!r}."
+        raise AnalysisError(message, Code.NAME_UNKNOWN)
+    return y, np.asarray(words)
 
 
 def _of_measured(known: np.ndarray) -> CensoredMean:
@@ -109,7 +129,7 @@ def _of_measured(known: np.ndarray) -> CensoredMean:
 
 
 def _bound(y: np.ndarray, side: np.ndarray) -> CensoredMean:
-    """What can be said without a spread: the loosest bound, if all bounds are on one side."""
+    """What can be said without a usable spread: the loosest bound, if all are on one side."""
     n, censored = int(y.size), int((side != "=").sum())
     kinds: set[Side] = {s for s in ("<", ">") if (side == s).any()}
     if len(kinds) > 1:

@@ -6,13 +6,18 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import fdtrc, stdtr
 
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.fit import Fit, t_quantile
 from platectl.analysis.model import FloatArray
+from platectl.analysis.points import as_points, check_confidence
+from platectl.analysis.profile import only_rounding
+from platectl.domain.codes import Code
 
 FEWEST_PAIRS = 2
+_ROUNDING = 1e-15
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +68,27 @@ def aic(fitted: Fit) -> float:
 def extra_sum_of_squares(simple: Fit, full: Fit) -> NestedTest:
     """F test of nested models on the same points with the same weights.
 
-    `F = ((SS1-SS2)/(df1-df2))/(SS2/df2)`.
+    `F = ((SS1-SS2)/(df1-df2))/(SS2/df2)`. Models are nested where they are one and the same with
+    fewer parameters free or more of them shared, or where the fuller one declares it
+    (`Model.contains`). Where the simpler one leaves nothing but rounding, F is 0: nothing speaks
+    for the fuller.
 
     Raises:
-        AnalysisError: Different points or weights, equal degrees of freedom, none left, or a
-            fuller model that fits worse and so cannot contain the simpler one.
+        AnalysisError: Different points or weights, models that are not nested, equal degrees of
+            freedom, none left, a fuller model that alone leaves nothing but rounding, or one that
+            fits worse.
     """
     _same_points(simple, full)
+    _check_same_x(simple, full)
     extra = simple.df - full.df
     if extra < 1:
         message = "The F test needs a fuller model with more parameters; use AICc instead."
         raise AnalysisError(message)
-    if full.df < 1 or full.ss <= 0.0:
-        message = "The fuller model leaves no residual to test against."
+    _check_nested(simple, full)
+    if full.df > 0 and only_rounding(simple):
+        return NestedTest(0.0, extra, full.df, 1.0)
+    if full.df < 1 or only_rounding(full):
+        message = "The fuller model leaves no residual, or rounding alone, to test against."
         raise AnalysisError(message)
     gain = simple.ss - full.ss
     if gain < -1e-9 * full.ss:
@@ -83,6 +96,52 @@ def extra_sum_of_squares(simple: Fit, full: Fit) -> NestedTest:
         raise AnalysisError(message)
     f = max(gain, 0.0) / extra / (full.ss / full.df)
     return NestedTest(f, extra, full.df, float(fdtrc(extra, full.df, f)))
+
+
+def _check_same_x(simple: Fit, full: Fit) -> None:
+    """Refuse other x; a regressor of the simpler fit may be what groups the curves of the fuller."""
+    few, many = np.atleast_2d(full.x), np.atleast_2d(simple.x)
+    further = many[len(few) :]
+    own = [name for name in full.model.parameters if name not in simple.model.parameters]
+    grouped = not further.size or any(_tells(_places(full, name), further) for name in own)
+    if not (grouped and np.array_equal(many[: len(few)], few)):
+        message = "The F test needs fits of the same x; models of another x are not nested."
+        raise AnalysisError(message)
+
+
+def _tells(places: NDArray[np.intp], rows: FloatArray) -> bool:
+    """Whether points that share a place have one value in each of these rows."""
+    return all(not np.ptp(rows[:, places == place], axis=1).any() for place in np.unique(places))
+
+
+def _check_nested(simple: Fit, full: Fit) -> None:
+    """Refuse a simpler fit that the fuller one's free parameters cannot give."""
+    one, other = simple.model, full.model
+    related = one.name == other.name or one.name in other.contains
+    if not related or not all(_gives(simple, full, name) for name in other.parameters):
+        message = (
+            f"The models are not nested: nothing says that '{other.name}' with these parameters "
+            f"free contains '{one.name}'; use AICc instead."
+        )
+        raise AnalysisError(message)
+
+
+def _gives(simple: Fit, full: Fit, name: str) -> bool:
+    """Whether this parameter of the fuller fit can take all values it has in the simpler one."""
+    places = _places(full, name)
+    free = np.isin(places, full.layout.free)
+    if name not in simple.model.parameters:
+        return bool(free.all())
+    there = _places(simple, name)
+    alone = all(np.unique(there[places == place]).size == 1 for place in np.unique(places[free]))
+    values = (f.layout.full(f.free_values)[p] for f, p in ((simple, there), (full, places)))
+    equal = np.equal(*values) & ~np.isin(there, simple.layout.free)
+    return alone and bool((free | equal).all())
+
+
+def _places(fitted: Fit, name: str) -> NDArray[np.intp]:
+    """Where each point finds a parameter in the names of the layout, shape (points,)."""
+    return np.broadcast_to(fitted.layout.index[fitted.model.position(name)], fitted.y.shape)
 
 
 def compare_aicc(first: Fit, second: Fit) -> AiccComparison:
@@ -119,21 +178,31 @@ class PairedTest:
     p: float
 
 
-def paired_t(first: FloatArray, second: FloatArray, confidence: float = 0.95) -> PairedTest:
+def paired_t(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) -> PairedTest:
     """Mean of first minus second over paired experiments, such as Bmax before and after.
 
     Raises:
-        AnalysisError: Fewer than two pairs, unequal lengths, or differences that do not vary.
+        AnalysisError: Fewer than two pairs, unequal lengths, values that are no finite numbers,
+            differences that do not vary beyond rounding, or a level that is not between 0 and 1.
     """
-    if first.shape != second.shape or first.size < FEWEST_PAIRS:
-        message = "A paired test needs two or more pairs."
-        raise AnalysisError(message)
-    gap = first - second
+    check_confidence(confidence)
+    before, after = as_points(first, "first"), as_points(second, "second")
+    if before.ndim != 1 or before.shape != after.shape:
+        message = (
+            f"A paired test needs two or more pairs: one value of second for each of first, "
+            f"not {before.shape}, {after.shape}."
+        )
+        raise AnalysisError(message, Code.ARRAY_SHAPE)
+    if before.size < FEWEST_PAIRS:
+        message = f"A paired test needs two or more pairs, not {before.size}."
+        raise AnalysisError(message, Code.POINTS_FEW)
+    gap = before - after
+    size = max(float(np.abs(before).max()), float(np.abs(after).max()))
+    if float(np.ptp(gap)) <= _ROUNDING * size:
+        message = "All differences are equal, so their scatter cannot be judged."
+        raise AnalysisError(message, Code.RESPONSE_CONSTANT)
     df = gap.size - 1
     error = float(gap.std(ddof=1)) / math.sqrt(gap.size)
-    if not error > 0.0:
-        message = "All differences are equal, so their scatter cannot be judged."
-        raise AnalysisError(message)
     mean = float(gap.mean())
     half = t_quantile(df, confidence) * error
     p = 2.0 * float(stdtr(df, -abs(mean / error)))

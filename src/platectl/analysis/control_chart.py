@@ -113,13 +113,14 @@ def control_chart(points: Sequence[ControlPoint], rules: ControlRules) -> Contro
 def broken_rules(z: Sequence[float], rules: Sequence[ControlRule]) -> tuple[ControlRule, ...]:
     """Rules broken at the last of these points, which lie `z` standard deviations off, in order.
 
-    A distance of exactly the limit is not beyond it.
+    A distance of exactly the limit is not beyond it. Of a history that is shorter than a rule
+    looks back, what is there is judged.
     """
     return tuple(rule for rule in rules if _is_broken(z, rule))
 
 
 def _is_broken(z: Sequence[float], rule: ControlRule) -> bool:
-    if len(z) < rule.of or not abs(z[-1]) > rule.beyond:
+    if not z or not abs(z[-1]) > rule.beyond:
         return False
     window = z[-rule.of :]
     above = sum(v > rule.beyond for v in window)

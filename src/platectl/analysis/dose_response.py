@@ -17,6 +17,9 @@ from platectl.domain.codes import Code
 
 LN10 = math.log(10.0)
 ONE_SITE_HILL = -1.0
+GADDUM_SCHILD_NAME = "Gaddum/Schild EC50 shift"
+_FOUR_NAME = "log(inhibitor) vs. response, variable slope"
+_SLOPE_HELD = "One site - Fit logIC50", "One site - Fit Ki"
 
 
 def _fraction(x: FloatArray, log_ic50: Any, hill: Any) -> FloatArray:
@@ -95,7 +98,8 @@ def _three_guess(x: FloatArray, y: FloatArray) -> FloatArray:
 
 
 FOUR_PARAMETER = Model(
-    name="log(inhibitor) vs. response, variable slope",
+    name=_FOUR_NAME,
+    contains=(*_SLOPE_HELD, GADDUM_SCHILD_NAME),
     equation="Y = Bottom + (Top-Bottom)/(1+10^((LogIC50-X)*HillSlope))",
     source="GraphPad Prism Curve Fitting Guide, log(inhibitor) vs. response, variable slope",
     parameters=("Top", "Bottom", "LogIC50", "HillSlope"),
@@ -105,7 +109,8 @@ FOUR_PARAMETER = Model(
 )
 
 ONE_SITE = Model(
-    name="One site - Fit logIC50",
+    name=_SLOPE_HELD[0],
+    contains=_SLOPE_HELD[1:],
     equation="Y = Bottom + (Top-Bottom)/(1+10^(X-LogIC50))",
     source="GraphPad Prism Curve Fitting Guide, one site, fit logIC50",
     parameters=("Top", "Bottom", "LogIC50"),
@@ -125,7 +130,8 @@ def one_site_ki(radioligand_molar: float, kd_molar: float) -> Model:
         return shifted
 
     return Model(
-        name="One site - Fit Ki",
+        name=_SLOPE_HELD[1],
+        contains=_SLOPE_HELD[:1],
         equation="LogEC50 = log10(10^LogKi*(1+L/Kd)); Y = Bottom + (Top-Bottom)/(1+10^(X-LogEC50))",
         source="Cheng and Prusoff 1973; GraphPad Prism Curve Fitting Guide, one site, fit Ki",
         parameters=("Top", "Bottom", "LogKi"),
@@ -149,6 +155,7 @@ def _five_guess(x: FloatArray, y: FloatArray) -> FloatArray:
 
 FIVE_PARAMETER = Model(
     name="Asymmetric sigmoidal, 5PL",
+    contains=(_FOUR_NAME, *_SLOPE_HELD),
     equation="LogXb = LogIC50 + (1/HillSlope)*log10(2^(1/S)-1); "
     "Y = Bottom + (Top-Bottom)/(1+10^((LogXb-X)*HillSlope))^S",
     source="GraphPad Prism Curve Fitting Guide, asymmetrical (five parameter), by the logIC50 of the curve",
@@ -179,6 +186,7 @@ def _two_guess(x: FloatArray, y: FloatArray) -> FloatArray:
 
 TWO_SITES = Model(
     name="Two sites - Fit logIC50",
+    contains=_SLOPE_HELD,
     equation="Y = Bottom + (Top-Bottom)*(FractionHi/(1+10^(X-LogIC50Hi)) "
     "+ (1-FractionHi)/(1+10^(X-LogIC50Lo)))",
     source="GraphPad Prism Curve Fitting Guide, two sites, fit logIC50",
@@ -223,6 +231,7 @@ def log_logistic(*, lower: bool = True, asymmetric: bool = False) -> Model:
 
     return Model(
         name=f"LL.{len(names)}",
+        contains=tuple(f"LL.{count}" for count in range(3, len(names))),
         equation="Y = c + (d-c)/(1+exp(b*(log(dose)-log(e))))^f",
         source="R package drc, LL.3, LL.4 and LL.5: Ritz, Baty, Streibig and Gerhard 2015, PLoS ONE 10:e0146021",
         parameters=names,

@@ -9,6 +9,7 @@ import numpy as np
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.fit import Fit, t_quantile
 from platectl.analysis.model import FloatArray
+from platectl.domain.codes import Code
 
 _STEP = 1e-4
 _PERCENT = 100.0
@@ -16,7 +17,10 @@ _PERCENT = 100.0
 
 @dataclass(frozen=True, slots=True)
 class EffectiveDose:
-    """Dose at a percentage of the way from d to c, with its delta-method interval."""
+    """Dose at a percentage of the way from the response without dose to that at the highest.
+
+    Its interval is that of the delta method.
+    """
 
     percent: float
     dose: float
@@ -30,7 +34,9 @@ def effective_dose(
 ) -> EffectiveDose:
     """Relative ED of a log-logistic fit, `e ((1-p)^(-1/f) - 1)^(1/b)` as drc's `ED`.
 
-    Ritz, Baty, Streibig and Gerhard 2015 (PLoS ONE 10:e0146021).
+    Ritz, Baty, Streibig and Gerhard 2015 (PLoS ONE 10:e0146021). The control is the response
+    without dose: d, or c where b < 0, so that there p is 100 minus the percentage (`type =
+    "relative", reference = "control"`).
 
     Args:
         fitted: Fit of `log_logistic`.
@@ -45,16 +51,17 @@ def effective_dose(
         raise AnalysisError(message)
     if not 0.0 < percent < _PERCENT:
         message = f"An effective dose needs a percentage between 0 and 100, not {percent!r}."
-        raise AnalysisError(message)
+        raise AnalysisError(message, Code.VALUE_OUT_OF_RANGE)
     values = {p.name: p.value for p in fitted.parameters}
     b, e, f = values["b"], values["e"], values.get("f", 1.0)
-    left = (1.0 - percent / _PERCENT) ** (-1.0 / f)
+    rest = percent / _PERCENT if b < 0.0 else 1.0 - percent / _PERCENT
+    left = rest ** (-1.0 / f)
     ratio = left - 1.0
     dose = e * ratio ** (1.0 / b)
     slope = {
         "b": -dose * np.log(ratio) / b**2,
         "e": dose / e,
-        "f": dose / b * left * np.log(1.0 - percent / _PERCENT) / f**2 / ratio,
+        "f": dose / b * left * np.log(rest) / f**2 / ratio,
     }
     names = [fitted.layout.names[i] for i in fitted.layout.free]
     gradient = np.array([slope.get(name, 0.0) for name in names])

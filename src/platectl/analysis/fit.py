@@ -81,6 +81,7 @@ class Fit:
         df: Points minus free parameters.
         parameters: All, fixed ones included, in the order of `layout.names`.
         status: See Status; "ambiguous" means a dependency above 0.9999 or a singular fit.
+        held: Names of the parameters that stand at a bound and would leave it.
     """
 
     model: Model
@@ -99,6 +100,7 @@ class Fit:
     parameters: tuple[ParameterEstimate, ...]
     status: Status
     iterations: int
+    held: tuple[str, ...] = ()
 
     @property
     def points(self) -> int:
@@ -185,7 +187,7 @@ def fit(
         return _assemble(problem, optimum, weights)
     fixed = replace(options, fixed={**options.fixed, **held})
     again = fit(model, x, y, start=_named(layout, optimum.theta), groups=groups, options=fixed)
-    return replace(again, status="hit constraint")
+    return replace(again, status="hit constraint", held=(*held, *again.held))
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,6 +151,7 @@ def _two_phase_guess(x: FloatArray, y: FloatArray) -> FloatArray:
 
 DISSOCIATION_TWO_PHASE = Model(
     name="Dissociation, two phase exponential decay",
+    contains=(DISSOCIATION.name,),
     equation="Y = Plateau + (Y0-Plateau)*(Fast*exp(-KFast*t) + (1-Fast)*exp(-KSlow*t))",
     source="GraphPad Prism Curve Fitting Guide, two phase decay",
     parameters=("Y0", "Plateau", "KFast", "KSlow", "Fast"),

@@ -36,6 +36,8 @@ class Model:
         derivatives: d curve / d theta, shape (points, parameters); central differences if None.
         guess: Candidate starts from x and y, shape (starts, parameters).
         source: Where the equation comes from.
+        contains: Names of the models that this one becomes for some values of the parameters they
+            do not have, or at the end of their range; for the F test.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Model:
     derivatives: Derivatives | None = None
     guess: Guess | None = None
     source: str = ""
+    contains: tuple[str, ...] = ()
 
     def jacobian(self, x: FloatArray, theta: FloatArray) -> FloatArray:
         """Derivatives by parameter, shape (points, parameters)."""

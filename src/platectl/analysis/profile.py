@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from platectl.analysis.bounded import solve_within
 from platectl.analysis.fit import Fit, Problem, rounding_ss, t_quantile
 from platectl.analysis.model import FloatArray
+from platectl.analysis.parameters import ParameterLayout
+from platectl.analysis.points import check_confidence
 
 _WIDENINGS = 24
 _REFINEMENTS = 60
@@ -19,7 +22,11 @@ _ROUNDINGS = 100.0
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A confidence interval; a side without bound is -inf or +inf."""
+    """A confidence interval; a side without bound is -inf or +inf.
+
+    A side that reaches a bound of the fit ends there; `at_bound` names it ("lower", "upper"), since
+    the points leave it open.
+    """
 
     name: str
     value: float
@@ -27,11 +34,12 @@ class Interval:
     upper: float
     confidence: float
     kind: str = "profile"
+    at_bound: tuple[str, ...] = ()
 
     @property
     def bounded(self) -> bool:
-        """Whether both sides are finite."""
-        return bool(np.isfinite(self.lower) and np.isfinite(self.upper))
+        """Whether both sides are finite and owe that to the points, not to a bound of the fit."""
+        return bool(np.isfinite(self.lower) and np.isfinite(self.upper)) and not self.at_bound
 
     @property
     def width(self) -> float:
@@ -43,14 +51,15 @@ class _Profile:
     """Signed root of the rise of SS when one parameter is held: linear for a linear model."""
 
     def __init__(self, fitted: Fit, name: str, target: float) -> None:
-        layout, self._place = fitted.layout.fixing(name)
+        _, self._place = fitted.layout.fixing(name)
         self._full_index = fitted.layout.names.index(name)
         self._fit = fitted
-        self._layout = layout
+        self._layout = _movable(fitted, self._full_index)
         self.value = fitted[name].value
         self.error = fitted[name].standard_error
+        self.bounds = fitted.options.bounds.get(name, (-np.inf, np.inf))
         self._variance = fitted.residual_variance
-        self._others = np.delete(fitted.free_values, self._place)
+        self._others = fitted.layout.full(fitted.free_values)[self._layout.free]
         self._follow = self._tangent()
         self._target = target
         far = _SUSPICIOUS * target * self.error
@@ -59,9 +68,9 @@ class _Profile:
     def _tangent(self) -> FloatArray:
         column = np.delete(self._fit.covariance[:, self._place], self._place)
         variance = self._fit.covariance[self._place, self._place]
-        if not np.isfinite(variance) or variance <= 0.0 or not np.isfinite(column).all():
-            return np.zeros_like(self._others)
-        follow: FloatArray = column / variance
+        follow: FloatArray = np.zeros_like(self._others)
+        if np.isfinite(variance) and variance > 0.0 and np.isfinite(column).all():
+            follow[np.isin(self._layout.free, self._fit.layout.free)] = column / variance
         return follow
 
     def root(self, held: float, near: FloatArray | None) -> tuple[float, FloatArray]:
@@ -72,17 +81,15 @@ class _Profile:
         """
         values = self._layout.values.copy()
         values[self._full_index] = held
-        layout = type(self._layout)(
-            self._layout.names, self._layout.index, self._layout.free, values
-        )
+        layout = replace(self._layout, values=values)
         problem = Problem(self._fit.model, self._fit.x, self._fit.y, layout, self._fit.options)
         tangent = self._others + self._follow * (held - self.value)
         first = tangent if near is None else near
-        found = problem.solve(first, self._fit.weights, tolerance=1e-5, damping=0.0)
+        found = solve_within(problem, first, self._fit.weights, tolerance=1e-5, damping=0.0)
         root = self._rise(found.ss)
         if root > _SUSPICIOUS * self._target or abs(held - self.value) > self._far:
             for start in (self._others, tangent):
-                again = problem.solve(start, self._fit.weights, tolerance=1e-5)
+                again = solve_within(problem, start, self._fit.weights, tolerance=1e-5)
                 if again.ss < found.ss or not np.isfinite(found.ss):
                     found, root = again, self._rise(again.ss)
         return root, found.theta
@@ -93,25 +100,52 @@ class _Profile:
         return float(np.sqrt(max((ss - self._fit.ss) / self._variance, 0.0)))
 
 
+def _movable(fitted: Fit, but: int) -> ParameterLayout:
+    """Layout of what the profile refits: the free parameters and those that stand at a bound."""
+    layout = fitted.layout
+    held = [layout.names.index(name) for name in fitted.held]
+    free = np.union1d(layout.free, np.array(held, dtype=np.intp))
+    return replace(layout, free=free[free != but])
+
+
+def only_rounding(fitted: Fit) -> bool:
+    """Whether what the fit leaves is nothing but rounding of the responses."""
+    return fitted.ss <= _ROUNDINGS * rounding_ss(fitted.y, fitted.weights)
+
+
 def profile_interval(fitted: Fit, name: str, confidence: float | None = None) -> Interval:
     """Interval of one parameter with all others refitted, weights held at the optimum.
 
+    The refits keep the bounds of the fit; parameters that the fit holds at a bound may leave it
+    for the inside. A side that the points leave open ends at the parameter's own bound, if it has
+    one, and `Interval.at_bound` says so.
+
     Raises:
-        AnalysisError: The parameter is not free in this fit.
+        AnalysisError: The parameter is not free in this fit, or the level is not between 0 and 1.
     """
     level = fitted.options.confidence if confidence is None else confidence
+    check_confidence(level)
     fitted.layout.fixing(name)
     value = fitted[name].value
-    exact = fitted.ss <= _ROUNDINGS * rounding_ss(fitted.y, fitted.weights)
-    if fitted.df <= 0 or exact:
+    if fitted.df <= 0 or only_rounding(fitted):
         known = fitted.df > 0 and np.isfinite(fitted[name].standard_error)
         wide = 0.0 if known else np.inf
-        return Interval(name, value, value - wide, value + wide, level)
+        return _ended(Interval(name, value, value - wide, value + wide, level), fitted)
     target = t_quantile(fitted.df, level)
     profile = _Profile(fitted, name, target)
     lower = _side(profile, target, -1.0)
     upper = _side(profile, target, +1.0)
-    return Interval(name, value, lower, upper, level)
+    return _ended(Interval(name, value, lower, upper, level), fitted)
+
+
+def _ended(interval: Interval, fitted: Fit) -> Interval:
+    """The interval with open sides ended at the parameter's own bounds."""
+    low, high = fitted.options.bounds.get(interval.name, (-np.inf, np.inf))
+    at_low = interval.lower == -np.inf and np.isfinite(low)
+    at_high = interval.upper == np.inf and np.isfinite(high)
+    sides = (*(("lower",) if at_low else ()), *(("upper",) if at_high else ()))
+    lower, upper = max(interval.lower, low), min(interval.upper, high)
+    return replace(interval, lower=lower, upper=upper, at_bound=sides)
 
 
 def _limits(profile: _Profile, target: float, name_is_log: bool) -> tuple[float, float]:  # noqa: FBT001
@@ -127,6 +161,10 @@ def _limits(profile: _Profile, target: float, name_is_log: bool) -> tuple[float,
 def _side(profile: _Profile, target: float, sign: float) -> float:
     name = profile._layout.names[profile._full_index]  # noqa: SLF001 one concept, two shapes
     step, furthest = _limits(profile, target, name.startswith("Log"))
+    room = abs(profile.bounds[0 if sign < 0.0 else 1] - profile.value)
+    if not room > 0.0:
+        return float(sign * np.inf)
+    step, furthest = min(step, room), min(furthest, room)
     inside, inside_root, others = 0.0, 0.0, None
     reach, reach_root = step, 0.0
     for _ in range(_WIDENINGS):

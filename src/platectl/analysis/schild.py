@@ -18,7 +18,7 @@ from scipy.special import expit, fdtrc
 
 from platectl.analysis.compare import NestedTest, extra_sum_of_squares
 from platectl.analysis.curves import fit_curve
-from platectl.analysis.dose_response import FOUR_PARAMETER, LN10
+from platectl.analysis.dose_response import FOUR_PARAMETER, GADDUM_SCHILD_NAME, LN10
 from platectl.analysis.errors import AnalysisError
 from platectl.analysis.fit import Fit, FitOptions, fit, t_quantile
 from platectl.analysis.model import FloatArray, Model
@@ -55,7 +55,7 @@ def _derivatives(x: FloatArray, theta: FloatArray) -> FloatArray:
 
 
 GADDUM_SCHILD = Model(
-    name="Gaddum/Schild EC50 shift",
+    name=GADDUM_SCHILD_NAME,
     equation="LogEC = LogEC50 + log10(1+(B/10^-pA2)^SchildSlope); "
     "Y = Bottom + (Top-Bottom)/(1+10^((LogEC-X)*HillSlope))",
     source="Arunlakshana and Schild 1959, Br J Pharmacol 14:48; Lew and Angus 1995, Trends Pharmacol Sci 16:328; "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import expit
 
-from platectl.analysis.dose_response import LN10
+from platectl.analysis.dose_response import LN10, ONE_SITE
 from platectl.analysis.model import FloatArray, Model
 
 HILL_DOWN = 2.0
@@ -35,6 +35,7 @@ def _guess(x: FloatArray, y: FloatArray) -> FloatArray:
 
 BELL_SHAPED = Model(
     name="Bell-shaped",
+    contains=(ONE_SITE.name,),
     equation="Y = Bottom + Span/(1+10^(LogEC50-X))/(1+10^((X-LogIC50)*2))",
     source="two Hill terms with common plateaus; the falling one has slope 2",
     parameters=("Bottom", "Span", "LogEC50", "LogIC50"),
