@@ -137,6 +137,7 @@ def test_numbers_that_no_counter_gives_fail_the_plate_and_name_the_cause(
     failed = {m.name: m.explanation for m in view.qc if m.state == "fail"}
     assert metrics <= set(failed)
     assert any(cause in text for text in failed.values())
+    assert any(cause in text for text in report.warnings)
     assert {row["value"] for row in result_rows(report.plates)} == {None}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Final
 
 import numpy as np
 from scipy.special import chdtr
@@ -11,6 +12,8 @@ from scipy.special import chdtr
 from platectl.analysis.limits import QcMetric, State
 from platectl.analysis.plate import BindingConditions, WellCount
 
+COUNTING: Final = ("net_total", "net_nonspecific", "scatter_of_counting")
+"""Names of the metrics."""
 _SIGMAS = 3.0
 _CHANCE = 1e-6
 """Of replicates that agree as well by counting alone."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from platectl.analysis.counting_quality import COUNTING
 from platectl.analysis.hill_slope import TwoSites
 from platectl.analysis.limits import QcMetric, State
 from platectl.analysis.report import FitReport
@@ -79,9 +80,10 @@ class CompetitionView:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Equilibrium that was not reached."""
+        """Numbers that are no counts, and equilibrium that was not reached."""
         check = self.result.equilibrium
-        return () if check.state == "pass" else (check.message,)
+        wrong = [m.explanation for m in self.qc if m.name in COUNTING and m.state == "fail"]
+        return (*wrong, *(() if check.state == "pass" else (check.message,)))
 
     @property
     def remarks(self) -> tuple[str, ...]:
