@@ -71,7 +71,7 @@ TITLE = "Head to head"
 METHODS = (
     "Means are geometric, over runs: plates of a run are averaged first, on the log scale. Intervals are 95 %, by Student's t on the log "
     "scale. Where a value is only known to lie beyond a bound (<, >), mean and spread are the maximum of the likelihood of a "
-    "censored normal distribution (Tobin 1958, Helsel 2012) with the interval of its profile; with fewer than two measured values "
+    "censored normal distribution (Tobin 1958, Helsel 2012) with the interval of its profile; with fewer than two measured values, a mean beyond all values, or an interval of more than six decades "
     "only the loosest bound is given. Values of failed plates are shown and in no mean. Values that nobody signed are in the means, "
     "which say so. Selectivity of means: half-widths on the log scale add in quadrature, each side its own (Zou and Donner 2008)."
 )
